@@ -1,0 +1,136 @@
+/** The configuration as the rest of the house sees it: checked, with defaults, frozen. */
+import type { LogLevel } from '../log.ts';
+import type { RawBulk, RawCredential } from './schema.ts';
+
+/** The sandbox in which the resolver runs. */
+export interface Sandbox {
+  readonly id: string;
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** A mounted Secret. */
+export interface SecretName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** A key of a mounted Secret; `key` may have sub-folders where the volume's `items` give it some. */
+export interface SecretReference extends SecretName {
+  readonly key: string;
+}
+
+/** A destination that a credential may be sent to. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+}
+
+/** One credential of a profile: alternatives in `envVars`, the first choice first. */
+export interface ProfileCredential {
+  readonly name: string;
+  readonly envVars: readonly string[];
+  readonly required: boolean;
+}
+
+/** What we use of an OpenShell provider profile. */
+export interface Profile {
+  readonly id: string;
+  readonly credentials: readonly ProfileCredential[];
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** When a credential ends: at a time, or at the time that another key of its Secret holds. */
+export type ExpirySource = { readonly atMs: number } | { readonly key: string };
+
+/** A credential that a provider file maps by name. */
+export interface ExplicitCredential {
+  readonly key: string;
+  readonly reference: SecretReference;
+  readonly required: boolean;
+  readonly expiresAt: ExpirySource | undefined;
+  readonly trim: RawCredential['trim'];
+  readonly format: RawCredential['format'];
+}
+
+/** Credentials that a provider takes from a Secret as a whole. */
+export interface BulkSource {
+  readonly secret: SecretName;
+  readonly mode: RawBulk['mode'];
+  /** Key of the Secret → environment name. */
+  readonly rename: ReadonlyMap<string, string>;
+  readonly trim: RawBulk['trim'];
+}
+
+export interface Provider {
+  readonly name: string;
+  readonly type: string;
+  readonly endpoints: readonly Endpoint[];
+  /** Declared credentials of the profile `type`; empty where there is no such profile. */
+  readonly profileCredentials: readonly ProfileCredential[];
+  readonly credentials: readonly ExplicitCredential[];
+  readonly from: readonly BulkSource[];
+}
+
+/** Secrets that providers may refer to. Globs know `*` alone. */
+export interface ReferenceRule {
+  readonly namespace: string;
+  readonly name: string;
+  readonly keys: readonly string[];
+}
+
+/** Who may ask, and for which providers. */
+export interface Caller {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number | undefined;
+  readonly exe: string | undefined;
+  readonly providers: readonly string[];
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Config {
+  /** The file it came from. */
+  readonly file: string;
+  readonly sandbox: Sandbox;
+  readonly secretsRoot: string;
+  readonly providersDir: string;
+  readonly profilesDir: string | undefined;
+  readonly socket: { readonly path: string; readonly mode: number };
+  readonly references: { readonly allow: readonly ReferenceRule[] };
+  readonly callers: readonly Caller[];
+  readonly agent: { readonly uid: number; readonly gid: number };
+  readonly health: { readonly listen: ListenAddress } | undefined;
+  readonly metrics: { readonly listen: ListenAddress } | undefined;
+  readonly log: { readonly level: LogLevel };
+  readonly audit: { readonly path: string | undefined };
+  readonly reflection: boolean;
+  readonly openshell: { readonly package: string; readonly oversizeValues: 'warn' | 'refuse' };
+  readonly boundary: {
+    readonly warn: readonly string[];
+    readonly trusted: readonly { readonly uid: number; readonly exe: string | undefined }[];
+  };
+  readonly providers: readonly Provider[];
+}
+
+/** `<namespace>/<name>`: the key under which a Secret's volume is kept everywhere. */
+export function secretId(secret: SecretName): string {
+  return `${secret.namespace}/${secret.name}`;
+}
+
+/** Every Secret that the providers refer to, once each, sorted. */
+export function referencedSecrets(config: Pick<Config, 'providers'>): SecretName[] {
+  const found = new Map<string, SecretName>();
+  for (const provider of config.providers) {
+    for (const { reference } of provider.credentials) {
+      found.set(secretId(reference), { namespace: reference.namespace, name: reference.name });
+    }
+    for (const { secret } of provider.from) found.set(secretId(secret), secret);
+  }
+  return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, secret]) => secret);
+}

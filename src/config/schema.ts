@@ -1,0 +1,397 @@
+/**
+ * Shape of the files that an operator writes. Every `describe` is read three times: as the hint of an error
+ * message, in the published JSON Schema, and by the next engineer. It says what to write.
+ */
+import { z } from 'zod';
+import { LOG_LEVELS } from '../log.ts';
+
+/** Longest environment name, in bytes: OpenShell's limit for a key. */
+export const MAX_KEY_BYTES = 256;
+
+/** What the placeholders of OpenShell take as the name of a credential. */
+export const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Names that read as a revision (`v7_…`) or a handle (`s<64 hex>_…`) inside a placeholder, and so can never be told apart. */
+export const PLACEHOLDER_LIKE_NAME = /^(v[0-9]+_|s[0-9a-f]{64}_)/;
+
+/** What the API server takes as a key of a Secret. */
+export const SECRET_KEY = /^[-._a-zA-Z0-9]{1,253}$/;
+
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const PROVIDER_NAME = /^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$/;
+const GLOB = /^[-._a-zA-Z0-9*]+$/;
+const LISTEN = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):([0-9]{1,5})$/;
+
+/** Largest id that is a real user or group: 2^32-1 means "no change" to the kernel, 65534 "not mapped here". */
+const id = (what: string) =>
+  z.int().min(0).max(4294967294).describe(`a numeric ${what} id, for example 1000`);
+
+const absolutePath = (description: string) =>
+  z
+    .string()
+    .regex(/^\/(?!.*(^|\/)\.\.?(\/|$))[^\0]*$/, {
+      error: 'must be an absolute path without "." or ".." in it',
+    })
+    .describe(description);
+
+const namespaceName = z
+  .string()
+  .regex(DNS_LABEL, { error: 'is not a Kubernetes namespace name' })
+  .describe('a Kubernetes namespace: lowercase letters, digits and "-", at most 63 characters');
+
+const secretName = z
+  .string()
+  .regex(DNS_SUBDOMAIN, { error: 'is not a Kubernetes Secret name' })
+  .describe('the name of a Secret: lowercase letters, digits, "-" and ".", at most 253 characters');
+
+const secretKey = z
+  .string()
+  .regex(SECRET_KEY, { error: 'is not a key that a Secret can have' })
+  .refine((key) => !key.startsWith('..') && key !== '.', { error: 'must not be "." or begin with ".."' })
+  .describe('a key of the Secret: letters, digits, "-", "_" and ".", at most 253 characters');
+
+const itemPath = z
+  .string()
+  .max(1024)
+  .refine(
+    (path) =>
+      path.split('/').every((part) => SECRET_KEY.test(part) && part !== '.' && !part.startsWith('..')),
+    { error: 'is not the path of a file below the Secret volume' },
+  )
+  .describe('a key of the Secret, or the path that the volume\'s `items` give it, for example "db/password"');
+
+const environmentName = z
+  .string()
+  .max(MAX_KEY_BYTES)
+  .regex(ENVIRONMENT_NAME, { error: 'is not an environment variable name' })
+  .refine((key) => !PLACEHOLDER_LIKE_NAME.test(key), {
+    error: 'reads as a revision or a handle inside a placeholder, so it could never be resolved',
+  })
+  .describe('an environment variable name: letters, digits and "_", not beginning with a digit');
+
+const listenAddress = z
+  .string()
+  .regex(LISTEN, { error: 'is not host:port' })
+  .refine((text) => Number(LISTEN.exec(text)?.[2] ?? Number.NaN) <= 65535, {
+    error: 'has a port above 65535',
+  })
+  .describe('host:port with a numeric address, for example 127.0.0.1:8086 or [::1]:8086');
+
+const mode = z
+  .string()
+  .regex(/^0[0-7]{3}$/, { error: 'must be four octal digits in quotes, beginning with 0' })
+  .refine((text) => (Number.parseInt(text, 8) & 0o111) === 0, { error: 'must not have an execute bit' })
+  .describe('an octal mode in quotes, for example "0660" or "0666": the UID list is the fence, not the mode');
+
+export const endpointSchema = z
+  .strictObject({
+    host: z
+      .string()
+      .min(1)
+      .max(253)
+      .regex(/^[^\s{}/:@]+$/, { error: 'must be a host name without braces, port or scheme' })
+      .describe('a host name; "*" stands for any text within one label'),
+    port: z.int().min(1).max(65535).default(443).describe('a TCP port from 1 to 65535; 443 unless set'),
+    path: z
+      .string()
+      .max(1024)
+      .regex(/^$|^\/[^\s?#{}]*$/, {
+        error: 'must be empty or begin with "/", without query, fragment or braces',
+      })
+      .default('')
+      .describe('empty or "/**" for any path, "/api/**" for /api and below, or a glob'),
+  })
+  .describe('a destination that the credentials may be sent to: {host, port, path}');
+
+const referenceRuleSchema = z
+  .strictObject({
+    namespace: namespaceName.optional(),
+    name: z
+      .string()
+      .regex(GLOB, { error: 'is not a name or glob' })
+      .describe('a Secret name; "*" stands for any text'),
+    keys: z
+      .array(z.string().regex(/^[-._a-zA-Z0-9*/]+$/, { error: 'is not a key or glob' }))
+      .default(['*'])
+      .describe('a list of keys; "*" stands for any text'),
+  })
+  .describe('{namespace, name, keys}: Secrets that providers may refer to');
+
+const callerSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be lowercase letters, digits and "-"' })
+      .refine((name) => name !== 'self', { error: 'is the name that the resolver gives to its own UID' })
+      .describe('a name for the audit, for example supervisor'),
+    uid: id('user').refine((uid) => uid !== 65534, {
+      error: '65534 means "not mapped in this user namespace": it is everybody and is always refused',
+    }),
+    gid: id('group').optional(),
+    exe: absolutePath(
+      'the path of the program that the peer must run; "*" stands for any text within one folder',
+    ).optional(),
+    providers: z
+      .array(z.string().regex(GLOB, { error: 'is not a provider name or glob' }))
+      .describe('a list of provider names; "*" stands for any text'),
+  })
+  .describe('{name, uid, gid, exe, providers}: who may ask, and for what');
+
+export const configSchema = z
+  .strictObject({
+    sandbox: z
+      .strictObject({
+        id: z
+          .string()
+          .min(1)
+          .max(253)
+          .optional()
+          .describe('the sandbox id; SECRET_RESOLVER_SANDBOX_ID unless set'),
+        name: z
+          .string()
+          .min(1)
+          .max(253)
+          .optional()
+          .describe('the sandbox name; SECRET_RESOLVER_SANDBOX_NAME unless set'),
+        namespace: namespaceName.optional(),
+      })
+      .default({})
+      .describe('{id, name, namespace}; each from the downward API unless set'),
+    secretsRoot: absolutePath('the folder below which each Secret is mounted at <namespace>/<name>').default(
+      '/var/run/secret-resolver/secrets',
+    ),
+    providersDir: absolutePath('the folder of the provider files').default('/etc/secret-resolver/providers'),
+    profilesDir: absolutePath(
+      'the folder of OpenShell provider profiles; needed only where a provider has a profile',
+    ).optional(),
+    socket: z
+      .strictObject({
+        path: absolutePath('the path of the socket, in a folder of its own')
+          .refine((path) => Buffer.byteLength(path) <= 100, {
+            error: 'is longer than the 100 bytes that leave room for a Unix socket address',
+          })
+          .default('/run/secret-resolver/resolver.sock'),
+        mode: mode.default('0660'),
+      })
+      .prefault({})
+      .describe('{path, mode} of the Unix socket'),
+    references: z
+      .strictObject({
+        allow: z
+          .array(referenceRuleSchema)
+          .optional()
+          .describe(
+            "a list of {namespace, name, keys}; without it every Secret of the sandbox's own namespace and no other",
+          ),
+      })
+      .default({})
+      .describe('{allow: [...]}: Secrets that providers may refer to'),
+    callers: z
+      .array(callerSchema)
+      .default([])
+      .describe('a list of {name, uid, gid, exe, providers}; nobody unless listed'),
+    agent: z
+      .strictObject({ uid: id('user'), gid: id('group').optional() })
+      .prefault({ uid: 1000, gid: 1000 })
+      .describe('{uid, gid} of the agent, whom the boundary is against'),
+    health: z
+      .strictObject({ listen: listenAddress })
+      .optional()
+      .describe('{listen: host:port} for grpc.health.v1, for example 0.0.0.0:8086; off unless set'),
+    metrics: z
+      .strictObject({ listen: listenAddress })
+      .optional()
+      .describe('{listen: host:port} for Prometheus metrics; off unless set'),
+    log: z
+      .strictObject({
+        level: z
+          .enum(LOG_LEVELS)
+          .default('info')
+          .describe(`one of ${LOG_LEVELS.join(', ')}`),
+      })
+      .prefault({})
+      .describe('{level} of the log on stderr'),
+    audit: z
+      .strictObject({
+        path: absolutePath('a file that audit records are appended to; stdout unless set').optional(),
+      })
+      .default({})
+      .describe('{path} of the audit stream'),
+    reflection: z.boolean().default(false).describe('true to serve gRPC reflection on the socket'),
+    openshell: z
+      .strictObject({
+        package: z
+          .string()
+          .regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/, { error: 'is not a protobuf package name' })
+          .default('openshell.v1')
+          .describe("the protobuf package of OpenShell's service, openshell.v1 unless set"),
+        oversizeValues: z
+          .enum(['warn', 'refuse'])
+          .default('warn')
+          .describe(
+            "warn or refuse: what to do with a value above the 8192 bytes that OpenShell's gateway takes",
+          ),
+      })
+      .prefault({})
+      .describe('{package, oversizeValues} of the OpenShell-compatible call'),
+    boundary: z
+      .strictObject({
+        warn: z
+          .array(z.string().regex(/^[a-z0-9-]+$/, { error: 'is not the id of a check' }))
+          .default([])
+          .describe('ids of enforced checks that only warn; `secret-resolver check` lists the ids'),
+        trusted: z
+          .array(
+            z.strictObject({
+              uid: id('user'),
+              exe: absolutePath(
+                'the path of the program; "*" stands for any text within one folder',
+              ).optional(),
+            }),
+          )
+          .default([])
+          .describe(
+            'a list of {uid, exe}: processes of a shared PID namespace whose capabilities are accepted',
+          ),
+      })
+      .prefault({})
+      .describe('{warn, trusted}: exceptions from the isolation checks'),
+  })
+  .describe('Configuration of secret-resolver');
+
+const trim = z
+  .enum(['trailingNewline', 'none'])
+  .default('trailingNewline')
+  .describe('trailingNewline to drop one newline at the end of the value (the default), or none');
+
+const sourceType = z.literal('kubernetesSecret').describe('kubernetesSecret');
+
+const expiresAtSchema = z
+  .union([
+    z.string().describe('an RFC 3339 time, for example 2027-01-31T00:00:00Z'),
+    z.int().positive().describe('Unix milliseconds'),
+    z.strictObject({ key: itemPath }).describe('{key: NAME}: a key of the same Secret that holds the time'),
+  ])
+  .describe(
+    'an RFC 3339 time, Unix milliseconds, or {key: NAME} for a key of the same Secret that holds either',
+  );
+
+const credentialSchema = z
+  .strictObject({
+    source: z
+      .strictObject({
+        type: sourceType,
+        namespace: namespaceName.optional(),
+        name: secretName,
+        key: itemPath,
+      })
+      .describe('{type: kubernetesSecret, namespace, name, key}'),
+    required: z
+      .boolean()
+      .default(false)
+      .describe('true if nothing is to be served while this credential is refused'),
+    expiresAt: expiresAtSchema.optional(),
+    trim,
+    format: z
+      .enum(['text', 'json', 'pem', 'jwt'])
+      .default('text')
+      .describe('text, json, pem or jwt; only json and pem may have line breaks'),
+  })
+  .describe('{source, required, expiresAt, trim, format}');
+
+const bulkSchema = z
+  .strictObject({
+    source: z
+      .strictObject({ type: sourceType, namespace: namespaceName.optional(), name: secretName })
+      .describe('{type: kubernetesSecret, namespace, name}'),
+    mode: z
+      .enum(['providerProfileKeys', 'allKeys'])
+      .describe('providerProfileKeys for the keys that the profile of `type` declares, or allKeys'),
+    rename: z
+      .record(secretKey, environmentName)
+      .optional()
+      .describe('a map from a key of the Secret to an environment name; only with allKeys'),
+    trim,
+  })
+  .refine((bulk) => bulk.rename === undefined || bulk.mode === 'allKeys', {
+    error: 'has no effect with providerProfileKeys',
+    path: ['rename'],
+  })
+  .describe('{source, mode, rename, trim}');
+
+export const providerFileSchema = z
+  .strictObject({
+    provider: z
+      .strictObject({
+        name: z
+          .string()
+          .regex(PROVIDER_NAME, { error: 'must be letters, digits, "-", "_" and ".", at most 63 characters' })
+          .describe('the name by which callers ask for the provider'),
+        type: z
+          .string()
+          .regex(PROVIDER_NAME, { error: 'must be letters, digits, "-", "_" and ".", at most 63 characters' })
+          .describe('the id of the profile that declares endpoints and variables, or custom'),
+        credentials: z
+          .record(environmentName, credentialSchema)
+          .optional()
+          .describe('a map from environment name to {source, …}'),
+        credentialsFrom: z.array(bulkSchema).optional().describe('a list of {source, mode}'),
+        endpoints: z
+          .array(endpointSchema)
+          .optional()
+          .describe('a list of {host, port, path}; needed where the profile declares none'),
+      })
+      .refine((provider) => provider.credentials !== undefined || provider.credentialsFrom !== undefined, {
+        error: 'has neither credentials nor credentialsFrom',
+      })
+      .describe('{name, type, credentials, credentialsFrom, endpoints}'),
+  })
+  .describe('A provider of secret-resolver');
+
+/** OpenShell owns this shape: what we do not read is let through, whatever it is. */
+export const profileFileSchema = z
+  .looseObject({
+    id: z
+      .string()
+      .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, { error: 'must be lowercase kebab-case' })
+      .describe('the id of the profile, lowercase kebab-case: a provider names it as its `type`'),
+    credentials: z
+      .array(
+        z.looseObject({
+          name: z.string().min(1).describe('the name of the credential'),
+          env_vars: z
+            .array(environmentName)
+            .default([])
+            .describe('a list of environment names, the first choice first'),
+          required: z.boolean().default(false).describe('true or false'),
+        }),
+      )
+      .default([])
+      .describe('a list of {name, env_vars, required}'),
+    endpoints: z
+      .array(
+        z.looseObject({
+          host: endpointSchema.shape.host,
+          port: z.int().min(1).max(65535).optional().describe('a TCP port from 1 to 65535'),
+          ports: z.array(z.int().min(1).max(65535)).optional().describe('a list of TCP ports'),
+          path: endpointSchema.shape.path,
+        }),
+      )
+      .default([])
+      .describe('a list of {host, port or ports, path}'),
+  })
+  .describe('An OpenShell provider profile');
+
+export type RawConfig = z.infer<typeof configSchema>;
+export type RawProvider = z.infer<typeof providerFileSchema>['provider'];
+export type RawCredential = z.infer<typeof credentialSchema>;
+export type RawBulk = z.infer<typeof bulkSchema>;
+export type RawProfile = z.infer<typeof profileFileSchema>;
+
+/** Published JSON Schemas, by the name that `config schema` takes. */
+export const SCHEMAS = {
+  config: configSchema,
+  provider: providerFileSchema,
+  profile: profileFileSchema,
+} as const;

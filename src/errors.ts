@@ -1,0 +1,61 @@
+/** Exit codes of the CLI. They are part of its interface: README lists them. */
+export const ExitCode = {
+  ok: 0,
+  /** Something was refused: the boundary, a credential, a check that failed. */
+  refused: 1,
+  /** The command line or a configuration file is wrong. */
+  usage: 2,
+  /** Nobody answers on the socket, or the resolver is not ready. */
+  unavailable: 3,
+} as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** One thing that is wrong in a file that a person wrote. Never quotes a value that could be a secret. */
+export interface ConfigIssue {
+  readonly file: string;
+  /** 1-based; 0 where the issue is about the file as a whole. */
+  readonly line: number;
+  /** 1-based; 0 where the issue is about the file as a whole. */
+  readonly column: number;
+  /** Path of the field, for example `callers[0].uid`; empty for the file as a whole. */
+  readonly field: string;
+  readonly message: string;
+  /** What to write or do instead. */
+  readonly hint: string;
+}
+
+/** An error whose message is meant for the person at the command line, with the exit code that it ends in. */
+export class CommandError extends Error {
+  override readonly name: string = 'CommandError';
+  readonly exitCode: ExitCode;
+  constructor(message: string, exitCode: ExitCode, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}
+
+/** Everything that is wrong with a configuration, found in one pass. */
+export class ConfigError extends CommandError {
+  override readonly name = 'ConfigError';
+  readonly issues: readonly ConfigIssue[];
+  constructor(issues: readonly ConfigIssue[]) {
+    super(issues.map(formatIssue).join('\n'), ExitCode.usage);
+    this.issues = issues;
+  }
+}
+
+/** `file:line:column: field: message (hint)`: the form that editors and terminals turn into a link. */
+export function formatIssue(issue: ConfigIssue): string {
+  const place = issue.line > 0 ? `${issue.file}:${issue.line}:${issue.column}` : issue.file;
+  const field = issue.field === '' ? '' : `${issue.field}: `;
+  return `${place}: ${field}${issue.message} (${issue.hint})`;
+}
+
+/** The `code` of a system error (`ENOENT`), or the error's name: never its message, which may quote content. */
+export function errorCode(error: unknown): string {
+  if (error instanceof Error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    return typeof code === 'string' ? code : error.name;
+  }
+  return 'unknown';
+}

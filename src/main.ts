@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+/** argv → command; signals → one AbortController; errors → exit code. */
+import { Command, CommanderError } from 'commander';
+import type { CommandContext, CommandModule } from './commands/context.ts';
+import { CommandError, ExitCode } from './errors.ts';
+import { VERSION } from './version.ts';
+
+/** Loaded one at a time: `serve` never pays for the demo, nor `get` for the isolation checks. */
+const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  config: () => import('./commands/config.ts'),
+};
+
+async function main(argv: readonly string[], context: CommandContext): Promise<void> {
+  const program = new Command('secret-resolver')
+    .description(
+      'Serves credentials from mounted Kubernetes Secrets to a listed supervisor over a Unix socket,\nand proves that the agent beside it cannot reach them.',
+    )
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .showHelpAfterError('(--help lists what can be written here)')
+    .addHelpText(
+      'after',
+      `
+Exit codes:
+  0  done
+  1  refused: the boundary, a credential or a check
+  2  the command line or a configuration file is wrong
+  3  nobody answers on the socket, or the resolver is not ready
+
+Start with: secret-resolver demo`,
+    );
+  const named = argv.find((word) => !word.startsWith('-'));
+  const loaders =
+    named !== undefined && Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]] : Object.values(COMMANDS);
+  for (const load of loaders) {
+    if (load !== undefined) program.addCommand((await load()).createCommand(context));
+  }
+  inheritOutput(program, context);
+  await program.parseAsync(argv, { from: 'user' });
+}
+
+/** Lets every command throw instead of exiting, and write where the context says. */
+function inheritOutput(command: Command, context: CommandContext): void {
+  command.exitOverride().configureOutput({
+    writeOut: (text) => context.stdout.write(text),
+    writeErr: (text) => context.stderr.write(text),
+  });
+  for (const child of command.commands) inheritOutput(child, context);
+}
+
+const controller = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort(signal));
+
+const context: CommandContext = {
+  env: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: controller.signal,
+  exit: (code) => {
+    process.exitCode = code;
+  },
+};
+
+try {
+  await main(process.argv.slice(2), context);
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  } else if (error instanceof CommandError) {
+    context.stderr.write(`secret-resolver: ${error.message}\n`);
+    process.exitCode = error.exitCode;
+  } else {
+    // A defect of ours. Its stack names code and no content: our errors carry none.
+    context.stderr.write(`secret-resolver: internal error\n${error instanceof Error ? error.stack : ''}\n`);
+    process.exitCode = 70;
+  }
+}
