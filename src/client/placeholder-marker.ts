@@ -63,6 +63,10 @@ function endOfName(text: string, from: number): number {
 /**
  * Whether a text holds a marker: written plainly, percent-encoded in any case and to any depth, or with the
  * escapes of a JSON string. Linear in the length of the text.
+ *
+ * Accepted weakness: any other coding (Base64 outside of Basic credentials, UTF-16, a cipher of the agent's
+ * own) is not looked through. What can leave that way is a placeholder and never a value, because nothing is
+ * replaced in what was not decoded.
  */
 export function hasMarker(text: string): boolean {
   if (hasPlainMarker(text)) return true;

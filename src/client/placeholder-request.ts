@@ -49,14 +49,9 @@ export function rewriteTargetText(
   if (destination === undefined) return refuse('unresolved-marker', 'path');
   const lookup = lookupFor(destination);
   const rewrittenPath = rewritePathText(path, lookup);
-  const whole =
-    query === undefined
-      ? rewrittenPath
-      : joinRewritten([rewrittenPath, rewriteQueryText(query, lookup)], '?');
-  // Two parts that are each harmless must not make a marker together.
-  return whole.kind === 'rewritten' && hasMarker(whole.value)
-    ? refuse('unresolved-marker', 'request')
-    : whole;
+  return query === undefined
+    ? rewrittenPath
+    : joinRewritten([rewrittenPath, rewriteQueryText(query, lookup)], '?');
 }
 
 /** Rewrites a whole request, or says why nothing of it may be sent. */
