@@ -1,4 +1,9 @@
-/** Placeholders in a header's value: the whole of it, `<scheme> <token>`, or inside `Basic` credentials. */
+/**
+ * Placeholders in a header's value: the whole of it, `<scheme> <token>`, or inside `Basic` credentials.
+ *
+ * Header values are one character a byte, as Node's HTTP and `fetch` have them; a credential's characters
+ * beyond ASCII are written as their UTF-8 bytes.
+ */
 import { hasMarker, splitAtPlaceholders } from './placeholder-marker.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import { type Lookup, REDACTED, replacePlain } from './placeholder-text.ts';
@@ -23,7 +28,7 @@ export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<str
   if (found.kind === 'refused') return found;
   return {
     kind: 'rewritten',
-    value: `${scheme}${found.text}`,
+    value: `${scheme}${utf8AsLatin1(found.text)}`,
     redacted: `${scheme}${REDACTED}`,
     keys: [found.key],
   };

@@ -47,7 +47,7 @@ export class PlaceholderResolver {
     return rewriteTargetText(target, authority, (destination) => this.#lookup(destination, now));
   }
 
-  /** Rewrites the value of one header. */
+  /** Rewrites the value of one header, one character a byte. */
   rewriteHeader(value: string, destination: Destination, now: number): Rewriting<string> {
     return rewriteHeaderValue(value, this.#lookup(destination, now));
   }
