@@ -8,7 +8,7 @@
  *
  * An alias exists because some clients check the shape of a token (`xoxb-…`) before they send it.
  */
-import { ENVIRONMENT_NAME, MAX_KEY_BYTES, PLACEHOLDER_LIKE_NAME } from '../config/schema.ts';
+import { ENVIRONMENT_NAME, MAX_KEY_BYTES, UNSERVABLE_NAME } from '../config/names.ts';
 
 /** What every placeholder but an alias begins with. */
 export const PLACEHOLDER_PREFIX = 'openshell:resolve:env:';
@@ -37,7 +37,7 @@ export type Placeholder =
 
 /** Whether a credential of this name can be told apart inside a placeholder. */
 export function isPlaceholderKey(key: string): boolean {
-  return key.length <= MAX_KEY_BYTES && ENVIRONMENT_NAME.test(key) && !PLACEHOLDER_LIKE_NAME.test(key);
+  return key.length <= MAX_KEY_BYTES && ENVIRONMENT_NAME.test(key) && !UNSERVABLE_NAME.test(key);
 }
 
 /** Takes a whole text apart; undefined where it is not exactly one well-formed placeholder. */

@@ -46,7 +46,8 @@ const REFUSED: readonly (readonly [string, string, RefusalDetail, string | undef
   ],
   ['unknown name', handlePlaceholder('NOBODY'), 'unknown-credential', 'NOBODY'],
   ['text behind the name', `${HANDLE}X`, 'unknown-credential', 'TOKENX'],
-  ['unknown object property', handlePlaceholder('__proto__'), 'unknown-credential', '__proto__'],
+  ['a property of every object', handlePlaceholder('constructor'), 'unknown-credential', 'constructor'],
+  ['a name that nothing can have', handlePlaceholder('__proto__'), 'malformed-placeholder', undefined],
   ['no name', 'openshell:resolve:env:', 'malformed-placeholder', undefined],
   [
     'alias without a prefix',
@@ -84,6 +85,7 @@ const CREDENTIALS: readonly CredentialOptions[] = [
   { key: 'DOTS', value: `${newSecret()}..` },
   { key: 'QUESTION', value: `${newSecret()}?x` },
   { key: 'HASH', value: `${newSecret()}#x` },
+  { key: 'COLON', value: `123:${newSecret()}@x` },
   { key: 'DOT', value: '.' },
   { key: 'ENDS_IN_PREFIX', value: 'openshell:resolve:' },
   { key: 'ODD', value: `${newSecret()}"&=+ %41;ü!'()*` },
@@ -261,6 +263,15 @@ describe('headers', () => {
     }
   });
 
+  it('takes a user name and a password that are both placeholders', () => {
+    const other = CREDENTIALS.find(({ key }) => key === 'OTHER')?.value;
+    const result = header(`Basic ${base64(`${handlePlaceholder('OTHER')}:${HANDLE}`)}`);
+    expect(result).toMatchObject({
+      value: `Basic ${base64(`${other}:${secret}`)}`,
+      keys: ['OTHER', 'TOKEN'],
+    });
+  });
+
   it('lets a tab pass and no other control character', () => {
     expect(header(handlePlaceholder('TAB')).kind).toBe('rewritten');
     expect(header(handlePlaceholder('BELL'))).toMatchObject({ detail: 'control-character-in-value' });
@@ -317,6 +328,12 @@ describe('queries and paths', () => {
       expect(query(`t=${handlePlaceholder(key)}`).kind).toBe('rewritten');
     },
   );
+
+  it('keeps ":" and "@" of a value as they are in a path', () => {
+    expect(path(`/bot${handlePlaceholder('COLON')}/getMe`)).toMatchObject({
+      value: `/bot${CREDENTIALS.find(({ key }) => key === 'COLON')?.value}/getMe`,
+    });
+  });
 
   it('refuses a dot as a segment, alone or next to another, in any encoding', () => {
     for (const text of ['/a/', '/a/.', '/a/%2e']) {

@@ -130,7 +130,7 @@ describe('the environment of an agent', () => {
 
 const keys = fc
   .stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,40}$/)
-  .filter((key) => !/^(v[0-9]+_|s[0-9a-f]{64}_)/.test(key));
+  .filter((key) => !/^(v[0-9]+_|s[0-9a-f]{64}_|__proto__$)/.test(key));
 const names = fc.oneof(
   fc.record({ form: fc.constant('canonical' as const), key: keys }),
   fc.record({ form: fc.constant('revision' as const), key: keys, revision: fc.bigInt(0n, 2n ** 64n - 1n) }),

@@ -8,7 +8,7 @@ import { parseYaml } from '../../src/config/yaml-source.ts';
 import { loadWithProfiles } from './folder.ts';
 
 const FOLDER = join(import.meta.dirname, '../../deploy/profiles');
-const FILES = readdirSync(FOLDER);
+const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
 
 /** For each profile a variable, a place that it may go to, and one that it may not. */
 const PLACES: readonly (readonly [id: string, variable: string, goesTo: string, notTo: string])[] = [

@@ -51,7 +51,7 @@ describe('profile lint', () => {
     [
       'an environment name that reads as a revision',
       GOOD.replace('[TOKEN]', '[v7_TOKEN]'),
-      'error: p.yaml:3:30: credentials[0].env_vars[0]: reads as a revision or a handle',
+      'error: p.yaml:3:30: credentials[0].env_vars[0]: is reserved: it reads as a revision or a handle',
     ],
     [
       'an environment name twice in a credential',
