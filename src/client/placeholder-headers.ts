@@ -6,7 +6,7 @@
  */
 import { hasMarker, splitAtPlaceholders } from './placeholder-marker.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
-import { type Lookup, REDACTED, replacePlain } from './placeholder-text.ts';
+import { type Lookup, REDACTED, replacePlain, unchanged } from './placeholder-text.ts';
 
 const BASIC = /^([Bb][Aa][Ss][Ii][Cc][ \t]+)(.*)$/s;
 const SCHEME_AND_TOKEN = /^([^\s]+[ \t]+)([^\s]+)$/;
@@ -18,7 +18,7 @@ export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<str
   if (basic !== undefined && credentials !== undefined && !hasMarker(credentials)) {
     return rewriteBasic(value, basic, credentials, lookup);
   }
-  if (!hasMarker(value)) return { kind: 'rewritten', value, redacted: value, keys: [] };
+  if (!hasMarker(value)) return unchanged(value);
   const [, scheme = '', token = trimmed] = SCHEME_AND_TOKEN.exec(trimmed) ?? [];
   const parts = splitAtPlaceholders(token);
   if (hasMarker(scheme) || parts.length !== 1 || parts[0]?.kind !== 'token') {
@@ -39,7 +39,7 @@ function rewriteBasic(value: string, scheme: string, credentials: string, lookup
   const decoded = Buffer.from(credentials, 'base64').toString('latin1');
   const inside = replacePlain(decoded, 'header', lookup, utf8AsLatin1);
   if (inside.kind === 'refused') return inside;
-  if (inside.keys.length === 0) return { ...inside, value, redacted: value };
+  if (inside.keys.length === 0) return unchanged(value);
   return {
     kind: 'rewritten',
     value: `${scheme}${Buffer.from(inside.value, 'latin1').toString('base64')}`,

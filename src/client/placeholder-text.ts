@@ -20,6 +20,7 @@ export function replacePlain(
   lookup: Lookup,
   encode: Encode,
 ): Rewriting<string> {
+  if (!hasMarker(text)) return unchanged(text);
   return replace({ text, raw: text, at: (index) => index }, location, lookup, encode);
 }
 
@@ -33,7 +34,14 @@ export function replaceEncoded(
   lookup: Lookup,
   encode: Encode,
 ): Rewriting<string> {
+  // Decoding costs a step a character, and nearly every text has nothing to find.
+  if (!hasMarker(raw)) return unchanged(raw);
   return replace(decodeOnce(raw), location, lookup, encode);
+}
+
+/** A text in which nothing was to be replaced. */
+export function unchanged(text: string): Rewriting<string> {
+  return { kind: 'rewritten', value: text, redacted: text, keys: [] };
 }
 
 interface Decoded {
@@ -45,7 +53,6 @@ interface Decoded {
 
 function replace(decoded: Decoded, location: Location, lookup: Lookup, encode: Encode): Rewriting<string> {
   const { raw, text, at } = decoded;
-  if (!hasMarker(raw)) return { kind: 'rewritten', value: raw, redacted: raw, keys: [] };
   const keys = new Set<string>();
   let value = '';
   let redacted = '';

@@ -16,9 +16,10 @@ export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 /** How long an upstream may stay silent, in milliseconds. */
 const UPSTREAM_TIMEOUT_MS = 30_000;
 
-/** Headers that are about one connection (RFC 9110, 7.6.1), and the credentials for the proxy itself. */
+/** Headers that are about one connection (RFC 9110, 7.6.1) or were answered here, and the credentials for the proxy itself. */
 const HOP_BY_HOP = new Set([
   'connection',
+  'expect',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -163,7 +164,6 @@ function send(
   const { host, port } = options.route?.(to) ?? to;
   const headers: OutgoingHttpHeaders = asHeaders(outgoing.headers);
   headers.host = authority(to);
-  delete headers['content-length'];
   if (outgoing.body !== undefined) headers['content-length'] = outgoing.body.byteLength;
   const common = {
     host,
