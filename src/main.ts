@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   list: () => import('./commands/list.ts'),
   status: () => import('./commands/status.ts'),
   config: () => import('./commands/config.ts'),
+  demo: () => import('./commands/demo.ts'),
   profile: () => import('./commands/profile.ts'),
 };
 

@@ -8,13 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { agentEnvironment } from '../../../src/client/placeholder-environment.ts';
-import { PlaceholderResolver } from '../../../src/client/placeholder-resolver.ts';
-import { ThrowAwayAuthority } from '../../../src/commands/demo-proxy/authority.ts';
-import type { ProxyRecord } from '../../../src/commands/demo-proxy/forward.ts';
-import { type EgressProxy, startProxy } from '../../../src/commands/demo-proxy/proxy.ts';
-import { snapshot } from '../../client/placeholder-fixtures.ts';
-import { ARTIFACTS, newSecret } from '../../support/secrets.ts';
+import { agentEnvironment } from '../../../../src/client/placeholder-environment.ts';
+import { PlaceholderResolver } from '../../../../src/client/placeholder-resolver.ts';
+import { ThrowAwayAuthority } from '../../../../src/commands/demo/proxy/authority.ts';
+import type { ProxyRecord } from '../../../../src/commands/demo/proxy/forward.ts';
+import { type EgressProxy, startProxy } from '../../../../src/commands/demo/proxy/proxy.ts';
+import { snapshot } from '../../../client/placeholder-fixtures.ts';
+import { ARTIFACTS, newSecret } from '../../../support/secrets.ts';
 
 interface Seen {
   readonly url: string;

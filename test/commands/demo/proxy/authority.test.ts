@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
-import { ThrowAwayAuthority } from '../../../src/commands/demo-proxy/authority.ts';
-import { objectIdentifier, unsignedInteger } from '../../../src/commands/demo-proxy/der.ts';
+import { ThrowAwayAuthority } from '../../../../src/commands/demo/proxy/authority.ts';
+import { objectIdentifier, unsignedInteger } from '../../../../src/commands/demo/proxy/der.ts';
 
 describe('a throw-away authority', () => {
   const now = Date.now();
