@@ -9,7 +9,7 @@ import {
   statusOf,
 } from '../../src/client/placeholder-refusal.ts';
 import type { AgentRequest } from '../../src/client/placeholder-request.ts';
-import { PlaceholderResolver } from '../../src/client/placeholder-resolver.ts';
+import { MAX_PLACEHOLDERS, PlaceholderResolver } from '../../src/client/placeholder-resolver.ts';
 import { newSecret, registerSecret } from '../support/secrets.ts';
 import { type CredentialOptions, handleOf, handlePlaceholder, snapshot } from './placeholder-fixtures.ts';
 
@@ -508,6 +508,18 @@ describe('whole requests', () => {
     const result = send(change);
     expect(result).toMatchObject({ kind: 'refused', reason: 'credential_unavailable', location });
     expectNoSecret(result);
+  });
+
+  it('takes so many placeholders and no more', () => {
+    const body = (count: number) => Buffer.from(JSON.stringify(Array.from({ length: count }, () => HANDLE)));
+    const headers = [['Content-Type', 'application/json']] as const;
+    expect(send({ headers, body: body(MAX_PLACEHOLDERS), rewriteBody: true }).kind).toBe('rewritten');
+    expect(send({ headers, body: body(MAX_PLACEHOLDERS + 1), rewriteBody: true })).toMatchObject({
+      reason: 'credential_unavailable',
+      detail: 'too-many-placeholders',
+    });
+    const target = `/?${Array.from({ length: MAX_PLACEHOLDERS + 1 }, () => `t=${HANDLE}`).join('&')}`;
+    expect(send({ target })).toMatchObject({ detail: 'too-many-placeholders', location: 'query' });
   });
 
   it('one refusal refuses the request', () => {
