@@ -406,7 +406,7 @@ describe('bodies', () => {
       const result = resolver().rewriteBody(Buffer.from('hello'), { ...kind, encoding }, HERE, NOW);
       expect(result).toMatchObject({ kind: 'refused', detail: 'body-type-not-supported' });
     }
-    const bomb = gzipSync(Buffer.alloc(9 * 1024 * 1024));
+    const bomb = gzipSync(Buffer.alloc(MAX_DECOMPRESSED_BYTES + 1));
     expect(resolver().rewriteBody(bomb, { ...kind, encoding: 'gzip' }, HERE, NOW)).toMatchObject({
       kind: 'refused',
       detail: 'body-type-not-supported',
