@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { MAX_DECOMPRESSED_BYTES } from '../../src/client/placeholder-body.ts';
 import {
   type Refusal,
   type RefusalDetail,
