@@ -8,6 +8,9 @@ import { describe, expect, it } from 'vitest';
 import { ThrowAwayAuthority } from '../../../../src/commands/demo/proxy/authority.ts';
 import { objectIdentifier, unsignedInteger } from '../../../../src/commands/demo/proxy/der.ts';
 
+/** The other opinion, where the machine has it. */
+const OPENSSL = 'openssl';
+
 describe('a throw-away authority', () => {
   const now = Date.now();
   const authority = new ThrowAwayAuthority('test authority', now);
@@ -45,14 +48,14 @@ describe('a throw-away authority', () => {
   });
 
   it('passes the strict checks of OpenSSL', async (context) => {
-    if ((await execa('openssl', ['version'], { reject: false })).failed)
+    if ((await execa(OPENSSL, ['version'], { reject: false })).failed)
       return context.skip('openssl is not here');
     const folder = mkdtempSync(join(tmpdir(), 'authority-'));
     try {
       writeFileSync(join(folder, 'ca.pem'), authority.certificate);
       writeFileSync(join(folder, 'leaf.pem'), authority.issue('gitlab.example.com').certificate);
       const verified = await execa(
-        'openssl',
+        OPENSSL,
         [
           'verify',
           '-x509_strict',
