@@ -1,0 +1,78 @@
+/** The report for a person: a table, then what was found with all its places. */
+import { styleText } from 'node:util';
+import Table from 'cli-table3';
+import type { AttackReport, Outcome, ProbeReport } from './types.ts';
+
+/** Columns of a table that fits a terminal of 110 and still reads in a narrower one. */
+const COLUMN_WIDTHS = [25, 16, 66];
+
+/** Draws the report. With `colour`, with the escapes of a terminal. */
+export function formatReport(report: ProbeReport, colour: boolean): string {
+  const paint = (outcome: Outcome, text: string) =>
+    colour ? styleText(COLOURS[outcome], text, { validateStream: false }) : text;
+  const table = new Table({
+    head: ['attack', 'outcome', 'answer'],
+    colWidths: COLUMN_WIDTHS,
+    wordWrap: true,
+    style: { head: [], border: [], compact: true },
+  });
+  for (const attack of report.attacks) {
+    table.push([attack.id, paint(attack.outcome, outcomeText(attack)), printable(attack.reason)]);
+  }
+  const { agent } = report;
+  const groups = agent.groups.length > 0 ? `, groups ${agent.groups.join(' ')}` : '';
+  const lines = [
+    `Attacked as uid ${agent.uid}, gid ${agent.gid}${groups}, capabilities ${agent.capabilities}`,
+    `  socket ${report.socketPath}`,
+    `  secrets ${report.secretsRoot}`,
+    table.toString(),
+    ...report.attacks
+      .filter(isFinding)
+      .flatMap((attack) => [paint(attack.outcome, heading(attack)), ...details(attack)]),
+    conclusion(report, paint),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+const COLOURS = {
+  held: 'green',
+  broken: 'red',
+  unclear: 'yellow',
+  'not-applicable': 'gray',
+} as const;
+
+function isFinding({ outcome }: AttackReport): boolean {
+  return outcome === 'broken' || outcome === 'unclear';
+}
+
+function outcomeText({ outcome, accepted }: AttackReport): string {
+  return accepted && outcome !== 'held' ? `${outcome}*` : outcome;
+}
+
+function heading(attack: AttackReport): string {
+  const accepted = attack.accepted ? ' (accepted on the command line)' : '';
+  return `\n${attack.id}: ${attack.outcome}${accepted}: ${attack.what}`;
+}
+
+function details(attack: AttackReport): string[] {
+  const lines = attack.tries
+    .filter(({ verdict }) => verdict !== 'held')
+    .map(({ target, answer }) => `  ${printable(target)}: ${printable(answer)}`);
+  if (attack.omitted > 0) lines.push(`  and ${attack.omitted} further tries`);
+  lines.push(`  held would be: ${attack.rightReasons.join(', ')}`);
+  return lines;
+}
+
+function conclusion(report: ProbeReport, paint: (outcome: Outcome, text: string) => string): string {
+  const { counts } = report;
+  const numbers = `${counts.held} held, ${counts.broken} broken, ${counts.unclear} unclear, ${counts['not-applicable']} not applicable`;
+  const verdict = report.passed
+    ? paint('held', 'The boundary held.')
+    : paint('broken', 'The boundary did not hold: do not start the agent here.');
+  return `\n${verdict} ${numbers}, in ${(report.durationMs / 1000).toFixed(1)} s`;
+}
+
+/** Names of processes, files and sockets are chosen by others: none may drive the terminal that shows them. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e\u00a0-\u024f×]/g, '?');
+}
