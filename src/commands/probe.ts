@@ -17,11 +17,11 @@ interface ProbeFlags {
   readonly socket?: string;
   readonly secretsRoot?: string;
   readonly resolverUid?: number;
-  readonly secret: readonly string[];
-  readonly allowMount: readonly string[];
-  readonly search: readonly string[];
-  readonly accept: readonly string[];
-  readonly only: readonly string[];
+  readonly secret?: readonly string[];
+  readonly allowMount?: readonly string[];
+  readonly search?: readonly string[];
+  readonly accept?: readonly string[];
+  readonly only?: readonly string[];
   readonly signals: boolean;
   readonly lenient: boolean;
   readonly output: 'table' | 'json';
@@ -31,7 +31,7 @@ interface ProbeFlags {
 export function createCommand(context: CommandContext): Command {
   return new Command('probe')
     .description(
-      'attack the resolver as the agent would; exit 0 only if every attack failed for the right reason\n\nRun it with the UID, the mounts and the security context of the agent, beside a running resolver.\nIt needs no configuration, writes nothing to the file system and prints nothing that it obtains.',
+      'attack the resolver as the agent would; exit 0 only if every attack failed for the right reason\n\nRun it with the UID, the mounts and the security context of the agent, beside a running resolver.\nIt needs no configuration, takes back each change that succeeds, and prints nothing that it obtains.',
     )
     .option('--socket <path>', `the resolver's socket (default: ${DEFAULT_SOCKET})`, absolutePath)
     .option(
@@ -44,21 +44,19 @@ export function createCommand(context: CommandContext): Command {
       '--config <file>',
       'take these, and the names of the Secrets, from a configuration that can be read',
     )
-    .option('--secret <namespace/name>', 'a Secret to look for (may be repeated)', secret, [])
-    .option('--allow-mount <path>', 'a tmpfs that the agent is meant to read (may be repeated)', path, [])
+    .option('--secret <namespace/name>', 'a Secret to look for (may be repeated)', secret)
+    .option('--allow-mount <path>', 'a tmpfs that the agent is meant to read (may be repeated)', path)
     .option(
       '--search <path>',
       'a folder to search for credentials besides the usual ones (may be repeated)',
       path,
-      [],
     )
-    .addOption(
-      attackOption(
-        '--accept <attack>',
-        'show an attack that succeeds, and do not count it (may be repeated)',
-      ),
+    .option(
+      '--accept <attack>',
+      'show an attack that succeeds, and do not count it (may be repeated)',
+      attackId,
     )
-    .addOption(attackOption('--only <attack>', 'make this attack alone (may be repeated)'))
+    .option('--only <attack>', 'make this attack alone (may be repeated)', attackId)
     .option('--signals', 'send real signals where signal 0 was allowed; ends what it reaches', false)
     .option('--lenient', 'let an attack that failed for another reason count as held', false)
     .addOption(
@@ -94,27 +92,27 @@ function runOptions(flags: ProbeFlags, context: CommandContext): RunOptions {
     context: {
       socketPath: flags.socket ?? config?.socket.path ?? DEFAULT_SOCKET,
       secretsRoot: flags.secretsRoot ?? config?.secretsRoot ?? DEFAULT_SECRETS_ROOT,
-      secrets: [...flags.secret, ...(config === undefined ? [] : referencedSecrets(config).map(secretId))],
+      secrets: [
+        ...(flags.secret ?? []),
+        ...(config === undefined ? [] : referencedSecrets(config).map(secretId)),
+      ],
       resolverUid: flags.resolverUid,
       sandboxId: config?.sandbox.id ?? context.env.SECRET_RESOLVER_SANDBOX_ID ?? '',
-      allowedMounts: flags.allowMount,
-      searchPaths: flags.search,
+      allowedMounts: flags.allowMount ?? [],
+      searchPaths: flags.search ?? [],
       realSignals: flags.signals,
       env: context.env,
     },
-    attacks: flags.only.length === 0 ? ATTACKS : ATTACKS.filter(({ id }) => flags.only.includes(id)),
-    accepted: flags.accept,
+    attacks: ATTACKS.filter(({ id }) => flags.only?.includes(id) ?? true),
+    accepted: flags.accept ?? [],
     lenient: flags.lenient,
     signal: context.signal,
   };
 }
 
-function attackOption(name: string, description: string): Option {
-  const option = new Option(name, description).default([], 'none');
-  return option.argParser((id: string, before: string[]) => {
-    if (ATTACKS.some((attack) => attack.id === id)) return [...before, id];
-    throw new InvalidArgumentError('There is no such attack; --help lists them.');
-  });
+function attackId(id: string, before: readonly string[] = []): string[] {
+  if (ATTACKS.some((attack) => attack.id === id)) return [...before, id];
+  throw new InvalidArgumentError('There is no such attack; --help lists them.');
 }
 
 function absolutePath(text: string): string {
@@ -122,11 +120,11 @@ function absolutePath(text: string): string {
   return text;
 }
 
-function path(text: string, before: readonly string[]): string[] {
+function path(text: string, before: readonly string[] = []): string[] {
   return [...before, absolutePath(text)];
 }
 
-function secret(text: string, before: readonly string[]): string[] {
+function secret(text: string, before: readonly string[] = []): string[] {
   if (!SECRET_ID.test(text)) throw new InvalidArgumentError('Write <namespace>/<name>.');
   return [...before, text];
 }

@@ -101,6 +101,8 @@ export function describeAnswer(answer: CallAnswer): string {
 
 /** Makes one call on a socket, which need not be connected yet, and closes it. Never rejects. */
 export async function callOn(socket: net.Socket, rpc: Rpc, timeoutMs: number): Promise<CallAnswer> {
+  // A connection that another process opened can have ended before it came to us.
+  if (socket.destroyed) return { kind: 'closed' };
   const { promise, resolve } = Promise.withResolvers<CallAnswer>();
   let connectionError: string | undefined;
   let received = 0;

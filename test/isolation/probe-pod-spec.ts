@@ -1,0 +1,116 @@
+/** What a pod for the probe's tests is like, as data. */
+
+export const AGENT_UID = 1000;
+export const RESOLVER_UID = 1338;
+export const SOCKET_FOLDER = '/run/secret-resolver';
+export const SOCKET_PATH = `${SOCKET_FOLDER}/resolver.sock`;
+/** As mountinfo and the resolver's container name it: `/var/run` is a link to `/run` there. */
+export const SECRET_MOUNT = '/run/secret-resolver-secrets/tenant/app';
+export const SECRETS_ROOT = '/run/secret-resolver-secrets';
+
+/** What the process in the resolver's container does. It reads the Secret first and keeps it in memory. */
+export interface VictimSpec {
+  readonly uid: number;
+  /** Whether it leaves itself readable by others of its UID. */
+  readonly dumpable: boolean;
+  /** UIDs whose connections are served; all others are closed before a byte is read. */
+  readonly admits: readonly number[];
+  /** Milliseconds of work that a refused connection costs. */
+  readonly refusalCostMs: number;
+  /** Answers every call with PERMISSION_DENIED. */
+  readonly denies: boolean;
+  readonly abstractName: string | undefined;
+  /** Ports of gRPC servers on loopback: with the credential service, and without. */
+  readonly credentialPort: number | undefined;
+  readonly healthPort: number | undefined;
+  readonly inspector: boolean;
+  /** Has a credential among its arguments. */
+  readonly credentialInArguments: boolean;
+}
+
+/** What the agent's container is like. */
+export interface AgentSpec {
+  readonly uid: number;
+  /** Capabilities it keeps, as setpriv names them. */
+  readonly capabilities: readonly string[];
+  /** Where the Secret's volume is mounted, wrongly, for the agent. */
+  readonly secretMountedAt: string | undefined;
+  readonly serviceAccountToken: boolean;
+  readonly credentialInEnvironment: boolean;
+  readonly credentialInFile: boolean;
+  readonly socketFolderWritable: boolean;
+  /** Starts with a connection that the supervisor (root) opened. */
+  readonly inheritsConnection: boolean;
+}
+
+export interface PodSpec {
+  readonly victim: VictimSpec;
+  readonly agent: AgentSpec;
+  /** Below the volume that both containers mount at {@link SOCKET_FOLDER}. */
+  readonly socketPath: string;
+  /** UID that owns the folder of the socket, and its modes. */
+  readonly socketFolder: { readonly uid: number; readonly mode: number };
+  /** Whether anybody listens at all. */
+  readonly listens: boolean;
+  readonly probeArguments: readonly string[];
+}
+
+/** A pod in which every fence stands. */
+export const GOOD_POD: PodSpec = {
+  victim: {
+    uid: RESOLVER_UID,
+    dumpable: false,
+    admits: [0],
+    refusalCostMs: 0,
+    denies: false,
+    abstractName: undefined,
+    credentialPort: undefined,
+    healthPort: 8086,
+    inspector: false,
+    credentialInArguments: false,
+  },
+  agent: {
+    uid: AGENT_UID,
+    capabilities: [],
+    secretMountedAt: undefined,
+    serviceAccountToken: false,
+    credentialInEnvironment: false,
+    credentialInFile: false,
+    socketFolderWritable: false,
+    inheritsConnection: false,
+  },
+  socketPath: SOCKET_PATH,
+  socketFolder: { uid: RESOLVER_UID, mode: 0o711 },
+  listens: true,
+  probeArguments: [],
+};
+
+export type Changes<T> = {
+  readonly [K in keyof T]?: T[K] extends readonly unknown[]
+    ? T[K]
+    : T[K] extends object
+      ? Changes<T[K]>
+      : T[K];
+};
+
+/** The good pod but for some faults. */
+export function podWith(changes: Changes<PodSpec>): PodSpec {
+  return {
+    ...GOOD_POD,
+    ...changes,
+    victim: { ...GOOD_POD.victim, ...changes.victim },
+    agent: { ...GOOD_POD.agent, ...changes.agent },
+    socketFolder: { ...GOOD_POD.socketFolder, ...changes.socketFolder },
+  };
+}
+
+/** What probe-pod.ts reports. */
+export interface PodResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Whether the socket was the same inode, and its listener still answered, after the probe. */
+  readonly socketIntact: boolean;
+  /** What lies in the socket's folder and its parent after the probe. */
+  readonly leftBehind: readonly string[];
+}
