@@ -82,6 +82,13 @@ async function probe(flags: ProbeFlags, context: CommandContext): Promise<void> 
 function runOptions(flags: ProbeFlags, context: CommandContext): RunOptions {
   const config = flags.config === undefined ? undefined : loadConfig(flags.config, context.env);
   const uid = process.getuid?.();
+  if (uid === 0) {
+    // Root would succeed at everything and prove nothing, and would trace every process of the machine on the way.
+    throw new CommandError(
+      'this is root, and no boundary holds against root: run the probe with the UID of the agent (runAsUser)',
+      ExitCode.refused,
+    );
+  }
   if (config !== undefined && uid !== config.agent.uid) {
     throw new CommandError(
       `this is uid ${uid}, and the agent of ${flags.config} has ${config.agent.uid}: run the probe as the agent, or without --config`,

@@ -1,49 +1,28 @@
 /** Attacks on other processes by system calls: ptrace, process_vm_readv, pidfd_getfd, kill. */
 import { closeSync } from 'node:fs';
 import { copyForeignDescriptor, openPidFd, readProcessMemory, traceAndRelease } from '../../access/native.ts';
-import { attemptOnProcess, CALL_REFUSED, errnoName, type Gain, REFUSED } from './answer.ts';
+import { CALL_REFUSED, errnoName, type Gain, REFUSED } from './answer.ts';
+import { processAttack } from './each-process.ts';
 import { mappedAddresses } from './processes.ts';
-import { describeProcess, foreignProcesses, type ProcessEntry } from './surroundings.ts';
-import type { Attack, AttackContext } from './types.ts';
+import type { Attack } from './types.ts';
 
 /** Descriptor numbers tried of each process. The permission is the process's: one number would tell. */
 const MAX_DESCRIPTORS = 32;
 /** Where no mapping is known. The kernel decides on the permission before it looks at the address. */
 const ANY_ADDRESS = 0x40_0000n;
 
-function callAttack(
-  id: string,
-  what: string,
-  rightReasons: readonly string[],
-  act: (entry: ProcessEntry, context: AttackContext) => Gain,
-): Attack {
-  return {
-    id,
-    family: 'processes',
-    what,
-    rightReasons,
-    run: (context, tries) => {
-      const processes = foreignProcesses(context);
-      if (processes.length === 0) tries.notApplicable('no foreign process is visible');
-      for (const entry of processes) {
-        attemptOnProcess(tries, describeProcess(entry), rightReasons, () => act(entry, context));
-      }
-    },
-  };
-}
-
 export const CALL_ATTACKS: readonly Attack[] = [
-  callAttack('ptrace', 'attach as a debugger', CALL_REFUSED, ({ pid }) => {
+  processAttack('ptrace', 'attach as a debugger', CALL_REFUSED, ({ pid }) => {
     traceAndRelease(pid);
     return 'attached';
   }),
-  callAttack('process-vm-readv', 'read memory with process_vm_readv', CALL_REFUSED, ({ pid }) =>
+  processAttack('process-vm-readv', 'read memory with process_vm_readv', CALL_REFUSED, ({ pid }) =>
     foreignMemory(pid),
   ),
-  callAttack('pidfd-getfd', 'copy a descriptor with pidfd_getfd', CALL_REFUSED, ({ pid }) =>
+  processAttack('pidfd-getfd', 'copy a descriptor with pidfd_getfd', CALL_REFUSED, ({ pid }) =>
     foreignDescriptor(pid),
   ),
-  callAttack('signals', 'send a signal', REFUSED, ({ pid }, context) => signal(pid, context.realSignals)),
+  processAttack('signals', 'send a signal', REFUSED, ({ pid }, context) => signal(pid, context.realSignals)),
 ];
 
 function foreignMemory(pid: number): Gain {

@@ -40,12 +40,16 @@ export const FILE_ATTACKS: readonly Attack[] = [
 ];
 
 function attackSecretPaths(context: AttackContext, tries: Tries): void {
-  const processes = foreignProcesses(context);
-  const foreign = processes.map((entry) => ({ entry, paths: secretMounts(entry.pid, context) }));
+  const exempt = [...context.allowedMounts, ...SERVICE_ACCOUNT_FOLDERS];
+  const foreign = foreignProcesses(context).map((entry) => ({
+    entry,
+    paths: secretMounts(entry.pid, context),
+  }));
   const known = [context.secretsRoot, ...context.secrets.map((id) => join(context.secretsRoot, id))];
   const paths = new Set([...known, ...foreign.flatMap(({ paths }) => paths)]);
   const own = mountsOf('self');
   for (const path of paths) {
+    if (exempt.some((folder) => below(path, folder))) continue;
     const mounted = own.some((mount) => mount.path === path || mount.path.startsWith(`${path}/`));
     // A path that only another process mounts may be anything here; below the root, whatever can be read counts.
     const ours = below(path, context.secretsRoot) || hasGeneration(path);

@@ -65,7 +65,13 @@ async function askOnce(context: AttackContext): Promise<Timed> {
 }
 
 function report(target: string, { answer, ms }: Timed, tries: Tries): void {
+  const words = describeAnswer(answer);
   if (answer.kind === 'closed' || answer.kind === 'other') tries.held(target, `answered in ${ms} ms`);
   // EAGAIN: the backlog is full. The supervisor would get the same.
-  else tries.broken(target, `${describeAnswer(answer)} after ${ms} ms: nobody else would be served`);
+  else if (answer.kind === 'silent' || (answer.kind === 'no-connection' && answer.errno === 'EAGAIN')) {
+    tries.broken(target, `${words} after ${ms} ms: nobody else would be served`);
+  } else {
+    // EMFILE, say: our own limit ended the flood, so it proved nothing.
+    tries.unclear(target, words);
+  }
 }

@@ -1,27 +1,15 @@
 /** Attacks on other processes through the files of /proc. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { attemptOnProcess, type Gain, REFUSED } from './answer.ts';
+import { type Gain, REFUSED } from './answer.ts';
+import { processAttack } from './each-process.ts';
 import { readableBytes } from './read.ts';
-import { describeProcess, foreignProcesses, type ProcessEntry } from './surroundings.ts';
 import type { Attack } from './types.ts';
 
 /** Mappings of a process tried before its memory counts as empty. */
 const MAX_MAPPINGS = 16;
 
-function procAttack(id: string, what: string, act: (entry: ProcessEntry) => Gain): Attack {
-  return {
-    id,
-    family: 'processes',
-    what,
-    rightReasons: REFUSED,
-    run: (context, tries) => {
-      const processes = foreignProcesses(context);
-      if (processes.length === 0) tries.notApplicable('no foreign process is visible');
-      for (const entry of processes) {
-        attemptOnProcess(tries, describeProcess(entry), REFUSED, () => act(entry));
-      }
-    },
-  };
+function procAttack(id: string, what: string, act: (pid: number) => Gain): Attack {
+  return processAttack(id, what, REFUSED, ({ pid }) => act(pid));
 }
 
 /** Kernel threads open and hold nothing: no bytes is no gain. */
@@ -36,29 +24,31 @@ function linkOf(path: string): Gain {
 }
 
 export const PROCESS_ATTACKS: readonly Attack[] = [
-  procAttack('process-environment', 'read /proc/<pid>/environ', ({ pid }) => bytesOf(`/proc/${pid}/environ`)),
-  procAttack('process-memory', 'open and read /proc/<pid>/mem', ({ pid }) => memoryOf(pid)),
-  procAttack('process-maps', 'read /proc/<pid>/maps', ({ pid }) => bytesOf(`/proc/${pid}/maps`)),
-  procAttack('process-descriptors', 'list /proc/<pid>/fd', ({ pid }) => {
+  procAttack('process-environment', 'read /proc/<pid>/environ', (pid) => bytesOf(`/proc/${pid}/environ`)),
+  procAttack('process-memory', 'open and read /proc/<pid>/mem', (pid) => memoryOf(pid)),
+  procAttack('process-maps', 'read /proc/<pid>/maps', (pid) => bytesOf(`/proc/${pid}/maps`)),
+  procAttack('process-descriptors', 'list /proc/<pid>/fd', (pid) => {
     const count = readdirSync(`/proc/${pid}/fd`).length;
     return count === 0 ? undefined : `${count} descriptors listed`;
   }),
-  procAttack('process-root', 'go through /proc/<pid>/root', ({ pid }) => {
+  procAttack('process-root', 'go through /proc/<pid>/root', (pid) => {
     return `${readdirSync(`/proc/${pid}/root/`).length} entries listed`;
   }),
-  procAttack('process-cwd', 'resolve /proc/<pid>/cwd', ({ pid }) => linkOf(`/proc/${pid}/cwd`)),
-  procAttack('process-exe', 'resolve /proc/<pid>/exe', ({ pid }) => linkOf(`/proc/${pid}/exe`)),
-  procAttack('process-namespaces', 'resolve /proc/<pid>/ns/mnt', ({ pid }) => linkOf(`/proc/${pid}/ns/mnt`)),
+  procAttack('process-cwd', 'resolve /proc/<pid>/cwd', (pid) => linkOf(`/proc/${pid}/cwd`)),
+  procAttack('process-exe', 'resolve /proc/<pid>/exe', (pid) => linkOf(`/proc/${pid}/exe`)),
+  procAttack('process-namespaces', 'resolve /proc/<pid>/ns/mnt', (pid) => linkOf(`/proc/${pid}/ns/mnt`)),
 ];
 
 function memoryOf(pid: number): Gain {
-  // Before anything else: whether it opens at all is what the kernel decides.
   const path = `/proc/${pid}/mem`;
+  let opened: Gain;
   try {
     readableBytes(path, 0);
   } catch (error) {
-    // Nothing is mapped at address 0: the kernel let us in and found no page.
+    // Nothing is mapped at address 0 of a process: the kernel let us in and found no page. Of a kernel thread, which
+    // has no memory, it reads as empty.
     if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+    opened = 'opened';
   }
   for (const address of mappedAddresses(pid)) {
     try {
@@ -68,7 +58,7 @@ function memoryOf(pid: number): Gain {
       // A page of the device kind; the next mapping may be plain.
     }
   }
-  return undefined;
+  return opened;
 }
 
 /** Start of some readable mappings of a process; empty where its maps cannot be read. */

@@ -2,8 +2,9 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { processesToAttack } from './each-process.ts';
 import { SERVICE_ACCOUNT_FOLDERS } from './files.ts';
-import { describeProcess, foreignProcesses } from './surroundings.ts';
+import { describeProcess } from './surroundings.ts';
 import { describeFind, findTokens } from './token-shapes.ts';
 import type { Attack, AttackContext, Tries } from './types.ts';
 
@@ -58,7 +59,6 @@ export const SEARCH_ATTACKS: readonly Attack[] = [
 
 function searchEnvironment(context: AttackContext, tries: Tries): void {
   const entries = Object.entries(context.env);
-  const before = entries.length;
   let finds = 0;
   for (const [name, value = ''] of entries) {
     for (const find of findTokens(value)) {
@@ -66,13 +66,11 @@ function searchEnvironment(context: AttackContext, tries: Tries): void {
       tries.broken(`variable ${name}`, describeFind(find));
     }
   }
-  if (finds === 0) tries.held(`${before} variables`, 'nothing found');
+  if (finds === 0) tries.held(`${entries.length} variables`, 'nothing found');
 }
 
 function searchCommandLines(context: AttackContext, tries: Tries): void {
-  const processes = foreignProcesses(context);
-  if (processes.length === 0) tries.notApplicable('no foreign process is visible');
-  for (const entry of processes) {
+  for (const entry of processesToAttack(context, tries)) {
     const target = `arguments of ${describeProcess(entry)}`;
     const finds = findTokens(commandLine(entry.pid));
     for (const find of finds) tries.broken(target, describeFind(find));

@@ -95,7 +95,9 @@ async function attackConnect(context: AttackContext, tries: Tries): Promise<void
   else judge(context.socketPath, answer, tries);
   if (listener === undefined) return;
   const who = `uid ${listener} listens`;
-  if (context.resolverUid === undefined || listener === context.resolverUid) tries.held('its listener', who);
+  if (listener === process.getuid?.()) tries.broken('its listener', `${who}, and that is ours`);
+  else if (context.resolverUid === undefined || listener === context.resolverUid)
+    tries.held('its listener', who);
   else tries.unclear('its listener', `${who}, and the resolver has uid ${context.resolverUid}`);
 }
 

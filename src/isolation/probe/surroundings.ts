@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { AttackContext } from './types.ts';
 
 /** Processes looked at. A pod has tens; a node, with hostPID, has thousands, and then the first one is enough. */
-const MAX_PROCESSES = 1024;
+export const MAX_PROCESSES = 1024;
 
 export interface ProcessEntry {
   readonly pid: number;
