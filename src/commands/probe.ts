@@ -1,14 +1,15 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { referencedSecrets, secretId } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { CommandError, ExitCode } from '../errors.ts';
 import { ATTACKS } from '../isolation/probe/attacks.ts';
 import { formatReport } from '../isolation/probe/report.ts';
 import { type RunOptions, runProbe } from '../isolation/probe/runner.ts';
+import { DEFAULT_SOCKET } from './caller.ts';
 import type { CommandContext } from './context.ts';
+import { type OutputFormat, outputOption, print } from './output.ts';
 
-/** The defaults of the configuration, for where it cannot be read: the agent has no business with it. */
-const DEFAULT_SOCKET = '/run/secret-resolver/resolver.sock';
+/** The default of the configuration, for where it cannot be read: the agent has no business with it. */
 const DEFAULT_SECRETS_ROOT = '/var/run/secret-resolver/secrets';
 const SECRET_ID = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/;
 
@@ -24,7 +25,7 @@ interface ProbeFlags {
   readonly only?: readonly string[];
   readonly signals: boolean;
   readonly lenient: boolean;
-  readonly output: 'table' | 'json';
+  readonly output: OutputFormat;
 }
 
 /** `probe`: the agent's side of the boundary. */
@@ -59,9 +60,7 @@ export function createCommand(context: CommandContext): Command {
     .option('--only <attack>', 'make this attack alone (may be repeated)', attackId)
     .option('--signals', 'send real signals where signal 0 was allowed; ends what it reaches', false)
     .option('--lenient', 'let an attack that failed for another reason count as held', false)
-    .addOption(
-      new Option('--output <format>', 'how to print the report').choices(['table', 'json']).default('table'),
-    )
+    .addOption(outputOption())
     .addHelpText(
       'after',
       `\nAttacks:\n${ATTACKS.map(({ id, what }) => `  ${id.padEnd(24)}${what}`).join('\n')}\n`,
@@ -71,11 +70,8 @@ export function createCommand(context: CommandContext): Command {
 
 async function probe(flags: ProbeFlags, context: CommandContext): Promise<void> {
   const report = await runProbe(runOptions(flags, context));
-  const text =
-    flags.output === 'json'
-      ? `${JSON.stringify(report, null, 2)}\n`
-      : formatReport(report, context.stdout.isTTY === true && context.env.NO_COLOR === undefined);
-  context.stdout.write(text);
+  const inColour = context.stdout.isTTY === true && !context.env.NO_COLOR;
+  print(context, flags.output, report, () => formatReport(report, inColour));
   context.exit(report.passed ? ExitCode.ok : ExitCode.refused);
 }
 

@@ -50,7 +50,7 @@ function attackSecretPaths(context: AttackContext, tries: Tries): void {
   const own = mountsOf('self');
   for (const path of paths) {
     if (exempt.some((folder) => below(path, folder))) continue;
-    const mounted = own.some((mount) => mount.path === path || mount.path.startsWith(`${path}/`));
+    const mounted = own.some(({ mountPoint }) => mountPoint === path || mountPoint.startsWith(`${path}/`));
     // A path that only another process mounts may be anything here; below the root, whatever can be read counts.
     const ours = below(path, context.secretsRoot) || hasGeneration(path);
     if (!ours) {
@@ -77,8 +77,11 @@ function attackSecretPaths(context: AttackContext, tries: Tries): void {
 function secretMounts(pid: number, context: AttackContext): string[] {
   const NEVER = /^\/(dev|proc|sys)(\/|$)|^\/$/;
   return mountsOf(pid)
-    .filter(({ path, type }) => below(path, context.secretsRoot) || (type === 'tmpfs' && !NEVER.test(path)))
-    .map(({ path }) => path)
+    .filter(
+      ({ mountPoint, type }) =>
+        below(mountPoint, context.secretsRoot) || (type === 'tmpfs' && !NEVER.test(mountPoint)),
+    )
+    .map(({ mountPoint }) => mountPoint)
     .slice(0, MAX_PATHS);
 }
 
@@ -100,21 +103,21 @@ function hasGeneration(path: string): boolean {
 function attackSecretVolumes(context: AttackContext, tries: Tries): void {
   const allowed = [...context.allowedMounts, ...SERVICE_ACCOUNT_FOLDERS];
   const mounts = mountsOf('self').filter(
-    ({ path, type }) => type === 'tmpfs' && !allowed.some((folder) => below(path, folder)),
+    ({ mountPoint, type }) => type === 'tmpfs' && !allowed.some((folder) => below(mountPoint, folder)),
   );
   if (mounts.length === 0) tries.notApplicable('no tmpfs is mounted here');
-  for (const mount of mounts) {
+  for (const { mountPoint, options } of mounts) {
     try {
-      lstatSync(join(mount.path, '..data'));
+      lstatSync(join(mountPoint, '..data'));
     } catch (error) {
       const answer = errnoName(error);
       // Kubelet mounts Secrets read-only. One that we cannot look into is shut by its modes alone.
-      if (mount.readOnly && !ABSENT.includes(answer)) tries.unclear(mount.path, answer);
-      else tries.held(mount.path, 'no ..data');
+      if (options.includes('ro') && !ABSENT.includes(answer)) tries.unclear(mountPoint, answer);
+      else tries.held(mountPoint, 'no ..data');
       continue;
     }
-    attempt(tries, mount.path, [], () => {
-      const tree = readableTree(mount.path);
+    attempt(tries, mountPoint, [], () => {
+      const tree = readableTree(mountPoint);
       return tree.files === 0 ? undefined : describeTree(tree);
     });
   }

@@ -1,31 +1,24 @@
 /** The report for a person: a table, then what was found with all its places. */
 import { styleText } from 'node:util';
-import Table from 'cli-table3';
 import type { AttackReport, Outcome, ProbeReport } from './types.ts';
-
-/** Columns of a table that fits a terminal of 110 and still reads in a narrower one. */
-const COLUMN_WIDTHS = [25, 16, 66];
 
 /** Draws the report. With `colour`, with the escapes of a terminal. */
 export function formatReport(report: ProbeReport, colour: boolean): string {
   const paint = (outcome: Outcome, text: string) =>
     colour ? styleText(COLOURS[outcome], text, { validateStream: false }) : text;
-  const table = new Table({
-    head: ['attack', 'outcome', 'answer'],
-    colWidths: COLUMN_WIDTHS,
-    wordWrap: true,
-    style: { head: [], border: [], compact: true },
-  });
-  for (const attack of report.attacks) {
-    table.push([attack.id, paint(attack.outcome, outcomeText(attack)), printable(attack.reason)]);
-  }
+  const rows = report.attacks.map(
+    (attack) =>
+      `${attack.id.padEnd(24)}${paint(attack.outcome, outcomeText(attack).padEnd(17))}${printable(attack.reason)}`,
+  );
   const { agent } = report;
   const groups = agent.groups.length > 0 ? `, groups ${agent.groups.join(' ')}` : '';
   const lines = [
     `Attacked as uid ${agent.uid}, gid ${agent.gid}${groups}, capabilities ${agent.capabilities}`,
     `  socket ${report.socketPath}`,
     `  secrets ${report.secretsRoot}`,
-    table.toString(),
+    '',
+    `${'ATTACK'.padEnd(24)}${'OUTCOME'.padEnd(17)}ANSWER`,
+    ...rows,
     ...report.attacks
       .filter(isFinding)
       .flatMap((attack) => [paint(attack.outcome, heading(attack)), ...details(attack)]),

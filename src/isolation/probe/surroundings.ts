@@ -1,5 +1,6 @@
 /** What the agent can see around itself in /proc. Everything in here is readable by any UID. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { type Mount, parseMountinfo } from '../../volume/mountinfo.ts';
 import type { AttackContext } from './types.ts';
 
 /** Processes looked at. A pod has tens; a node, with hostPID, has thousands, and then the first one is enough. */
@@ -11,12 +12,6 @@ export interface ProcessEntry {
   readonly uid: number;
   /** Name as the kernel has it, at most 15 characters. */
   readonly name: string;
-}
-
-export interface Mount {
-  readonly path: string;
-  readonly type: string;
-  readonly readOnly: boolean;
 }
 
 /** A listening TCP socket of the network namespace. */
@@ -33,7 +28,7 @@ export function describeProcess({ pid, name, uid }: ProcessEntry): string {
 
 function read(path: string): string {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }
@@ -84,23 +79,9 @@ export function foreignProcesses(context: Pick<AttackContext, 'resolverUid'>): P
   return found;
 }
 
-/** Undoes the octal escapes of mountinfo and of /proc/net/unix. */
-function decodeOctal(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-}
-
 /** Mounts of a process as its own root sees them; empty where they cannot be read. */
 export function mountsOf(pid: number | 'self'): Mount[] {
-  const mounts: Mount[] = [];
-  for (const line of read(`/proc/${pid}/mountinfo`).split('\n')) {
-    const [left, right] = line.split(' - ');
-    const path = left?.split(' ')[4];
-    const options = left?.split(' ')[5];
-    const type = right?.split(' ')[0];
-    if (path === undefined || options === undefined || type === undefined) continue;
-    mounts.push({ path: decodeOctal(path), type, readOnly: options.split(',').includes('ro') });
-  }
-  return mounts;
+  return parseMountinfo(read(`/proc/${pid}/mountinfo`));
 }
 
 /** An address of /proc/net/tcp or tcp6 (words in host order), and where we reach a socket bound to it. */
