@@ -39,6 +39,8 @@ export interface AgentSpec {
   readonly credentialInEnvironment: boolean;
   readonly credentialInFile: boolean;
   readonly socketFolderWritable: boolean;
+  /** Does not share the PID namespace of the pod. */
+  readonly ownPidNamespace: boolean;
   /** Starts with a connection that the supervisor (root) opened. */
   readonly inheritsConnection: boolean;
 }
@@ -50,8 +52,10 @@ export interface PodSpec {
   readonly socketPath: string;
   /** UID that owns the folder of the socket, and its modes. */
   readonly socketFolder: { readonly uid: number; readonly mode: number };
-  /** Whether anybody listens at all. */
-  readonly listens: boolean;
+  /** Who listens: the victim, nobody (and nothing is at the path), nobody (but a dead socket is), or the real resolver. */
+  readonly listener: 'victim' | 'none' | 'dead' | 'serve';
+  /** Modes of the Secret's files, which belong to the resolver's UID. */
+  readonly secretMode: number;
   readonly probeArguments: readonly string[];
 }
 
@@ -77,11 +81,13 @@ export const GOOD_POD: PodSpec = {
     credentialInEnvironment: false,
     credentialInFile: false,
     socketFolderWritable: false,
+    ownPidNamespace: false,
     inheritsConnection: false,
   },
   socketPath: SOCKET_PATH,
   socketFolder: { uid: RESOLVER_UID, mode: 0o711 },
-  listens: true,
+  listener: 'victim',
+  secretMode: 0o444,
   probeArguments: [],
 };
 
@@ -111,6 +117,8 @@ export interface PodResult {
   readonly stderr: string;
   /** Whether the socket was the same inode, and its listener still answered, after the probe. */
   readonly socketIntact: boolean;
+  /** Whether the supervisor's watch was never interrupted, and a new call is served. Only with `serve`. */
+  readonly supervisorServed: boolean;
   /** What lies in the socket's folder and its parent after the probe. */
   readonly leftBehind: readonly string[];
 }

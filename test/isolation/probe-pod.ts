@@ -3,7 +3,7 @@
  * it: builds a root file system for each container, starts the victim in one and the probe in the other, and prints
  * what came of it as JSON.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -13,12 +13,12 @@ import {
   mkdirSync,
   readdirSync,
   readlinkSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import net from 'node:net';
 import { dirname, join, relative } from 'node:path';
+import { type SecretData, SecretVolume } from '../support/secret-volume.ts';
 import { newSecret } from '../support/secrets.ts';
 import { type PodResult, type PodSpec, SECRET_MOUNT, SECRETS_ROOT, SOCKET_FOLDER } from './probe-pod-spec.ts';
 
@@ -80,18 +80,20 @@ function containerRoot(name: string, volumes: readonly Volume[]): string {
   return root;
 }
 
-/** A tmpfs in the layout of kubelet's atomic writer, read by all, as a volume without fsGroup is. */
-function kubeletVolume(name: string, content: Readonly<Record<string, string>>): string {
+/** A tmpfs as kubelet makes it, with its files given to a UID. */
+function kubeletVolume(name: string, content: SecretData, owner: number, mode: number): string {
   const path = join(BASE, 'volumes', name);
-  tmpfs(path, 'mode=777');
-  const generation = '..2026_01_02_03_04_05.000000001';
-  mkdirSync(join(path, generation), { mode: 0o755 });
-  symlinkSync(generation, join(path, '..data'));
-  for (const [key, value] of Object.entries(content)) {
-    writeFileSync(join(path, generation, key), value, { mode: 0o644 });
-    symlinkSync(join('..data', key), join(path, key));
-  }
+  tmpfs(path, 'mode=755');
+  new SecretVolume(path).write(content, mode);
+  execFileSync('chown', ['-R', String(owner), path]);
   return path;
+}
+
+interface StartOptions {
+  readonly env: Record<string, string>;
+  readonly inherit?: net.Socket | undefined;
+  /** Flags of unshare besides those of the mount namespace. */
+  readonly namespaces?: readonly string[];
 }
 
 /** Starts a program in a container, under a UID, with no capabilities but those named. */
@@ -99,7 +101,7 @@ function startIn(
   root: string,
   identity: { readonly uid: number; readonly capabilities: readonly string[] },
   words: readonly string[],
-  options: { readonly env: Record<string, string>; readonly inherit?: net.Socket | undefined },
+  options: StartOptions,
 ): ChildProcess {
   const kept = identity.capabilities.map((capability) => `+${capability}`);
   const capabilities = ['-all', ...kept].join(',');
@@ -114,7 +116,10 @@ function startIn(
   ];
   return spawn(
     'unshare',
-    ['--mount', '--propagation', 'private', `--root=${root}`, '--wd=/', 'setpriv', ...privileges, ...words],
+    [
+      ...['--mount', '--propagation', 'private', ...(options.namespaces ?? [])],
+      ...[`--root=${root}`, '--wd=/', 'setpriv', ...privileges, ...words],
+    ],
     {
       env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe', ...(options.inherit === undefined ? [] : [options.inherit])],
@@ -164,11 +169,94 @@ async function openConnection(path: string): Promise<net.Socket> {
   return socket;
 }
 
+/** The program in the resolver's container. */
+function victimWords(spec: PodSpec): string[] {
+  if (spec.listener === 'serve') {
+    return [
+      '/node',
+      '/app/src/main.ts',
+      'serve',
+      '--config',
+      '/etc/secret-resolver/config.yaml',
+      '--relaxed',
+    ];
+  }
+  const socketPath = spec.listener === 'victim' ? spec.socketPath : undefined;
+  return [
+    '/node',
+    ...(spec.victim.inspector ? ['--inspect=127.0.0.1:9229'] : []),
+    '/app/test/isolation/probe-victim.ts',
+    JSON.stringify({ ...spec.victim, socketPath }),
+    ...(spec.victim.credentialInArguments ? [newSecret('glpat')] : []),
+  ];
+}
+
+/** What the real resolver needs besides the Secret: a configuration that lists root as its one caller. */
+function writeConfiguration(spec: PodSpec): string {
+  const path = join(BASE, 'volumes', 'config');
+  tmpfs(path, 'mode=755');
+  mkdirSync(join(path, 'providers'));
+  const secret = { type: 'kubernetesSecret', namespace: 'tenant', name: 'app' };
+  const provider = {
+    name: 'gitlab',
+    type: 'custom',
+    endpoints: [{ host: 'gitlab.example.com', port: 443 }],
+    credentialsFrom: [{ source: secret, mode: 'allKeys' }],
+  };
+  writeFileSync(join(path, 'providers/gitlab.yaml'), JSON.stringify({ provider }));
+  const config = {
+    sandbox: { id: 'sandbox-0001', name: 'sandbox', namespace: 'tenant' },
+    secretsRoot: SECRETS_ROOT,
+    providersDir: '/etc/secret-resolver/providers',
+    socket: { path: spec.socketPath, mode: '0666' },
+    callers: [{ name: 'supervisor', uid: 0, providers: ['*'] }],
+    agent: { uid: spec.agent.uid },
+    health: { listen: '127.0.0.1:8086' },
+  };
+  writeFileSync(join(path, 'config.yaml'), JSON.stringify(config));
+  return path;
+}
+
+/** All that `watch` prints when it gets one snapshot and then nothing: no second one, no reconnection, no complaint. */
+const FIRST_SNAPSHOT =
+  /^\S+ revision [0-9]+: 2 served, 0 refused\n\S+ +loaded gitlab:GITLAB_TOKEN\n\S+ +loaded gitlab:OTHER\n$/;
+
+/** A `watch` of the supervisor's that nothing may interrupt, and a `get` after the probe. */
+function superviseFrom(socket: string) {
+  const main = join(REPOSITORY, 'src/main.ts');
+  const watch = spawn(process.execPath, [main, 'watch', '--socket', socket], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let told = '';
+  for (const stream of [watch.stdout, watch.stderr]) {
+    stream.on('data', (chunk) => {
+      told += String(chunk);
+    });
+  }
+  return {
+    ready: () => ready(watch),
+    served: () => {
+      const got = execFileSync(process.execPath, [main, 'get', '--socket', socket], {
+        encoding: 'utf8',
+        timeout: 10_000,
+      });
+      return got.includes('GITLAB_TOKEN') && watch.exitCode === null && FIRST_SNAPSHOT.test(told);
+    },
+  };
+}
+
+/** A socket file that nobody listens on, as a killed resolver leaves it. */
+function leaveDeadSocket(path: string): void {
+  const script = `require('node:net').createServer().listen({ path: process.argv[1], writableAll: true }, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', script, path]);
+}
+
 async function main(spec: PodSpec): Promise<PodResult> {
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
   tmpfs(BASE, 'mode=755');
-  const secrets = kubeletVolume('secrets', { 'gitlab-token': newSecret('glpat'), other: newSecret() });
-  const token = kubeletVolume('token', { token: newSecret('token'), namespace: 'tenant' });
+  const content = { GITLAB_TOKEN: newSecret('glpat'), OTHER: newSecret() };
+  const secrets = kubeletVolume('secrets', content, spec.victim.uid, spec.secretMode);
+  const token = kubeletVolume('token', { token: newSecret('token'), namespace: 'tenant' }, 0, 0o444);
   const shared = join(BASE, 'volumes', 'socket');
   tmpfs(shared, 'mode=777');
   const onHost = (path: string) => join(shared, relative(SOCKET_FOLDER, path));
@@ -180,6 +268,7 @@ async function main(spec: PodSpec): Promise<PodResult> {
   const resolver = containerRoot('resolver', [
     { from: shared, at: SOCKET_FOLDER, readOnly: false },
     { from: secrets, at: SECRET_MOUNT, readOnly: true },
+    { from: writeConfiguration(spec), at: '/etc/secret-resolver', readOnly: true },
   ]);
   const agent = containerRoot('agent', [
     { from: shared, at: SOCKET_FOLDER, readOnly: !spec.agent.socketFolderWritable },
@@ -189,23 +278,17 @@ async function main(spec: PodSpec): Promise<PodResult> {
     ...(spec.agent.serviceAccountToken ? [{ from: token, at: TOKEN_FOLDER, readOnly: true }] : []),
   ]);
 
-  await ready(
-    startIn(
-      resolver,
-      { uid: spec.victim.uid, capabilities: [] },
-      [
-        '/node',
-        ...(spec.victim.inspector ? ['--inspect=127.0.0.1:9229'] : []),
-        '/app/test/isolation/probe-victim.ts',
-        JSON.stringify({ ...spec.victim, socketPath: spec.listens ? spec.socketPath : undefined }),
-        ...(spec.victim.credentialInArguments ? [newSecret('glpat')] : []),
-      ],
-      { env: { VICTIM_SECRET: newSecret() } },
-    ),
-  );
+  const started = startIn(resolver, { uid: spec.victim.uid, capabilities: [] }, victimWords(spec), {
+    env: { VICTIM_SECRET: newSecret() },
+  });
+  await ready(started);
+  if (spec.listener === 'dead') leaveDeadSocket(socket);
+  const supervisor = spec.listener === 'serve' ? superviseFrom(socket) : undefined;
+  await supervisor?.ready();
   if (spec.agent.credentialInFile)
     writeFileSync(join(agent, 'tmp/.netrc'), `\npassword ${newSecret('glpat')}\n`);
-  const inode = spec.listens ? statSync(socket).ino : undefined;
+  const identity = () => lstatSync(socket, { throwIfNoEntry: false })?.ino;
+  const inode = identity();
   const before = everything(shared);
 
   const inherit = spec.agent.inheritsConnection ? await openConnection(socket) : undefined;
@@ -220,7 +303,11 @@ async function main(spec: PodSpec): Promise<PodResult> {
       `--secrets-root=${SECRETS_ROOT}`,
       ...spec.probeArguments,
     ],
-    { env: spec.agent.credentialInEnvironment ? { GITLAB_TOKEN: newSecret('glpat') } : {}, inherit },
+    {
+      env: spec.agent.credentialInEnvironment ? { GITLAB_TOKEN: newSecret('glpat') } : {},
+      inherit,
+      namespaces: spec.agent.ownPidNamespace ? ['--pid', '--fork', '--mount-proc=/proc'] : [],
+    },
   );
   const ended = Promise.withResolvers<number>();
   probe.on('close', (code) => ended.resolve(code ?? -1));
@@ -234,7 +321,8 @@ async function main(spec: PodSpec): Promise<PodResult> {
     exitCode,
     stdout,
     stderr,
-    socketIntact: spec.listens && statSync(socket).ino === inode && (await answers(socket)),
+    socketIntact: identity() === inode && (await answers(socket)),
+    supervisorServed: supervisor?.served() ?? false,
     leftBehind: everything(shared).filter((path) => !before.includes(path)),
   };
 }
