@@ -2,7 +2,7 @@
  * For each attack a pod in which it succeeds. An attack that is not in here could be one that cannot succeed, and
  * would prove nothing by failing: probe.test.ts asks for the table to be complete.
  */
-import { AGENT_UID, type PodSpec, podWith, SECRET_MOUNT, SOCKET_FOLDER } from './probe-pod-spec.ts';
+import { AGENT_UID, type PodSpec, podWith, SECRET_MOUNT } from './probe-pod-spec.ts';
 
 export interface Arrangement {
   /** What is wrong with the pod, in words. */
@@ -15,17 +15,14 @@ export interface Arrangement {
 const SHARED_UID = 'the resolver runs under the UID of the agent, and is dumpable';
 const sharedUid = podWith({ victim: { uid: AGENT_UID, dumpable: true }, socketFolder: { uid: AGENT_UID } });
 
-const WRITABLE = "the agent mounts the socket's folder writable, and anybody may write to it";
-const writable = podWith({ agent: { socketFolderWritable: true }, socketFolder: { mode: 0o777 } });
+const NESTED = "the agent mounts the socket's volume writable";
+const nested = podWith({ agent: { socketVolumeWritable: true } });
+
+const WRITABLE = `${NESTED}, and anybody may write to the folder of the socket`;
+const writable = podWith({ agent: { socketVolumeWritable: true }, socketFolder: { mode: 0o777 } });
 
 const ADMITTED = "the resolver lists the agent's UID as a caller";
 const admitted = podWith({ victim: { admits: [0, AGENT_UID] } });
-
-const NESTED = 'the folder of the socket lies in a volume that anybody may write to';
-const nested = podWith({
-  socketPath: `${SOCKET_FOLDER}/own/resolver.sock`,
-  agent: { socketFolderWritable: true },
-});
 
 function byUid(says: RegExp): Arrangement {
   return { fault: SHARED_UID, pod: sharedUid, says };
@@ -107,7 +104,7 @@ export const ARRANGEMENTS: Readonly<Record<string, Arrangement>> = {
   'socket-symlink': { fault: WRITABLE, pod: writable, says: /resolver\.sock: replaced, and put back/ },
   'socket-mode': {
     fault: "the agent's UID owns the folder of the socket",
-    pod: podWith({ agent: { socketFolderWritable: true }, socketFolder: { uid: AGENT_UID, mode: 0o777 } }),
+    pod: podWith({ agent: { socketVolumeWritable: true }, socketFolder: { uid: AGENT_UID, mode: 0o777 } }),
     says: /modes could be set/,
   },
   'socket-mount': {
@@ -115,8 +112,8 @@ export const ARRANGEMENTS: Readonly<Record<string, Arrangement>> = {
     pod: podWith({ agent: { capabilities: ['sys_admin'] } }),
     says: /resolver\.sock: mounted over, and unmounted/,
   },
-  'directory-rename': { fault: NESTED, pod: nested, says: /own: renamed, and put back/ },
-  'directory-symlink': { fault: NESTED, pod: nested, says: /own: replaced, and put back/ },
+  'directory-rename': { fault: NESTED, pod: nested, says: /socket: renamed, and put back/ },
+  'directory-symlink': { fault: NESTED, pod: nested, says: /socket: replaced, and put back/ },
   backlog: {
     fault: 'a refused connection keeps the resolver busy for 20 ms',
     pod: podWith({ victim: { refusalCostMs: 20 } }),

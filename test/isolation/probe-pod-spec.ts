@@ -2,11 +2,12 @@
 
 export const AGENT_UID = 1000;
 export const RESOLVER_UID = 1338;
-export const SOCKET_FOLDER = '/run/secret-resolver';
-export const SOCKET_PATH = `${SOCKET_FOLDER}/resolver.sock`;
-/** As mountinfo and the resolver's container name it: `/var/run` is a link to `/run` there. */
-export const SECRET_MOUNT = '/run/secret-resolver-secrets/tenant/app';
-export const SECRETS_ROOT = '/run/secret-resolver-secrets';
+/** Where the socket's volume, an emptyDir that anybody may write to, is mounted. The other paths are the defaults. */
+export const SOCKET_VOLUME = '/run/secret-resolver';
+export const SOCKET_PATH = `${SOCKET_VOLUME}/socket/resolver.sock`;
+export const SECRETS_ROOT = '/var/run/secret-resolver/secrets';
+/** As mountinfo names it: `/var/run` is a link to `/run`. So it lies in the volume of the socket, for the resolver alone. */
+export const SECRET_MOUNT = '/run/secret-resolver/secrets/tenant/app';
 
 /** What the process in the resolver's container does. It reads the Secret first and keeps it in memory. */
 export interface VictimSpec {
@@ -38,7 +39,7 @@ export interface AgentSpec {
   readonly serviceAccountToken: boolean;
   readonly credentialInEnvironment: boolean;
   readonly credentialInFile: boolean;
-  readonly socketFolderWritable: boolean;
+  readonly socketVolumeWritable: boolean;
   /** Does not share the PID namespace of the pod. */
   readonly ownPidNamespace: boolean;
   /** Starts with a connection that the supervisor (root) opened. */
@@ -48,8 +49,6 @@ export interface AgentSpec {
 export interface PodSpec {
   readonly victim: VictimSpec;
   readonly agent: AgentSpec;
-  /** Below the volume that both containers mount at {@link SOCKET_FOLDER}. */
-  readonly socketPath: string;
   /** UID that owns the folder of the socket, and its modes. */
   readonly socketFolder: { readonly uid: number; readonly mode: number };
   /** Who listens: the victim, nobody (and nothing is at the path), nobody (but a dead socket is), or the real resolver. */
@@ -80,11 +79,10 @@ export const GOOD_POD: PodSpec = {
     serviceAccountToken: false,
     credentialInEnvironment: false,
     credentialInFile: false,
-    socketFolderWritable: false,
+    socketVolumeWritable: false,
     ownPidNamespace: false,
     inheritsConnection: false,
   },
-  socketPath: SOCKET_PATH,
   socketFolder: { uid: RESOLVER_UID, mode: 0o711 },
   listener: 'victim',
   secretMode: 0o444,

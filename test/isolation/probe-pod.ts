@@ -20,7 +20,14 @@ import net from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { type SecretData, SecretVolume } from '../support/secret-volume.ts';
 import { newSecret } from '../support/secrets.ts';
-import { type PodResult, type PodSpec, SECRET_MOUNT, SECRETS_ROOT, SOCKET_FOLDER } from './probe-pod-spec.ts';
+import {
+  type PodResult,
+  type PodSpec,
+  SECRET_MOUNT,
+  SECRETS_ROOT,
+  SOCKET_PATH,
+  SOCKET_VOLUME,
+} from './probe-pod-spec.ts';
 
 /** Exists everywhere and is empty; in this mount namespace it is ours. */
 const BASE = '/srv';
@@ -181,7 +188,7 @@ function victimWords(spec: PodSpec): string[] {
       '--relaxed',
     ];
   }
-  const socketPath = spec.listener === 'victim' ? spec.socketPath : undefined;
+  const socketPath = spec.listener === 'victim' ? SOCKET_PATH : undefined;
   return [
     '/node',
     ...(spec.victim.inspector ? ['--inspect=127.0.0.1:9229'] : []),
@@ -208,7 +215,7 @@ function writeConfiguration(spec: PodSpec): string {
     sandbox: { id: 'sandbox-0001', name: 'sandbox', namespace: 'tenant' },
     secretsRoot: SECRETS_ROOT,
     providersDir: '/etc/secret-resolver/providers',
-    socket: { path: spec.socketPath, mode: '0666' },
+    socket: { path: SOCKET_PATH, mode: '0666' },
     callers: [{ name: 'supervisor', uid: 0, providers: ['*'] }],
     agent: { uid: spec.agent.uid },
     health: { listen: '127.0.0.1:8086' },
@@ -259,19 +266,18 @@ async function main(spec: PodSpec): Promise<PodResult> {
   const token = kubeletVolume('token', { token: newSecret('token'), namespace: 'tenant' }, 0, 0o444);
   const shared = join(BASE, 'volumes', 'socket');
   tmpfs(shared, 'mode=777');
-  const onHost = (path: string) => join(shared, relative(SOCKET_FOLDER, path));
-  const socket = onHost(spec.socketPath);
+  const socket = join(shared, relative(SOCKET_VOLUME, SOCKET_PATH));
   mkdirSync(dirname(socket), { recursive: true });
   chownSync(dirname(socket), spec.socketFolder.uid, spec.socketFolder.uid);
   chmodSync(dirname(socket), spec.socketFolder.mode);
 
   const resolver = containerRoot('resolver', [
-    { from: shared, at: SOCKET_FOLDER, readOnly: false },
+    { from: shared, at: SOCKET_VOLUME, readOnly: false },
     { from: secrets, at: SECRET_MOUNT, readOnly: true },
     { from: writeConfiguration(spec), at: '/etc/secret-resolver', readOnly: true },
   ]);
   const agent = containerRoot('agent', [
-    { from: shared, at: SOCKET_FOLDER, readOnly: !spec.agent.socketFolderWritable },
+    { from: shared, at: SOCKET_VOLUME, readOnly: !spec.agent.socketVolumeWritable },
     ...(spec.agent.secretMountedAt === undefined
       ? []
       : [{ from: secrets, at: spec.agent.secretMountedAt, readOnly: true }]),
@@ -292,23 +298,11 @@ async function main(spec: PodSpec): Promise<PodResult> {
   const before = everything(shared);
 
   const inherit = spec.agent.inheritsConnection ? await openConnection(socket) : undefined;
-  const probe = startIn(
-    agent,
-    spec.agent,
-    [
-      '/node',
-      '/app/src/main.ts',
-      'probe',
-      `--socket=${spec.socketPath}`,
-      `--secrets-root=${SECRETS_ROOT}`,
-      ...spec.probeArguments,
-    ],
-    {
-      env: spec.agent.credentialInEnvironment ? { GITLAB_TOKEN: newSecret('glpat') } : {},
-      inherit,
-      namespaces: spec.agent.ownPidNamespace ? ['--pid', '--fork', '--mount-proc=/proc'] : [],
-    },
-  );
+  const probe = startIn(agent, spec.agent, ['/node', '/app/src/main.ts', 'probe', ...spec.probeArguments], {
+    env: spec.agent.credentialInEnvironment ? { GITLAB_TOKEN: newSecret('glpat') } : {},
+    inherit,
+    namespaces: spec.agent.ownPidNamespace ? ['--pid', '--fork', '--mount-proc=/proc'] : [],
+  });
   const ended = Promise.withResolvers<number>();
   probe.on('close', (code) => ended.resolve(code ?? -1));
   const [stdout, stderr, exitCode] = await Promise.all([
