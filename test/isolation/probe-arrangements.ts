@@ -2,7 +2,7 @@
  * For each attack a pod in which it succeeds. An attack that is not in here could be one that cannot succeed, and
  * would prove nothing by failing: probe.test.ts asks for the table to be complete.
  */
-import { AGENT_UID, type PodSpec, podWith, SECRET_MOUNT } from './probe-pod-spec.ts';
+import { AGENT_UID, type PodSpec, podWith, SECRET_MOUNT, SOCKET_VOLUME } from './probe-pod-spec.ts';
 
 export interface Arrangement {
   /** What is wrong with the pod, in words. */
@@ -76,6 +76,13 @@ export const ARRANGEMENTS: Readonly<Record<string, Arrangement>> = {
     fault: 'the resolver listens on an abstract socket too, for everybody',
     pod: podWith({ victim: { abstractName: 'resolver', admits: [0, AGENT_UID] } }),
     says: /@resolver .*message of [1-9][0-9]* bytes/,
+  },
+  'other-sockets': {
+    fault: 'the resolver listens at a second path too, for everybody',
+    pod: podWith({
+      victim: { secondPath: `${SOCKET_VOLUME}/socket/debug.sock`, admits: [0, AGENT_UID] },
+    }),
+    says: /socket\/debug\.sock .*message of [1-9][0-9]* bytes/,
   },
   'tcp-services': {
     fault: 'the credential service is on TCP too',

@@ -21,6 +21,8 @@ export interface VictimSpec {
   /** Answers every call with PERMISSION_DENIED. */
   readonly denies: boolean;
   readonly abstractName: string | undefined;
+  /** A second path that it listens on. */
+  readonly secondPath: string | undefined;
   /** Ports of gRPC servers on loopback: with the credential service, and without. */
   readonly credentialPort: number | undefined;
   readonly healthPort: number | undefined;
@@ -67,6 +69,7 @@ export const GOOD_POD: PodSpec = {
     refusalCostMs: 0,
     denies: false,
     abstractName: undefined,
+    secondPath: undefined,
     credentialPort: undefined,
     healthPort: 8086,
     inspector: false,

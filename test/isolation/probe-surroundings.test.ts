@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
-  abstractListeners,
   describeListener,
   foreignProcesses,
   mountsOf,
   statusField,
   tcpListeners,
+  unixListeners,
 } from '../../src/isolation/probe/surroundings.ts';
 
 async function listening(options: net.ListenOptions): Promise<net.Server> {
@@ -42,13 +45,26 @@ describe('what the agent sees around itself', () => {
   it('finds an abstract socket that listens, by a name that reaches it', async () => {
     const name = `probe-test-${randomBytes(6).toString('hex')}`;
     const server = await listening({ path: `\0${name}` });
-    expect(abstractListeners()).toContain(name);
+    expect(unixListeners()).toContainEqual({ name, abstract: true });
     const socket = net.connect({ path: `\0${name}` });
     await once(socket, 'connect');
     socket.destroy();
     server.close();
     await once(server, 'close');
-    expect(abstractListeners()).not.toContain(name);
+    expect(unixListeners()).not.toContainEqual({ name, abstract: true });
+  });
+
+  it('finds a listening socket by its path, with whatever is in it, and no connected or datagram socket', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'probe with space-'));
+    const path = join(folder, 'a b.sock');
+    const server = await listening({ path });
+    const socket = net.connect(path);
+    await once(socket, 'connect');
+    expect(unixListeners().filter(({ name }) => name === path)).toEqual([{ name: path, abstract: false }]);
+    expect(unixListeners().every(({ name }) => name !== '')).toBe(true);
+    socket.destroy();
+    server.close();
+    rmSync(folder, { recursive: true });
   });
 
   it('never counts itself among the foreign processes', () => {

@@ -90,6 +90,9 @@ async function listenTcp(server: grpc.Server, port: number): Promise<void> {
 if (spec.socketPath !== undefined) {
   await listen({ path: spec.socketPath, writableAll: true, readableAll: true });
 }
+if (spec.secondPath !== undefined) {
+  await listen({ path: spec.secondPath, writableAll: true, readableAll: true });
+}
 if (spec.abstractName !== undefined) await listen({ path: `\0${spec.abstractName}` });
 if (spec.credentialPort !== undefined) await listenTcp(credentialServer(), spec.credentialPort);
 if (spec.healthPort !== undefined) await listenTcp(new grpc.Server(), spec.healthPort);

@@ -10,6 +10,8 @@ export const REFUSED = ['EACCES', 'EPERM'] as const;
 export const CALL_REFUSED = [...REFUSED, 'ENOSYS'] as const;
 /** As {@link REFUSED}, and a mount that cannot be written. */
 export const CHANGE_REFUSED = [...REFUSED, 'EROFS'] as const;
+/** The kernel's ways to say "there is no such thing here". */
+export const ABSENT = ['ENOENT', 'ENOTDIR'];
 /** The process ended between being listed and being attacked. */
 const ENDED = ['ESRCH', 'ENOENT'];
 

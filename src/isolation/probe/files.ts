@@ -1,14 +1,13 @@
 /** Attacks on what is mounted: Secret volumes at their paths, wherever else, and the service-account token. */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempt, attemptOnProcess, errnoName, REFUSED } from './answer.ts';
+import { ABSENT, attempt, attemptOnProcess, errnoName, REFUSED } from './answer.ts';
 import { describeTree, readableBytes, readableTree } from './read.ts';
 import { describeProcess, foreignProcesses, mountsOf } from './surroundings.ts';
 import type { Attack, AttackContext, Tries } from './types.ts';
 
 /** Paths tried of one process. A resolver mounts a few Secrets; each of its tmpfs is worth a try. */
 const MAX_PATHS = 64;
-const ABSENT = ['ENOENT', 'ENOTDIR'];
 
 export const SERVICE_ACCOUNT_FOLDERS = [
   '/var/run/secrets/kubernetes.io/serviceaccount',

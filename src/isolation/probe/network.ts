@@ -1,5 +1,5 @@
 /** Attacks over the network namespace that a pod shares: inspectors, abstract sockets, TCP listeners. */
-import { REFUSED } from './answer.ts';
+import { ABSENT, REFUSED } from './answer.ts';
 import {
   type CallAnswer,
   callOn,
@@ -9,7 +9,7 @@ import {
   UNIMPLEMENTED,
 } from './grpc-wire.ts';
 import { askInspector } from './inspector.ts';
-import { abstractListeners, describeListener, tcpListeners } from './surroundings.ts';
+import { describeListener, tcpListeners, unixListeners } from './surroundings.ts';
 import type { Attack, AttackContext, Tries } from './types.ts';
 
 /** Listeners tried. A pod has a handful. */
@@ -33,6 +33,13 @@ export const NETWORK_ATTACKS: readonly Attack[] = [
     what: 'ask every abstract socket for credentials',
     rightReasons: [...REFUSED, 'ECONNREFUSED', NOT_THE_SERVICE],
     run: attackAbstractSockets,
+  },
+  {
+    id: 'other-sockets',
+    family: 'network',
+    what: 'ask every other Unix socket that listens for credentials',
+    rightReasons: [...REFUSED, ...ABSENT, 'ECONNREFUSED', NOT_THE_SERVICE],
+    run: attackOtherSockets,
   },
   {
     id: 'tcp-services',
@@ -62,10 +69,21 @@ async function attackInspectors(_context: AttackContext, tries: Tries): Promise<
 }
 
 async function attackAbstractSockets(context: AttackContext, tries: Tries): Promise<void> {
-  const names = abstractListeners();
-  if (names.length === 0) tries.notApplicable('no abstract socket listens in this network namespace');
+  const listeners = unixListeners().filter(({ abstract }) => abstract);
+  if (listeners.length === 0) tries.notApplicable('no abstract socket listens in this network namespace');
   await askAll(
-    names.map((name) => ({ name: `@${name}`, target: `\0${name}` })),
+    listeners.map(({ name }) => ({ name: `@${name}`, target: `\0${name}` })),
+    context,
+    tries,
+  );
+}
+
+/** The kernel names sockets of all mount namespaces: a path that is not there, or leads elsewhere, is no way in. */
+async function attackOtherSockets(context: AttackContext, tries: Tries): Promise<void> {
+  const listeners = unixListeners().filter(({ name, abstract }) => !abstract && name !== context.socketPath);
+  if (listeners.length === 0) tries.notApplicable('no other Unix socket listens in this network namespace');
+  await askAll(
+    listeners.map(({ name }) => ({ name, target: name })),
     context,
     tries,
   );

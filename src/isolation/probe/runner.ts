@@ -14,7 +14,7 @@ import type {
 } from './types.ts';
 
 /** Milliseconds for an attack that names no time of its own. */
-export const DEFAULT_BUDGET_MS = 2000;
+const DEFAULT_BUDGET_MS = 2000;
 /** Milliseconds for the whole run: an init container that takes longer holds the pod up. */
 const RUN_BUDGET_MS = 10_000;
 /** Tries listed of an attack. A pod of fifty processes stays readable; what is left out is counted. */

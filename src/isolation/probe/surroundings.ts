@@ -125,17 +125,25 @@ export function describeListener({ host, port }: TcpListener): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Names of the listening abstract sockets of our network namespace, without the leading `@` or NUL. */
-export function abstractListeners(): string[] {
+/** A listening Unix stream socket of our network namespace, whatever mount namespace it was bound in. */
+export interface UnixListener {
+  /** As it was bound; of an abstract socket without the leading NUL. */
+  readonly name: string;
+  readonly abstract: boolean;
+}
+
+/** Every listening Unix stream socket that has a name. */
+export function unixListeners(): UnixListener[] {
   const ACCEPTS = 0x10000; // __SO_ACCEPTCON
   const STREAM = 1;
-  const names = new Set<string>();
+  const found = new Map<string, UnixListener>();
   for (const line of read('/proc/net/unix').split('\n').slice(1)) {
-    const [, , , flags, type, , , name] = line.trim().split(/\s+/);
-    if (flags === undefined || type === undefined || name?.startsWith('@') !== true) continue;
+    const [, flags = '', type = '', shown = ''] = /^\S+ \S+ \S+ (\S+) (\S+) \S+ +\S+ (.+)$/.exec(line) ?? [];
     if ((Number.parseInt(flags, 16) & ACCEPTS) === 0 || Number.parseInt(type, 16) !== STREAM) continue;
+    const abstract = shown.startsWith('@');
     // The kernel prints a NUL inside a name as `@` too; names that end in padding are tried without it.
-    names.add(name.slice(1).replace(/@+$/, ''));
+    const name = abstract ? shown.slice(1).replace(/@+$/, '') : shown;
+    found.set(shown, { name, abstract });
   }
-  return [...names];
+  return [...found.values()];
 }

@@ -52,7 +52,7 @@ export interface Tries {
   notApplicable(reason: string): void;
 }
 
-export type Family = 'files' | 'processes' | 'socket' | 'socket-file' | 'network' | 'search';
+type Family = 'files' | 'processes' | 'socket' | 'socket-file' | 'network' | 'search';
 
 /** One attack. */
 export interface Attack {
@@ -63,7 +63,7 @@ export interface Attack {
   readonly what: string;
   /** Answers that count as `held`. */
   readonly rightReasons: readonly string[];
-  /** Milliseconds; {@link DEFAULT_BUDGET_MS} unless set. */
+  /** Milliseconds; the runner's default unless set. */
   readonly budgetMs?: number;
   readonly run: (context: AttackContext, tries: Tries) => Promise<void> | void;
 }
