@@ -123,3 +123,26 @@ export interface PodResult {
   /** What lies in the socket's folder and its parent after the probe. */
   readonly leftBehind: readonly string[];
 }
+
+/** How long the soak goes on. */
+export interface SoakPlan {
+  /** Rotations in peace, to compare with. */
+  readonly quietRotations: number;
+  /** Rotations while the agent attacks. */
+  readonly attackedRotations: number;
+  /** Milliseconds between the arrival of one rotation and the next rotation. */
+  readonly gapMs: number;
+}
+
+/** What probe-soak-pod.ts reports. */
+export interface SoakResult {
+  /** Milliseconds from each rotation to its arrival at the supervisor's watch. */
+  readonly quietMs: readonly number[];
+  readonly attackedMs: readonly number[];
+  /** How often the watch was interrupted. */
+  readonly interruptions: number;
+  /** How often the whole probe was run. */
+  readonly runs: number;
+  /** Attacks that were not held, with the reason. */
+  readonly findings: readonly string[];
+}

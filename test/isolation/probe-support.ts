@@ -6,38 +6,42 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AttackReport, ProbeReport } from '../../src/isolation/probe/types.ts';
 import { ARTIFACTS, LEDGER } from '../support/secrets.ts';
-import type { PodResult, PodSpec } from './probe-pod-spec.ts';
+import type { PodResult, PodSpec, SoakPlan, SoakResult } from './probe-pod-spec.ts';
+
+/** Milliseconds for a pod that runs the probe once. */
+const POD_TIMEOUT_MS = 45_000;
 
 /** Builds the pod in namespaces of its own, runs the probe in it as the agent, and takes everything down again. */
 export async function runPod(spec: PodSpec): Promise<PodResult> {
-  const main = fileURLToPath(new URL('./probe-pod.ts', import.meta.url));
-  const namespaces = [
-    '--pid',
-    '--fork',
-    '--mount',
-    '--net',
-    '--ipc',
-    '--mount-proc',
-    '--propagation',
-    'private',
-  ];
+  return (await inNamespaces('./probe-pod.ts', spec, POD_TIMEOUT_MS)) as PodResult;
+}
+
+/** As {@link runPod}, for the soak. */
+export async function runSoak(plan: SoakPlan, timeoutMs: number): Promise<SoakResult> {
+  return (await inNamespaces('./probe-soak-pod.ts', plan, timeoutMs)) as SoakResult;
+}
+
+/** Runs a program as root and PID 1 in namespaces of its own, and returns what it prints, which must hold no secret. */
+async function inNamespaces(program: string, input: unknown, timeoutMs: number): Promise<unknown> {
+  const main = fileURLToPath(new URL(program, import.meta.url));
   const child = spawn(
     'unshare',
-    [...namespaces, '--kill-child', process.execPath, main, JSON.stringify(spec)],
-    { stdio: ['ignore', 'pipe', 'pipe'], timeout: 45_000, killSignal: 'SIGKILL' },
+    [
+      ...['--pid', '--fork', '--mount', '--net', '--ipc', '--mount-proc', '--propagation', 'private'],
+      ...['--kill-child', process.execPath, main, JSON.stringify(input)],
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs, killSignal: 'SIGKILL' },
   );
   const [stdout, stderr] = await Promise.all([collect(child.stdout), collect(child.stderr), ended(child)]);
   writeFileSync(join(ARTIFACTS, `probe-${randomBytes(4).toString('hex')}.txt`), `${stdout}\n${stderr}`);
-  let result: PodResult;
+  for (const secret of knownSecrets()) {
+    if (`${stdout}${stderr}`.includes(secret)) throw new Error('a secret was printed');
+  }
   try {
-    result = JSON.parse(stdout) as PodResult;
+    return JSON.parse(stdout);
   } catch {
     throw new Error(`the pod could not be built: ${stderr || stdout}`);
   }
-  for (const secret of knownSecrets()) {
-    if (`${result.stdout}${result.stderr}`.includes(secret)) throw new Error('the probe printed a secret');
-  }
-  return result;
 }
 
 async function collect(stream: NodeJS.ReadableStream): Promise<string> {
