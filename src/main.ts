@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   status: () => import('./commands/status.ts'),
   config: () => import('./commands/config.ts'),
   demo: () => import('./commands/demo.ts'),
+  probe: () => import('./commands/probe.ts'),
   profile: () => import('./commands/profile.ts'),
 };
 
