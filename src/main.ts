@@ -8,6 +8,7 @@ import { VERSION } from './version.ts';
 /** Loaded one at a time: `serve` never pays for the demo, nor `get` for the isolation checks. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   config: () => import('./commands/config.ts'),
+  inject: () => import('./commands/inject.ts'),
 };
 
 async function main(argv: readonly string[], context: CommandContext): Promise<void> {
