@@ -9,6 +9,7 @@ import { VERSION } from './version.ts';
 const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   config: () => import('./commands/config.ts'),
   inject: () => import('./commands/inject.ts'),
+  lint: () => import('./commands/lint.ts'),
 };
 
 async function main(argv: readonly string[], context: CommandContext): Promise<void> {

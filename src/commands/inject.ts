@@ -7,11 +7,12 @@ import { CommandError, ConfigError, ExitCode, errorCode } from '../errors.ts';
 import { unifiedDiff } from '../manifest/diff.ts';
 import { type InjectRequest, inject, type Rewritten, uninject } from '../manifest/inject.ts';
 import { KNOWN_KINDS } from '../manifest/kinds.ts';
+import { lint } from '../manifest/lint.ts';
 import { DEFAULT_UID } from '../manifest/names.ts';
 import type { InjectionSettings } from '../manifest/sidecar.ts';
 import { VERSION } from '../version.ts';
 import type { CommandContext } from './context.ts';
-import { readManifest, replaceFile, wantsColour } from './manifest-io.ts';
+import { checkRuleIds, readManifest, replaceFile, wantsColour } from './manifest-io.ts';
 
 interface InjectOptions {
   readonly filename: string;
@@ -28,6 +29,7 @@ interface InjectOptions {
   readonly profilesConfigMap: string;
   readonly uninject?: boolean;
   readonly replaceEdited?: boolean;
+  readonly ignore?: readonly string[];
   readonly diff?: boolean;
   readonly inPlace?: boolean;
 }
@@ -51,12 +53,20 @@ export function createCommand(context: CommandContext): Command {
     .option('-n, --namespace <namespace>', 'namespace of manifests that name none')
     .option('--agent <container>', 'container of the agent (default: as annotated, or agent)')
     .option('--no-agent', 'the pod has no agent in it: no probe is added')
-    .option('--supervisor <container...>', 'containers that may use the socket (default: as annotated, or known)')
+    .option(
+      '--supervisor <container...>',
+      'containers that may use the socket (default: as annotated, or known)',
+    )
     .option('--uid <uid>', 'UID and GID of the resolver', parseUid, DEFAULT_UID)
-    .option('--config-map <name>', 'ConfigMap of the configuration and provider files', 'secret-resolver-config')
+    .option(
+      '--config-map <name>',
+      'ConfigMap of the configuration and provider files',
+      'secret-resolver-config',
+    )
     .option('--profiles-config-map <name>', 'ConfigMap of the profiles', 'secret-resolver-profiles')
     .option('--uninject', 'take out what inject added')
     .option('--replace-edited', 'take over additions that were changed by hand since')
+    .option('--ignore <rule...>', 'ids of lint rules that the result may break')
     .option('--diff', 'show what would change instead of the result')
     .option('-i, --in-place', 'write the result to the file it came from')
     .addHelpText(
@@ -77,11 +87,31 @@ Examples:
     )
     .action(async (options: InjectOptions) => {
       const input = await readManifest(options.filename, context);
+      const ignore = options.ignore ?? [];
+      checkRuleIds(ignore);
       const result = options.uninject
         ? uninject({ file: input.name, text: input.text, replaceEdited: options.replaceEdited === true })
         : inject(requestFrom(options, input.name, input.text));
+      if (!options.uninject) refuseFaults(context, options, input.name, result.text);
       write(context, options, input.text, result);
     });
+}
+
+/** What was injected must not stand beside something that breaks it: errors end the command, the rest is shown. */
+function refuseFaults(context: CommandContext, options: InjectOptions, file: string, text: string): void {
+  const { findings } = lint({ file, text, choice: {}, ignore: options.ignore ?? [] });
+  const worse = findings.filter(({ severity }) => severity !== 'note');
+  for (const { object, path, severity, message, rule, remedy } of worse) {
+    context.stderr.write(
+      `${file}: ${severity}: ${object}: ${path}: ${message} [${rule}]\n    fix: ${remedy}\n`,
+    );
+  }
+  const errors = worse.filter(({ severity }) => severity === 'error').length;
+  if (errors === 0) return;
+  throw new CommandError(
+    `${file}: nothing was written: the pod would break the boundary in ${errors} ${errors === 1 ? 'place' : 'places'} (mend the manifest, or accept a rule by --ignore RULE)`,
+    ExitCode.refused,
+  );
 }
 
 function requestFrom(options: InjectOptions, file: string, text: string): InjectRequest {

@@ -2,6 +2,7 @@
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { text as readAll } from 'node:stream/consumers';
 import { CommandError, ExitCode, errorCode } from '../errors.ts';
+import { RULES } from '../manifest/lint.ts';
 import type { CommandContext } from './context.ts';
 
 export interface ManifestInput {
@@ -43,4 +44,11 @@ export function replaceFile(file: string, text: string): void {
 /** Whether a stream is to be coloured: a terminal, unless NO_COLOR says otherwise. */
 export function wantsColour(context: CommandContext): boolean {
   return context.stdout.isTTY === true && (context.env.NO_COLOR ?? '') === '';
+}
+
+/** A mistyped rule would be ignored in silence, and the fault found by surprise. */
+export function checkRuleIds(ids: readonly string[]): void {
+  const unknown = ids.find((id) => !RULES.some((rule) => rule.id === id));
+  if (unknown === undefined) return;
+  throw new CommandError(`there is no rule ${unknown} (lint --rules lists them)`, ExitCode.usage);
 }

@@ -15,7 +15,8 @@ const RESET = '\u001b[0m';
 export function unifiedDiff(file: string, before: string, after: string, colour: boolean): string {
   if (before === after) return '';
   const changes = compareLines(splitLines(before), splitLines(after));
-  const paint = (mark: keyof typeof COLOURS, text: string) => (colour ? `${COLOURS[mark]}${text}${RESET}` : text);
+  const paint = (mark: keyof typeof COLOURS, text: string) =>
+    colour ? `${COLOURS[mark]}${text}${RESET}` : text;
   const lines = [paint('-', `--- ${file}`), paint('+', `+++ ${file} (injected)`)];
   for (const { from, to } of hunks(changes)) {
     const count = (kinds: string, end: number, start = 0) =>

@@ -6,7 +6,7 @@
 import type { Config } from '../config/config.ts';
 import { ConfigError, type ConfigIssue } from '../errors.ts';
 import { type Addition, applyToModel } from './additions.ts';
-import { canonicalJson, type Data, valueAt } from './data.ts';
+import type { Data } from './data.ts';
 import { CannotInsert, planInsertions } from './insert.ts';
 import { findManifests, KNOWN_KINDS, type Manifests, objectName, type PodTemplate } from './kinds.ts';
 import { Annotation, RESOLVER, VOLUME_PREFIX } from './names.ts';
@@ -22,8 +22,9 @@ import {
   resolverContainer,
   supervisorMount,
 } from './sidecar.ts';
-import { type ManifestStream, parseStream, type Path, wholeFile } from './stream.ts';
-import { applySplices, lineEnding, type Splice } from './text.ts';
+import { type ManifestStream, type Path, parseStream, wholeFile } from './stream.ts';
+import { applySplices, type Splice } from './text.ts';
+import { defect, endedText, isBlockAt, templateData, verify } from './verify.ts';
 
 export interface InjectRequest {
   readonly file: string;
@@ -96,24 +97,13 @@ export function uninject(request: Pick<InjectRequest, 'file' | 'text' | 'replace
     if (record === undefined || record === 'unreadable' || issue !== undefined) continue;
     const parts = rollUp(raw, [...owned.items, ...ownedFields(template, record)], record.created);
     splices.push(...planRemovals(source.text, template.document.node, template.path, parts));
-    expected.set(template, removeFromModel(raw, parts));
+    expected.set(template, removeFromModel(raw, parts, isBlockAt(template)));
     done.push(objectName(template.object));
   }
   if (issues.length > 0) throw new ConfigError(issues);
   const text = source.restore(applySplices(source.text, splices));
   verify(request.file, text, manifests, expected);
   return { text, done, passed: passedOver(manifests) };
-}
-
-/** The text with its last line ended, and the way back. */
-function endedText(file: string, text: string): { text: string; restore: (changed: string) => string } {
-  if (text.endsWith('\n')) return { text, restore: (changed) => changed };
-  const eol = lineEnding(text);
-  const ended = text + eol;
-  const data = (content: string) => canonicalJson(parseStream(file, content).documents.map((doc) => doc.data));
-  // A block scalar at the very end would get a line break into its value.
-  if (data(text) !== data(ended)) throw new ConfigError([defect(file, 'ending its last line')]);
-  return { text: ended, restore: (changed) => changed.slice(0, -eol.length) };
 }
 
 interface Planned {
@@ -148,7 +138,12 @@ function planTemplate(
       to: ['metadata', 'annotations'],
       entry: {
         key: Annotation.injected,
-        value: formatRecord({ version: request.version, hash, roles, created: created.filter(isNotAnnotation) }),
+        value: formatRecord({
+          version: request.version,
+          hash,
+          roles,
+          created: created.filter(isNotAnnotation),
+        }),
       },
     });
     const { created } = plan([...parts, annotation([])]);
@@ -178,7 +173,10 @@ function podAdditions(pod: Pod, roles: Roles, config: Config, settings: Injectio
           ...agent,
           data: {
             ...agent.data,
-            volumeMounts: [...((agent.data.volumeMounts as Data[] | undefined) ?? []), supervisorMount(config)],
+            volumeMounts: [
+              ...((agent.data.volumeMounts as Data[] | undefined) ?? []),
+              supervisorMount(config),
+            ],
           },
         };
   return [
@@ -251,7 +249,10 @@ function cannotInsert(stream: ManifestStream, template: PodTemplate, error: Cann
   const at = (message: string, hint: string) => stream.issueAt(template.document, error.path, message, hint);
   switch (error.problem) {
     case 'alias':
-      return at('is an alias, so an addition would appear where its anchor is too', 'write the content out here');
+      return at(
+        'is an alias, so an addition would appear where its anchor is too',
+        'write the content out here',
+      );
     case 'anchor':
       return at(
         'is an anchor that is used in another place, where an addition would appear too',
@@ -262,47 +263,11 @@ function cannotInsert(stream: ManifestStream, template: PodTemplate, error: Cann
     case 'null':
       return at('is null', 'take the field out, or write [] or {}');
     case 'type':
-      return at('has the wrong type', 'write a list where Kubernetes has a list, and a map where it has a map');
-  }
-}
-
-/** The text must read as the model says, and as before everywhere else. */
-function verify(
-  file: string,
-  text: string,
-  before: Manifests,
-  expected: ReadonlyMap<PodTemplate, Data>,
-): void {
-  const after = findManifests(parseStream(file, text));
-  const same =
-    after.objects.length === before.objects.length &&
-    after.templates.length === before.templates.length &&
-    before.templates.every((template, index) => {
-      const now = after.templates[index];
-      const wanted = expected.get(template) ?? templateData(template);
-      return (
-        now !== undefined &&
-        canonicalJson(templateData(now)) === canonicalJson(wanted) &&
-        canonicalJson(around(now)) === canonicalJson(around(template))
+      return at(
+        'has the wrong type',
+        'write a list where Kubernetes has a list, and a map where it has a map',
       );
-    }) &&
-    before.objects.every((object, index) => {
-      const isTemplate = before.templates.some((template) => template.object === object);
-      return isTemplate || canonicalJson(object.data) === canonicalJson(after.objects[index]?.data);
-    });
-  if (!same) throw new ConfigError([defect(file, 'reading it back')]);
-}
-
-/** The object without its pod template. */
-function around(template: PodTemplate): Data {
-  const relative = template.path.slice(template.object.path.length);
-  if (relative.length > 0) return removeFromModel(template.object.data, [relative]);
-  const { metadata: _metadata, spec: _spec, ...rest } = template.object.data;
-  return rest;
-}
-
-function templateData(template: PodTemplate): Data {
-  return valueAt(template.document.data, template.path) as Data;
+  }
 }
 
 function isLeftOut(template: PodTemplate): boolean {
@@ -324,15 +289,6 @@ function nothingFound(file: string, manifests: Manifests): ConfigIssue {
     file,
     kinds.length === 0 ? 'is empty' : `has no pod template to inject into; it has ${kinds.join(', ')}`,
     `give it one of ${KNOWN_KINDS.join(', ')}, or a List of them`,
-  );
-}
-
-/** Reached by syntax that we do not edit well: nothing is written, and the file can be put in plainer words. */
-function defect(file: string, step: string): ConfigIssue {
-  return wholeFile(
-    file,
-    `cannot be edited in place: ${step} gave something else than was meant`,
-    'end the file with a newline, write the pod template in plain block style, and try again',
   );
 }
 

@@ -16,8 +16,8 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import type { Addition } from './additions.ts';
-import { column, lineEnd, lineEnding, lineStart, nextLine, type Splice } from './text.ts';
 import { ownPair, type Path } from './stream.ts';
+import { column, lineEnd, lineEnding, lineStart, nextLine, type Splice } from './text.ts';
 
 /** Why a place cannot be added to. */
 export type InsertProblem = 'alias' | 'anchor' | 'merged' | 'null' | 'type';
@@ -116,10 +116,23 @@ function addInto(text: string, node: Node, addition: Addition, path: Path): Spli
   if ('items' in addition) {
     if (!isSeq(node)) throw new CannotInsert('type', path);
     if (node.flow) {
-      return [flowSplice(text, node, addition.items.map((item) => renderJson(text, node, item)))];
+      return [
+        flowSplice(
+          text,
+          node,
+          addition.items.map((item) => renderJson(text, node, item)),
+        ),
+      ];
     }
     const at = insertionPoint(text, node);
-    return [{ start: at.offset, end: at.offset, depth: at.depth, text: renderBlock(text, addition.items, at.depth) }];
+    return [
+      {
+        start: at.offset,
+        end: at.offset,
+        depth: at.depth,
+        text: renderBlock(text, addition.items, at.depth),
+      },
+    ];
   }
   if (!isMap(node)) throw new CannotInsert('type', path);
   return [addEntry(text, node, addition.entry.key, addition.entry.value)];
@@ -180,7 +193,7 @@ function fillNull(text: string, node: Node, value: unknown, path: Path): Splice 
   const line = text.slice(start, nextLine(text, start));
   if (!/^[ \t]*(#.*)?\r?\n?$/.test(line)) throw new CannotInsert('null', path);
   const offset = nextLine(text, start);
-  const depth = lineIndent + (Array.isArray(value) ? 0 : 2);
+  const depth = lineIndent + (Array.isArray(value) && !indentsLists(text) ? 0 : 2);
   return { start: offset, end: offset, depth, text: renderBlock(text, value, depth) };
 }
 

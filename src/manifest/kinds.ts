@@ -68,7 +68,9 @@ export function findManifests(stream: ManifestStream): Manifests {
     const { group, version } = splitApiVersion(object.apiVersion);
     const known = KINDS[`${group}/${object.kind}`];
     if (known === undefined) {
-      if (LIKELY_TEMPLATES.some((path) => valueAt(object.data, [...path, 'spec', 'containers']) !== undefined)) {
+      if (
+        LIKELY_TEMPLATES.some((path) => valueAt(object.data, [...path, 'spec', 'containers']) !== undefined)
+      ) {
         unknown.push(object);
       }
     } else if (!known.versions.includes(version)) {

@@ -79,11 +79,17 @@ export function findOwnedParts(template: Data): OwnedParts {
     asList(spec[list]).forEach((value, index) => {
       const container = asMap(value);
       if (ourName(container)) return;
-      collect(container.volumeMounts, ['spec', list, index, 'volumeMounts'], (mount) => mount.name === SOCKET_VOLUME);
+      collect(
+        container.volumeMounts,
+        ['spec', list, index, 'volumeMounts'],
+        (mount) => mount.name === SOCKET_VOLUME,
+      );
     });
     collect(spec[list], ['spec', list], ourName);
   }
-  collect(spec.volumes, ['spec', 'volumes'], (volume) => (asText(volume.name) ?? '').startsWith(VOLUME_PREFIX));
+  collect(spec.volumes, ['spec', 'volumes'], (volume) =>
+    (asText(volume.name) ?? '').startsWith(VOLUME_PREFIX),
+  );
   return { items, hash: hashParts(contents) };
 }
 

@@ -40,18 +40,27 @@ export function planRemovals(
     const full = [...template, ...part];
     const parent = document.getIn(full.slice(0, -1), true);
     const index = isMap(parent)
-      ? parent.items.findIndex((pair) => isNode(pair.key) && String(pair.key) === String(part[part.length - 1]))
+      ? parent.items.findIndex(
+          (pair) => isNode(pair.key) && String(pair.key) === String(part[part.length - 1]),
+        )
       : Number(part[part.length - 1]);
-    if ((!isMap(parent) && !isSeq(parent)) || index < 0) throw new Error('a part to remove is not in the text');
+    if ((!isMap(parent) && !isSeq(parent)) || index < 0)
+      throw new Error('a part to remove is not in the text');
     byParent.set(parent, [...(byParent.get(parent) ?? []), index]);
   }
   return [...byParent].flatMap(([parent, indexes]) =>
-    parent.flow ? removeFlow(parent, new Set(indexes)) : indexes.map((index) => removeBlock(text, parent, index)),
+    parent.flow
+      ? removeFlow(parent, new Set(indexes))
+      : indexes.map((index) => removeBlock(text, parent, index)),
   );
 }
 
-/** Plain data without the parts. */
-export function removeFromModel(template: Data, parts: readonly Path[]): Data {
+/** Plain data without the parts. A block collection that is emptied and not removed reads as null from then on. */
+export function removeFromModel(
+  template: Data,
+  parts: readonly Path[],
+  isBlock: (path: Path) => boolean = () => false,
+): Data {
   const copy = structuredClone(template) as Record<string, unknown>;
   // Highest index first, so that the others keep their places.
   const ordered = [...parts].sort((a, b) => Number(b[b.length - 1]) - Number(a[a.length - 1]) || 0);
@@ -60,6 +69,12 @@ export function removeFromModel(template: Data, parts: readonly Path[]): Data {
     const key = part[part.length - 1];
     if (Array.isArray(parent)) parent.splice(Number(key), 1);
     else delete (parent as Record<string, unknown>)[String(key)];
+  }
+  for (const part of parts) {
+    const path = part.slice(0, -1);
+    const holder = path[path.length - 1];
+    if (holder === undefined || sizeOf(valueAt(copy, path)) > 0 || !isBlock(path)) continue;
+    (valueAt(copy, path.slice(0, -1)) as Record<string | number, unknown>)[holder] = null;
   }
   return copy;
 }

@@ -18,7 +18,12 @@ interface Situation {
 }
 
 export function requirementIssues(situation: Situation): ConfigIssue[] {
-  return [...secretIssues(situation), ...configIssues(situation), ...userIssues(situation), ...mountIssues(situation)];
+  return [
+    ...secretIssues(situation),
+    ...configIssues(situation),
+    ...userIssues(situation),
+    ...mountIssues(situation),
+  ];
 }
 
 function secretIssues({ stream, template, config }: Situation): ConfigIssue[] {
@@ -103,7 +108,11 @@ function userIssues({ stream, template, pod, roles, config, settings }: Situatio
       : config.callers.find(({ uid }) => uid === settings.uid) && "a caller's UID in the configuration");
   if (taken !== undefined) {
     issues.push(
-      wholeFile(config.file, `the resolver cannot run as UID ${settings.uid}: it is ${taken}`, 'choose another --uid'),
+      wholeFile(
+        config.file,
+        `the resolver cannot run as UID ${settings.uid}: it is ${taken}`,
+        'choose another --uid',
+      ),
     );
   }
   const agent = pod.containers.find(({ name }) => name === roles.agent);

@@ -58,12 +58,17 @@ export function findRoles(
   const missing = supervisors.find((name) => !names.includes(name));
   if (missing !== undefined) return { kind: 'not-there', role: 'supervisor', name: missing };
   const container = pod.containers.find(({ name }) => name === agent);
-  if (container !== undefined && container.phase !== 'main') return { kind: 'agent-not-main', name: container.name };
+  if (container !== undefined && container.phase !== 'main')
+    return { kind: 'agent-not-main', name: container.name };
   return { agent, supervisors };
 }
 
 /** An earlier injection with `--no-agent` recorded supervisors and no agent; it need not be said again. */
-function recordsNoAgent(recorded: Partial<Roles>, choice: RoleChoice, annotated: string | undefined): boolean {
+function recordsNoAgent(
+  recorded: Partial<Roles>,
+  choice: RoleChoice,
+  annotated: string | undefined,
+): boolean {
   return (
     recorded.supervisors !== undefined &&
     recorded.agent === undefined &&

@@ -48,7 +48,8 @@ export function resolverContainer(config: Config, settings: InjectionSettings): 
     port: healthPort,
     ...(service === undefined ? {} : { service }),
   });
-  const metrics = config.metrics === undefined || isLoopback(config.metrics.listen.host) ? undefined : config.metrics;
+  const metrics =
+    config.metrics === undefined || isLoopback(config.metrics.listen.host) ? undefined : config.metrics;
   return {
     name: RESOLVER,
     image: settings.image,
@@ -179,7 +180,10 @@ function configVolume(config: Config, settings: InjectionSettings): Data {
             name: settings.configMap,
             items: [
               { key: CONFIG_FILE, path: CONFIG_FILE },
-              ...settings.providerFiles.map((file) => ({ key: file, path: below(config.providersDir, file) })),
+              ...settings.providerFiles.map((file) => ({
+                key: file,
+                path: below(config.providersDir, file),
+              })),
             ],
           },
         },
