@@ -192,7 +192,7 @@ function podAdditions(pod: Pod, roles: Roles, config: Config, settings: Injectio
         resolverContainer(config, settings),
         ...(agentAsInjected === undefined
           ? []
-          : [probeContainer(config, settings, agentAsInjected, combined)]),
+          : [probeContainer(config, settings, agentAsInjected, pod, combined)]),
       ],
     },
     { to: ['spec', 'volumes'], items: podVolumes(config, settings, pod) },

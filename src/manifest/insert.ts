@@ -60,7 +60,7 @@ export function planInsertions(
     }
     const [key, ...inner] = missing;
     if (!isMap(node) || typeof key !== 'string') throw new CannotInsert('type', full.slice(0, depth));
-    splices.push(addEntry(text, node, key, wrap(inner, payload)));
+    splices.push(addEntry(text, node, key, wrap(inner, payload), depth));
     created.push(full.slice(template.length, depth + 1));
   }
   return { splices, created };
@@ -124,43 +124,30 @@ function addInto(text: string, node: Node, addition: Addition, path: Path): Spli
         ),
       ];
     }
-    const at = insertionPoint(text, node);
-    return [
-      {
-        start: at.offset,
-        end: at.offset,
-        depth: at.depth,
-        text: renderBlock(text, addition.items, at.depth),
-      },
-    ];
+    return [blockSplice(text, node, addition.items, path.length)];
   }
   if (!isMap(node)) throw new CannotInsert('type', path);
-  return [addEntry(text, node, addition.entry.key, addition.entry.value)];
+  return [addEntry(text, node, addition.entry.key, addition.entry.value, path.length)];
 }
 
-function addEntry(text: string, map: YAMLMap, key: string, value: unknown): Splice {
+function addEntry(text: string, map: YAMLMap, key: string, value: unknown, depth: number): Splice {
   if (map.flow) {
     return flowSplice(text, map, [`${JSON.stringify(key)}: ${renderJson(text, map, value)}`]);
   }
-  const at = insertionPoint(text, map);
-  return {
-    start: at.offset,
-    end: at.offset,
-    depth: at.depth,
-    text: renderBlock(text, { [key]: value }, at.depth),
-  };
+  return blockSplice(text, map, { [key]: value }, depth);
 }
 
 /** Behind the last line of a block collection, and behind comments that stand deeper than its own column. */
-function insertionPoint(text: string, node: Node): { offset: number; depth: number } {
-  const depth = blockColumn(text, node);
-  let offset = lineEnd(text, contentEnd(node));
+function blockSplice(text: string, into: Node, value: unknown, depth: number): Splice {
+  const indent = blockColumn(text, into);
+  let start = lineEnd(text, contentEnd(into));
   for (;;) {
-    const next = nextLine(text, offset);
-    const comment = /^( *)#/.exec(text.slice(offset, next));
-    if (comment === null || (comment[1] ?? '').length <= depth) return { offset, depth };
-    offset = next;
+    const next = nextLine(text, start);
+    const comment = /^( *)#/.exec(text.slice(start, next));
+    if (comment === null || (comment[1] ?? '').length <= indent) break;
+    start = next;
   }
+  return { start, end: start, depth, text: renderBlock(text, value, indent) };
 }
 
 /** Column of the keys of a block map, or of the dashes of a block list. */
@@ -193,12 +180,12 @@ function fillNull(text: string, node: Node, value: unknown, path: Path): Splice 
   const line = text.slice(start, nextLine(text, start));
   if (!/^[ \t]*(#.*)?\r?\n?$/.test(line)) throw new CannotInsert('null', path);
   const offset = nextLine(text, start);
-  const depth = lineIndent + (Array.isArray(value) && !indentsLists(text) ? 0 : 2);
-  return { start: offset, end: offset, depth, text: renderBlock(text, value, depth) };
+  const indent = lineIndent + (Array.isArray(value) && !indentsLists(text) ? 0 : 2);
+  return { start: offset, end: offset, depth: path.length, text: renderBlock(text, value, indent) };
 }
 
-/** Block YAML, indented by `depth` columns, each line ended. */
-function renderBlock(text: string, value: unknown, depth: number): string {
+/** Block YAML, indented by a number of columns, each line ended. */
+function renderBlock(text: string, value: unknown, columns: number): string {
   const document = new Document(value, { version: '1.1', aliasDuplicateObjects: false });
   visit(document, {
     Pair: (_key, pair) => {
@@ -208,7 +195,7 @@ function renderBlock(text: string, value: unknown, depth: number): string {
     },
   });
   const eol = lineEnding(text);
-  const indent = ' '.repeat(depth);
+  const indent = ' '.repeat(columns);
   const rendered = document.toString({ lineWidth: 0, indentSeq: indentsLists(text), singleQuote: true });
   return rendered
     .trimEnd()

@@ -1,4 +1,5 @@
 /** Findings as text, JSON and SARIF. */
+import type { Log, Result } from 'sarif';
 import { type Finding, type LintResult, RULES } from './lint.ts';
 import type { Severity } from './rules/rule.ts';
 
@@ -31,7 +32,7 @@ export function jsonReport(result: LintResult): string {
 
 /** SARIF 2.1.0, which code scanning takes. */
 export function sarifReport(result: LintResult, version: string): string {
-  const sarif = {
+  const sarif: Log = {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
     version: '2.1.0',
     runs: [
@@ -57,7 +58,7 @@ export function sarifReport(result: LintResult, version: string): string {
   return `${JSON.stringify(sarif, null, 2)}\n`;
 }
 
-function sarifResult(finding: Finding): object {
+function sarifResult(finding: Finding): Result {
   return {
     ruleId: finding.rule,
     ruleIndex: RULES.findIndex(({ id }) => id === finding.rule),

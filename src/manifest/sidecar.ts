@@ -29,8 +29,8 @@ export interface InjectionSettings {
 }
 
 /**
- * Service name that the liveness probe asks for. It must not be the overall health: a credential that is refused
- * makes that one NOT_SERVING, and a restart of the resolver would mend nothing and cut every watch.
+ * What the liveness probe asks for, as server/health.ts names it. It must not be the overall health: a credential
+ * that is refused makes that one NOT_SERVING, and a restart would mend nothing and cut every watch.
  */
 export const LIVENESS_SERVICE = 'liveness';
 
@@ -103,6 +103,7 @@ export function probeContainer(
   config: Config,
   settings: InjectionSettings,
   agent: Container,
+  pod: Pod,
   combined: boolean,
 ): Data {
   const security = asMap(agent.data.securityContext);
@@ -111,7 +112,7 @@ export function probeContainer(
     name: PROBE,
     image: settings.image,
     ...(settings.imagePullPolicy === undefined ? {} : { imagePullPolicy: settings.imagePullPolicy }),
-    args: probeArguments(config, settings),
+    args: probeArguments(config, settings, agent, pod),
     resources: {
       requests: { cpu: '10m', memory: '64Mi' },
       limits: { memory: '256Mi' },
@@ -125,16 +126,24 @@ export function probeContainer(
   };
 }
 
-function probeArguments(config: Config, settings: InjectionSettings): string[] {
+function probeArguments(config: Config, settings: InjectionSettings, agent: Container, pod: Pod): string[] {
   return [
     'probe',
-    '--socket',
-    config.socket.path,
-    '--secrets-root',
-    config.secretsRoot,
-    '--resolver-uid',
-    String(settings.uid),
+    ...['--socket', config.socket.path],
+    ...['--secrets-root', config.secretsRoot],
+    ...['--resolver-uid', String(settings.uid)],
+    ...referencedSecrets(config).flatMap((secret) => ['--secret', secretId(secret)]),
+    // Secrets of its own that the agent is meant to have, a token for its work among them.
+    ...agent.mounts
+      .filter(({ volume }) => isOwnSecret(pod, volume))
+      .flatMap(({ mountPath }) => ['--allow-mount', mountPath]),
   ];
+}
+
+/** Whether a volume is one that kubelet keeps on tmpfs. */
+function isOwnSecret(pod: Pod, name: string): boolean {
+  const volume = pod.volumes.find((candidate) => candidate.name === name);
+  return volume !== undefined && (volume.data.secret !== undefined || volume.data.projected !== undefined);
 }
 
 function combinedSecurity(config: Config): Data {

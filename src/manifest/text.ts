@@ -1,11 +1,11 @@
 /** Offsets, lines and splices of a text that is edited in place and never written anew. */
 
-/** Replaces `start..end` of a text. Several insertions at one offset are made deepest column first, then in order. */
+/** Replaces `start..end` of a text. Several insertions at one offset are made innermost first, then in order. */
 export interface Splice {
   readonly start: number;
   readonly end: number;
   readonly text: string;
-  /** Column of the collection that is added to; 0 for removals. */
+  /** How deep in the document the collection is that is added to; 0 for removals. */
   readonly depth: number;
 }
 
