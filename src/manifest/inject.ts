@@ -132,7 +132,7 @@ function planTemplate(
   const { hash } = findOwnedParts(applyToModel(raw, parts));
   try {
     const plan = (additions: readonly Addition[]) =>
-      planInsertions(stream.text, template.document.node, template.path, additions);
+      planInsertions(stream.text, template.document, template.path, additions);
     // The annotation names the fields that were created, itself among them: hence two rounds.
     const annotation = (created: readonly Path[]): Addition => ({
       to: ['metadata', 'annotations'],

@@ -16,7 +16,8 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import type { Addition } from './additions.ts';
-import { ownPair, type Path } from './stream.ts';
+import { valueAt } from './data.ts';
+import { type ManifestDocument, ownPair, type Path } from './stream.ts';
 import { column, lineEnd, lineEnding, lineStart, nextLine, type Splice } from './text.ts';
 
 /** Why a place cannot be added to. */
@@ -35,7 +36,7 @@ export class CannotInsert extends Error {
 /** Splices that make the additions. `template` is the path of the pod template in the document. */
 export function planInsertions(
   text: string,
-  document: Document.Parsed,
+  { node: document, data }: ManifestDocument,
   template: Path,
   additions: readonly Addition[],
 ): { splices: Splice[]; created: Path[] } {
@@ -44,7 +45,7 @@ export function planInsertions(
   const aliased = aliasedAnchors(document);
   for (const addition of additions) {
     const full = [...template, ...addition.to];
-    const { node, depth } = descend(document, full, aliased);
+    const { node, depth } = descend(document, data, full, aliased);
     if (depth === full.length && isNode(node) && !isNull(node)) {
       splices.push(...addInto(text, node, addition, full));
       if ('entry' in addition) created.push([...addition.to, addition.entry.key]);
@@ -73,6 +74,7 @@ function wrap(keys: Path, payload: unknown): unknown {
 /** Goes down as far as the document has nodes. Refuses to pass a node that the document uses in a second place. */
 function descend(
   document: Document.Parsed,
+  data: unknown,
   path: Path,
   aliased: ReadonlySet<string>,
 ): { node: unknown; depth: number } {
@@ -92,7 +94,7 @@ function descend(
     if (!isMap(node)) return { node, depth };
     const pair = ownPair(node, String(part));
     if (pair === undefined) {
-      if (ownPair(node, '<<') !== undefined && document.getIn([...here, part]) !== undefined) {
+      if (ownPair(node, '<<') !== undefined && valueAt(data, [...here, part]) !== undefined) {
         throw new CannotInsert('merged', [...here, part]);
       }
       return { node, depth };

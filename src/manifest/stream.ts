@@ -131,9 +131,14 @@ export function pathName(path: Path): string {
 
 /** The pair of a key that stands in the map itself, not in one that is merged into it. */
 export function ownPair(map: YAMLMap, key: string): Pair<Node, Node | null> | undefined {
-  return map.items.find((pair) => isScalar(pair.key) && String(pair.key.value) === key) as
+  return map.items.find((pair) => isScalar(pair.key) && keyText(pair.key.value) === key) as
     | Pair<Node, Node | null>
     | undefined;
+}
+
+/** The parser reads the merge key `<<` as a symbol of that description. */
+function keyText(value: unknown): string | undefined {
+  return typeof value === 'symbol' ? value.description : String(value);
 }
 
 interface Step {

@@ -232,6 +232,12 @@ describe('inject: bad input', () => {
       'is an',
       23,
     ],
+    [
+      'a field that a merge key brings',
+      job.replace('    spec:\n', '    spec:\n      <<: {volumes: []}\n'),
+      'comes from a merge key',
+      11,
+    ],
     ['an explicit null', `${job}      volumes: null\n`, 'is null', 23],
     [
       'something else at the place of the socket',
