@@ -94,7 +94,12 @@ function podSubject(template: PodTemplate, choice: RoleChoice): PodSubject | und
   if (pod.resolver === undefined) return undefined;
   const record = readRecord(template.annotations);
   const recorded = record === undefined || record === 'unreadable' ? {} : record.roles;
-  const found = findRoles(pod, template.annotations, choice, recorded);
+  const strict = findRoles(pod, template.annotations, choice, recorded);
+  // A pod without an agent still has a supervisor.
+  const found =
+    isRoleProblem(strict) && strict.kind === 'no-agent'
+      ? findRoles(pod, template.annotations, { ...choice, noAgent: true }, recorded)
+      : strict;
   const roles = isRoleProblem(found) ? { agent: undefined, supervisors: [] } : found;
   return {
     pod,

@@ -23,6 +23,13 @@ export interface Policy {
 
 const environment = new Environment({ unlistedVariablesAreDyn: true, enableOptionalTypes: true });
 
+/** Maps that stand for objects have fields of several types. */
+const objectEnvironment = new Environment({
+  unlistedVariablesAreDyn: true,
+  enableOptionalTypes: true,
+  homogeneousAggregateLiterals: false,
+});
+
 /** The context of one object: variables are evaluated in their order, as far as they are needed. */
 export class Evaluation {
   readonly #context: Record<string, unknown>;
@@ -40,7 +47,9 @@ export class Evaluation {
   readonly matches: boolean;
 
   evaluate(expression: string): unknown {
-    return environment.evaluate(withoutTypes(withoutFlags(expression)), this.#context);
+    const plain = withoutFlags(expression);
+    const untyped = withoutTypes(plain);
+    return (untyped === plain ? environment : objectEnvironment).evaluate(untyped, this.#context);
   }
 }
 
