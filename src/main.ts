@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   config: () => import('./commands/config.ts'),
   inject: () => import('./commands/inject.ts'),
   lint: () => import('./commands/lint.ts'),
+  profile: () => import('./commands/profile.ts'),
 };
 
 async function main(argv: readonly string[], context: CommandContext): Promise<void> {

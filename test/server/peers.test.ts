@@ -1,10 +1,10 @@
 /** Who is let in. Real UIDs, a real resolver under its own UID, and peers that send before they are known. */
 import { execFileSync, spawn } from 'node:child_process';
-import { appendFileSync, copyFileSync, chmodSync, mkdtempSync } from 'node:fs';
+import { appendFileSync, chmodSync, copyFileSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type CliProcess, cli, startServe, until } from '../support/cli.ts';
 import { CHECKOUT, NODE } from '../support/checkout.ts';
+import { type CliProcess, cli, startServe, until } from '../support/cli.ts';
 import { describeAsRoot } from '../support/root.ts';
 import { ARTIFACTS, newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
@@ -22,7 +22,11 @@ interface PeerReport {
 
 /** Runs raw-peer.ts under a UID and returns what it saw. */
 async function rawPeer(uid: number, gid: number, args: readonly string[], node = NODE): Promise<PeerReport> {
-  const child = spawn(node, [join(CHECKOUT, 'test/support/raw-peer.ts'), ...args], { uid, gid, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(node, [join(CHECKOUT, 'test/support/raw-peer.ts'), ...args], {
+    uid,
+    gid,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const folder = mkdtempSync(join(ARTIFACTS, 'raw-peer-'));
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -69,14 +73,21 @@ describeAsRoot('peers', () => {
       .filter(({ outcome, caller }) => outcome === 'peer-refused' && caller?.uid === uid)
       .map(({ reason }) => reason);
 
-  const expectRefused = async (uid: number, reason: string) => until(() => refusals(uid).includes(reason), 5_000, () => `no ${reason} for ${uid} in the audit:\n${serve.stdout}`);
+  const expectRefused = async (uid: number, reason: string) =>
+    until(
+      () => refusals(uid).includes(reason),
+      5_000,
+      () => `no ${reason} for ${uid} in the audit:\n${serve.stdout}`,
+    );
 
   it('with a listed UID and gid is served', async () => {
     const got = await cli(['get', '--socket', workspace.socket], { uid: SUPERVISOR, gid: SUPERVISOR_GID });
     expect(got).toMatchObject({ code: 0 });
     expect(got.stdout).toContain('TOKEN');
     // The control for the tests below: a listed peer hears HTTP/2 at once.
-    expect((await rawPeer(SUPERVISOR, SUPERVISOR_GID, ['listen', workspace.socket])).received).toBeGreaterThan(8);
+    expect(
+      (await rawPeer(SUPERVISOR, SUPERVISOR_GID, ['listen', workspace.socket])).received,
+    ).toBeGreaterThan(8);
   });
 
   it('with an unlisted UID is closed with not a byte sent, and none of its own parsed', async () => {
@@ -95,7 +106,20 @@ describeAsRoot('peers', () => {
   });
 
   it('with a listed UID and the listed gid as a supplementary group is served', async () => {
-    const output = execFileSync('setpriv', [`--reuid=${SUPERVISOR}`, `--regid=${STRANGER}`, `--groups=${SUPERVISOR_GID}`, NODE, join(CHECKOUT, 'src/main.ts'), 'list', '--socket', workspace.socket], { encoding: 'utf8' });
+    const output = execFileSync(
+      'setpriv',
+      [
+        `--reuid=${SUPERVISOR}`,
+        `--regid=${STRANGER}`,
+        `--groups=${SUPERVISOR_GID}`,
+        NODE,
+        join(CHECKOUT, 'src/main.ts'),
+        'list',
+        '--socket',
+        workspace.socket,
+      ],
+      { encoding: 'utf8' },
+    );
     expect(output).toContain('TOKEN');
   });
 
@@ -132,7 +156,20 @@ describeAsRoot('peers', () => {
     inner.writeConfig({ callers: [{ name: 'root-inside', uid: 0, providers: ['*'] }] });
     execFileSync('chmod', ['-R', 'a+rwX', inner.root]);
     // A resolver whose namespace maps nobody but itself: to it, everybody outside is 65534.
-    const serve = spawn('unshare', ['--user', '--map-user=0', '--map-group=0', NODE, join(CHECKOUT, 'src/main.ts'), 'serve', '--config', inner.configFile], { uid: RESOLVER, gid: RESOLVER, stdio: ['ignore', 'pipe', 'pipe'] });
+    const serve = spawn(
+      'unshare',
+      [
+        '--user',
+        '--map-user=0',
+        '--map-group=0',
+        NODE,
+        join(CHECKOUT, 'src/main.ts'),
+        'serve',
+        '--config',
+        inner.configFile,
+      ],
+      { uid: RESOLVER, gid: RESOLVER, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
     let audit = '';
     let log = '';
     serve.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -142,9 +179,17 @@ describeAsRoot('peers', () => {
       log += text;
     });
     try {
-      await until(() => log.includes('"msg":"listening"'), 10_000, () => log);
+      await until(
+        () => log.includes('"msg":"listening"'),
+        10_000,
+        () => log,
+      );
       expect((await rawPeer(STRANGER, STRANGER, ['preface', inner.socket])).received).toBe(0);
-      await until(() => audit.includes('"reason":"unmapped-uid"'), 5_000, () => audit);
+      await until(
+        () => audit.includes('"reason":"unmapped-uid"'),
+        5_000,
+        () => audit,
+      );
     } finally {
       serve.kill('SIGKILL');
     }
@@ -152,13 +197,24 @@ describeAsRoot('peers', () => {
 
   it('that floods the socket is written down a few times and counted, and costs the supervisor nothing', async () => {
     const before = refusals(STRANGER + 2).length;
-    execFileSync(NODE, ['-e', `
+    execFileSync(
+      NODE,
+      [
+        '-e',
+        `
       const net = require('node:net'); let left = 1000;
       const next = () => { if (left-- <= 0) return; const s = net.connect(${JSON.stringify(workspace.socket)}); s.on('error', () => {}); s.on('close', next); };
-      for (let i = 0; i < 20; i++) next();`], { uid: STRANGER + 2, gid: STRANGER + 2 });
+      for (let i = 0; i < 20; i++) next();`,
+      ],
+      { uid: STRANGER + 2, gid: STRANGER + 2 },
+    );
     expect(refusals(STRANGER + 2).length - before).toBeLessThanOrEqual(6);
     const got = await cli(['get', '--socket', workspace.socket], { uid: SUPERVISOR, gid: SUPERVISOR_GID });
     expect(got.code).toBe(0);
-    await until(() => serve.stdout.includes('"left_out":'), 15_000, () => 'the flood was not counted');
+    await until(
+      () => serve.stdout.includes('"left_out":'),
+      15_000,
+      () => 'the flood was not counted',
+    );
   });
 });

@@ -15,7 +15,9 @@ const VARIABLE = 'TEST_CHECKOUT';
 /** Path of the checkout for child processes, whatever their UID. */
 export const CHECKOUT = process.env[VARIABLE] ?? OWN;
 /** The node that the tests themselves run on. */
-export const NODE = process.execPath.startsWith(OWN) ? join(CHECKOUT, process.execPath.slice(OWN.length)) : process.execPath;
+export const NODE = process.execPath.startsWith(OWN)
+  ? join(CHECKOUT, process.execPath.slice(OWN.length))
+  : process.execPath;
 export const MAIN = join(CHECKOUT, 'src/main.ts');
 
 /** Makes the checkout reachable where it is not; returns what undoes it. */

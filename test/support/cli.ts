@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { MAIN, NODE } from './checkout.ts';
 import { ARTIFACTS } from './secrets.ts';
 
-
 export interface CliOptions {
   readonly uid?: number;
   readonly gid?: number;

@@ -24,7 +24,7 @@ function count(payload: Buffer | undefined): void {
   let error = '';
   const timer = setTimeout(() => socket.destroy(), 1_500);
   socket.on('connect', () => payload !== undefined && socket.write(payload));
-  socket.on('data', (bytes) => {
+  socket.on('data', (bytes: Buffer) => {
     received += bytes.byteLength;
   });
   socket.on('error', (cause: NodeJS.ErrnoException) => {
@@ -74,7 +74,13 @@ function askOverDescriptor(fd: number): void {
 
 switch (mode) {
   case 'preface':
-    count(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from('000000040000000000', 'hex'), Buffer.alloc(4_096, 0xff)]));
+    count(
+      Buffer.concat([
+        Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+        Buffer.from('000000040000000000', 'hex'),
+        Buffer.alloc(4_096, 0xff),
+      ]),
+    );
     break;
   case 'listen':
     count(undefined);
@@ -85,7 +91,10 @@ switch (mode) {
     socket.on('error', (error: NodeJS.ErrnoException) => report({ error: error.code }));
     socket.on('connect', () => {
       const fd = (socket as unknown as { _handle: { fd: number } })._handle.fd;
-      const child = spawn(process.execPath, [process.argv[1] ?? '', 'ask', option ?? 'stay'], { stdio: ['ignore', 'inherit', 'inherit', fd], detached: true });
+      const child = spawn(process.execPath, [process.argv[1] ?? '', 'ask', socketPath, option ?? 'stay'], {
+        stdio: ['ignore', 'inherit', 'inherit', fd],
+        detached: true,
+      });
       if (option === 'leave') child.unref();
       if (option === 'leave') setTimeout(() => process.exit(0), 100);
       else child.on('exit', () => socket.destroy());
