@@ -1,22 +1,11 @@
 /** What is to be added to a pod template, as data: one list that the text and the model are both changed by. */
-import { asMap, type Data, valueAt } from './data.ts';
+import type { Data } from './data.ts';
 import type { Path } from './stream.ts';
 
 /** Adds to the list or map at `path`, which is relative to the pod template and made where it is not there. */
 export type Addition =
   | { readonly to: Path; readonly items: readonly Data[] }
   | { readonly to: Path; readonly entry: { readonly key: string; readonly value: unknown } };
-
-/** The path at which the template first lacks something on the way to `path`; undefined where nothing is lacking. */
-export function firstMissing(template: Data, path: Path): Path | undefined {
-  for (let length = 1; length <= path.length; length++) {
-    const part = path.slice(0, length);
-    const parent = valueAt(template, part.slice(0, -1));
-    const key = part[part.length - 1];
-    if (typeof key === 'string' && !Object.hasOwn(asMap(parent), key)) return part;
-  }
-  return undefined;
-}
 
 /** The same additions made to a copy of the plain data: what the edited text must read as. */
 export function applyToModel(template: Data, additions: readonly Addition[]): Data {

@@ -3,7 +3,7 @@ import { asList, asMap, asNumber, asText, type Data } from './data.ts';
 import { PROBE, RESOLVER } from './names.ts';
 import type { Path } from './stream.ts';
 
-export interface Mount {
+interface Mount {
   readonly volume: string;
   readonly mountPath: string;
   readonly readOnly: boolean;

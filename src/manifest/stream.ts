@@ -15,7 +15,7 @@ import {
 import { ConfigError, type ConfigIssue } from '../errors.ts';
 
 /** Largest stream that is read, in characters. A rendered chart of a whole platform is far below it. */
-export const MAX_MANIFEST_LENGTH = 16 * 1024 * 1024;
+const MAX_MANIFEST_LENGTH = 16 * 1024 * 1024;
 
 /** Most aliases that a document may have: each is expanded, and expansion can be exponential. */
 const MAX_ALIASES = 100;

@@ -4,7 +4,7 @@ import { parseAllDocuments, stringify } from 'yaml';
 type Tree = Record<string, never> & { [key: string]: unknown };
 
 /** Mutable view of a pod spec with the containers that every planted pod has. */
-export class PlantedPod {
+class PlantedPod {
   readonly spec: Tree;
 
   constructor(spec: unknown) {

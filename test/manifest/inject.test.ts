@@ -1,3 +1,6 @@
+import { DaemonSet, Deployment, StatefulSet } from 'kubernetes-models/apps/v1';
+import { CronJob, Job } from 'kubernetes-models/batch/v1';
+import { Pod } from 'kubernetes-models/v1';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { ConfigError } from '../../src/errors.ts';
@@ -43,6 +46,20 @@ describe('inject: each kind', () => {
     },
   );
 
+  it.each([
+    ['pod.yaml', Pod],
+    ['deployment.yaml', Deployment],
+    ['statefulset.yaml', StatefulSet],
+    ['daemonset.yaml', DaemonSet],
+    ['job.yaml', Job],
+    ['cronjob.yaml', CronJob],
+  ])('%s: still valid by the schema of its kind', (name, Model) => {
+    const { text } = inject(requestFor(readInput(name)));
+    const objects = parseAllDocuments(text, { version: '1.1' }).map((document) => document.toJS());
+    const object = objects.find(({ kind }) => kind === Model.kind);
+    new Model(withoutNulls(object) as never).validate();
+  });
+
   it('keeps CRLF line endings and a missing newline at the end', () => {
     const input = readInput('pod.yaml').trimEnd().replaceAll('\n', '\r\n');
     const { text } = inject(requestFor(input));
@@ -58,6 +75,11 @@ describe('inject: each kind', () => {
     expect(uninject(requestFor(text)).text).toBe(input);
   });
 });
+
+/** The API server drops fields that are null before it looks at the schema. */
+function withoutNulls(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (_key, part) => (part === null ? undefined : part));
+}
 
 describe('inject: what is added', () => {
   const pod = parseAllDocuments(inject(requestFor(readInput('sandbox.yaml'))).text)[0]?.toJS().spec

@@ -163,7 +163,7 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = {
 };
 
 /** Seconds of a Go duration such as `1h30m`; undefined where the text is none. */
-export function durationSeconds(text: string): number | undefined {
+function durationSeconds(text: string): number | undefined {
   if (/^[-+]?0+$/.test(text)) return 0;
   const match = /^([-+]?)((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+)$/.exec(text);
   if (match === null) return undefined;
