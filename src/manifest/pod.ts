@@ -21,6 +21,7 @@ export interface Container {
   readonly mounts: readonly Mount[];
   /** The UID that the manifest gives it; undefined where the image decides. */
   readonly uid: number | undefined;
+  readonly gid: number | undefined;
   readonly addedCapabilities: readonly string[];
   readonly dropsAll: boolean;
   readonly privileged: boolean;
@@ -49,6 +50,8 @@ export interface Pod {
   readonly resolver: Container | undefined;
   readonly probe: Container | undefined;
   readonly fsGroup: number | undefined;
+  /** Groups that every container has beside its own. */
+  readonly groups: readonly number[];
 }
 
 export function readPod(spec: Data): Pod {
@@ -68,6 +71,9 @@ export function readPod(spec: Data): Pod {
     resolver: containers.find(({ name }) => name === RESOLVER),
     probe: containers.find(({ name }) => name === PROBE),
     fsGroup: asNumber(security.fsGroup),
+    groups: [security.fsGroup, ...asList(security.supplementalGroups)].flatMap(
+      (group) => asNumber(group) ?? [],
+    ),
   };
 }
 
@@ -90,6 +96,7 @@ function readContainer(data: Data, path: Path, podSecurity: Data, init: boolean)
       };
     }),
     uid: asNumber(security.runAsUser) ?? asNumber(podSecurity.runAsUser),
+    gid: asNumber(security.runAsGroup) ?? asNumber(podSecurity.runAsGroup),
     addedCapabilities: asList(capabilities.add).map(capabilityName),
     dropsAll: asList(capabilities.drop).map(capabilityName).includes('ALL'),
     privileged: security.privileged === true,

@@ -23,6 +23,7 @@ export function requirementIssues(situation: Situation): ConfigIssue[] {
     ...configIssues(situation),
     ...userIssues(situation),
     ...mountIssues(situation),
+    ...socketIssues(situation),
   ];
 }
 
@@ -125,11 +126,15 @@ function userIssues({ stream, template, pod, roles, config, settings }: Situatio
     );
   }
   for (const supervisor of pod.containers.filter(({ name }) => roles.supervisors.includes(name))) {
-    const { uid } = supervisor;
-    if (uid === undefined || config.callers.some((caller) => caller.uid === uid)) continue;
+    const { uid, gid } = supervisor;
+    if (uid === undefined) continue;
+    const listed = config.callers.filter((caller) => caller.uid === uid);
+    if (listed.some((caller) => caller.gid === undefined || gid === undefined || caller.gid === gid))
+      continue;
+    const who = `UID ${uid}${gid === undefined ? '' : ` and GID ${gid}`}`;
     at(
-      [...supervisor.path, 'securityContext', 'runAsUser'],
-      `the supervisor ${supervisor.name} runs as UID ${uid}, and no caller with that UID is listed: it would be refused`,
+      [...supervisor.path, 'securityContext', listed.length === 0 ? 'runAsUser' : 'runAsGroup'],
+      `the supervisor ${supervisor.name} runs as ${who}, and no caller like that is listed: it would be refused`,
       `add {name: ${supervisor.name}, uid: ${uid}, providers: ["*"]} to callers in ${config.file}`,
     );
   }
@@ -153,4 +158,37 @@ function mountIssues({ stream, template, pod, roles, config }: Situation): Confi
           ),
         ),
     );
+}
+
+/**
+ * connect() needs write permission on the socket. The list of callers decides who is served, but a supervisor that
+ * the modes keep out never gets that far, and would show only as a pod that does not work.
+ */
+function socketIssues({ stream, template, pod, roles, config, settings }: Situation): ConfigIssue[] {
+  const { mode, gid } = config.socket;
+  const group = gid ?? settings.uid;
+  if (gid !== undefined && gid !== settings.uid && !pod.groups.includes(gid)) {
+    return [
+      wholeFile(
+        config.file,
+        `socket.gid is ${gid}, which is no group of the resolver in this pod`,
+        `write securityContext.fsGroup: ${gid} for the pod, or leave socket.gid out`,
+      ),
+    ];
+  }
+  const shutOut = pod.containers.filter((container) => {
+    if (!roles.supervisors.includes(container.name) || (mode & 0o002) !== 0) return false;
+    const inGroup = container.gid === group || pod.groups.includes(group);
+    const passesModes =
+      container.uid === 0 && (!container.dropsAll || container.addedCapabilities.includes('DAC_OVERRIDE'));
+    return !passesModes && !(inGroup && (mode & 0o020) !== 0);
+  });
+  return shutOut.map((supervisor) =>
+    stream.issueAt(
+      template.document,
+      [...template.path, 'spec', ...supervisor.path],
+      `the supervisor ${supervisor.name} could not connect: the socket has mode 0${mode.toString(8)} and group ${group}`,
+      'write socket: {mode: "0666"}: the list of callers is the fence, and no other container mounts the folder; or a socket.gid that the supervisor has',
+    ),
+  );
 }

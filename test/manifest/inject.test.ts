@@ -228,7 +228,13 @@ describe('inject: bad input', () => {
     [
       'a supervisor that nobody listed',
       job.replace('runAsUser: 1337', 'runAsUser: 1338'),
-      'no caller with that UID',
+      'runs as UID 1338, and no caller like that',
+      22,
+    ],
+    [
+      'a supervisor whose group nobody listed',
+      job.replace('{runAsUser: 1337}', '{runAsUser: 0, runAsGroup: 7}'),
+      'runs as UID 0 and GID 7, and no caller like that',
       22,
     ],
     [
@@ -321,6 +327,16 @@ describe('inject: bad input', () => {
       { socket: { path: '/run/x/y.sock', mode: 0o660, gid: undefined } },
       'a volume at /run',
     ],
+    [
+      'a socket that the supervisor cannot connect to',
+      { socket: { path: '/run/secret-resolver/socket/r.sock', mode: 0o660, gid: undefined } },
+      'the supervisor openshell-supervisor-network could not connect: the socket has mode 0660 and group 10771',
+    ],
+    [
+      'a group of the socket that the resolver does not have',
+      { socket: { path: '/run/secret-resolver/socket/r.sock', mode: 0o660, gid: 4711 } },
+      'socket.gid is 4711, which is no group of the resolver',
+    ],
     ['an audit file on a read-only root', { audit: { path: '/var/log/audit' } }, 'audit.path'],
     [
       'our UID among the callers',
@@ -331,6 +347,13 @@ describe('inject: bad input', () => {
     const config = { ...requestFor('').configFor('tenant-a'), ...change };
     const issues = issuesOf(() => inject(requestFor(readInput('sandbox.yaml'), { configFor: () => config })));
     expect(issues.map((issue) => issue.message).join('\n')).toContain(message);
+  });
+
+  it('takes a socket whose group the supervisor has by fsGroup', () => {
+    const base = requestFor('').configFor('tenant-a');
+    const config = { ...base, socket: { ...base.socket, mode: 0o660, gid: 1000 } };
+    const { done } = inject(requestFor(readInput('sandbox.yaml'), { configFor: () => config }));
+    expect(done).toEqual(['Sandbox demo']);
   });
 
   it('finds every mistake of a stream in one pass, and injects nothing', () => {
