@@ -71,7 +71,7 @@ describe('inject', () => {
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain('pass --namespace');
     const given = await cli([...INJECT, '-f', '-', '-n', 'tenant-b'], { input });
-    expect(given.stdout).toContain('mountPath: /var/run/secret-resolver/secrets/tenant-b/gitlab');
+    expect(given.stdout).toContain('mountPath: /var/lib/secret-resolver/secrets/tenant-b/gitlab');
   });
 
   it('picks containers by flags', async () => {
