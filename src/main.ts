@@ -15,6 +15,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   config: () => import('./commands/config.ts'),
   demo: () => import('./commands/demo.ts'),
   probe: () => import('./commands/probe.ts'),
+  inject: () => import('./commands/inject.ts'),
+  lint: () => import('./commands/lint.ts'),
   profile: () => import('./commands/profile.ts'),
 };
 

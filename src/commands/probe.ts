@@ -10,7 +10,7 @@ import type { CommandContext } from './context.ts';
 import { type OutputFormat, outputOption, print } from './output.ts';
 
 /** The default of the configuration, for where it cannot be read: the agent has no business with it. */
-const DEFAULT_SECRETS_ROOT = '/var/run/secret-resolver/secrets';
+const DEFAULT_SECRETS_ROOT = '/var/lib/secret-resolver/secrets';
 const SECRET_ID = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/;
 
 interface ProbeFlags {

@@ -5,7 +5,7 @@ export const RESOLVER_UID = 1338;
 /** Where the socket's volume, an emptyDir that anybody may write to, is mounted. The other paths are the defaults. */
 export const SOCKET_VOLUME = '/run/secret-resolver';
 export const SOCKET_PATH = `${SOCKET_VOLUME}/socket/resolver.sock`;
-export const SECRETS_ROOT = '/var/run/secret-resolver/secrets';
+export const SECRETS_ROOT = '/var/lib/secret-resolver/secrets';
 /** As mountinfo names it: `/var/run` is a link to `/run`. So it lies in the volume of the socket, for the resolver alone. */
 export const SECRET_MOUNT = '/run/secret-resolver/secrets/tenant/app';
 
