@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   list: () => import('./commands/list.ts'),
   status: () => import('./commands/status.ts'),
   config: () => import('./commands/config.ts'),
+  profile: () => import('./commands/profile.ts'),
 };
 
 async function main(argv: readonly string[], context: CommandContext): Promise<void> {

@@ -25,7 +25,7 @@ const subscribe = (...providers: string[]) =>
     WatchProviderEnvironmentRequestSchema,
     create(WatchProviderEnvironmentRequestSchema, { message: { case: 'subscribe', value: { providers } } }),
   );
-const acknowledge = (revision: bigint, outcome = AcknowledgeOutcome.APPLIED) =>
+const acknowledge = (revision: bigint, outcome: AcknowledgeOutcome = AcknowledgeOutcome.APPLIED) =>
   toBinary(
     WatchProviderEnvironmentRequestSchema,
     create(WatchProviderEnvironmentRequestSchema, {
