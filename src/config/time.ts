@@ -8,6 +8,9 @@ const RFC_3339 =
 export function parseTime(text: string): number | undefined {
   if (/^[1-9]\d{0,15}$/.test(text)) return Number(text) <= MAX_TIME_MS ? Number(text) : undefined;
   if (!RFC_3339.test(text)) return undefined;
+  // Date.parse takes 31 February for 3 March: a credential would outlive what somebody meant.
+  const lastDay = new Date(Date.UTC(Number(text.slice(0, 4)), Number(text.slice(5, 7)), 0)).getUTCDate();
+  if (Number(text.slice(8, 10)) > lastDay) return undefined;
   const atMs = Date.parse(text.toUpperCase().replace(' ', 'T').replace(/:60/, ':59'));
   return Number.isFinite(atMs) && atMs > 0 ? atMs : undefined;
 }
