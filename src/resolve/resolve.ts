@@ -200,7 +200,7 @@ function earliest(a: number | undefined, b: number | undefined): number | undefi
 function encodedSize(credential: ServedCredential): number {
   const key = credential.key.length + 8;
   const endpoints = credential.endpoints.reduce(
-    (sum, { host, path }) => sum + host.length * 3 + path.length * 3 + 24,
+    (sum, { host, path }) => sum + Buffer.byteLength(host) + Buffer.byteLength(path) + 24,
     0,
   );
   return (
