@@ -25,8 +25,11 @@ export class SecretVolume {
     chmodSync(directory, 0o755);
   }
 
-  /** One rotation, in kubelet's order: write aside, swing `..data`, make new links, remove stale ones, remove the old directory last. */
-  write(data: SecretData, mode = 0o444): string {
+  /**
+   * One rotation, in kubelet's order: write aside, swing `..data`, make new links, remove stale ones, remove the
+   * old directory last. `plant` may put into the new directory what kubelet never would, before it is in force.
+   */
+  write(data: SecretData, mode = 0o444, plant: (generation: string) => void = () => {}): string {
     const { directory } = this;
     const old = this.#target();
     const name = `..${new Date().toISOString().slice(0, 19).replaceAll(/[-T:]/g, '_')}.${randomBytes(5).toString('hex')}`;
@@ -36,6 +39,7 @@ export class SecretVolume {
       writeFileSync(join(directory, name, key), value);
       chmodSync(join(directory, name, key), mode);
     }
+    plant(join(directory, name));
     symlinkSync(name, join(directory, '..data_tmp'));
     renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
     const visible = new Set(Object.keys(data).map((key) => key.split('/')[0] ?? key));
