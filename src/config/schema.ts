@@ -148,7 +148,7 @@ export const configSchema = z
       .default({})
       .describe('{id, name, namespace}; each from the downward API unless set'),
     secretsRoot: absolutePath('the folder below which each Secret is mounted at <namespace>/<name>').default(
-      '/var/run/secret-resolver/secrets',
+      '/var/lib/secret-resolver/secrets',
     ),
     providersDir: absolutePath('the folder of the provider files').default('/etc/secret-resolver/providers'),
     profilesDir: absolutePath(

@@ -4,10 +4,10 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
-import { redactTarget } from '../../client/placeholder-redact.ts';
-import { type Refusal, statusOf } from '../../client/placeholder-refusal.ts';
-import type { OutgoingRequest } from '../../client/placeholder-request.ts';
-import type { PlaceholderResolver } from '../../client/placeholder-resolver.ts';
+import { redactTarget } from '../../../client/placeholder-redact.ts';
+import { type Refusal, statusOf } from '../../../client/placeholder-refusal.ts';
+import type { OutgoingRequest } from '../../../client/placeholder-request.ts';
+import type { PlaceholderResolver } from '../../../client/placeholder-resolver.ts';
 import type { HostAndPort } from './host-and-port.ts';
 
 /** Largest request body, in bytes. It is held whole, so that no marker is split over two pieces. */

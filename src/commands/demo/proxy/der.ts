@@ -14,7 +14,7 @@ const Tag = {
 } as const;
 
 /** Tag, length, content. */
-export function encode(tag: number, ...contents: readonly Uint8Array[]): Buffer {
+function encode(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(contents);
   if (content.length < 0x80) return Buffer.concat([Buffer.from([tag, content.length]), content]);
   const length = Buffer.alloc(4);

@@ -8,13 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { agentEnvironment } from '../../../src/client/placeholder-environment.ts';
-import { PlaceholderResolver } from '../../../src/client/placeholder-resolver.ts';
-import { ThrowAwayAuthority } from '../../../src/commands/demo-proxy/authority.ts';
-import type { ProxyRecord } from '../../../src/commands/demo-proxy/forward.ts';
-import { type EgressProxy, startProxy } from '../../../src/commands/demo-proxy/proxy.ts';
-import { snapshot } from '../../client/placeholder-fixtures.ts';
-import { ARTIFACTS, newSecret } from '../../support/secrets.ts';
+import { agentEnvironment } from '../../../../src/client/placeholder-environment.ts';
+import { PlaceholderResolver } from '../../../../src/client/placeholder-resolver.ts';
+import { ThrowAwayAuthority } from '../../../../src/commands/demo/proxy/authority.ts';
+import { MAX_BODY_BYTES, type ProxyRecord } from '../../../../src/commands/demo/proxy/forward.ts';
+import { type EgressProxy, startProxy } from '../../../../src/commands/demo/proxy/proxy.ts';
+import { snapshot } from '../../../client/placeholder-fixtures.ts';
+import { ARTIFACTS, newSecret } from '../../../support/secrets.ts';
 
 interface Seen {
   readonly url: string;
@@ -282,7 +282,7 @@ describe.skipIf(!hasCurl)('an unmodified curl over HTTPS', () => {
 
   it('with a body that is too large is refused', async () => {
     const file = join(folder, 'large');
-    writeFileSync(file, Buffer.alloc(4 * 1024 * 1024 + 1, 97));
+    writeFileSync(file, Buffer.alloc(MAX_BODY_BYTES + 1, 97));
     const answer = await curl(`https://${GITLAB}/api/v4`, '-H', 'Expect:', '--data-binary', `@${file}`);
     expect(answer).toEqual({ status: 413, body: '{"error":"body_too_large"}' });
     expect(seen).toEqual([]);

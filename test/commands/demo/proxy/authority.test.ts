@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
-import { ThrowAwayAuthority } from '../../../src/commands/demo-proxy/authority.ts';
-import { objectIdentifier, unsignedInteger } from '../../../src/commands/demo-proxy/der.ts';
+import { ThrowAwayAuthority } from '../../../../src/commands/demo/proxy/authority.ts';
+import { objectIdentifier, unsignedInteger } from '../../../../src/commands/demo/proxy/der.ts';
+
+/** The other opinion, where the machine has it. */
+const OPENSSL = 'openssl';
 
 describe('a throw-away authority', () => {
   const now = Date.now();
@@ -45,14 +48,14 @@ describe('a throw-away authority', () => {
   });
 
   it('passes the strict checks of OpenSSL', async (context) => {
-    if ((await execa('openssl', ['version'], { reject: false })).failed)
+    if ((await execa(OPENSSL, ['version'], { reject: false })).failed)
       return context.skip('openssl is not here');
     const folder = mkdtempSync(join(tmpdir(), 'authority-'));
     try {
       writeFileSync(join(folder, 'ca.pem'), authority.certificate);
       writeFileSync(join(folder, 'leaf.pem'), authority.issue('gitlab.example.com').certificate);
       const verified = await execa(
-        'openssl',
+        OPENSSL,
         [
           'verify',
           '-x509_strict',
