@@ -7,6 +7,7 @@ import { VERSION } from './version.ts';
 
 /** Loaded one at a time: `serve` never pays for the demo, nor `get` for the isolation checks. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  check: () => import('./commands/check.ts'),
   config: () => import('./commands/config.ts'),
 };
 
