@@ -9,6 +9,7 @@ import { VERSION } from './version.ts';
 const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   check: () => import('./commands/check.ts'),
   config: () => import('./commands/config.ts'),
+  serve: () => import('./commands/serve.ts'),
 };
 
 async function main(argv: readonly string[], context: CommandContext): Promise<void> {

@@ -101,7 +101,7 @@ export interface Config {
   readonly secretsRoot: string;
   readonly providersDir: string;
   readonly profilesDir: string | undefined;
-  readonly socket: { readonly path: string; readonly mode: number };
+  readonly socket: { readonly path: string; readonly mode: number; readonly gid: number | undefined };
   readonly references: { readonly allow: readonly ReferenceRule[] };
   readonly callers: readonly Caller[];
   readonly agent: { readonly uid: number; readonly gid: number };

@@ -21,6 +21,7 @@ import {
   type RawProfile,
   type RawProvider,
 } from './schema.ts';
+import { parseTime } from './time.ts';
 import { parseYaml, type YamlSource } from './yaml-source.ts';
 
 /** The part of the environment that configuration may come from. */
@@ -46,7 +47,7 @@ export function loadConfig(file: string, environment: Environment): Config {
     secretsRoot: raw.secretsRoot,
     providersDir: raw.providersDir,
     profilesDir: raw.profilesDir,
-    socket: { path: raw.socket.path, mode: Number.parseInt(raw.socket.mode, 8) },
+    socket: { path: raw.socket.path, mode: Number.parseInt(raw.socket.mode, 8), gid: raw.socket.gid },
     references: {
       allow: (raw.references.allow ?? [{ namespace: sandbox.namespace, name: '*', keys: ['*'] }]).map(
         (rule) => ({
@@ -319,17 +320,6 @@ function credentialFrom(
     trim: raw.trim,
     format: raw.format,
   };
-}
-
-const RFC_3339 =
-  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
-
-/** An RFC 3339 time or positive Unix milliseconds as Unix milliseconds; undefined where the text is neither. */
-export function parseTime(text: string): number | undefined {
-  if (/^[1-9]\d{0,15}$/.test(text)) return Number(text);
-  if (!RFC_3339.test(text)) return undefined;
-  const atMs = Date.parse(text.toUpperCase().replace(' ', 'T').replace(/:60/, ':59'));
-  return Number.isFinite(atMs) && atMs > 0 ? atMs : undefined;
 }
 
 function callerIssues(source: YamlSource, raw: RawConfig): ConfigIssue[] {

@@ -4,18 +4,7 @@
  */
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
-
-/** Longest environment name, in bytes: OpenShell's limit for a key. */
-export const MAX_KEY_BYTES = 256;
-
-/** What the placeholders of OpenShell take as the name of a credential. */
-export const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
-/** Names that read as a revision (`v7_…`) or a handle (`s<64 hex>_…`) inside a placeholder, and so can never be told apart. */
-export const PLACEHOLDER_LIKE_NAME = /^(v[0-9]+_|s[0-9a-f]{64}_)/;
-
-/** What the API server takes as a key of a Secret. */
-export const SECRET_KEY = /^[-._a-zA-Z0-9]{1,253}$/;
+import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, UNSERVABLE_NAME } from './names.ts';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -65,8 +54,8 @@ const environmentName = z
   .string()
   .max(MAX_KEY_BYTES)
   .regex(ENVIRONMENT_NAME, { error: 'is not an environment variable name' })
-  .refine((key) => !PLACEHOLDER_LIKE_NAME.test(key), {
-    error: 'reads as a revision or a handle inside a placeholder, so it could never be resolved',
+  .refine((key) => !UNSERVABLE_NAME.test(key), {
+    error: 'is reserved: it reads as a revision or a handle inside a placeholder',
   })
   .describe('an environment variable name: letters, digits and "_", not beginning with a digit');
 
@@ -171,11 +160,12 @@ export const configSchema = z
           .refine((path) => Buffer.byteLength(path) <= 100, {
             error: 'is longer than the 100 bytes that leave room for a Unix socket address',
           })
-          .default('/run/secret-resolver/resolver.sock'),
+          .default('/run/secret-resolver/socket/resolver.sock'),
         mode: mode.default('0660'),
+        gid: id('group').optional(),
       })
       .prefault({})
-      .describe('{path, mode} of the Unix socket'),
+      .describe('{path, mode, gid} of the Unix socket; gid is a group of ours that the socket is given to'),
     references: z
       .strictObject({
         allow: z

@@ -1,0 +1,232 @@
+/** One function an event. What happened is the method's name; who, what and why are its arguments. */
+import type { Sandbox } from '../config/config.ts';
+import type { CredentialChange } from '../resolve/snapshot.ts';
+import {
+  API_ACTIVITY,
+  APPLICATION_LIFECYCLE,
+  type AuditedCaller,
+  type AuditedCredential,
+  actor,
+  DETECTION_FINDING,
+  DEVICE_CONFIG_STATE_CHANGE,
+  ocsfRecord,
+  plainCaller,
+  plainCredential,
+  Severity,
+} from './record.ts';
+import { RefusedPeers } from './refused-peers.ts';
+import type { AuditSink } from './sink.ts';
+
+const READ = 2;
+
+/** The finding of a boundary check, as far as the audit tells it. */
+export interface AuditedFinding {
+  readonly id: string;
+  readonly severity: string;
+  readonly outcome: string;
+  readonly evidence: string;
+  readonly remedy: string;
+}
+
+export class Audit implements Disposable {
+  readonly #sink: AuditSink;
+  readonly #sandbox: Sandbox;
+  readonly #clock: () => number;
+  readonly #refusedPeers: RefusedPeers;
+
+  constructor(sink: AuditSink, sandbox: Sandbox, clock: () => number = Date.now) {
+    this.#sink = sink;
+    this.#sandbox = sandbox;
+    this.#clock = clock;
+    this.#refusedPeers = new RefusedPeers((caller, reason, leftOut) =>
+      this.#peerRefused(caller, reason, leftOut),
+    );
+  }
+
+  /** The resolver began or ended to serve. */
+  lifecycle(what: 'started' | 'stopped', detail: string): void {
+    this.#write({
+      classUid: APPLICATION_LIFECYCLE,
+      activityId: what === 'started' ? 3 : 4,
+      severity: Severity.informational,
+      success: true,
+      message: `resolver ${what}`,
+      reason: detail,
+      attributes: { app: { name: 'mounted-secret-resolver' } },
+      unmapped: {},
+    });
+  }
+
+  /** Values left the process: these credentials, in this revision, for this caller. */
+  served(
+    operation: string,
+    caller: AuditedCaller,
+    credentials: readonly AuditedCredential[],
+    revision: bigint,
+  ): void {
+    this.#api(operation, caller, true, undefined, {
+      outcome: 'served',
+      revision: String(revision),
+      credentials: credentials.map(plainCredential),
+    });
+  }
+
+  /** A call that shows names and states, and no values. */
+  listed(operation: string, caller: AuditedCaller): void {
+    this.#api(operation, caller, true, undefined, { outcome: 'listed' });
+  }
+
+  /** A call was refused. */
+  denied(
+    operation: string,
+    caller: AuditedCaller,
+    reason: string,
+    detail: Readonly<Record<string, unknown>> = {},
+  ): void {
+    this.#api(operation, caller, false, reason, { outcome: 'denied', ...detail });
+  }
+
+  /** A watcher told what became of a revision. */
+  acknowledged(caller: AuditedCaller, revision: bigint, outcome: 'applied' | 'rejected'): void {
+    this.#api('WatchProviderEnvironment', caller, outcome === 'applied', `acknowledged as ${outcome}`, {
+      outcome: 'acknowledged',
+      revision: String(revision),
+    });
+  }
+
+  /** A connection was closed unheard. Rate-limited for each UID and reason; what is left out is counted. */
+  peerRefused(caller: AuditedCaller, reason: string): void {
+    this.#refusedPeers.add(caller, reason);
+  }
+
+  /** A credential was loaded, rotated, revoked or refused. `revision` is that of the snapshot as a whole. */
+  credentialChanged(change: CredentialChange, revision: bigint): void {
+    const bad = change.kind === 'refused' || change.kind === 'revoked';
+    this.#state(
+      `credential ${change.kind}: ${change.provider}:${change.key}`,
+      bad ? Severity.medium : Severity.informational,
+      change.kind !== 'refused',
+      change.reason,
+      {
+        outcome: change.kind,
+        ...plainCredential(change),
+        ...(change.reason === undefined ? {} : { reason: change.reason }),
+        revision: String(revision),
+      },
+    );
+  }
+
+  /** The configuration was read again, or was found wrong and left as it was. */
+  configReloaded(success: boolean, detail: string): void {
+    this.#state(
+      success ? 'configuration reloaded' : 'configuration refused; the one before stays in force',
+      success ? Severity.informational : Severity.medium,
+      success,
+      detail,
+      { outcome: success ? 'config-reloaded' : 'config-refused' },
+    );
+  }
+
+  /** Somebody removed or replaced the socket file. */
+  socketLost(path: string, what: string): void {
+    this.#finding('socket-file', Severity.high, false, `the socket file was ${what}`, { path });
+  }
+
+  /** A check of the boundary, when it failed or when a failure was accepted. */
+  boundaryFinding(finding: AuditedFinding): void {
+    const failed = finding.outcome === 'fail';
+    const severity = !failed
+      ? Severity.informational
+      : finding.severity === 'enforce'
+        ? Severity.critical
+        : Severity.medium;
+    this.#finding(finding.id, severity, !failed, finding.evidence, {
+      severity: finding.severity,
+      outcome: finding.outcome,
+      remedy: finding.remedy,
+    });
+  }
+
+  /** Writes what was left out so far, then all that waits. */
+  [Symbol.dispose](): void {
+    this.#refusedPeers[Symbol.dispose]();
+    this.#sink[Symbol.dispose]();
+  }
+
+  #peerRefused(caller: AuditedCaller, reason: string, leftOut: number): void {
+    this.#api('connect', caller, false, reason, {
+      outcome: 'peer-refused',
+      ...(leftOut > 0 ? { left_out: leftOut } : {}),
+    });
+  }
+
+  #api(
+    operation: string,
+    caller: AuditedCaller,
+    success: boolean,
+    reason: string | undefined,
+    unmapped: Record<string, unknown>,
+  ): void {
+    this.#write({
+      classUid: API_ACTIVITY,
+      activityId: READ,
+      severity: success ? Severity.informational : Severity.medium,
+      success,
+      message: `${operation}: ${String(unmapped.outcome)}`,
+      reason,
+      attributes: {
+        actor: actor(caller),
+        api: { operation, service: { name: 'secretresolver.v1.CredentialResolver' } },
+        src_endpoint: {
+          name: 'unix socket',
+          ...(caller.uid === undefined ? {} : { uid: String(caller.uid) }),
+        },
+        action_id: success ? 1 : 2,
+      },
+      unmapped: { caller: plainCaller(caller), ...(reason === undefined ? {} : { reason }), ...unmapped },
+    });
+  }
+
+  #state(
+    message: string,
+    severity: Severity,
+    success: boolean,
+    reason: string | undefined,
+    unmapped: Record<string, unknown>,
+  ): void {
+    this.#write({
+      classUid: DEVICE_CONFIG_STATE_CHANGE,
+      activityId: 1,
+      severity,
+      success,
+      message,
+      reason,
+      attributes: {
+        device: { type_id: 6, type: 'Virtual', uid: this.#sandbox.id, name: this.#sandbox.name },
+      },
+      unmapped,
+    });
+  }
+
+  #finding(
+    id: string,
+    severity: Severity,
+    resolved: boolean,
+    message: string,
+    unmapped: Record<string, unknown>,
+  ): void {
+    this.#write({
+      classUid: DETECTION_FINDING,
+      activityId: resolved ? 3 : 1,
+      severity,
+      success: resolved,
+      message,
+      attributes: { finding_info: { uid: id, title: `isolation boundary: ${id}` } },
+      unmapped: { finding: id, ...unmapped },
+    });
+  }
+
+  #write(options: Omit<Parameters<typeof ocsfRecord>[0], 'now' | 'sandbox'>): void {
+    this.#sink.write(ocsfRecord({ ...options, now: this.#clock(), sandbox: this.#sandbox }));
+  }
+}

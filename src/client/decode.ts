@@ -1,0 +1,37 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { ProviderEnvironmentSchema } from '../gen/secretresolver/v1/resolver_pb.ts';
+import { SecretValue } from '../secret-value.ts';
+import type { ProvidedCredential, ProviderEnvironment } from './environment.ts';
+
+/** Takes a response apart. The values are copied out and the message is overwritten. */
+export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
+  const message = fromBinary(ProviderEnvironmentSchema, bytes);
+  const credentials = new Map<string, ProvidedCredential>();
+  for (const [key, value] of Object.entries(message.environment)) {
+    const binding = message.staticCredentialBindings[key];
+    const expiresAtMs = message.credentialExpiresAtMs[key];
+    credentials.set(key, {
+      key,
+      provider: message.credentialProviders[key] ?? '',
+      value: SecretValue.from(value),
+      handle: binding?.workloadCredentialHandle ?? '',
+      identity: binding?.credentialIdentity ?? '',
+      endpoints: (binding?.endpoints ?? []).map(({ host, port, path }) => ({ host, port, path })),
+      expiresAtMs: expiresAtMs === undefined || expiresAtMs === 0n ? undefined : Number(expiresAtMs),
+    });
+  }
+  const { id = '', name = '', namespace = '' } = message.sandbox ?? {};
+  const environment: ProviderEnvironment = {
+    revision: message.providerEnvRevision,
+    sandbox: { id, name, namespace },
+    credentials,
+    refusals: message.refusals.map(({ provider, key, reason, required }) => ({
+      provider,
+      key,
+      reason,
+      required,
+    })),
+  };
+  bytes.fill(0);
+  return environment;
+}

@@ -1,0 +1,51 @@
+/** Raw calls over the Unix socket: bytes out, bytes in. */
+import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type ResolverError, toResolverError } from './errors.ts';
+
+const SERVICE = '/secretresolver.v1.CredentialResolver';
+/** Largest response taken, in bytes: the resolver's limit. */
+const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
+
+const identity = (bytes: Buffer): Buffer => bytes;
+
+/** Opens a channel of its own: no pool, and so no back-off, is shared with other channels of the process. */
+export function openChannel(socketPath: string): Client {
+  return new Client(`unix:${socketPath}`, credentials.createInsecure(), {
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.max_receive_message_length': MAX_RESPONSE_BYTES,
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5_000,
+    'grpc.enable_retries': 0,
+    // Nobody but this socket is to be asked: no proxy from the environment, no name resolution.
+    'grpc.enable_http_proxy': 0,
+    'grpc.enable_channelz': 0,
+  });
+}
+
+/** One unary call. Rejects with {@link ResolverError}. */
+export function unaryCall(
+  channel: Client,
+  method: string,
+  request: Uint8Array,
+  timeoutMs: number,
+): Promise<Buffer> {
+  return new Promise((resolve, reject: (error: ResolverError) => void) => {
+    channel.makeUnaryRequest(
+      `${SERVICE}/${method}`,
+      identity,
+      identity,
+      Buffer.from(request),
+      new Metadata(),
+      { deadline: Date.now() + timeoutMs },
+      (error: ServiceError | null, response?: Buffer) => {
+        if (error !== null) reject(toResolverError(error));
+        else resolve(response ?? Buffer.alloc(0));
+      },
+    );
+  });
+}
+
+/** A bidirectional call. */
+export function bidirectionalCall(channel: Client, method: string): ClientDuplexStream<Buffer, Buffer> {
+  return channel.makeBidiStreamRequest(`${SERVICE}/${method}`, identity, identity, new Metadata());
+}

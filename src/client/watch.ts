@@ -1,0 +1,169 @@
+/** A watch that outlives the resolver: it reconnects, and each snapshot that it yields is whole. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { Client, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import {
+  AcknowledgeOutcome,
+  WatchProviderEnvironmentRequestSchema,
+} from '../gen/secretresolver/v1/resolver_pb.ts';
+import { decodeEnvironment } from './decode.ts';
+import type { ProviderEnvironment } from './environment.ts';
+import { ResolverError, toResolverError } from './errors.ts';
+import { bidirectionalCall, openChannel } from './transport.ts';
+
+/** First wait before a new attempt, in milliseconds; it doubles with each that fails. */
+export const BACKOFF_INITIAL_MS = 50;
+/** Longest wait. A resolver that restarts is found again within this. */
+export const BACKOFF_MAX_MS = 1_000;
+/** Milliseconds in which a subscription must be answered by a first snapshot. */
+const FIRST_SNAPSHOT_TIMEOUT_MS = 10_000;
+
+export interface WatchOptions {
+  /** Providers to watch; all that this caller may see unless given. */
+  readonly providers?: readonly string[];
+  /** Ends the watch: the iteration is over, without an error. */
+  readonly signal?: AbortSignal;
+  /** Told of each loss of the connection, with its reason. What to do with the values held meanwhile is the caller's decision. */
+  readonly onDisconnect?: (error: ResolverError) => void;
+}
+
+/** A snapshot in the hands of a watcher. Going on with the iteration acknowledges it as applied. */
+export interface WatchedEnvironment extends ProviderEnvironment {
+  /** Acknowledges it as rejected instead. */
+  readonly reject: () => void;
+}
+
+/** Yields the newest snapshot, again and again. Throws {@link ResolverError} only where waiting cannot help. */
+export async function* watchEnvironment(
+  socketPath: string,
+  options: WatchOptions,
+): AsyncGenerator<WatchedEnvironment, void, undefined> {
+  const signal = options.signal ?? new AbortController().signal;
+  let failures = 0;
+  while (!signal.aborted) {
+    const session = new WatchSession(openChannel(socketPath), options.providers ?? [], signal);
+    try {
+      for await (const environment of session) {
+        failures = 0;
+        yield environment;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ResolverError) || !error.retryable) throw error;
+      options.onDisconnect?.(error);
+      const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_INITIAL_MS * 2 ** Math.min(failures, 10));
+      failures += 1;
+      // Jitter of a half: a thousand watchers do not come back in the same millisecond.
+      await sleep(wait * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
+    } finally {
+      session.close();
+    }
+  }
+}
+
+/** One stream. Keeps the newest snapshot only: a consumer that is busy skips what came meanwhile. */
+class WatchSession implements AsyncIterable<WatchedEnvironment> {
+  readonly #channel: Client;
+  readonly #stream: ClientDuplexStream<Buffer, Buffer>;
+  #newest: ProviderEnvironment | undefined;
+  #error: ResolverError | undefined;
+  #wake: () => void = () => {};
+  #closed = false;
+  readonly #close = () => this.close();
+  readonly #signal: AbortSignal;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(channel: Client, providers: readonly string[], signal: AbortSignal) {
+    this.#channel = channel;
+    this.#signal = signal;
+    this.#stream = bidirectionalCall(channel, 'WatchProviderEnvironment');
+    this.#timer = setTimeout(
+      () => this.#fail(new ResolverError('unavailable', 'no snapshot came in time')),
+      FIRST_SNAPSHOT_TIMEOUT_MS,
+    );
+    this.#stream.on('data', (bytes: Buffer) => {
+      clearTimeout(this.#timer);
+      const skipped = this.#newest;
+      this.#newest = decodeEnvironment(bytes);
+      if (skipped !== undefined) eraseEnvironment(skipped);
+      this.#wake();
+    });
+    this.#stream.on('error', (error: ServiceError) => this.#fail(toResolverError(error)));
+    this.#stream.on('end', () =>
+      this.#fail(new ResolverError('unavailable', 'the resolver ended the watch')),
+    );
+    signal.addEventListener('abort', this.#close, { once: true });
+    this.#send({ case: 'subscribe', value: { providers: [...providers] } });
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<WatchedEnvironment, void, undefined> {
+    for (;;) {
+      const environment = this.#newest;
+      if (environment !== undefined) {
+        this.#newest = undefined;
+        let rejected = false;
+        yield {
+          ...environment,
+          reject: () => {
+            rejected = true;
+          },
+        };
+        this.#acknowledge(
+          environment.revision,
+          rejected ? AcknowledgeOutcome.REJECTED : AcknowledgeOutcome.APPLIED,
+        );
+        continue;
+      }
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#closed) return;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#signal.removeEventListener('abort', this.#close);
+    this.#stream.cancel();
+    this.#channel.close();
+    this.#wake();
+  }
+
+  #fail(error: ResolverError): void {
+    clearTimeout(this.#timer);
+    this.#error ??= error;
+    this.#wake();
+  }
+
+  #acknowledge(revision: bigint, outcome: AcknowledgeOutcome): void {
+    this.#send({ case: 'acknowledge', value: { revision, outcome } });
+  }
+
+  #send(message: Parameters<typeof requestBytes>[0]): void {
+    if (!this.#closed && this.#error === undefined) this.#stream.write(requestBytes(message));
+  }
+}
+
+type RequestInit =
+  | { readonly case: 'subscribe'; readonly value: { readonly providers: string[] } }
+  | {
+      readonly case: 'acknowledge';
+      readonly value: { readonly revision: bigint; readonly outcome: AcknowledgeOutcome };
+    };
+
+function requestBytes(message: RequestInit): Buffer {
+  return Buffer.from(
+    toBinary(
+      WatchProviderEnvironmentRequestSchema,
+      create(WatchProviderEnvironmentRequestSchema, { message }),
+    ),
+  );
+}
+
+/** Overwrites every value of a snapshot that is not needed any more. */
+export function eraseEnvironment(environment: ProviderEnvironment): void {
+  for (const { value } of environment.credentials.values()) value.erase();
+}

@@ -1,0 +1,193 @@
+/** `serve`: where the rooms are joined. Lifecycle: harden → check → watch and listen → serve → drain. */
+import { randomBytes } from 'node:crypto';
+import { Command } from 'commander';
+import { Audit } from '../audit/audit.ts';
+import { openAuditSink } from '../audit/sink.ts';
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { CommandError, ConfigError, ExitCode } from '../errors.ts';
+import { createLog, type Logger } from '../log.ts';
+import { SnapshotStore } from '../resolve/snapshot.ts';
+import { HealthListener } from '../server/health.ts';
+import { healthServices, ResolverServer } from '../server/resolver-server.ts';
+import { ServingState } from '../server/serving-state.ts';
+import { Views } from '../server/views.ts';
+import { VERSION } from '../version.ts';
+import type { CommandContext } from './context.ts';
+import { Pipeline } from './serve/pipeline.ts';
+
+export function createCommand(context: CommandContext): Command {
+  return new Command('serve')
+    .description('watch the mounted Secrets and serve them on the Unix socket, until SIGTERM')
+    .option('--config <file>', 'the configuration file (SECRET_RESOLVER_CONFIG)')
+    .option(
+      '--relaxed',
+      'serve even where the isolation boundary is not proven: for laptops, refused in a cluster',
+    )
+    .addHelpText(
+      'after',
+      `
+Signals:
+  SIGTERM, SIGINT  end: streams end with UNAVAILABLE, the socket is removed, exit 0 within 5 s
+  SIGHUP           read the configuration again; a wrong one is reported and changes nothing
+
+Streams:
+  stdout           audit, one OCSF 1.8.0 JSON object a line (or the file that audit.path names)
+  stderr           log, one JSON object a line`,
+    )
+    .action(async (options: { config?: string; relaxed?: true }) => {
+      await serve(context, configPath(options.config, context), options.relaxed === true);
+    });
+}
+
+/** The file that the command line or the environment names. */
+export function configPath(option: string | undefined, context: CommandContext): string {
+  const path = option ?? context.env.SECRET_RESOLVER_CONFIG;
+  if (path === undefined || path === '') {
+    throw new CommandError(
+      'no configuration file: write --config FILE, or set SECRET_RESOLVER_CONFIG',
+      ExitCode.usage,
+    );
+  }
+  return path;
+}
+
+async function serve(context: CommandContext, file: string, relaxed: boolean): Promise<void> {
+  const startedAtMs = Date.now();
+  let config = loadConfig(file, context.env);
+  const log = createLog({ level: config.log.level, relaxed });
+  using audit = new Audit(openAuditSink(config.audit.path, log), config.sandbox);
+
+  const store = new SnapshotStore();
+  const state = new ServingState(store);
+  const processKey = randomBytes(32);
+  const views = new Views(config.sandbox, processKey);
+  await using pipeline = new Pipeline(config, { store, views, audit, log });
+  await using server = await ResolverServer.open({
+    config: () => config,
+    store,
+    state,
+    audit,
+    log,
+    views,
+    processKey,
+    statusFacts: () => ({
+      sandbox: config.sandbox,
+      boundary: undefined,
+      volumes: pipeline.volumes,
+      providers: config.providers,
+      startedAtMs,
+      serving: state.isServing(),
+    }),
+  });
+  await using health =
+    config.health === undefined
+      ? undefined
+      : await HealthListener.open(config.health.listen, state, healthServices(config));
+
+  const stopReloading = onHangup(() => {
+    const next = reread(file, context, config, log, audit);
+    if (next === undefined) return;
+    config = next;
+    server.connections.recheck();
+    pipeline.reload(next).catch((error: unknown) => log.error({ err: error }, 'the reload failed'));
+  });
+  const stopReporting = reportHealth(state, log);
+
+  await pipeline.start();
+  audit.lifecycle('started', `version ${VERSION}`);
+  log.info({ socket: config.socket.path, serving: state.isServing(), version: VERSION }, 'listening');
+
+  await aborted(context.signal);
+  log.info('stopping');
+  stopReloading();
+  state.setDraining();
+  await server.drain({ kind: 'draining' });
+  stopReporting();
+  await health?.[Symbol.asyncDispose]();
+  store.drop();
+  audit.lifecycle('stopped', String(context.signal.reason));
+}
+
+/** Reads the configuration again. All or nothing: a wrong one leaves the one in force untouched. */
+function reread(
+  file: string,
+  context: CommandContext,
+  current: Config,
+  log: Logger,
+  audit: Audit,
+): Config | undefined {
+  try {
+    const next = loadConfig(file, context.env);
+    const fixed = changedFixedFields(current, next);
+    if (fixed.length > 0) {
+      log.warn({ fields: fixed }, 'these fields take effect at the next start only');
+    }
+    log.info('configuration read again');
+    audit.configReloaded(true, file);
+    return {
+      ...next,
+      sandbox: current.sandbox,
+      socket: current.socket,
+      health: current.health,
+      openshell: { ...next.openshell, package: current.openshell.package },
+    };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    log.error({ issues: error.issues }, 'the new configuration is wrong; the one before stays in force');
+    audit.configReloaded(
+      false,
+      `${error.issues.length} mistakes, the first: ${error.issues[0]?.field ?? ''} ${error.issues[0]?.message ?? ''}`,
+    );
+    return undefined;
+  }
+}
+
+/** Fields that are bound to what the process opened at its start. */
+function changedFixedFields(current: Config, next: Config): string[] {
+  const fields = [
+    'sandbox',
+    'socket',
+    'health',
+    'audit',
+    'log',
+    'agent',
+    'reflection',
+    'metrics',
+    'boundary',
+  ] as const;
+  return fields.filter((field) => JSON.stringify(current[field]) !== JSON.stringify(next[field]));
+}
+
+function onHangup(reload: () => void): () => void {
+  process.on('SIGHUP', reload);
+  return () => process.off('SIGHUP', reload);
+}
+
+/** Writes each change of health down, once. */
+function reportHealth(state: ServingState, log: Logger): () => void {
+  let last = state.isServing();
+  return state.onChange(() => {
+    const now = state.isServing();
+    if (now === last) return;
+    last = now;
+    if (now) log.info('health is SERVING');
+    else log.warn('health is NOT_SERVING');
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  // The timer keeps the process alive: the listener alone does not, once the socket file is lost.
+  const keepAlive = setInterval(() => {}, 60_000);
+  return new Promise((resolve) => {
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearInterval(keepAlive);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,137 @@
+/**
+ * Volumes → resolve → snapshot store, kept going: a new generation, an expiry or a new configuration each
+ * make a new resolution, and one that differs is published. The steps are synchronous: between the read of a
+ * generation and the write to the watchers nothing is awaited.
+ */
+import type { Audit } from '../../audit/audit.ts';
+import { type Config, referencedSecrets, secretId } from '../../config/config.ts';
+import type { Logger } from '../../log.ts';
+import { remedy } from '../../resolve/refusal.ts';
+import { resolve } from '../../resolve/resolve.ts';
+import { changes, eraseSnapshot, type SnapshotStore, sameResolution } from '../../resolve/snapshot.ts';
+import type { Views } from '../../server/views.ts';
+import { volumeDirectory, wantedKeys } from '../../volume/wanted.ts';
+import { Volume, type VolumeState } from '../../volume/watch.ts';
+
+/** Milliseconds between two looks at the wall clock for expiries: a clock that is set forward is noticed this soon. */
+const EXPIRY_CHECK_MS = 1_000;
+
+export interface PipelineOptions {
+  readonly store: SnapshotStore;
+  readonly views: Views;
+  readonly audit: Audit;
+  readonly log: Logger;
+}
+
+export class Pipeline implements AsyncDisposable {
+  readonly #options: PipelineOptions;
+  #config: Config;
+  #volumes = new Map<string, Volume>();
+  #started = false;
+  #stopped = false;
+  #expiry: NodeJS.Timeout | undefined;
+
+  constructor(config: Config, options: PipelineOptions) {
+    this.#config = config;
+    this.#options = options;
+  }
+
+  get volumes(): VolumeState[] {
+    return [...this.#volumes.values()].flatMap(({ state }) => state ?? []);
+  }
+
+  /** Reads every volume once, publishes the first snapshot, and goes on watching. */
+  async start(): Promise<void> {
+    await this.#open(this.#config);
+    this.#started = true;
+    this.#refresh(performance.now());
+  }
+
+  /** Puts another configuration in force: new volumes are read before anything of the old one is given up. */
+  async reload(config: Config): Promise<void> {
+    const old = this.#volumes;
+    this.#started = false;
+    this.#volumes = new Map();
+    this.#config = config;
+    await this.#open(config);
+    this.#started = true;
+    this.#refresh(performance.now());
+    await closeAll(old);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#expiry);
+    await closeAll(this.#volumes);
+  }
+
+  async #open(config: Config): Promise<void> {
+    const { log } = this.#options;
+    for (const secret of referencedSecrets(config)) {
+      const volume = new Volume({
+        secret,
+        directory: volumeDirectory(config, secret),
+        wanted: wantedKeys(config, secret),
+        log,
+        onChange: (state) => this.#refresh(state.readAt),
+      });
+      this.#volumes.set(secretId(secret), volume);
+    }
+    await Promise.all([...this.#volumes.values()].map((volume) => volume.start()));
+  }
+
+  /** Resolves anew. `mountedAt` is the moment, on the monotonic clock, that the cause of it was read. */
+  #refresh(mountedAt: number): void {
+    if (!this.#started || this.#stopped) return;
+    const { store, views, audit, log } = this.#options;
+    const now = Date.now();
+    const reads = new Map(
+      [...this.#volumes].flatMap(([id, { state }]) =>
+        state === undefined ? [] : [[id, state.read] as const],
+      ),
+    );
+    const resolution = resolve(this.#config, reads, now);
+    this.#scheduleExpiry(resolution.nextExpiryMs, now);
+    const before = store.current();
+    if (before !== undefined && sameResolution(before, resolution)) {
+      eraseSnapshot(resolution);
+      return;
+    }
+    const found = changes(before, resolution);
+    // Watchers first: what is written down must not delay what is revoked.
+    const snapshot = { ...resolution, mountedAt };
+    store.publish(snapshot);
+    const { revision } = views.of(
+      snapshot,
+      this.#config.providers.map(({ name }) => name),
+    );
+    for (const change of found) {
+      audit.credentialChanged(change, revision);
+      const { kind, provider, key, reason } = change;
+      if (reason === undefined) log.info({ provider, key }, `credential ${kind}`);
+      else log.warn({ provider, key, reason, todo: remedy(reason) }, `credential ${kind}`);
+    }
+    for (const { provider, key, value } of resolution.oversize) {
+      log.warn(
+        { provider, key, bytes: value.byteLength },
+        "the value is larger than the 8192 bytes that OpenShell's gateway takes",
+      );
+    }
+  }
+
+  /** Expiry is acted on when its time comes, without an event of a file. */
+  #scheduleExpiry(nextExpiryMs: number | undefined, now: number): void {
+    clearTimeout(this.#expiry);
+    if (nextExpiryMs === undefined) return;
+    const check = () => {
+      const at = Date.now();
+      if (at >= nextExpiryMs) this.#refresh(performance.now());
+      else this.#expiry = setTimeout(check, Math.min(nextExpiryMs - at, EXPIRY_CHECK_MS)).unref();
+    };
+    this.#expiry = setTimeout(check, Math.min(nextExpiryMs - now, EXPIRY_CHECK_MS)).unref();
+  }
+}
+
+async function closeAll(volumes: ReadonlyMap<string, Volume>): Promise<void> {
+  await Promise.all([...volumes.values()].map((volume) => volume[Symbol.asyncDispose]()));
+}

@@ -1,0 +1,140 @@
+/** The current resolution, who wants to know of the next one, and what changed between two. */
+import { createHmac } from 'node:crypto';
+import type { SecretReference } from '../config/config.ts';
+import type { CredentialRefusal, RefusalReason } from './refusal.ts';
+import type { Resolution, ServedCredential } from './resolve.ts';
+
+/** Milliseconds between the replacement of a snapshot and the overwriting of its values: long enough for any write that began with it. */
+export const ERASE_AFTER_MS = 1_000;
+
+/** A resolution in force. */
+export interface Snapshot extends Resolution {
+  /** `performance.now()` of the read that caused it: the start of every lag. */
+  readonly mountedAt: number;
+}
+
+/** What happened to one credential between two snapshots. */
+export interface CredentialChange {
+  readonly kind: 'loaded' | 'rotated' | 'revoked' | 'refused';
+  readonly provider: string;
+  readonly key: string;
+  readonly reference: SecretReference;
+  /** Why it is refused or was revoked. */
+  readonly reason: RefusalReason | undefined;
+}
+
+/** Holds the newest snapshot. Subscribers are told of each one, in order, synchronously. */
+export class SnapshotStore {
+  #current: Snapshot | undefined;
+  readonly #subscribers = new Set<(snapshot: Snapshot) => void>();
+
+  current(): Snapshot | undefined {
+    return this.#current;
+  }
+
+  get subscriberCount(): number {
+    return this.#subscribers.size;
+  }
+
+  /** Puts a snapshot in force. The values of the one before are overwritten {@link ERASE_AFTER_MS} later. */
+  publish(snapshot: Snapshot): void {
+    const before = this.#current;
+    this.#current = snapshot;
+    for (const subscriber of [...this.#subscribers]) subscriber(snapshot);
+    if (before !== undefined) setTimeout(() => eraseSnapshot(before), ERASE_AFTER_MS).unref();
+  }
+
+  /** Withdraws everything, at once: from now on there is no snapshot. */
+  drop(): void {
+    const before = this.#current;
+    this.#current = undefined;
+    if (before !== undefined) eraseSnapshot(before);
+  }
+
+  subscribe(subscriber: (snapshot: Snapshot) => void): () => void {
+    this.#subscribers.add(subscriber);
+    return () => this.#subscribers.delete(subscriber);
+  }
+}
+
+/** Overwrites every value of a snapshot. */
+export function eraseSnapshot(snapshot: Resolution): void {
+  for (const { value } of snapshot.credentials) value.erase();
+}
+
+/** Whether a caller could tell the two apart. */
+export function sameResolution(a: Resolution, b: Resolution): boolean {
+  return (
+    a.credentials.length === b.credentials.length &&
+    a.refusals.length === b.refusals.length &&
+    a.credentials.every((credential, index) => sameCredential(credential, b.credentials[index])) &&
+    a.refusals.every((refusal, index) => sameRefusal(refusal, b.refusals[index]))
+  );
+}
+
+function sameCredential(a: ServedCredential, b: ServedCredential | undefined): boolean {
+  // The handle covers provider, key, reference and endpoints.
+  return (
+    b !== undefined &&
+    a.handle === b.handle &&
+    a.required === b.required &&
+    a.expiresAtMs === b.expiresAtMs &&
+    a.value.equals(b.value)
+  );
+}
+
+function sameRefusal(a: CredentialRefusal, b: CredentialRefusal | undefined): boolean {
+  return (
+    b !== undefined && refusalId(a) === refusalId(b) && a.reason === b.reason && a.required === b.required
+  );
+}
+
+function refusalId(item: { provider: string; key: string; reference: SecretReference }): string {
+  return JSON.stringify([
+    item.provider,
+    item.key,
+    item.reference.namespace,
+    item.reference.name,
+    item.reference.key,
+  ]);
+}
+
+/** What an auditor wants to know of a new snapshot. */
+export function changes(before: Resolution | undefined, after: Resolution): CredentialChange[] {
+  const served = new Map(
+    (before?.credentials ?? []).map((credential) => [refusalId(credential), credential]),
+  );
+  const refused = new Map((before?.refusals ?? []).map((refusal) => [refusalId(refusal), refusal.reason]));
+  const found: CredentialChange[] = [];
+  const change = (
+    kind: CredentialChange['kind'],
+    item: ServedCredential | CredentialRefusal,
+    reason?: RefusalReason,
+  ) => {
+    found.push({ kind, provider: item.provider, key: item.key, reference: item.reference, reason });
+  };
+  for (const credential of after.credentials) {
+    const old = served.get(refusalId(credential));
+    if (old === undefined) change('loaded', credential);
+    else if (!sameCredential(old, credential)) change('rotated', credential);
+    served.delete(refusalId(credential));
+  }
+  for (const refusal of after.refusals) {
+    const id = refusalId(refusal);
+    if (served.has(id)) change('revoked', refusal, refusal.reason);
+    else if (refused.get(id) !== refusal.reason) change('refused', refusal, refusal.reason);
+    served.delete(id);
+  }
+  // Served before, and now neither served nor refused: a key that a bulk source no longer has.
+  for (const credential of served.values()) change('revoked', credential, 'key-missing');
+  return found;
+}
+
+/** A fingerprint that people may see: keyed, so that it cannot be tried against guesses, and 16 hex digits long. */
+export function fingerprint(credential: ServedCredential, processKey: Buffer): string {
+  return createHmac('sha256', processKey)
+    .update('fingerprint\0')
+    .update(credential.value.reveal())
+    .digest('hex')
+    .slice(0, 16);
+}

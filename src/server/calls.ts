@@ -1,0 +1,165 @@
+/**
+ * What every call goes through, in this order, before its own work begins: which connection, is its peer still
+ * the process that was let in, has it calls left, is the boundary whole and a snapshot there. No handler
+ * decides any of this for itself.
+ */
+import type {
+  handleBidiStreamingCall,
+  handleUnaryCall,
+  ServerDuplexStream,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import type { Audit } from '../audit/audit.ts';
+import type { Logger } from '../log.ts';
+import type { Snapshot } from '../resolve/snapshot.ts';
+import type { Connections, PeerConnection } from './connections.ts';
+import { type CallRefusal, type WireStatus, wireStatus } from './refusal.ts';
+import type { ServingState } from './serving-state.ts';
+
+export interface CallsOptions {
+  readonly connections: Connections;
+  readonly state: ServingState;
+  readonly audit: Audit;
+  readonly log: Logger;
+}
+
+/** A refusal on its way out of a handler. Not an Error: it has no stack and no message that could be logged by chance. */
+export class Refused {
+  readonly refusal: CallRefusal;
+  constructor(refusal: CallRefusal) {
+    this.refusal = refusal;
+  }
+}
+
+/** Ends a handler with a refusal. */
+export function refuse(refusal: CallRefusal): never {
+  throw new Refused(refusal);
+}
+
+/** A raw gRPC method: bytes in, bytes out, so that the library neither parses nor encodes. */
+export interface RawMethod {
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  readonly requestSerialize: (bytes: Buffer) => Buffer;
+  readonly requestDeserialize: (bytes: Buffer) => Buffer;
+  readonly responseSerialize: (bytes: Buffer) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Buffer;
+}
+
+const identity = (bytes: Buffer): Buffer => bytes;
+
+export function rawMethod(path: string, stream: { request: boolean; response: boolean }): RawMethod {
+  return {
+    path,
+    requestStream: stream.request,
+    responseStream: stream.response,
+    requestSerialize: identity,
+    requestDeserialize: identity,
+    responseSerialize: identity,
+    responseDeserialize: identity,
+  };
+}
+
+export type RawStream = ServerDuplexStream<Buffer, Buffer>;
+export type RawImplementation = UntypedServiceImplementation;
+
+/** Parses a request; a message that is none is INVALID_ARGUMENT, and the parser's words go nowhere. */
+export function parse<T>(what: string, parser: () => T): T {
+  try {
+    return parser();
+  } catch {
+    return refuse({ kind: 'malformed-request', what });
+  }
+}
+
+export class Calls {
+  readonly #options: CallsOptions;
+
+  constructor(options: CallsOptions) {
+    this.#options = options;
+  }
+
+  /** A unary call: `work` returns the encoded response or refuses. */
+  unary(
+    operation: string,
+    work: (connection: PeerConnection, request: Buffer) => Buffer,
+  ): handleUnaryCall<Buffer, Buffer> {
+    return (call, callback) => {
+      const connection = this.#enter(call.getPeer());
+      if (connection === undefined) {
+        callback(wireStatus({ kind: 'not-ready' }));
+        return;
+      }
+      try {
+        this.#admit(connection);
+        callback(null, work(connection, call.request));
+      } catch (error) {
+        callback(this.explain(operation, connection, error));
+      }
+    };
+  }
+
+  /** A bidirectional call: `work` takes over the stream or refuses. */
+  bidirectional(
+    operation: string,
+    work: (connection: PeerConnection, stream: RawStream) => void,
+  ): handleBidiStreamingCall<Buffer, Buffer> {
+    return (stream) => {
+      const connection = this.#enter(stream.getPeer());
+      if (connection === undefined) {
+        stream.emit('error', wireStatus({ kind: 'not-ready' }));
+        return;
+      }
+      try {
+        this.#admit(connection);
+        work(connection, stream);
+      } catch (error) {
+        stream.emit('error', this.explain(operation, connection, error));
+      }
+    };
+  }
+
+  /** The snapshot in force, or the refusal that there is none. */
+  snapshot(): Snapshot {
+    const state = this.#options.state.snapshot();
+    return 'snapshot' in state ? state.snapshot : refuse(state.refusal);
+  }
+
+  /** Writes down why a call failed, and returns what the caller is told. */
+  explain(operation: string, connection: PeerConnection, error: unknown): WireStatus {
+    const { audit, log } = this.#options;
+    if (error instanceof Refused) {
+      const { kind, ...facts } = error.refusal;
+      audit.denied(operation, connection.audited, kind, facts);
+      log.info(
+        { operation, caller: connection.caller.name, uid: connection.audited.uid, refusal: error.refusal },
+        'call refused',
+      );
+      return wireStatus(error.refusal);
+    }
+    log.error({ err: error, operation }, 'a call failed: a defect of the resolver');
+    return wireStatus({ kind: 'not-ready' });
+  }
+
+  #enter(tag: string): PeerConnection | undefined {
+    const connection = this.#options.connections.get(tag);
+    connection?.began();
+    return connection;
+  }
+
+  #admit(connection: PeerConnection): void {
+    const gone = connection.stillAllowed();
+    if (gone !== undefined) {
+      this.#options.audit.peerRefused(connection.audited, typeof gone === 'string' ? gone : gone.kind);
+      // Whoever holds the descriptor now is not the process that was let in: it is told nothing.
+      connection.close();
+      refuse({ kind: 'not-ready' });
+    }
+    if (connection.excess) {
+      setImmediate(connection.close);
+      refuse({ kind: 'too-many-connections' });
+    }
+    if (!connection.usage.requests.take(performance.now())) refuse({ kind: 'too-many-requests' });
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Snapshots as one caller may see them, encoded once. A view belongs to one snapshot and one set of providers;
+ * all callers with that set get the same buffer.
+ */
+import { createHmac } from 'node:crypto';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import type { Sandbox } from '../config/config.ts';
+import {
+  CredentialRefusalSchema,
+  ProviderEnvironmentSchema,
+  StaticCredentialBindingSchema,
+} from '../gen/secretresolver/v1/resolver_pb.ts';
+import type { CredentialRefusal } from '../resolve/refusal.ts';
+import type { ServedCredential } from '../resolve/resolve.ts';
+import { ERASE_AFTER_MS, type Snapshot } from '../resolve/snapshot.ts';
+
+/** Sets of providers whose encoding is kept for one snapshot. Callers choose subsets, so their number must have an end. */
+const MAX_VIEWS = 64;
+/** Refusals in one response. The audit has all of them; a response has room for this many beside 4 MiB of credentials. */
+const MAX_SERVED_REFUSALS = 1_000;
+/** Field number of `provider_env_revision`. */
+const REVISION_FIELD = 2;
+
+export interface View {
+  /** Never 0. */
+  readonly revision: bigint;
+  readonly credentials: readonly ServedCredential[];
+  readonly refusals: readonly CredentialRefusal[];
+  /** A `ProviderEnvironment`, ready for the wire. */
+  readonly bytes: Buffer;
+}
+
+export class Views {
+  readonly #sandbox: Sandbox;
+  readonly #processKey: Buffer;
+  readonly #kept = new WeakMap<Snapshot, Map<string, View>>();
+
+  constructor(sandbox: Sandbox, processKey: Buffer) {
+    this.#sandbox = sandbox;
+    this.#processKey = processKey;
+  }
+
+  /** The view of a set of providers. */
+  of(snapshot: Snapshot, providers: readonly string[]): View {
+    let kept = this.#kept.get(snapshot);
+    if (kept === undefined) {
+      kept = new Map();
+      this.#kept.set(snapshot, kept);
+    }
+    const id = [...providers].sort().join('\n');
+    const known = kept.get(id);
+    if (known !== undefined) return known;
+    const view = this.#encode(snapshot, new Set(providers));
+    if (kept.size < MAX_VIEWS) kept.set(id, view);
+    return view;
+  }
+
+  /** Overwrites the encoded values of a snapshot that was replaced, once every write that began with it is through. */
+  retire(snapshot: Snapshot): void {
+    const kept = this.#kept.get(snapshot);
+    if (kept === undefined) return;
+    setTimeout(() => {
+      for (const view of kept.values()) view.bytes.fill(0);
+    }, ERASE_AFTER_MS).unref();
+  }
+
+  #encode(snapshot: Snapshot, providers: ReadonlySet<string>): View {
+    const credentials = snapshot.credentials.filter(({ provider }) => providers.has(provider));
+    const refusals = snapshot.refusals.filter(({ provider }) => providers.has(provider));
+    // Everything but the revision, in one order: equal content is equal bytes.
+    const content = toBinary(ProviderEnvironmentSchema, this.#message(credentials, refusals));
+    const revision = this.#revision(content);
+    const tail = new BinaryWriter().tag(REVISION_FIELD, WireType.Varint).uint64(revision).finish();
+    const bytes = Buffer.from(new ArrayBuffer(content.byteLength + tail.byteLength));
+    bytes.set(content);
+    bytes.set(tail, content.byteLength);
+    content.fill(0);
+    return { revision, credentials, refusals, bytes };
+  }
+
+  #message(credentials: readonly ServedCredential[], refusals: readonly CredentialRefusal[]) {
+    const message = create(ProviderEnvironmentSchema, { sandbox: this.#sandbox });
+    for (const credential of credentials) {
+      message.environment[credential.key] = credential.value.reveal() as Uint8Array<ArrayBuffer>;
+      message.credentialProviders[credential.key] = credential.provider;
+      if (credential.expiresAtMs !== undefined) {
+        message.credentialExpiresAtMs[credential.key] = BigInt(credential.expiresAtMs);
+      }
+      message.staticCredentialBindings[credential.key] = create(StaticCredentialBindingSchema, {
+        endpoints: credential.endpoints.map(({ host, port, path }) => ({ host, port, path })),
+        credentialIdentity: credential.identity,
+        workloadCredentialHandle: credential.handle,
+      });
+    }
+    message.refusals = refusals
+      .slice(0, MAX_SERVED_REFUSALS)
+      .map(({ provider, key, reason, required }) =>
+        create(CredentialRefusalSchema, { provider, key, reason, required }),
+      );
+    return message;
+  }
+
+  /**
+   * 64 bits of an HMAC under a random key of this process. It changes when the content does (two contents share
+   * one with a chance of 2^-64), tells nothing about values to whoever sees it in a placeholder, and is never 0.
+   */
+  #revision(content: Uint8Array): bigint {
+    const digest = createHmac('sha256', this.#processKey).update('revision\0').update(content).digest();
+    const revision = digest.readBigUInt64BE(0);
+    return revision === 0n ? 1n : revision;
+  }
+}

@@ -1,0 +1,106 @@
+/** One open watch: sends the newest view, one write at a time, and keeps what was acknowledged. */
+import type { AcknowledgeOutcome } from '../gen/secretresolver/v1/resolver_pb.ts';
+import type { PeerConnection } from './connections.ts';
+import type { CallRefusal } from './refusal.ts';
+import type { View } from './views.ts';
+
+/** How many revisions after the one acknowledged a watcher may still acknowledge. */
+const REMEMBERED_REVISIONS = 16;
+
+/** What a watcher needs of its stream. */
+export interface WatchStream {
+  /** Hands one message to HTTP/2; `done` is called when the peer's flow control has let it out. */
+  readonly write: (bytes: Buffer, done: () => void) => void;
+  readonly end: (refusal: CallRefusal | 'peer-gone') => void;
+}
+
+export interface WatcherOptions {
+  readonly connection: PeerConnection;
+  readonly providers: readonly string[];
+  readonly stream: WatchStream;
+  /** The newest view, or why there is none. */
+  readonly view: () =>
+    | { readonly view: View; readonly mountedAt: number }
+    | { readonly refusal: CallRefusal };
+  readonly onServed: (view: View) => void;
+}
+
+export class Watcher {
+  readonly connection: PeerConnection;
+  readonly providers: readonly string[];
+  readonly sinceMs = Date.now();
+  /** Revision last sent; 0 before the first. */
+  servedRevision = 0n;
+  servedLagMs = 0;
+  acknowledgedRevision = 0n;
+  acknowledgedOutcome: AcknowledgeOutcome = 0;
+  acknowledgedLagMs = 0;
+  readonly #options: WatcherOptions;
+  readonly #sentAt = new Map<bigint, number>();
+  #writing = false;
+  #ended = false;
+
+  constructor(options: WatcherOptions) {
+    this.#options = options;
+    this.connection = options.connection;
+    this.providers = options.providers;
+  }
+
+  /** Sends the newest view unless it was sent already. While a write is under way nothing queues: the end of it calls again. */
+  push(): void {
+    if (this.#ended || this.#writing) return;
+    // The descriptor of a peer that ended may live on in a child: it gets nothing more.
+    if (this.connection.stillAllowed() !== undefined) {
+      this.end('peer-gone');
+      return;
+    }
+    const current = this.#options.view();
+    if ('refusal' in current) {
+      this.end(current.refusal);
+      return;
+    }
+    const { view, mountedAt } = current;
+    if (view.revision === this.servedRevision) return;
+    this.#writing = true;
+    this.servedRevision = view.revision;
+    const now = performance.now();
+    this.servedLagMs = now - mountedAt;
+    this.#remember(view.revision, now);
+    this.#options.stream.write(view.bytes, () => {
+      this.#writing = false;
+      this.push();
+    });
+    this.#options.onServed(view);
+  }
+
+  /** Notes an acknowledgement; false where that revision was never sent. */
+  acknowledge(revision: bigint, outcome: AcknowledgeOutcome): boolean {
+    const sentAt = this.#sentAt.get(revision);
+    if (sentAt === undefined) return false;
+    this.acknowledgedRevision = revision;
+    this.acknowledgedOutcome = outcome;
+    this.acknowledgedLagMs = performance.now() - sentAt;
+    return true;
+  }
+
+  /** Ends the stream with a refusal. Safe to call twice. */
+  end(refusal: CallRefusal | 'peer-gone'): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.stream.end(refusal);
+  }
+
+  /** The peer ended it. */
+  ended(): void {
+    this.#ended = true;
+  }
+
+  #remember(revision: bigint, at: number): void {
+    this.#sentAt.delete(revision);
+    this.#sentAt.set(revision, at);
+    if (this.#sentAt.size > REMEMBERED_REVISIONS) {
+      const oldest = this.#sentAt.keys().next().value;
+      if (oldest !== undefined) this.#sentAt.delete(oldest);
+    }
+  }
+}

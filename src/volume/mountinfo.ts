@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+
+/** One line of /proc/self/mountinfo, as far as it is used. See proc_pid_mountinfo(5). */
+export interface Mount {
+  /** Folder of the mounted file system that is the root of this mount: `/` unless a part of it is mounted. */
+  readonly root: string;
+  readonly mountPoint: string;
+  /** Options of this mount, for example `ro`. */
+  readonly options: readonly string[];
+  readonly type: string;
+  /** Options of the file system behind it. */
+  readonly superOptions: readonly string[];
+}
+
+/** The mounts of this process's namespace, later ones on top of earlier ones. */
+export function readMounts(): Mount[] {
+  return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+}
+
+/** Lines that are not of the documented form are left out. */
+export function parseMountinfo(text: string): Mount[] {
+  const mounts: Mount[] = [];
+  for (const line of text.split('\n')) {
+    const [before, after] = line.split(' - ');
+    const left = before?.split(' ') ?? [];
+    const right = after?.split(' ') ?? [];
+    const [root, mountPoint, options] = [left[3], left[4], left[5]];
+    const [type, , superOptions] = right;
+    if (root === undefined || mountPoint === undefined || options === undefined || type === undefined)
+      continue;
+    mounts.push({
+      root: unescapeOctal(root),
+      mountPoint: unescapeOctal(mountPoint),
+      options: options.split(','),
+      type,
+      superOptions: (superOptions ?? '').split(','),
+    });
+  }
+  return mounts;
+}
+
+/** Whether keys of the volume are mounted one by one, or a part of it is: what `subPath` does. */
+export function isSubPathMount(directory: string, mounts: readonly Mount[]): boolean {
+  return mounts.some(
+    (mount) =>
+      mount.mountPoint.startsWith(`${directory}/`) ||
+      (mount.mountPoint === directory && mount.type === 'tmpfs' && mount.root.includes('/..')),
+  );
+}
+
+/** The kernel writes space, tab, newline and backslash as three octal digits. */
+function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}

@@ -1,0 +1,204 @@
+/**
+ * Keeps the generation of one volume current. An event is a hint; comparison is the truth:
+ *   1. start the watch on the volume's directory (a watch on a key or on `..data` dies at the first rotation);
+ *   2. only then read for the first time, so that no rotation falls between the two;
+ *   3. re-read on any hint, and every {@link REREAD_INTERVAL_MS} without one (gVisor and Kata lose events);
+ *   4. publish a read only where its content differs.
+ */
+import { lstatSync } from 'node:fs';
+import { watch as chokidarWatch, type FSWatcher } from 'chokidar';
+import { type SecretName, secretId } from '../config/config.ts';
+import type { Logger } from '../log.ts';
+import { eraseGeneration, readGeneration, sameContent, type VolumeRead, type Wanted } from './generation.ts';
+import { isSubPathMount, readMounts } from './mountinfo.ts';
+
+/** Milliseconds between two reads without a hint: the longest that a lost event can hide a rotation. */
+export const REREAD_INTERVAL_MS = 10_000;
+/** Milliseconds that other events than those of `..data` are gathered: kubelet makes about six around one rename. */
+const SETTLE_MS = 20;
+/** Milliseconds after which an unstable volume is read again. */
+const UNSTABLE_RETRY_MS = 50;
+/** Milliseconds to wait for the watch before reading all the same; the re-read covers what it then misses. */
+const WATCH_START_TIMEOUT_MS = 2_000;
+
+/** A volume as it is now. */
+export interface VolumeState {
+  readonly secret: SecretName;
+  readonly directory: string;
+  readonly read: VolumeRead;
+  /** Unix milliseconds of the read that first saw this content. */
+  readonly readAtMs: number;
+  /** The same on the monotonic clock (`performance.now()`), for lags. */
+  readonly readAt: number;
+  /** Reads with other content than the one before, since the start. */
+  readonly rotations: number;
+}
+
+export interface VolumeOptions {
+  readonly secret: SecretName;
+  readonly directory: string;
+  readonly wanted: Wanted;
+  readonly log: Logger;
+  /** Called with each state that differs from the one before, the first included. */
+  readonly onChange: (state: VolumeState) => void;
+  /** For tests; {@link REREAD_INTERVAL_MS} unless given. */
+  readonly rereadIntervalMs?: number;
+}
+
+export class Volume implements AsyncDisposable {
+  readonly #options: VolumeOptions;
+  #watcher: FSWatcher | undefined;
+  /** Device and inode of the directory that the watch is on. */
+  #watched = '';
+  #state: VolumeState | undefined;
+  #reread: NodeJS.Timeout | undefined;
+  #settle: NodeJS.Timeout | undefined;
+  #hinted = false;
+  #closed = false;
+
+  constructor(options: VolumeOptions) {
+    this.#options = options;
+  }
+
+  /** The last state read; undefined before `start`. */
+  get state(): VolumeState | undefined {
+    return this.#state;
+  }
+
+  /** Starts watching, reads for the first time, and publishes that. */
+  async start(): Promise<void> {
+    await this.#watch(); // 1
+    if (this.#closed) return;
+    this.#read(); // 2
+    this.#reread = setInterval(() => this.#read(), this.#options.rereadIntervalMs ?? REREAD_INTERVAL_MS); // 3
+    this.#reread.unref();
+  }
+
+  /** Stops watching. The values of the last generation are overwritten. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#reread);
+    clearTimeout(this.#settle);
+    if (this.#state?.read.kind === 'generation') eraseGeneration(this.#state.read.generation);
+    await this.#watcher?.close();
+  }
+
+  async #watch(): Promise<void> {
+    await this.#watcher?.close();
+    if (this.#closed) return;
+    const { directory, log } = this.#options;
+    this.#watched = identity(directory);
+    const watcher = chokidarWatch(directory, {
+      depth: 0,
+      // Links are neither followed nor looked at: the raw events of the directory are all that is wanted.
+      followSymlinks: false,
+      ignored: (path) => path !== directory,
+      ignoreInitial: true,
+      persistent: true,
+    });
+    this.#watcher = watcher;
+    watcher.on('raw', (_event, name) => this.#hint(typeof name === 'string' ? name : ''));
+    watcher.on('error', (error) =>
+      log.warn({ err: error, volume: secretId(this.#options.secret) }, 'the watch failed; re-reads go on'),
+    );
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, WATCH_START_TIMEOUT_MS);
+      watcher.once('ready', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #hint(name: string): void {
+    if (this.#closed || this.#state === undefined) return;
+    if (name === '..data') {
+      if (this.#hinted) return;
+      this.#hinted = true;
+      // One read for all events that the kernel delivered together.
+      setImmediate(() => {
+        this.#hinted = false;
+        this.#read();
+      });
+      return;
+    }
+    this.#settle ??= setTimeout(() => {
+      this.#settle = undefined;
+      this.#read();
+    }, SETTLE_MS);
+  }
+
+  #read(): void {
+    if (this.#closed) return;
+    const { secret, directory, wanted, log, onChange } = this.#options;
+    const read = withSubPath(directory, readGeneration(directory, wanted));
+    this.#rewatchIfReplaced();
+    if (read.kind === 'fault' && read.fault === 'unstable') {
+      this.#settle ??= setTimeout(() => {
+        this.#settle = undefined;
+        this.#read();
+      }, UNSTABLE_RETRY_MS);
+    }
+    const before = this.#state;
+    if (before !== undefined && sameContent(before.read, read)) {
+      if (read.kind === 'generation' && before.read.kind === 'generation') {
+        // The same content under a new name: keep the new name, drop the new copy of the values.
+        const keys = before.read.generation.keys;
+        this.#state = {
+          ...before,
+          read: { kind: 'generation', generation: { id: read.generation.id, keys } },
+        };
+        eraseGeneration(read.generation);
+      }
+      return;
+    }
+    const state: VolumeState = {
+      secret,
+      directory,
+      read,
+      readAtMs: Date.now(),
+      readAt: performance.now(),
+      rotations: before === undefined ? 0 : before.rotations + 1,
+    };
+    this.#state = state;
+    log.debug(
+      {
+        volume: secretId(secret),
+        ...(read.kind === 'fault'
+          ? { fault: read.fault, code: read.code }
+          : { generation: read.generation.id }),
+      },
+      'volume read',
+    );
+    onChange(state); // 4
+    if (before?.read.kind === 'generation') eraseGeneration(before.read.generation);
+  }
+
+  /** A directory that was made anew, or only now, has no watch on it: the old one watches a deleted inode. */
+  #rewatchIfReplaced(): void {
+    if (identity(this.#options.directory) === this.#watched) return;
+    this.#watched = identity(this.#options.directory);
+    this.#watch().then(
+      () => this.#read(),
+      (error: unknown) =>
+        this.#options.log.warn({ err: error }, 'the watch could not be started again; re-reads go on'),
+    );
+  }
+}
+
+function withSubPath(directory: string, read: VolumeRead): VolumeRead {
+  if (
+    read.kind === 'fault' &&
+    read.fault === 'not-kubelet-layout' &&
+    isSubPathMount(directory, readMounts())
+  ) {
+    return { kind: 'fault', fault: 'mounted-by-sub-path', code: read.code };
+  }
+  return read;
+}
+
+function identity(directory: string): string {
+  const stat = lstatSync(directory, { throwIfNoEntry: false, bigint: true });
+  return stat === undefined ? '' : `${stat.dev}:${stat.ino}`;
+}
