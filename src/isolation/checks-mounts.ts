@@ -1,4 +1,5 @@
 /** Checks on the Secret volumes and on the files of the configuration, as mounted in our container. */
+import { isReadOnlyMount } from '../volume/mountinfo.ts';
 import { agentMayReplace, agentMayWrite, agentOf } from './access-rules.ts';
 import type { Facts } from './facts.ts';
 import type { PathFacts, SecretVolumeFacts } from './facts-mounts.ts';
@@ -63,7 +64,7 @@ const readOnly: Check = {
   severity: 'enforce',
   judge: (facts) =>
     eachVolume(facts, 'read-only', 'volumeMounts[].readOnly: true', ({ mount }) =>
-      mount !== undefined && !mount.readOnly ? 'is mounted writable' : undefined,
+      mount !== undefined && !isReadOnlyMount(mount) ? 'is mounted writable' : undefined,
     ),
 };
 
@@ -96,8 +97,12 @@ const subPath: Check = {
       facts,
       'mounted whole',
       'volumeMounts[]: remove subPath and subPathExpr; such a mount never sees a rotation',
-      ({ mount }) =>
-        mount !== undefined && mount.root !== '/' ? `is the part ${mount.root} of a volume` : undefined,
+      ({ mount, mountsInside }) => {
+        if (mountsInside.length > 0) return `has mounts inside it: ${listed(mountsInside)}`;
+        return mount !== undefined && mount.root !== '/'
+          ? `is the part ${mount.root} of a volume`
+          : undefined;
+      },
     ),
 };
 

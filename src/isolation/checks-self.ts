@@ -1,4 +1,5 @@
 /** Checks on this process itself. */
+import { isReadOnlyMount } from '../volume/mountinfo.ts';
 import { UNMAPPED_UID } from './access-rules.ts';
 import type { Facts } from './facts.ts';
 import { MIN_SEARCHED_BYTES } from './facts-self.ts';
@@ -147,7 +148,7 @@ const dumpable: Check = {
     facts.self.dumpable === 0
       ? pass('PR_GET_DUMPABLE 0: processes of the same UID cannot read our memory')
       : fail(
-          `PR_GET_DUMPABLE ${facts.self.dumpable}${refusedStep(facts, 'dumpable')}`,
+          `PR_GET_DUMPABLE ${facts.self.dumpable ?? 'cannot be asked'}${refusedStep(facts, 'dumpable')}`,
           'securityContext.seccompProfile: {type: RuntimeDefault} (a filter of your own must allow prctl)',
         ),
 };
@@ -158,12 +159,15 @@ const coreLimit: Check = {
   title: 'no core file',
   severity: 'enforce',
   judge: (facts) => {
-    const { soft, hard } = facts.self.coreLimit;
-    return soft === 0 && hard === 0
+    const limit = facts.self.coreLimit;
+    const remedy =
+      'securityContext.seccompProfile: {type: RuntimeDefault} (a filter of your own must allow prlimit)';
+    if (limit === undefined) return unknown('RLIMIT_CORE cannot be asked', remedy);
+    return limit.soft === 0 && limit.hard === 0
       ? pass('RLIMIT_CORE 0, soft and hard')
       : fail(
-          `RLIMIT_CORE soft ${soft}, hard ${hard} bytes${refusedStep(facts, 'core-limit')}`,
-          'securityContext.seccompProfile: {type: RuntimeDefault} (a filter of your own must allow setrlimit)',
+          `RLIMIT_CORE soft ${limit.soft}, hard ${limit.hard} bytes${refusedStep(facts, 'core-limit')}`,
+          remedy,
         );
   },
 };
@@ -196,15 +200,16 @@ const permissionModel: Check = {
   group: 'self',
   title: "Node's permission model",
   severity: 'warn',
-  judge: ({ self }) =>
-    self.permissionModel
+  judge: ({ self }) => {
+    const remedy =
+      'command: ["secret-resolver"]: let the command start itself; it adds --permission and what it needs';
+    if (self.permitted === undefined) return fail("Node's permission model is off", remedy);
+    return self.permitted.length === 0
       ? pass(
-          'no child process, worker, inspector or eval; writes in the socket folder and the audit file only',
+          'no child process, worker, WASI or inspector; writes in the socket folder and the audit file only',
         )
-      : fail(
-          "Node's permission model is off",
-          'command: ["secret-resolver"]: let the command start itself; it adds --permission',
-        ),
+      : fail(`Node's permission model allows ${self.permitted.join(', ')}`, remedy);
+  },
 };
 
 const loaderEnvironment: Check = {
@@ -253,7 +258,7 @@ const rootFilesystem: Check = {
   judge: ({ mounts }) => {
     const remedy = 'securityContext.readOnlyRootFilesystem: true';
     if (mounts.root === undefined) return unknown('mountinfo shows no mount at /', remedy);
-    return mounts.root.readOnly
+    return isReadOnlyMount(mounts.root)
       ? pass(`/ is mounted read-only (${mounts.root.type})`)
       : fail(`/ is mounted writable (${mounts.root.type})`, remedy);
   },

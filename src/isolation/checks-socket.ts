@@ -35,15 +35,12 @@ const file: Check = {
   judge: ({ self, sockets }, config) => {
     const { file: found, bound } = sockets;
     const remedy = `remove ${sockets.path} and whatever puts it there; the resolver makes it`;
-    if (found === undefined) {
-      return bound === undefined
-        ? pass('not there yet: the resolver makes it')
-        : fail(`${sockets.path} is gone: somebody removed it`, remedy);
-    }
+    // Gone is no breach: nobody can be misled by nothing, and the resolver binds it anew.
+    if (found === undefined) return pass('not there: the resolver makes it');
     if (found.kind !== 'socket') return fail(`${text(found)} is a ${found.kind}, not a socket`, remedy);
     if (found.uid !== self.status.uids[0]) return fail(`${text(found)} is not ours`, remedy);
-    if (bound !== undefined && bound.inode !== found.inode) {
-      return fail(`${sockets.path} has inode ${found.inode}, and we bound ${bound.inode}`, remedy);
+    if (bound !== undefined && bound.identity !== found.identity) {
+      return fail(`${sockets.path} is inode ${found.identity}, and we bound ${bound.identity}`, remedy);
     }
     if ((found.mode & 0o777) !== config.socket.mode) {
       return fail(
@@ -51,7 +48,7 @@ const file: Check = {
         remedy,
       );
     }
-    return pass(`${text(found)}, inode ${found.inode}`);
+    return pass(`${text(found)}, inode ${found.identity}`);
   },
 };
 

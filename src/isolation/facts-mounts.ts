@@ -1,17 +1,9 @@
 /** Facts about files and mounts: the Secret volumes, the configuration, and the folders that lead to them. */
-import {
-  accessSync,
-  constants,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { accessSync, constants, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { type Config, referencedSecrets, secretId } from '../config/config.ts';
 import { errorCode } from '../errors.ts';
-import { type Mount, parseMountInfo } from './proc.ts';
+import { isReadOnlyMount, type Mount, readMounts } from '../volume/mountinfo.ts';
 
 /** Files looked at in one Secret volume: a Secret of 1 MiB has no more keys than this in practice. */
 const MAX_FILES = 1024;
@@ -26,9 +18,10 @@ export interface PathFacts {
   readonly gid: number;
   /** Permission bits with setuid, setgid and sticky. */
   readonly mode: number;
-  /** `major:minor`. */
+  /** `major:minor`, as mountinfo writes it. */
   readonly device: string;
-  readonly inode: bigint;
+  /** `<dev>:<ino>`: tells whether a path still leads to the same file. */
+  readonly identity: string;
   /** Whether the mount that it is reached through is read-only. */
   readonly readOnly: boolean;
   /** Whether a mount begins here. */
@@ -45,6 +38,8 @@ export interface SecretVolumeFacts {
   readonly folder: PathFacts | undefined;
   /** The mount that begins exactly there. */
   readonly mount: Mount | undefined;
+  /** Mount points inside it: none in a whole volume. */
+  readonly mountsInside: readonly string[];
   /** Target of `..data`; undefined where there is no such link. */
   readonly dataLink: string | undefined;
   /** The folder of the generation in force. */
@@ -76,14 +71,14 @@ export interface MountFacts {
 }
 
 export function gatherMounts(config: Config): MountFacts {
-  const all = parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const all = readMounts();
   return {
     all,
     root: all.findLast((mount) => mount.mountPoint === '/'),
     secrets: referencedSecrets(config).map((secret) =>
       secretVolume(secretId(secret), join(config.secretsRoot, secret.namespace, secret.name), all),
     ),
-    config: configPaths(config).map((path) => configPath(path, all)),
+    config: configPaths(config).map((path) => configPath(resolve(path), all)),
   };
 }
 
@@ -106,8 +101,8 @@ export function pathFacts(path: string, mounts: readonly Mount[]): PathFacts | u
       gid: Number(stat.gid),
       mode: Number(stat.mode & 0o7777n),
       device: deviceText(stat.dev),
-      inode: stat.ino,
-      readOnly: mountOf(path, mounts)?.readOnly ?? false,
+      identity: `${stat.dev}:${stat.ino}`,
+      readOnly: isOnReadOnlyMount(path, mounts),
       mountPoint: mounts.some((mount) => mount.mountPoint === path),
     };
   } catch {
@@ -136,6 +131,11 @@ export function mountOf(path: string, mounts: readonly Mount[]): Mount | undefin
   return best;
 }
 
+function isOnReadOnlyMount(path: string, mounts: readonly Mount[]): boolean {
+  const mount = mountOf(path, mounts);
+  return mount !== undefined && isReadOnlyMount(mount);
+}
+
 /** A path with every link above and at it resolved; the path itself where that fails. */
 export function resolved(path: string): string {
   try {
@@ -162,6 +162,7 @@ function secretVolume(id: string, path: string, mounts: readonly Mount[]): Secre
     path: real,
     folder,
     mount,
+    mountsInside: mounts.map((each) => each.mountPoint).filter((point) => point.startsWith(`${real}/`)),
     dataLink,
     generation,
     files,

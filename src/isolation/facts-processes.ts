@@ -13,15 +13,9 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errorCode } from '../errors.ts';
+import { isReadOnlyMount, type Mount, parseMountinfo } from '../volume/mountinfo.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
-import {
-  type CapabilitySets,
-  type Mount,
-  parseIdMap,
-  parseMountInfo,
-  parseStatus,
-  type TaskStatus,
-} from './proc.ts';
+import { type CapabilitySets, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
 
 /** Longest stretch of reading /proc before the event loop gets its turn, in milliseconds. */
 const SLICE_MS = 2;
@@ -173,7 +167,7 @@ function mountView(folder: string, look: Lookup): MountView {
   if (text === undefined) return { container: 'unreadable', secretMounts: [], socketMounts: [] };
   const known = look.judged.get(text);
   if (known !== undefined) return known;
-  const view = judgeMounts(parseMountInfo(text), look);
+  const view = judgeMounts(parseMountinfo(text), look);
   look.judged.set(text, view);
   return view;
 }
@@ -199,7 +193,7 @@ function leadsTo(mount: Mount, ours: Mount): boolean {
 }
 
 function shared(mount: Mount): SharedMount {
-  return { mountPoint: mount.mountPoint, device: mount.device, readOnly: mount.readOnly };
+  return { mountPoint: mount.mountPoint, device: mount.device, readOnly: isReadOnlyMount(mount) };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Facts about this process: who it is, what it may do, and how it was started. */
 import { closeSync, constants, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import inspector from 'node:inspector';
-import { getCoreLimit, getDumpable } from '../access/native.ts';
+import { getCoreLimit, getDumpable, NativeError } from '../access/native.ts';
 import type { MountFacts } from './facts-mounts.ts';
 import type { HardeningResult } from './harden.ts';
 import { type IdMapping, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
@@ -54,14 +54,16 @@ export interface SelfFacts {
   readonly pid: number;
   readonly status: TaskStatus;
   readonly uidMap: readonly IdMapping[];
-  readonly dumpable: number;
-  /** Bytes. */
-  readonly coreLimit: { readonly soft: number; readonly hard: number };
+  /** PR_GET_DUMPABLE; undefined where a seccomp filter forbids to ask. */
+  readonly dumpable: number | undefined;
+  /** Bytes; undefined as above. */
+  readonly coreLimit: { readonly soft: number; readonly hard: number } | undefined;
   readonly hardening: HardeningResult;
   readonly inspectorActive: boolean;
   /** Flags that Node was started with. */
   readonly nodeFlags: readonly string[];
-  readonly permissionModel: boolean;
+  /** What Node's permission model still lets us do; undefined where it is off, or only audits. */
+  readonly permitted: readonly string[] | undefined;
   /** Names of variables that load code or write memory out. */
   readonly loaderVariables: readonly string[];
   readonly exposure: ExposureFacts;
@@ -82,17 +84,34 @@ export function gatherSelf(
     pid: process.pid,
     status,
     uidMap: parseIdMap(readFileSync('/proc/self/uid_map', 'utf8')),
-    dumpable: getDumpable(),
-    coreLimit: getCoreLimit(),
+    dumpable: asked(getDumpable),
+    coreLimit: asked(getCoreLimit),
     hardening,
     inspectorActive: inspector.url() !== undefined,
     nodeFlags: [...process.execArgv],
-    permissionModel: process.permission !== undefined,
+    permitted: permitted(),
     loaderVariables: Object.keys(process.env).filter(isLoaderVariable).sort(),
     exposure: exposure ?? searchExposure(mounts),
     procSelf: readlinkSync('/proc/self'),
     pidNamespace: readlinkSync('/proc/self/ns/pid'),
   };
+}
+
+/** Everything that a resolver has no use for, and that Node can forbid. */
+function permitted(): string[] | undefined {
+  const { permission } = process;
+  if (permission === undefined || process.execArgv.includes('--permission-audit')) return undefined;
+  const allowed = ['child', 'worker', 'wasi', 'inspector'].filter((scope) => permission.has(scope));
+  return permission.has('fs.write', '/') ? [...allowed, 'fs.write everywhere'] : allowed;
+}
+
+function asked<T>(question: () => T): T | undefined {
+  try {
+    return question();
+  } catch (error) {
+    if (error instanceof NativeError) return undefined;
+    throw error;
+  }
 }
 
 function isLoaderVariable(name: string): boolean {

@@ -8,7 +8,8 @@ import { parseTcpListeners, parseUnixSockets, type TcpListener } from './proc.ts
 
 /** The socket file as it was when we bound it. */
 export interface BoundSocket {
-  readonly inode: bigint;
+  /** `<dev>:<ino>` of its file. */
+  readonly identity: string;
 }
 
 export interface SocketFacts {

@@ -118,50 +118,9 @@ export function parseStatus(text: string): TaskStatus | undefined {
   };
 }
 
-/** One line of /proc/<pid>/mountinfo. */
-export interface Mount {
-  /** Unique among all mounts of the machine that exist at one time. */
-  readonly id: number;
-  /** `major:minor` of the file system. */
-  readonly device: string;
-  /** The part of the file system that is mounted: `/`, or the folder or file of a subPath. */
-  readonly root: string;
-  readonly mountPoint: string;
-  readonly readOnly: boolean;
-  readonly type: string;
-  /** Options of the file system itself, for /proc's `hidepid` and `subset`. */
-  readonly superOptions: readonly string[];
-}
-
-export function parseMountInfo(text: string): Mount[] {
-  const mounts: Mount[] = [];
-  for (const line of text.split('\n')) {
-    const fields = line.split(' ');
-    const dash = fields.indexOf('-', 6);
-    const [id, , device, root, mountPoint, options] = fields;
-    if (dash < 0 || id === undefined || device === undefined || root === undefined) continue;
-    if (mountPoint === undefined || options === undefined) continue;
-    const superOptions = (fields[dash + 3] ?? '').split(',');
-    mounts.push({
-      id: Number(id),
-      device,
-      root: unescapeOctal(root),
-      mountPoint: unescapeOctal(mountPoint),
-      readOnly: options.split(',').includes('ro') || superOptions.includes('ro'),
-      type: fields[dash + 1] ?? '',
-      superOptions,
-    });
-  }
-  return mounts;
-}
-
 /** A process may call itself anything, terminal escapes included, and the name ends up in reports. */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?');
-}
-
-function unescapeOctal(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 /** A mapping line of uid_map: ids `inside` the namespace stand for `outside` in the reader's. */

@@ -50,9 +50,10 @@ export function startFlags(
 export function reexecOnce(config: Pick<Config, 'socket' | 'audit'>): void {
   const flags = startFlags(config);
   if (flags.every((flag) => process.execArgv.includes(flag))) return;
-  // Under the permission model execve is forbidden: the flags are of this run already, or of an operator who
-  // chose others, and then the checks say what is missing. Either way this can never become a loop.
-  if (process.permission !== undefined || process.execve === undefined) return;
+  // An enforcing permission model forbids execve: an operator chose flags of his own, and the checks say what
+  // they lack. A run that has our flags came through the line above, so this can never become a loop.
+  const auditsOnly = process.execArgv.includes('--permission-audit');
+  if (process.execve === undefined || (process.permission !== undefined && !auditsOnly)) return;
   const kept = process.execArgv.filter((flag) => !flags.includes(flag));
   process.execve(
     process.execPath,

@@ -50,6 +50,7 @@ function installFilter(stubborn: boolean): void {
   const REFUSE = 0x00050001; // errno 1, EPERM
   const FIRST_ARGUMENT = 16;
   const SECOND_ARGUMENT = 24;
+  const THIRD_ARGUMENT = 32;
   const refuse = (nr: number) => [
     [JUMP_EQUAL, 0, 1, nr],
     [RETURN, 0, 0, REFUSE],
@@ -59,10 +60,13 @@ function installFilter(stubborn: boolean): void {
     ...(stubborn ? refuse(call.setrlimit) : []),
     ...(stubborn
       ? [
-          // prlimit64 with RLIMIT_CORE (4) as its second argument
-          [JUMP_EQUAL, 0, 3, call.prlimit64],
+          // prlimit64 with RLIMIT_CORE (4) as its second argument and a new limit as its third
+          [JUMP_EQUAL, 0, 6, call.prlimit64],
           [LOAD, 0, 0, SECOND_ARGUMENT],
-          ...refuse(4),
+          [JUMP_EQUAL, 0, 3, 4],
+          [LOAD, 0, 0, THIRD_ARGUMENT],
+          [JUMP_EQUAL, 1, 0, 0],
+          [RETURN, 0, 0, REFUSE],
           [LOAD, 0, 0, 0],
           // prctl with PR_SET_DUMPABLE (4) or PR_SET_NO_NEW_PRIVS (38) as its first
           [JUMP_EQUAL, 0, 5, call.prctl],
