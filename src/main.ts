@@ -7,9 +7,14 @@ import { VERSION } from './version.ts';
 
 /** Loaded one at a time: `serve` never pays for the demo, nor `get` for the isolation checks. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
-  check: () => import('./commands/check.ts'),
-  config: () => import('./commands/config.ts'),
   serve: () => import('./commands/serve.ts'),
+  check: () => import('./commands/check.ts'),
+  get: () => import('./commands/get.ts'),
+  watch: () => import('./commands/watch.ts'),
+  list: () => import('./commands/list.ts'),
+  status: () => import('./commands/status.ts'),
+  config: () => import('./commands/config.ts'),
+  profile: () => import('./commands/profile.ts'),
 };
 
 async function main(argv: readonly string[], context: CommandContext): Promise<void> {

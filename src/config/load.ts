@@ -79,7 +79,8 @@ export function loadConfig(file: string, environment: Environment): Config {
   });
 }
 
-function readYaml(file: string): YamlSource[] {
+/** Every document of a file. Throws {@link ConfigError} where it cannot be read or is not YAML. */
+export function readYaml(file: string): YamlSource[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -206,11 +207,14 @@ function profileFrom(raw: RawProfile): Profile {
     })),
     // A profile binds each credential to every endpoint × port.
     endpoints: raw.endpoints.flatMap((endpoint) =>
-      (endpoint.ports ?? [endpoint.port ?? 443]).map(
-        (port): Endpoint => ({ host: endpoint.host, port, path: endpoint.path }),
-      ),
+      portsOf(endpoint).map((port): Endpoint => ({ host: endpoint.host, port, path: endpoint.path })),
     ),
   };
+}
+
+/** An empty `ports`, which OpenShell writes where there is none, leaves `port` in force. */
+function portsOf(endpoint: RawProfile['endpoints'][number]): readonly number[] {
+  return endpoint.ports?.length ? endpoint.ports : [endpoint.port ?? 443];
 }
 
 interface LoadedProvider {

@@ -63,14 +63,14 @@ export class YamlSource {
   #place(path: Path): { line: number; column: number } {
     let node: unknown = this.#document.contents;
     let offset = offsetOf(node) ?? 0;
-    for (const part of path) {
+    for (const [index, part] of path.entries()) {
       if (isMap(node)) {
         const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(part));
         if (pair === undefined) break;
         offset = offsetOf(pair.key) ?? offset;
         node = pair.value;
       } else {
-        const next = this.#document.getIn(path.slice(0, path.indexOf(part) + 1), true);
+        const next = this.#document.getIn(path.slice(0, index + 1), true);
         offset = offsetOf(next) ?? offset;
         node = next;
       }

@@ -17,9 +17,12 @@ import type { Config } from '../config/config.ts';
 /** `--allow-net` is unknown before Node 25, where the permission model leaves the network alone. */
 const FIRST_NODE_WITH_NET_PERMISSION = 25;
 
+/** What of the configuration decides where the process may write. */
+type WritablePlaces = Pick<Config, 'audit'> & { readonly socket: Pick<Config['socket'], 'path'> };
+
 /** Flags that `serve` and `check` run under. Pure; `nodeMajor` is an argument for the tests' sake. */
 export function startFlags(
-  config: Pick<Config, 'socket' | 'audit'>,
+  config: WritablePlaces,
   nodeMajor = Number(process.versions.node.split('.')[0]),
 ): string[] {
   const folder = dirname(config.socket.path);
@@ -47,7 +50,7 @@ export function startFlags(
  * started with stay: an `--inspect` is for the checks to find, not for us to hide. Returns only where there
  * is nothing to do.
  */
-export function reexecOnce(config: Pick<Config, 'socket' | 'audit'>): void {
+export function reexecOnce(config: WritablePlaces): void {
   const flags = startFlags(config);
   if (flags.every((flag) => process.execArgv.includes(flag))) return;
   // An enforcing permission model forbids execve: an operator chose flags of his own, and the checks say what

@@ -24,7 +24,7 @@ import { ARTIFACTS, newSecret } from '../support/secrets.ts';
 
 const REPOSITORY = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** A pod that has not answered by then never will, in milliseconds. */
-const POD_TIMEOUT_MS = 15_000;
+const POD_TIMEOUT_MS = 45_000;
 
 /** First id on the node of a pod with a user namespace. */
 const NODE_ID = 200_000;
@@ -37,6 +37,8 @@ export interface Neighbour {
   readonly identity: string;
   /** A command line that goes on until it is killed; sleep unless set. */
   readonly command?: string;
+  /** Starts so many seconds after the others, and writes the time (Unix milliseconds) to the file `started`. */
+  readonly afterSeconds?: number;
   /** A line for the uid_map of the user namespace that the command makes. */
   readonly idMap?: string;
   /** Which of the resolver's volumes it has mounted, too. */
@@ -181,7 +183,7 @@ chmod ${spec.secretFiles.mode} kubelet/$GENERATION/token
 ln -s $GENERATION kubelet/..data
 ln -s ..data/token kubelet/token
 ulimit -c unlimited
-${spec.neighbours.map((_, at) => startNeighbour(at)).join('\n')}
+${spec.neighbours.map(startNeighbour).join('\n')}
 ${
   shared
     ? `cp "$(command -v sleep)" pause
@@ -193,9 +195,11 @@ exec unshare --mount --propagation private bash -c 'umount kubelet socket-volume
 }
 
 /** Starts a neighbour and waits until it is what it is meant to be: each step before that runs as root. */
-function startNeighbour(at: number): string {
-  return `unshare --mount --propagation private bash neighbour-${at}.sh < /dev/null > /dev/null &
-until [ "$(cat /proc/$!/comm)" = sleep ]; do sleep 0.02; done`;
+function startNeighbour(neighbour: Neighbour, at: number): string {
+  const start = `unshare --mount --propagation private bash neighbour-${at}.sh < /dev/null > /dev/null &`;
+  return neighbour.afterSeconds === undefined
+    ? `${start}\nuntil [ "$(cat /proc/$!/comm)" = sleep ]; do sleep 0.02; done`
+    : start;
 }
 
 function resolverScript(folder: string, spec: PodSpec): string {
@@ -225,6 +229,7 @@ cd ${folder}
 ${keep === 'secret' ? '' : 'umount kubelet'}
 ${keep.startsWith('socket') ? '' : 'umount socket-volume'}
 ${keep === 'socket-read-only' ? 'mount -o remount,bind,ro socket-volume' : ''}
+${neighbour.afterSeconds === undefined ? '' : `sleep ${neighbour.afterSeconds}; date +%s%3N > started`}
 ${neighbour.idMap === undefined ? '' : `(until echo "${neighbour.idMap}" > /proc/$$/uid_map; do sleep 0.02; done) 2> /dev/null &`}
 exec setpriv ${neighbour.identity} ${neighbour.command ?? 'sleep 60'}
 `;

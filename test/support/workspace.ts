@@ -1,0 +1,81 @@
+/** A folder of one test: configuration, providers, Secrets and socket below it. Removed at the end. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { SecretVolume } from './secret-volume.ts';
+
+export const NAMESPACE = 'tenant-nvbugs-prod';
+export const SANDBOX = { id: 'sandbox-0001', name: 'nvbugs', namespace: NAMESPACE };
+export const ENDPOINTS = [{ host: 'gitlab.example.com', port: 443 }];
+
+export interface WorkspaceConfig {
+  readonly [field: string]: unknown;
+}
+
+export class Workspace implements Disposable {
+  readonly root: string;
+  readonly configFile: string;
+  readonly socket: string;
+  readonly secretsRoot: string;
+
+  constructor() {
+    this.root = mkdtempSync(join(tmpdir(), 'msr-'));
+    // Other UIDs of the test reach their files through it; each part has modes of its own.
+    chmodSync(this.root, 0o755);
+    this.configFile = join(this.root, 'config.yaml');
+    this.secretsRoot = join(this.root, 'secrets');
+    this.socket = join(this.root, 'run', 'socket', 'resolver.sock');
+    mkdirSync(join(this.root, 'run'), { mode: 0o777 });
+    chmodSync(join(this.root, 'run'), 0o777);
+    mkdirSync(join(this.root, 'providers'));
+    mkdirSync(join(this.root, 'profiles'));
+    this.writeConfig({});
+  }
+
+  /** Writes the configuration: one caller with our own UID unless `overrides` says otherwise. */
+  writeConfig(overrides: WorkspaceConfig): void {
+    const config = {
+      sandbox: SANDBOX,
+      secretsRoot: this.secretsRoot,
+      providersDir: join(this.root, 'providers'),
+      profilesDir: join(this.root, 'profiles'),
+      socket: { path: this.socket, mode: '0666' },
+      callers: [{ name: 'supervisor', uid: process.getuid?.() ?? 0, providers: ['*'] }],
+      agent: { uid: 1000 },
+      ...overrides,
+    };
+    writeFileSync(this.configFile, stringify(config));
+  }
+
+  writeProvider(file: string, provider: WorkspaceConfig | string): void {
+    writeFileSync(
+      join(this.root, 'providers', file),
+      typeof provider === 'string' ? provider : stringify({ provider }),
+    );
+  }
+
+  writeProfile(file: string, profile: WorkspaceConfig): void {
+    writeFileSync(join(this.root, 'profiles', file), stringify(profile));
+  }
+
+  /** A provider that takes every key of a Secret. */
+  writeBulkProvider(name: string, secret: string): void {
+    this.writeProvider(`${name}.yaml`, {
+      name,
+      type: 'custom',
+      endpoints: ENDPOINTS,
+      credentialsFrom: [
+        { source: { type: 'kubernetesSecret', namespace: NAMESPACE, name: secret }, mode: 'allKeys' },
+      ],
+    });
+  }
+
+  secret(name: string, namespace = NAMESPACE): SecretVolume {
+    return new SecretVolume(join(this.secretsRoot, namespace, name));
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
