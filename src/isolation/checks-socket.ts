@@ -17,7 +17,7 @@ const folder: Check = {
   judge: ({ self, sockets }) => {
     const { folder: found } = sockets;
     const remedy =
-      'socket.path: /run/secret-resolver/<folder>/resolver.sock: the resolver makes <folder> itself';
+      'socket.path: /run/secret-resolver/socket/resolver.sock: the resolver makes that folder itself';
     if (found === undefined) return pass('not there yet: the resolver makes it');
     if (found.kind !== 'directory') return fail(`${found.path} is a ${found.kind}, not a folder`, remedy);
     if (found.uid !== self.status.uids[0]) return fail(`${text(found)} is not ours`, remedy);

@@ -42,6 +42,7 @@ export interface DriftWatch {
 /** Starts the watch; the first round comes after one interval. */
 export function watchDrift(options: DriftOptions): DriftWatch {
   let earlier = options.gatherOptions().earlier;
+  let judgedConfig = options.config();
   let ended = options.signal.aborted;
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
@@ -63,6 +64,9 @@ export function watchDrift(options: DriftOptions): DriftWatch {
   const round = async () => {
     if (ended) return;
     const config = options.config();
+    // A new configuration may refer to new Secrets, which were never compared with the environment.
+    if (config !== judgedConfig) earlier = undefined;
+    judgedConfig = config;
     let facts: Facts;
     try {
       const gatherOptions = { ...options.gatherOptions(), earlier };

@@ -53,7 +53,7 @@ export interface SecretVolumeFacts {
 }
 
 /** One file or folder of the configuration. */
-export interface ConfigPathFacts {
+interface ConfigPathFacts {
   readonly path: string;
   /** What it leads to after all links; undefined where nothing is there. */
   readonly target: PathFacts | undefined;

@@ -29,7 +29,7 @@ const UNMAPPED = 4294967295;
  * they hold in a namespace beneath ours that does not contain our UID. `ours` covers everything else,
  * namespaces above or beside ours included: what cannot be told apart counts.
  */
-export type UserNamespace = 'ours' | 'below';
+type UserNamespace = 'ours' | 'below';
 
 /** A mount of another container that leads to one of our volumes. */
 export interface SharedMount {
@@ -51,13 +51,14 @@ export interface ProcessFacts {
   readonly capabilities: readonly string[];
   readonly bounding: CapabilitySets['bounding'];
   readonly noNewPrivileges: boolean;
-  readonly userNamespace: UserNamespace;
+  /** Looked at only where there are capabilities to weigh. */
+  readonly userNamespace: UserNamespace | undefined;
   readonly container: 'ours' | 'other' | 'unreadable';
   /** Where another container has one of our Secret volumes mounted. */
   readonly secretMounts: readonly SharedMount[];
   /** Where another container has the socket's volume mounted. */
   readonly socketMounts: readonly SharedMount[];
-  /** Undefined where the kernel does not show it to us: a process of another UID. */
+  /** As above, and undefined where the kernel does not show it to us: a process of another UID. */
   readonly exe: string | undefined;
 }
 
@@ -72,20 +73,27 @@ export interface ProcessesFacts {
 export async function gatherProcesses(mounts: MountFacts, socketFolder: string): Promise<ProcessesFacts> {
   const look = lookup(mounts, socketFolder);
   const others: ProcessFacts[] = [];
-  let sliceStart = performance.now();
+  const breathe = breather();
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
-    if (performance.now() - sliceStart > SLICE_MS) {
-      await nextTurn();
-      sliceStart = performance.now();
-    }
-    const facts = processFacts(pid, look);
+    await breathe();
+    const facts = await processFacts(pid, look, breathe);
     if (facts !== undefined) others.push(facts);
   }
   const proc = mounts.all.findLast((mount) => mount.mountPoint === '/proc');
   const hiding = (proc?.superOptions ?? []).filter((option) => /^(hidepid=(?!0$|off$)|subset=)/.test(option));
   return { others, hiding };
+}
+
+/** Gives the event loop its turn once a slice is used up; an agent may have thousands of processes or threads. */
+function breather(): () => Promise<void> {
+  let sliceStart = performance.now();
+  return async () => {
+    if (performance.now() - sliceStart <= SLICE_MS) return;
+    await nextTurn();
+    sliceStart = performance.now();
+  };
 }
 
 /** What a process is compared with. */
@@ -115,19 +123,23 @@ function lookup(mounts: MountFacts, socketFolder: string): Lookup {
   };
 }
 
-function processFacts(pid: number, look: Lookup): ProcessFacts | undefined {
+async function processFacts(
+  pid: number,
+  look: Lookup,
+  breathe: () => Promise<void>,
+): Promise<ProcessFacts | undefined> {
   const folder = `/proc/${pid}`;
   const text = readText(`${folder}/status`);
   const status = text === undefined ? undefined : parseStatus(text);
   if (status === undefined) return undefined;
   // A leader that has ended while its other threads live on reads as a zombie, too.
   if (status.zombie && status.threads <= 1) return undefined;
-  const tasks = status.threads > 1 ? [status, ...taskStatuses(folder)] : [status];
+  const tasks = status.threads > 1 ? [status, ...(await taskStatuses(folder, breathe))] : [status];
   const uids = distinct(tasks.flatMap((task) => task.uids));
   const capabilities = distinct(
     tasks.flatMap((task) => [...task.capabilities.effective, ...task.capabilities.permitted]),
   );
-  const kernelThread = isKernelThread(folder);
+  const kernelThread = mayBeKernelThread(status) && isKernelThread(folder);
   const view: MountView = kernelThread
     ? { container: 'other', secretMounts: [], socketMounts: [] }
     : mountView(folder, look);
@@ -143,23 +155,28 @@ function processFacts(pid: number, look: Lookup): ProcessFacts | undefined {
     capabilities,
     bounding: status.capabilities.bounding,
     noNewPrivileges: tasks.every((task) => task.noNewPrivileges),
-    userNamespace: userNamespace(readText(`${folder}/uid_map`), look),
+    userNamespace: capabilities.length === 0 ? undefined : userNamespace(readText(`${folder}/uid_map`), look),
     ...view,
-    exe: readExe(folder),
+    exe: capabilities.length === 0 ? undefined : readExe(folder),
   };
 }
 
 /** Credentials belong to threads: one thread may hold a UID or a capability that the leader has dropped. */
-function taskStatuses(folder: string): TaskStatus[] {
+async function taskStatuses(folder: string, breathe: () => Promise<void>): Promise<TaskStatus[]> {
+  const statuses: TaskStatus[] = [];
+  let tids: string[];
   try {
-    return readdirSync(`${folder}/task`).flatMap((tid) => {
-      const text = readText(`${folder}/task/${tid}/status`);
-      const status = text === undefined ? undefined : parseStatus(text);
-      return status === undefined ? [] : [status];
-    });
+    tids = readdirSync(`${folder}/task`);
   } catch {
-    return [];
+    return statuses;
   }
+  for (const tid of tids) {
+    await breathe();
+    const text = readText(`${folder}/task/${tid}/status`);
+    const status = text === undefined ? undefined : parseStatus(text);
+    if (status !== undefined) statuses.push(status);
+  }
+  return statuses;
 }
 
 function mountView(folder: string, look: Lookup): MountView {
@@ -208,6 +225,11 @@ function userNamespace(map: string | undefined, look: Lookup): UserNamespace {
     ({ outside, count }) => outside !== UNMAPPED && (look.ownUid < outside || look.ownUid >= outside + count),
   );
   return harmless ? 'below' : 'ours';
+}
+
+/** Every kernel thread is a child of kthreadd, which is pid 2 and nobody's child. */
+function mayBeKernelThread(status: TaskStatus): boolean {
+  return status.parent === 0 || status.parent === 2;
 }
 
 function isKernelThread(folder: string): boolean {

@@ -1,5 +1,5 @@
 /** Facts about this process: who it is, what it may do, and how it was started. */
-import { closeSync, constants, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import inspector from 'node:inspector';
 import { getCoreLimit, getDumpable, NativeError } from '../access/native.ts';
 import type { MountFacts } from './facts-mounts.ts';
@@ -35,7 +35,7 @@ const LOADER_VARIABLES = [
 ] as const;
 
 /** A place in argv or the environment that holds a value of a mounted Secret. */
-export interface Exposure {
+interface Exposure {
   /** `argv[2]` or `environment variable NAME`: never the content. */
   readonly place: string;
   /** `<namespace>/<name>/<key>`. */
@@ -161,10 +161,11 @@ function readValue(path: string): Buffer | undefined {
   let fd: number | undefined;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const buffer = Buffer.alloc(MAX_VALUE_BYTES);
+    const size = Math.min(fstatSync(fd).size, MAX_VALUE_BYTES);
+    const buffer = Buffer.alloc(size);
     let length = 0;
-    for (let read = -1; read !== 0 && length < MAX_VALUE_BYTES; length += read) {
-      read = readSync(fd, buffer, length, MAX_VALUE_BYTES - length, null);
+    for (let read = -1; read !== 0 && length < size; length += read) {
+      read = readSync(fd, buffer, length, size - length, null);
     }
     const end = length > 0 && buffer[length - 1] === 0x0a ? length - 1 : length;
     return buffer.subarray(0, end);

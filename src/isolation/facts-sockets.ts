@@ -1,5 +1,6 @@
 /** Facts about the Unix socket that we serve on, and about every socket of ours that others might reach. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { errorCode } from '../errors.ts';
@@ -26,14 +27,15 @@ export interface SocketFacts {
   readonly abstractNames: readonly string[];
 }
 
-export function gatherSockets(
+export async function gatherSockets(
   config: Config,
   mounts: MountFacts,
   bound: BoundSocket | undefined,
-): SocketFacts {
+): Promise<SocketFacts> {
   const named = dirname(config.socket.path);
   // /var/run is a link everywhere; what must not be one is the folder itself.
   const folder = join(resolved(dirname(named)), basename(named));
+  const [tcp, tcp6, unix] = await Promise.all([readTable('tcp'), readTable('tcp6'), readTable('unix')]);
   const own = ownSocketInodes();
   return {
     path: config.socket.path,
@@ -41,10 +43,10 @@ export function gatherSockets(
     parents: parentFacts(folder, mounts.all),
     file: pathFacts(config.socket.path, mounts.all),
     bound,
-    tcpListeners: ['tcp', 'tcp6']
-      .flatMap((table) => parseTcpListeners(readTable(table)))
-      .filter(({ inode }) => own.has(inode)),
-    abstractNames: parseUnixSockets(readTable('unix'))
+    tcpListeners: [...parseTcpListeners(tcp), ...parseTcpListeners(tcp6)].filter(({ inode }) =>
+      own.has(inode),
+    ),
+    abstractNames: parseUnixSockets(unix)
       .filter(({ inode, path }) => path.startsWith('@') && own.has(inode))
       .map(({ path }) => path),
   };
@@ -63,10 +65,13 @@ function ownSocketInodes(): Set<number> {
   return inodes;
 }
 
-/** A kernel without IPv6 has no tcp6. */
-function readTable(name: string): string {
+/**
+ * In the thread pool: the kernel walks its whole hash table of sockets for one line, which takes milliseconds.
+ * A kernel without IPv6 has no tcp6.
+ */
+async function readTable(name: string): Promise<string> {
   try {
-    return readFileSync(`/proc/self/net/${name}`, 'utf8');
+    return await readFile(`/proc/self/net/${name}`, 'utf8');
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return '';
     throw error;

@@ -19,9 +19,9 @@ import { errorCode } from '../errors.ts';
 import { parseStatus } from './proc.ts';
 
 /** Nobody but us by default: whatever must be more open (the socket) says so itself. */
-export const UMASK = 0o077;
+const UMASK = 0o077;
 
-export type HardeningStep = 'dumpable' | 'core-limit' | 'no-new-privileges' | 'umask';
+type HardeningStep = 'dumpable' | 'core-limit' | 'no-new-privileges' | 'umask';
 
 export interface HardeningResult {
   /** How the process was before; undefined where `harden` has not run or could not tell. */

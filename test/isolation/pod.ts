@@ -32,7 +32,7 @@ const NODE_ID = 200_000;
 export const RESOLVER_UID = 10771;
 export const AGENT_UID = 1000;
 
-export interface Neighbour {
+interface Neighbour {
   /** Arguments of setpriv: who it is. */
   readonly identity: string;
   /** A command line that goes on until it is killed; sleep unless set. */
