@@ -1,27 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readGeneration, type Wanted } from '../../src/volume/generation.ts';
 import { openDescriptors } from '../support/descriptors.ts';
+import { folderInMemory } from '../support/memory-folder.ts';
 import { newSecret } from '../support/secrets.ts';
 import { ALL, only, shown } from './volume-reads.ts';
 
 const ROTATIONS = 1_000;
 const KEYS = 12;
-
-/** A folder in memory, as kubelet's are, where the machine has one that we may write: a disk slows the race down. */
-function folderInMemory(): string {
-  try {
-    accessSync('/dev/shm', constants.W_OK);
-    return mkdtempSync('/dev/shm/msr-');
-  } catch {
-    return mkdtempSync(join(tmpdir(), 'msr-'));
-  }
-}
 
 let directory: string;
 beforeEach(() => {
