@@ -34,12 +34,17 @@ export class CommandError extends Error {
   }
 }
 
+/** Issues in one message: more are no help to a person, and a file of 1 MiB can have 100,000. */
+const MAX_SHOWN_ISSUES = 100;
+
 /** Everything that is wrong with a configuration, found in one pass. */
 export class ConfigError extends CommandError {
   override readonly name = 'ConfigError';
   readonly issues: readonly ConfigIssue[];
   constructor(issues: readonly ConfigIssue[]) {
-    super(issues.map(formatIssue).join('\n'), ExitCode.usage);
+    const shown = issues.slice(0, MAX_SHOWN_ISSUES).map(formatIssue);
+    if (issues.length > shown.length) shown.push(`… and ${issues.length - shown.length} more`);
+    super(shown.join('\n'), ExitCode.usage);
     this.issues = issues;
   }
 }

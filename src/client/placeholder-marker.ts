@@ -19,36 +19,44 @@ export type TextPart =
 /**
  * Cuts a text at its placeholders; the parts joined give the text again. A token reaches as far as its
  * characters go, so `…:KEYX` names KEYX and never KEY with an X behind it. A token may turn out to be
- * malformed: whoever parses it refuses it then.
+ * malformed: whoever parses it refuses it then. Linear in the length of the text.
  */
 export function splitAtPlaceholders(text: string): TextPart[] {
   const parts: TextPart[] = [];
-  let plainFrom = 0;
-  for (;;) {
-    const token = nextToken(text, plainFrom);
-    if (token === undefined) break;
-    if (token.start > plainFrom) parts.push({ kind: 'plain', text: text.slice(plainFrom, token.start) });
+  let from = 0;
+  let plain = text.indexOf(PLACEHOLDER_PREFIX);
+  let alias = text.indexOf(ALIAS_MARKER);
+  while (plain >= 0 || alias >= 0) {
+    const plainIsNext = alias < 0 || (plain >= 0 && plain < alias);
+    const token = plainIsNext ? plainToken(text, plain) : aliasToken(text, alias, from);
+    if (token.start > from) parts.push({ kind: 'plain', text: text.slice(from, token.start) });
     parts.push({ kind: 'token', text: text.slice(token.start, token.end) });
-    plainFrom = token.end;
+    from = token.end;
+    // Each is looked for again only once it is passed: a text full of one of them is read once for the other.
+    if (plain >= 0 && plain < from) plain = text.indexOf(PLACEHOLDER_PREFIX, from);
+    if (alias >= 0 && alias < from) alias = text.indexOf(ALIAS_MARKER, from);
   }
-  if (plainFrom < text.length) parts.push({ kind: 'plain', text: text.slice(plainFrom) });
+  if (from < text.length) parts.push({ kind: 'plain', text: text.slice(from) });
   return parts;
 }
 
-function nextToken(text: string, from: number): { start: number; end: number } | undefined {
-  const plain = text.indexOf(PLACEHOLDER_PREFIX, from);
-  const alias = text.indexOf(ALIAS_MARKER, from);
-  if (plain < 0 && alias < 0) return undefined;
-  if (alias < 0 || (plain >= 0 && plain < alias)) {
-    const nameAt = plain + PLACEHOLDER_PREFIX.length;
-    const end = endOfName(text, nameAt);
-    // Two placeholders may touch: the second one's prefix is not part of the first one's name.
-    const neighbour = text.indexOf(PLACEHOLDER_PREFIX, nameAt);
-    return { start: plain, end: neighbour >= 0 && neighbour < end ? neighbour : end };
-  }
-  let start = alias;
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+function plainToken(text: string, start: number): Span {
+  const nameAt = start + PLACEHOLDER_PREFIX.length;
+  const end = endOfName(text, nameAt);
+  // Two placeholders may touch: the second one's prefix is not part of the first one's name.
+  const neighbour = text.slice(nameAt, end + PLACEHOLDER_PREFIX.length).indexOf(PLACEHOLDER_PREFIX);
+  return { start, end: neighbour < 0 ? end : Math.min(end, nameAt + neighbour) };
+}
+
+function aliasToken(text: string, marker: number, from: number): Span {
+  let start = marker;
   while (start > from && ALIAS_PREFIX_CHARACTER.test(text.charAt(start - 1))) start--;
-  let end = endOfName(text, alias + ALIAS_MARKER.length);
+  let end = endOfName(text, marker + ALIAS_MARKER.length);
   // A name that runs on with "-", "." or "~" is part of a longer word: take it whole, so that it is refused.
   while (end < text.length && ALIAS_PREFIX_CHARACTER.test(text.charAt(end))) end++;
   return { start, end };

@@ -26,6 +26,8 @@ export type RefusalDetail =
   | 'ambiguous-path'
   /** The credential has ended. */
   | 'expired'
+  /** The request holds more placeholders than any needs, and would grow out of proportion. */
+  | 'too-many-placeholders'
   /** The value is empty, erased, or not UTF-8. */
   | 'unusable-value'
   /** The value holds CR, LF or NUL, or in a header any control character but the tab. */
@@ -90,6 +92,7 @@ function reasonOf(detail: RefusalDetail): RefusalReason {
     case 'stale-revision':
     case 'wrong-handle':
     case 'expired':
+    case 'too-many-placeholders':
     case 'unusable-value':
     case 'control-character-in-value':
     case 'value-changes-path':

@@ -6,7 +6,7 @@ import { rewriteHeaderValue } from './placeholder-headers.ts';
 import { lookUp } from './placeholder-lookup.ts';
 import { rewritePathText } from './placeholder-path.ts';
 import { rewriteQueryText } from './placeholder-query.ts';
-import type { Rewriting } from './placeholder-refusal.ts';
+import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import {
   type AgentRequest,
   type OutgoingRequest,
@@ -14,6 +14,12 @@ import {
   rewriteWholeRequest,
 } from './placeholder-request.ts';
 import type { Lookup } from './placeholder-text.ts';
+
+/**
+ * Placeholders that are replaced in a target, and again in headers and body. A placeholder of 50 bytes may stand
+ * for a value of 64 KiB: without an end, a small request would fill the supervisor's memory.
+ */
+export const MAX_PLACEHOLDERS = 64;
 
 /**
  * Rewrites what an agent sends, in memory and without a clock: `now`, in Unix milliseconds, is an argument.
@@ -70,6 +76,11 @@ export class PlaceholderResolver {
   #lookup(destination: Destination, now: number): Lookup {
     // One request, one snapshot: an update in between must not give it values of two.
     const environment = this.#environment;
-    return (token, location) => lookUp(environment, token, destination, location, now);
+    let count = 0;
+    return (token, location) => {
+      count += 1;
+      if (count > MAX_PLACEHOLDERS) return refuse('too-many-placeholders', location);
+      return lookUp(environment, token, destination, location, now);
+    };
   }
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { z } from 'zod';
 import { type Config, secretId } from '../config/config.ts';
+import { matchGlob } from '../config/glob.ts';
 import { loadConfig } from '../config/load.ts';
 import { SCHEMAS } from '../config/schema.ts';
 import { CommandError, ExitCode } from '../errors.ts';
@@ -48,11 +49,21 @@ function summary(config: Config): string {
       ...provider.from.map((bulk) => `${bulk.mode} of ${secretId(bulk.secret)}`),
     ];
     lines.push(`  provider ${provider.name} (${provider.type}): ${from.join(', ')}`);
+    if (provider.endpoints.length === 0) {
+      lines.push(
+        `    no endpoints, neither here nor in a profile ${provider.type}: each of its credentials will be refused`,
+      );
+    }
+  }
+  if (config.providers.length === 0) {
+    lines.push(`  no provider file (*.yaml) in ${config.providersDir}: nothing will be served`);
   }
   for (const caller of config.callers) {
-    lines.push(
-      `  caller ${caller.name} (uid ${caller.uid}): ${caller.providers.join(', ') || 'no provider'}`,
+    const seen = config.providers.filter(({ name }) =>
+      caller.providers.some((pattern) => matchGlob(pattern, name)),
     );
+    const names = seen.map(({ name }) => name).join(', ');
+    lines.push(`  caller ${caller.name} (uid ${caller.uid}): ${names || 'matches no provider'}`);
   }
   if (config.callers.length === 0) lines.push('  no caller is listed: nobody will be served');
   return `${lines.join('\n')}\n`;

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { readYaml } from '../config/load.ts';
+import { readYaml } from '../config/files.ts';
 import { lintProfile, type ProfileFinding } from '../config/profile-lint.ts';
 import { ConfigError, ExitCode, formatIssue } from '../errors.ts';
 import type { CommandContext } from './context.ts';

@@ -1,42 +1,29 @@
 /** Files and environment → one frozen {@link Config}, or every mistake in them at once. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ConfigError, type ConfigIssue, errorCode } from '../errors.ts';
-import type {
-  BulkSource,
-  Config,
-  Endpoint,
-  ExplicitCredential,
-  ListenAddress,
-  Profile,
-  Provider,
-  Sandbox,
-} from './config.ts';
-import {
-  configSchema,
-  profileFileSchema,
-  providerFileSchema,
-  type RawConfig,
-  type RawCredential,
-  type RawProfile,
-  type RawProvider,
-} from './schema.ts';
-import { parseTime } from './time.ts';
-import { parseYaml, type YamlSource } from './yaml-source.ts';
+import { ConfigError, type ConfigIssue } from '../errors.ts';
+import type { Config, ListenAddress, Sandbox } from './config.ts';
+import { readYaml } from './files.ts';
+import { loadProfiles } from './profiles.ts';
+import { claimIssues, loadProviders } from './providers.ts';
+import { configSchema, namespaceName, type RawConfig } from './schema.ts';
+import type { YamlSource } from './yaml-source.ts';
 
 /** The part of the environment that configuration may come from. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const YAML_FILE = /^[^.].*\.(ya?ml|json)$/;
+/** Folders to read in place of those that the configuration names, which are folders of the container. */
+export interface Folders {
+  readonly providersDir?: string;
+  readonly profilesDir?: string;
+}
 
 /** Loads the configuration file, its provider files and the profiles. Throws {@link ConfigError} with all issues found. */
-export function loadConfig(file: string, environment: Environment): Config {
+export function loadConfig(file: string, environment: Environment, folders: Folders = {}): Config {
   const source = onlyDocument(readYaml(file));
   const raw = source.validate(configSchema);
   const issues: ConfigIssue[] = [];
   const sandbox = loadSandbox(source, raw, environment, issues);
-  const profiles = loadProfiles(raw.profilesDir, issues);
-  const loaded = loadProviders(raw.providersDir, profiles, sandbox, issues);
+  const profiles = loadProfiles(raw.profilesDir && (folders.profilesDir ?? raw.profilesDir), source, issues);
+  const loaded = loadProviders(folders.providersDir ?? raw.providersDir, source, profiles, sandbox, issues);
   issues.push(...callerIssues(source, raw));
   issues.push(...claimIssues(loaded));
   if (issues.length > 0) throw new ConfigError(issues);
@@ -79,26 +66,6 @@ export function loadConfig(file: string, environment: Environment): Config {
   });
 }
 
-/** Every document of a file. Throws {@link ConfigError} where it cannot be read or is not YAML. */
-export function readYaml(file: string): YamlSource[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError([
-      {
-        file,
-        line: 0,
-        column: 0,
-        field: '',
-        message: `cannot be read: ${errorCode(error)}`,
-        hint: 'check the path, and that this user may read it',
-      },
-    ]);
-  }
-  return parseYaml(file, text);
-}
-
 function onlyDocument(documents: readonly YamlSource[]): YamlSource {
   const [first, second] = documents;
   if (first === undefined) throw new Error('parseYaml returned no document');
@@ -110,6 +77,8 @@ function onlyDocument(documents: readonly YamlSource[]): YamlSource {
   return first;
 }
 
+const SANDBOX_TEXT = configSchema.shape.sandbox.unwrap().shape.id;
+
 function loadSandbox(
   source: YamlSource,
   raw: RawConfig,
@@ -119,7 +88,19 @@ function loadSandbox(
   const field = (name: 'id' | 'name' | 'namespace'): string => {
     const variable = `SECRET_RESOLVER_SANDBOX_${name.toUpperCase()}`;
     const value = raw.sandbox[name] ?? environment[variable];
-    if (value !== undefined && value !== '') return value;
+    if (value !== undefined && value !== '') {
+      // The file is checked by its schema; the environment is not.
+      if (!(name === 'namespace' ? namespaceName : SANDBOX_TEXT).safeParse(value).success) {
+        issues.push(
+          source.issueAt(
+            ['sandbox', name],
+            `${variable} is not a ${name === 'namespace' ? 'Kubernetes namespace' : `sandbox ${name}`}`,
+            'set it from the downward API: at most 253 characters, a namespace at most 63',
+          ),
+        );
+      }
+      return value;
+    }
     issues.push(
       source.issueAt(
         ['sandbox', name],
@@ -130,200 +111,6 @@ function loadSandbox(
     return '';
   };
   return { id: field('id'), name: field('name'), namespace: field('namespace') };
-}
-
-/** Files of a folder in a fixed order. In a ConfigMap mount the names that begin with a dot are kubelet's. */
-function yamlFiles(directory: string, field: string, issues: ConfigIssue[]): string[] {
-  try {
-    return readdirSync(directory)
-      .filter((name) => YAML_FILE.test(name))
-      .sort()
-      .map((name) => join(directory, name));
-  } catch (error) {
-    issues.push({
-      file: directory,
-      line: 0,
-      column: 0,
-      field,
-      message: `cannot be read: ${errorCode(error)}`,
-      hint: 'mount the folder, or set the field to where it is',
-    });
-    return [];
-  }
-}
-
-/** Runs `work` and keeps its issues with the others, so that one bad file does not hide the next. */
-function collecting<T>(issues: ConfigIssue[], work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    issues.push(...error.issues);
-    return undefined;
-  }
-}
-
-/** Every profile of a folder, by id. */
-function loadProfiles(directory: string | undefined, issues: ConfigIssue[]): Map<string, Profile> {
-  const profiles = new Map<string, Profile>();
-  if (directory === undefined) return profiles;
-  for (const file of yamlFiles(directory, 'profilesDir', issues)) {
-    for (const source of collecting(issues, () => readYaml(file)) ?? []) {
-      const raw = collecting(issues, () => source.validate(profileFileSchema));
-      if (raw === undefined) continue;
-      if (profiles.has(raw.id)) {
-        issues.push(
-          source.issueAt(['id'], 'is the id of another profile too', 'give each profile an id of its own'),
-        );
-      }
-      const seen = new Set<string>();
-      raw.credentials.forEach((credential, index) => {
-        for (const name of credential.env_vars) {
-          if (seen.has(name)) {
-            issues.push(
-              source.issueAt(
-                ['credentials', index, 'env_vars'],
-                `declares ${name} a second time`,
-                'keep environment names unique in a profile',
-              ),
-            );
-          }
-          seen.add(name);
-        }
-      });
-      profiles.set(raw.id, profileFrom(raw));
-    }
-  }
-  return profiles;
-}
-
-function profileFrom(raw: RawProfile): Profile {
-  return {
-    id: raw.id,
-    credentials: raw.credentials.map((credential) => ({
-      name: credential.name,
-      envVars: credential.env_vars,
-      required: credential.required,
-    })),
-    // A profile binds each credential to every endpoint × port.
-    endpoints: raw.endpoints.flatMap((endpoint) =>
-      portsOf(endpoint).map((port): Endpoint => ({ host: endpoint.host, port, path: endpoint.path })),
-    ),
-  };
-}
-
-/** An empty `ports`, which OpenShell writes where there is none, leaves `port` in force. */
-function portsOf(endpoint: RawProfile['endpoints'][number]): readonly number[] {
-  return endpoint.ports?.length ? endpoint.ports : [endpoint.port ?? 443];
-}
-
-interface LoadedProvider {
-  readonly source: YamlSource;
-  readonly provider: Provider;
-}
-
-function loadProviders(
-  directory: string,
-  profiles: ReadonlyMap<string, Profile>,
-  sandbox: Sandbox,
-  issues: ConfigIssue[],
-): LoadedProvider[] {
-  const loaded: LoadedProvider[] = [];
-  const names = new Map<string, string>();
-  for (const file of yamlFiles(directory, 'providersDir', issues)) {
-    for (const source of collecting(issues, () => readYaml(file)) ?? []) {
-      const raw = collecting(issues, () => source.validate(providerFileSchema))?.provider;
-      if (raw === undefined) continue;
-      const other = names.get(raw.name);
-      if (other !== undefined) {
-        issues.push(
-          source.issueAt(
-            ['provider', 'name'],
-            `${raw.name} is the name of a provider in ${other} too`,
-            'give each provider a name of its own',
-          ),
-        );
-      }
-      names.set(raw.name, file);
-      loaded.push({ source, provider: providerFrom(source, raw, profiles.get(raw.type), sandbox, issues) });
-    }
-  }
-  return loaded;
-}
-
-function providerFrom(
-  source: YamlSource,
-  raw: RawProvider,
-  profile: Profile | undefined,
-  sandbox: Sandbox,
-  issues: ConfigIssue[],
-): Provider {
-  (raw.credentialsFrom ?? []).forEach((bulk, index) => {
-    if (bulk.mode === 'providerProfileKeys' && profile === undefined) {
-      issues.push(
-        source.issueAt(
-          ['provider', 'credentialsFrom', index, 'mode'],
-          `there is no profile ${raw.type} to take keys from`,
-          'add the profile to profilesDir, or use mode allKeys',
-        ),
-      );
-    }
-  });
-  return {
-    name: raw.name,
-    type: raw.type,
-    // The operator's own list wins over the profile's: it can only be narrower or deliberate.
-    endpoints: raw.endpoints ?? profile?.endpoints ?? [],
-    profileCredentials: profile?.credentials ?? [],
-    credentials: Object.entries(raw.credentials ?? {}).map(([key, credential]) =>
-      credentialFrom(source, key, credential, sandbox, issues),
-    ),
-    from: (raw.credentialsFrom ?? []).map(
-      (bulk): BulkSource => ({
-        secret: { namespace: bulk.source.namespace ?? sandbox.namespace, name: bulk.source.name },
-        mode: bulk.mode,
-        rename: new Map(Object.entries(bulk.rename ?? {})),
-        trim: bulk.trim,
-      }),
-    ),
-  };
-}
-
-function credentialFrom(
-  source: YamlSource,
-  key: string,
-  raw: RawCredential,
-  sandbox: Sandbox,
-  issues: ConfigIssue[],
-): ExplicitCredential {
-  const { expiresAt } = raw;
-  let expiry: ExplicitCredential['expiresAt'];
-  if (typeof expiresAt === 'number') expiry = { atMs: expiresAt };
-  else if (typeof expiresAt === 'object') expiry = { key: expiresAt.key };
-  else if (expiresAt !== undefined) {
-    const atMs = parseTime(expiresAt);
-    if (atMs === undefined) {
-      issues.push(
-        source.issueAt(
-          ['provider', 'credentials', key, 'expiresAt'],
-          'is not a time',
-          'write an RFC 3339 time such as 2027-01-31T00:00:00Z, or Unix milliseconds',
-        ),
-      );
-    } else expiry = { atMs };
-  }
-  return {
-    key,
-    reference: {
-      namespace: raw.source.namespace ?? sandbox.namespace,
-      name: raw.source.name,
-      key: raw.source.key,
-    },
-    required: raw.required,
-    expiresAt: expiry,
-    trim: raw.trim,
-    format: raw.format,
-  };
 }
 
 function callerIssues(source: YamlSource, raw: RawConfig): ConfigIssue[] {
@@ -350,48 +137,6 @@ function callerIssues(source: YamlSource, raw: RawConfig): ConfigIssue[] {
       );
     }
   });
-  return issues;
-}
-
-/** Names that a provider is sure to claim, or may claim by its profile: each may belong to one provider only. */
-function claimIssues(loaded: readonly LoadedProvider[]): ConfigIssue[] {
-  const owners = new Map<string, string>();
-  const issues: ConfigIssue[] = [];
-  for (const { source, provider } of loaded) {
-    const claims = new Map<string, readonly PropertyKey[]>();
-    provider.from.forEach((bulk, index) => {
-      const path = ['provider', 'credentialsFrom', index];
-      if (bulk.mode === 'providerProfileKeys') {
-        for (const name of provider.profileCredentials.flatMap((credential) => credential.envVars))
-          claims.set(name, path);
-      }
-      for (const name of bulk.rename.values()) {
-        if (claims.has(name)) {
-          issues.push(
-            source.issueAt(
-              [...path, 'rename'],
-              `provider ${provider.name} claims ${name} twice`,
-              'keep one of the two',
-            ),
-          );
-        }
-        claims.set(name, [...path, 'rename']);
-      }
-    });
-    for (const { key } of provider.credentials) claims.set(key, ['provider', 'credentials', key]);
-    for (const [key, path] of claims) {
-      const owner = owners.get(key);
-      if (owner !== undefined) {
-        issues.push(
-          source.issueAt(
-            path,
-            `${key} is claimed by provider ${owner} and by provider ${provider.name}`,
-            'keep it in one of the two',
-          ),
-        );
-      } else owners.set(key, provider.name);
-    }
-  }
   return issues;
 }
 

@@ -1,10 +1,11 @@
 /**
  * Shape of the files that an operator writes. Every `describe` is read three times: as the hint of an error
- * message, in the published JSON Schema, and by the next engineer. It says what to write.
+ * message, in the published JSON Schema, and by the next engineer. It says what to write. A rule is a pattern
+ * where it can be one, and has a `meta` beside it where not: the JSON Schema must refuse what this refuses.
  */
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
-import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, UNSERVABLE_NAME } from './names.ts';
+import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, SERVABLE_NAME } from './names.ts';
 import { MAX_TIME_MS } from './time.ts';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -12,6 +13,13 @@ const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-
 const PROVIDER_NAME = /^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$/;
 const GLOB = /^[-._a-zA-Z0-9*]+$/;
 const LISTEN = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):([0-9]{1,5})$/;
+const PORT_AT_END = /:0*(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]?\d{1,4})$/;
+/** Where the pod template mounts the provider files. */
+export const DEFAULT_PROVIDERS_DIR = '/etc/secret-resolver/providers';
+/** Keys of a Secret, with folders before it where `items` give it some. */
+const ITEM_PATH = /^(?!\.\.|\.(\/|$))[-._a-zA-Z0-9]{1,253}(\/(?!\.\.|\.(\/|$))[-._a-zA-Z0-9]{1,253})*$/;
+/** A Unix socket's address takes 107 bytes; the socket is bound under a slightly longer name first. */
+const MAX_SOCKET_PATH_BYTES = 100;
 
 /** Largest id that is a real user or group: 2^32-1 means "no change" to the kernel, 65534 "not mapped here". */
 const id = (what: string) =>
@@ -20,12 +28,13 @@ const id = (what: string) =>
 const absolutePath = (description: string) =>
   z
     .string()
-    .regex(/^\/(?!.*(^|\/)\.\.?(\/|$))[^\0]*$/, {
-      error: 'must be an absolute path without "." or ".." in it',
+    .regex(/^\/(?!.*(^|\/)\.\.?(\/|$))[^\x00-\x1f]*$/, {
+      error: 'must be an absolute path without ".", ".." or control characters in it',
     })
     .describe(description);
 
-const namespaceName = z
+/** A Kubernetes namespace. */
+export const namespaceName = z
   .string()
   .regex(DNS_LABEL, { error: 'is not a Kubernetes namespace name' })
   .describe('a Kubernetes namespace: lowercase letters, digits and "-", at most 63 characters');
@@ -38,40 +47,32 @@ const secretName = z
 const secretKey = z
   .string()
   .regex(SECRET_KEY, { error: 'is not a key that a Secret can have' })
-  .refine((key) => !key.startsWith('..') && key !== '.', { error: 'must not be "." or begin with ".."' })
+  .regex(/^(?!\.\.|\.$)/, { error: 'must not be "." or begin with ".."' })
   .describe('a key of the Secret: letters, digits, "-", "_" and ".", at most 253 characters');
 
 const itemPath = z
   .string()
   .max(1024)
-  .refine(
-    (path) =>
-      path.split('/').every((part) => SECRET_KEY.test(part) && part !== '.' && !part.startsWith('..')),
-    { error: 'is not the path of a file below the Secret volume' },
-  )
+  .regex(ITEM_PATH, { error: 'is not the path of a file below the Secret volume' })
   .describe('a key of the Secret, or the path that the volume\'s `items` give it, for example "db/password"');
 
 const environmentName = z
   .string()
   .max(MAX_KEY_BYTES)
   .regex(ENVIRONMENT_NAME, { error: 'is not an environment variable name' })
-  .refine((key) => !UNSERVABLE_NAME.test(key), {
-    error: 'is reserved: it reads as a revision or a handle inside a placeholder',
-  })
+  .regex(SERVABLE_NAME, { error: 'is reserved: it reads as a revision or a handle inside a placeholder' })
   .describe('an environment variable name: letters, digits and "_", not beginning with a digit');
 
 const listenAddress = z
   .string()
   .regex(LISTEN, { error: 'is not host:port' })
-  .refine((text) => Number(LISTEN.exec(text)?.[2] ?? Number.NaN) <= 65535, {
-    error: 'has a port above 65535',
-  })
+  .regex(PORT_AT_END, { error: 'has a port above 65535' })
   .describe('host:port with a numeric address, for example 127.0.0.1:8086 or [::1]:8086');
 
 const mode = z
   .string()
   .regex(/^0[0-7]{3}$/, { error: 'must be four octal digits in quotes, beginning with 0' })
-  .refine((text) => (Number.parseInt(text, 8) & 0o111) === 0, { error: 'must not have an execute bit' })
+  .regex(/[0246]{3}$/, { error: 'must not have an execute bit' })
   .describe('an octal mode in quotes, for example "0660" or "0666": the UID list is the fence, not the mode');
 
 export const endpointSchema = z
@@ -113,11 +114,13 @@ const callerSchema = z
     name: z
       .string()
       .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be lowercase letters, digits and "-"' })
-      .refine((name) => name !== 'self', { error: 'is the name that the resolver gives to its own UID' })
+      .regex(/^(?!self$)/, { error: 'is the name that the resolver gives to its own UID' })
       .describe('a name for the audit, for example supervisor'),
-    uid: id('user').refine((uid) => uid !== 65534, {
-      error: '65534 means "not mapped in this user namespace": it is everybody and is always refused',
-    }),
+    uid: id('user')
+      .refine((uid) => uid !== 65534, {
+        error: '65534 means "not mapped in this user namespace": it is everybody and is always refused',
+      })
+      .meta({ not: { const: 65534 } }),
     gid: id('group').optional(),
     exe: absolutePath(
       'the path of the program that the peer must run; "*" stands for any text within one folder',
@@ -149,18 +152,26 @@ export const configSchema = z
       .default({})
       .describe('{id, name, namespace}; each from the downward API unless set'),
     secretsRoot: absolutePath('the folder below which each Secret is mounted at <namespace>/<name>').default(
-      '/var/run/secret-resolver/secrets',
+      '/var/lib/secret-resolver/secrets',
     ),
-    providersDir: absolutePath('the folder of the provider files').default('/etc/secret-resolver/providers'),
+    providersDir: absolutePath('the folder of the provider files').default(DEFAULT_PROVIDERS_DIR),
     profilesDir: absolutePath(
       'the folder of OpenShell provider profiles; needed only where a provider has a profile',
     ).optional(),
     socket: z
       .strictObject({
-        path: absolutePath('the path of the socket, in a folder of its own')
-          .refine((path) => Buffer.byteLength(path) <= 100, {
-            error: 'is longer than the 100 bytes that leave room for a Unix socket address',
+        path: absolutePath(
+          'the path of the socket, in a folder of its own, for example /run/secret-resolver/socket/resolver.sock',
+        )
+          .regex(/[^/]$/, { error: 'is a folder: a name is missing at its end' })
+          .regex(/^(?!(\/(var\/)?run|\/var|\/tmp|\/var\/tmp|\/dev\/shm|\/etc)?\/[^/]*$)/, {
+            error:
+              'must not stand in a folder that others use too: the folder is what can be hidden and locked',
           })
+          .refine((path) => Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES, {
+            error: `is longer than the ${MAX_SOCKET_PATH_BYTES} bytes that leave room for a Unix socket address`,
+          })
+          .meta({ maxLength: MAX_SOCKET_PATH_BYTES })
           .default('/run/secret-resolver/socket/resolver.sock'),
         mode: mode.default('0660'),
         gid: id('group').optional(),
@@ -309,6 +320,7 @@ const bulkSchema = z
     error: 'has no effect with providerProfileKeys',
     path: ['rename'],
   })
+  .meta({ anyOf: [{ properties: { mode: { const: 'allKeys' } } }, { not: { required: ['rename'] } }] })
   .describe('{source, mode, rename, trim}');
 
 export const providerFileSchema = z
@@ -336,6 +348,7 @@ export const providerFileSchema = z
       .refine((provider) => provider.credentials !== undefined || provider.credentialsFrom !== undefined, {
         error: 'has neither credentials nor credentialsFrom',
       })
+      .meta({ anyOf: [{ required: ['credentials'] }, { required: ['credentialsFrom'] }] })
       .describe('{name, type, credentials, credentialsFrom, endpoints}'),
   })
   .describe('A provider of secret-resolver');

@@ -2,14 +2,28 @@
  * A YAML file with places. Errors name file, line, column and field, and quote nothing from the file: people
  * paste tokens into the wrong file, and an error message is read by more people than the file.
  */
-import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
-import { z } from 'zod';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  visit,
+  type YAMLError,
+} from 'yaml';
+import type { z } from 'zod';
 import { ConfigError, type ConfigIssue } from '../errors.ts';
+import { explain, type Path, suggestField } from './explain.ts';
+import { shownName } from './shown-name.ts';
 
 /** Largest configuration file, in bytes: a ConfigMap holds at most 1 MiB. */
 export const MAX_CONFIG_BYTES = 1024 * 1024;
-
-type Path = readonly PropertyKey[];
+/** Times that aliases may be followed in one document, those within anchors included. */
+const MAX_ALIASES = 100;
 
 /** A parsed document of a YAML file. */
 export class YamlSource {
@@ -25,9 +39,15 @@ export class YamlSource {
 
   /** Checks the document against a schema and returns what the schema makes of it, defaults filled in. */
   validate<S extends z.ZodType>(schema: S): z.output<S> {
-    const result = schema.safeParse(this.#document.toJS({ maxAliasCount: 100 }) ?? {});
+    const result = schema.safeParse(this.#plainData() ?? {});
     if (result.success) return result.data;
-    throw new ConfigError(result.error.issues.flatMap((issue) => this.#explain(schema, issue)));
+    // One thing to mend at each place: a text that breaks two patterns is still one mistake.
+    const issues = new Map(
+      result.error.issues
+        .map((issue) => [JSON.stringify([issue.path, issue.code]), issue] as const)
+        .reverse(),
+    );
+    throw new ConfigError([...issues.values()].reverse().flatMap((issue) => this.#explain(schema, issue)));
   }
 
   /** An issue about the field at `path`. */
@@ -35,174 +55,167 @@ export class YamlSource {
     return { file: this.file, ...this.#place(path), field: fieldName(path), message, hint };
   }
 
+  #plainData(): unknown {
+    const issues = this.#unusable();
+    if (issues.length > 0) throw new ConfigError(issues);
+    try {
+      return this.#document.toJS({ maxAliasCount: MAX_ALIASES });
+    } catch {
+      // The one error that is left: aliases that multiply. Its message may quote the source.
+      throw new ConfigError([
+        this.issueAt([], 'follows too many aliases', 'write the repeated parts out, without & and *'),
+      ]);
+    }
+  }
+
+  /**
+   * What is YAML and still no configuration. The library would turn some of it into other data without a word
+   * (`!!set`), drop it (`__proto__`), or quote it in an error or a warning on stderr (aliases, keys of several parts).
+   */
+  #unusable(): ConfigIssue[] {
+    const issues: ConfigIssue[] = [];
+    const anchors = new Set<string>();
+    const add = (node: unknown, message: string, hint: string) =>
+      issues.push({ file: this.file, ...this.#positionOf(node), field: '', message, hint });
+    visit(this.#document, {
+      Node: (_key, node) => {
+        if (node.tag !== undefined && !CORE_TAG.test(node.tag))
+          add(node, 'has a tag that means nothing here', 'remove the word that begins with "!"');
+        if (isAlias(node)) {
+          if (!anchors.has(node.source))
+            add(
+              node,
+              'is an alias of an anchor that is not there',
+              'put text that begins with "*" in quotes, or set the anchor before it',
+            );
+        } else if (node.anchor !== undefined) anchors.add(node.anchor);
+      },
+      Pair: (_key, { key }) => {
+        if (!isScalar(key)) add(key, 'is no name of a field', 'write plain text before the ":"');
+        else if (key.value === '__proto__') add(key, 'is a name that cannot be used', 'choose another name');
+      },
+    });
+    return issues;
+  }
+
   #explain(schema: z.ZodType, issue: z.core.$ZodIssue): ConfigIssue[] {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) =>
-        this.issueAt(
-          [...issue.path, key],
-          'is not a known field',
-          suggest(key, knownFields(schema, issue.path)),
-        ),
+        this.issueAt([...issue.path, key], 'is not a known field', suggestField(schema, issue.path, key)),
       );
     }
     if (issue.code === 'invalid_key') {
-      const nested = issue.issues[0];
-      return [
-        this.issueAt(
-          issue.path,
-          `the name ${nested?.message ?? 'is not allowed'}`,
-          'write letters, digits and "_", not beginning with a digit',
-        ),
-      ];
+      const what = issue.issues[0]?.message ?? 'is not allowed';
+      return [this.issueAt(issue.path, `the name ${what}`, KEY_HINT)];
     }
-    const description = describe(schema, issue.path);
-    const hint = description === undefined ? 'see `secret-resolver config schema`' : `write ${description}`;
-    return [this.issueAt(issue.path, plain(issue), hint)];
+    const { message, hint } = explain(schema, issue);
+    return [this.issueAt(issue.path, message, hint)];
   }
 
   #place(path: Path): { line: number; column: number } {
     let node: unknown = this.#document.contents;
-    let offset = offsetOf(node) ?? 0;
-    for (const [index, part] of path.entries()) {
+    let place = node;
+    for (const part of path) {
+      if (isAlias(node)) node = node.resolve(this.#document);
       if (isMap(node)) {
         const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(part));
         if (pair === undefined) break;
-        offset = offsetOf(pair.key) ?? offset;
+        place = pair.key;
         node = pair.value;
-      } else {
-        const next = this.#document.getIn(path.slice(0, index + 1), true);
-        offset = offsetOf(next) ?? offset;
-        node = next;
-      }
+      } else if (isSeq(node)) {
+        node = node.items[Number(part)];
+        if (node === undefined) break;
+        place = node;
+      } else break;
     }
-    const place = this.#lines.linePos(offset);
+    return this.#positionOf(place);
+  }
+
+  #positionOf(node: unknown): { line: number; column: number } {
+    const inner = isPair(node) ? node.key : node;
+    const place = this.#lines.linePos((isNode(inner) ? inner.range?.[0] : undefined) ?? 0);
     return { line: place.line, column: place.col };
   }
 }
 
+/** Tags of what JSON has too; everything else makes a type that a configuration does not have. */
+const CORE_TAG = /^tag:yaml\.org,2002:(map|seq|str|int|float|bool|null)$/;
+
+const KEY_HINT = 'write letters, digits and "_", not beginning with a digit';
+
 /** Parses every document of a file; a file without any is one empty document. */
 export function parseYaml(file: string, text: string): YamlSource[] {
   if (Buffer.byteLength(text) > MAX_CONFIG_BYTES) {
-    throw new ConfigError([
-      {
-        file,
-        line: 0,
-        column: 0,
-        field: '',
-        message: 'is larger than 1 MiB',
-        hint: 'split it, or check that it is the right file',
-      },
-    ]);
+    throw wholeFile(file, 'is larger than 1 MiB', 'split it, or check that it is the right file');
   }
   const lines = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, version: '1.2' });
+  const parsed = parseAllDocuments(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    version: '1.2',
+    schema: 'core',
+    // Warnings go to stderr and quote the source.
+    logLevel: 'silent',
+  });
   const documents: Document[] = Array.isArray(parsed) ? parsed : [];
   const issues = documents.flatMap((document) =>
     document.errors.map((error): ConfigIssue => {
       const { line, col } = lines.linePos(error.pos[0]);
-      // error.message quotes the source; its code does not.
-      const message =
-        error.code === 'DUPLICATE_KEY'
-          ? 'this field is there twice'
-          : `not valid YAML: ${error.code.toLowerCase().replaceAll('_', ' ')}`;
-      return {
-        file,
-        line,
-        column: col,
-        field: '',
-        message,
-        hint: 'mend the syntax at this place; indent with spaces',
-      };
+      return { file, line, column: col, field: '', ...syntaxError(error.code) };
     }),
   );
   if (issues.length > 0) throw new ConfigError(issues);
-  if (documents.length === 0) {
-    throw new ConfigError([
-      {
-        file,
-        line: 1,
-        column: 1,
-        field: '',
-        message: 'is empty',
-        hint: 'write a configuration, or remove the file',
-      },
-    ]);
-  }
+  if (documents.length === 0) throw wholeFile(file, 'is empty', 'write a configuration, or remove the file');
   return documents.map((document) => new YamlSource(file, document, lines));
 }
 
-function offsetOf(node: unknown): number | undefined {
-  return (node as Node | undefined | null)?.range?.[0];
+/** The code of a YAML error in words. Its message is not used: it quotes the source. */
+function syntaxError(code: YAMLError['code']): { message: string; hint: string } {
+  switch (code) {
+    case 'DUPLICATE_KEY':
+      return { message: 'this field is there twice', hint: 'keep one of the two' };
+    case 'TAB_AS_INDENT':
+      return { message: 'not valid YAML: a tab indents this line', hint: 'indent with spaces' };
+    case 'BAD_INDENT':
+      return {
+        message: 'not valid YAML: the indentation fits no line above, or a bracket is not closed',
+        hint: 'indent like the neighbouring fields, and close every [ and {',
+      };
+    case 'MISSING_CHAR':
+      return {
+        message: 'not valid YAML: a quote, bracket, comma or colon is missing',
+        hint: 'look for it in this line and the ones before',
+      };
+    case 'BLOCK_AS_IMPLICIT_KEY':
+    case 'MULTILINE_IMPLICIT_KEY':
+      return {
+        message: 'not valid YAML: a second ":" in one line, or a name over several lines',
+        hint: 'put text with ": " in it in quotes, or begin a new line',
+      };
+    case 'BAD_DQ_ESCAPE':
+      return {
+        message: 'not valid YAML: an unknown escape in double quotes',
+        hint: "write \\\\ for a backslash, or use single quotes ('…')",
+      };
+    case 'BAD_SCALAR_START':
+      return { message: 'not valid YAML: text begins with a reserved character', hint: 'put it in quotes' };
+    default:
+      return {
+        message: `not valid YAML: ${code.toLowerCase().replaceAll('_', ' ')}`,
+        hint: 'mend the syntax at this place',
+      };
+  }
+}
+
+/** An error about a file as a whole. */
+export function wholeFile(file: string, message: string, hint: string): ConfigError {
+  return new ConfigError([{ file, line: 0, column: 0, field: '', message, hint }]);
 }
 
 function fieldName(path: Path): string {
-  return path.reduce<string>(
-    (name, part) =>
-      typeof part === 'number' ? `${name}[${part}]` : name === '' ? String(part) : `${name}.${String(part)}`,
-    '',
-  );
-}
-
-/** zod's message without its preamble. It names types and options, never the input. */
-function plain(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_type') {
-    return issue.message.endsWith('received undefined')
-      ? 'is missing'
-      : `has the wrong type, expected ${issue.expected}`;
-  }
-  if (issue.code === 'invalid_union') return 'has none of the accepted forms';
-  return issue.message.replace(/^Invalid (input|option|string): /, '');
-}
-
-interface SchemaNode {
-  readonly description?: string;
-  readonly properties?: Record<string, SchemaNode>;
-  readonly items?: SchemaNode;
-  readonly additionalProperties?: SchemaNode | boolean;
-  readonly anyOf?: readonly SchemaNode[];
-}
-
-function schemaAt(schema: z.ZodType, path: Path): SchemaNode | undefined {
-  let node: SchemaNode | undefined = z.toJSONSchema(schema, {
-    io: 'input',
-    unrepresentable: 'any',
-  }) as SchemaNode;
-  for (const part of path) {
-    node =
-      typeof part === 'number'
-        ? node?.items
-        : (node?.properties?.[String(part)] ??
-          (typeof node?.additionalProperties === 'object' ? node.additionalProperties : undefined));
-  }
-  return node;
-}
-
-function describe(schema: z.ZodType, path: Path): string | undefined {
-  return schemaAt(schema, path)?.description;
-}
-
-function knownFields(schema: z.ZodType, path: Path): string[] {
-  return Object.keys(schemaAt(schema, path)?.properties ?? {});
-}
-
-function suggest(key: string, known: readonly string[]): string {
-  const near = known
-    .map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ distance }) => distance <= 2)
-    .sort((a, b) => a.distance - b.distance)[0];
-  if (near !== undefined) return `write ${near.name}`;
-  return known.length === 0 ? 'remove it' : `remove it; known here: ${known.join(', ')}`;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, change));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+  return path.reduce<string>((name, part) => {
+    if (typeof part === 'number') return `${name}[${part}]`;
+    const shown = shownName(String(part));
+    return name === '' ? shown : `${name}.${shown}`;
+  }, '');
 }

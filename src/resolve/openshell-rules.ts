@@ -24,7 +24,7 @@ export const OPENSHELL_LIMITS = {
 /** Bytes of a response that are kept free for what is not a credential: refusals and the sandbox's name. */
 export const RESERVED_BYTES = 256 * 1024;
 
-export interface OpenShellEndpoint {
+interface OpenShellEndpoint {
   readonly host: string;
   readonly port: number;
   readonly path: string;

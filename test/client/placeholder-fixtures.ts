@@ -15,14 +15,14 @@ export interface CredentialOptions {
   readonly provider?: string;
 }
 
-export const GITLAB: CredentialEndpoint = { host: 'gitlab.example.com', port: 443, path: '' };
+const GITLAB: CredentialEndpoint = { host: 'gitlab.example.com', port: 443, path: '' };
 
 /** A handle as a resolver makes one: 64 hex digits that say nothing about the value. */
 export function handleOf(key: string): string {
   return createHash('sha256').update(`handle of ${key}`).digest('hex');
 }
 
-export function credential(options: CredentialOptions): ProvidedCredential {
+function credential(options: CredentialOptions): ProvidedCredential {
   const provider = options.provider ?? 'gitlab';
   return {
     key: options.key,

@@ -293,6 +293,19 @@ describe('any text', () => {
     );
   });
 
+  it('is cut up in time that grows with its length alone', () => {
+    const started = performance.now();
+    for (const piece of [
+      'x-OPENSHELL-RESOLVE-ENV-K ',
+      'openshell:resolve:env:K',
+      'a-',
+      'OPENSHELL-RESOLVE-ENV-',
+    ]) {
+      splitAtPlaceholders(piece.repeat(4_000_000 / piece.length));
+    }
+    expect(performance.now() - started).toBeLessThan(5_000);
+  });
+
   it('is looked through in time that grows with its length alone', () => {
     const deep = `${'%25'.repeat(400_000)}41`;
     const started = performance.now();

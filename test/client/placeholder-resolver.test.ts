@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { MAX_DECOMPRESSED_BYTES } from '../../src/client/placeholder-body.ts';
 import {
   type Refusal,
   type RefusalDetail,
@@ -9,7 +10,7 @@ import {
   statusOf,
 } from '../../src/client/placeholder-refusal.ts';
 import type { AgentRequest } from '../../src/client/placeholder-request.ts';
-import { PlaceholderResolver } from '../../src/client/placeholder-resolver.ts';
+import { MAX_PLACEHOLDERS, PlaceholderResolver } from '../../src/client/placeholder-resolver.ts';
 import { newSecret, registerSecret } from '../support/secrets.ts';
 import { type CredentialOptions, handleOf, handlePlaceholder, snapshot } from './placeholder-fixtures.ts';
 
@@ -406,7 +407,7 @@ describe('bodies', () => {
       const result = resolver().rewriteBody(Buffer.from('hello'), { ...kind, encoding }, HERE, NOW);
       expect(result).toMatchObject({ kind: 'refused', detail: 'body-type-not-supported' });
     }
-    const bomb = gzipSync(Buffer.alloc(9 * 1024 * 1024));
+    const bomb = gzipSync(Buffer.alloc(MAX_DECOMPRESSED_BYTES + 1));
     expect(resolver().rewriteBody(bomb, { ...kind, encoding: 'gzip' }, HERE, NOW)).toMatchObject({
       kind: 'refused',
       detail: 'body-type-not-supported',
@@ -508,6 +509,18 @@ describe('whole requests', () => {
     const result = send(change);
     expect(result).toMatchObject({ kind: 'refused', reason: 'credential_unavailable', location });
     expectNoSecret(result);
+  });
+
+  it('takes so many placeholders and no more', () => {
+    const body = (count: number) => Buffer.from(JSON.stringify(Array.from({ length: count }, () => HANDLE)));
+    const headers = [['Content-Type', 'application/json']] as const;
+    expect(send({ headers, body: body(MAX_PLACEHOLDERS), rewriteBody: true }).kind).toBe('rewritten');
+    expect(send({ headers, body: body(MAX_PLACEHOLDERS + 1), rewriteBody: true })).toMatchObject({
+      reason: 'credential_unavailable',
+      detail: 'too-many-placeholders',
+    });
+    const target = `/?${Array.from({ length: MAX_PLACEHOLDERS + 1 }, () => `t=${HANDLE}`).join('&')}`;
+    expect(send({ target })).toMatchObject({ detail: 'too-many-placeholders', location: 'query' });
   });
 
   it('one refusal refuses the request', () => {

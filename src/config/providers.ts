@@ -1,0 +1,162 @@
+/** Provider files → providers, and the names that they claim. */
+import type { ConfigIssue } from '../errors.ts';
+import type { BulkSource, ExplicitCredential, Profile, Provider, Sandbox } from './config.ts';
+import { collecting, readYaml, yamlFiles } from './files.ts';
+import { providerFileSchema, type RawCredential, type RawProvider } from './schema.ts';
+import { shownName } from './shown-name.ts';
+import { parseTime } from './time.ts';
+import type { YamlSource } from './yaml-source.ts';
+
+/** A provider, and the place that an issue about it names. */
+export interface LoadedProvider {
+  readonly source: YamlSource;
+  readonly provider: Provider;
+}
+
+/** Every provider of a folder, in the order of the files. */
+export function loadProviders(
+  directory: string,
+  config: YamlSource,
+  profiles: ReadonlyMap<string, Profile>,
+  sandbox: Sandbox,
+  issues: ConfigIssue[],
+): LoadedProvider[] {
+  const loaded: LoadedProvider[] = [];
+  const names = new Map<string, string>();
+  for (const file of yamlFiles(directory, config, 'providersDir', issues)) {
+    for (const source of collecting(issues, () => readYaml(file)) ?? []) {
+      const raw = collecting(issues, () => source.validate(providerFileSchema))?.provider;
+      if (raw === undefined) continue;
+      const other = names.get(raw.name);
+      if (other !== undefined) {
+        issues.push(
+          source.issueAt(
+            ['provider', 'name'],
+            `${shownName(raw.name)} is the name of a provider in ${other} too`,
+            'give each provider a name of its own',
+          ),
+        );
+      }
+      names.set(raw.name, file);
+      loaded.push({ source, provider: providerFrom(source, raw, profiles.get(raw.type), sandbox, issues) });
+    }
+  }
+  return loaded;
+}
+
+function providerFrom(
+  source: YamlSource,
+  raw: RawProvider,
+  profile: Profile | undefined,
+  sandbox: Sandbox,
+  issues: ConfigIssue[],
+): Provider {
+  (raw.credentialsFrom ?? []).forEach((bulk, index) => {
+    if (bulk.mode === 'providerProfileKeys' && profile === undefined) {
+      issues.push(
+        source.issueAt(
+          ['provider', 'credentialsFrom', index, 'mode'],
+          `there is no profile ${shownName(raw.type)} to take keys from`,
+          'add the profile to profilesDir, or use mode allKeys',
+        ),
+      );
+    }
+  });
+  return {
+    name: raw.name,
+    type: raw.type,
+    // The operator's own list wins over the profile's: it can only be narrower or deliberate.
+    endpoints: raw.endpoints ?? profile?.endpoints ?? [],
+    profileCredentials: profile?.credentials ?? [],
+    credentials: Object.entries(raw.credentials ?? {}).map(([key, credential]) =>
+      credentialFrom(source, key, credential, sandbox, issues),
+    ),
+    from: (raw.credentialsFrom ?? []).map(
+      (bulk): BulkSource => ({
+        secret: { namespace: bulk.source.namespace ?? sandbox.namespace, name: bulk.source.name },
+        mode: bulk.mode,
+        rename: new Map(Object.entries(bulk.rename ?? {})),
+        trim: bulk.trim,
+      }),
+    ),
+  };
+}
+
+function credentialFrom(
+  source: YamlSource,
+  key: string,
+  raw: RawCredential,
+  sandbox: Sandbox,
+  issues: ConfigIssue[],
+): ExplicitCredential {
+  const { expiresAt } = raw;
+  let expiry: ExplicitCredential['expiresAt'];
+  if (typeof expiresAt === 'number') expiry = { atMs: expiresAt };
+  else if (typeof expiresAt === 'object') expiry = { key: expiresAt.key };
+  else if (expiresAt !== undefined) {
+    const atMs = parseTime(expiresAt);
+    if (atMs === undefined) {
+      issues.push(
+        source.issueAt(
+          ['provider', 'credentials', key, 'expiresAt'],
+          'is not a time',
+          'write an RFC 3339 time such as 2027-01-31T00:00:00Z, or Unix milliseconds',
+        ),
+      );
+    } else expiry = { atMs };
+  }
+  return {
+    key,
+    reference: {
+      namespace: raw.source.namespace ?? sandbox.namespace,
+      name: raw.source.name,
+      key: raw.source.key,
+    },
+    required: raw.required,
+    expiresAt: expiry,
+    trim: raw.trim,
+    format: raw.format,
+  };
+}
+
+/** Names that a provider is sure to claim, or may claim by its profile: each may belong to one provider only. */
+export function claimIssues(loaded: readonly LoadedProvider[]): ConfigIssue[] {
+  const owners = new Map<string, string>();
+  const issues: ConfigIssue[] = [];
+  for (const { source, provider } of loaded) {
+    const claims = new Map<string, readonly PropertyKey[]>();
+    provider.from.forEach((bulk, index) => {
+      const path = ['provider', 'credentialsFrom', index];
+      if (bulk.mode === 'providerProfileKeys') {
+        for (const name of provider.profileCredentials.flatMap((credential) => credential.envVars))
+          claims.set(name, path);
+      }
+      for (const name of bulk.rename.values()) {
+        if (claims.has(name)) {
+          issues.push(
+            source.issueAt(
+              [...path, 'rename'],
+              `provider ${shownName(provider.name)} claims ${shownName(name)} twice`,
+              'keep one of the two',
+            ),
+          );
+        }
+        claims.set(name, [...path, 'rename']);
+      }
+    });
+    for (const { key } of provider.credentials) claims.set(key, ['provider', 'credentials', key]);
+    for (const [key, path] of claims) {
+      const owner = owners.get(key);
+      if (owner !== undefined) {
+        issues.push(
+          source.issueAt(
+            path,
+            `${shownName(key)} is claimed by provider ${owner} and by provider ${shownName(provider.name)}`,
+            'keep it in one of the two',
+          ),
+        );
+      } else owners.set(key, `${shownName(provider.name)} (${source.file})`);
+    }
+  }
+  return issues;
+}
