@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readGeneration, type Wanted } from '../../src/volume/generation.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import { folderInMemory } from '../support/memory-folder.ts';
+import { SecretVolume } from '../support/secret-volume.ts';
 import { newSecret } from '../support/secrets.ts';
 import { ALL, only, shown } from './volume-reads.ts';
 
@@ -83,4 +84,31 @@ it.each([
   expect(rotations.at(-1)).toBe(ROTATIONS);
   expect(rotations.length).toBeGreaterThan(ROTATIONS / 20);
   expect(openDescriptors()).toEqual(descriptors);
+});
+
+it('refuses a file that grows while it is read, and never gives a part of it', async () => {
+  const secret = new SecretVolume(directory);
+  const name = secret.write({ log: 'x'.repeat(256 * 1024) });
+  const file = join(directory, name, 'log');
+  chmodSync(file, 0o644);
+  // Appends for as long as it is let, and at most half a million bytes.
+  const script = `const { appendFileSync } = require('node:fs');
+    for (let count = 0; count < 5e5 && process.ppid === ${process.pid}; count++) appendFileSync(process.argv[1], 'y');`;
+  const writer = spawn(process.execPath, ['-e', script, file], { stdio: 'ignore' });
+  const ended = once(writer, 'exit');
+  const wanted = only('log');
+  let refused = 0;
+  while (refused === 0 && writer.exitCode === null) {
+    for (let count = 0; count < 50; count++) {
+      const atLeast = statSync(file).size;
+      const read = shown(readGeneration(directory, wanted));
+      const log = typeof read === 'string' ? '' : (read.log ?? '');
+      if (log === '!unreadable') refused += 1;
+      else expect(log.length).toBeGreaterThanOrEqual(atLeast);
+    }
+    await setImmediate();
+  }
+  writer.kill();
+  await ended;
+  expect(refused).toBeGreaterThan(0);
 });

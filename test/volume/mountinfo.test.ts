@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { isSubPathMount, type Mount, parseMountinfo, readMounts } from '../../src/volume/mountinfo.ts';
+import {
+  isReadOnlyMount,
+  isSubPathMount,
+  type Mount,
+  parseMountinfo,
+  readMounts,
+} from '../../src/volume/mountinfo.ts';
 
 describe('parseMountinfo', () => {
   it('reads the mounts of this process: one for each line of the file, the root among them', () => {
@@ -22,6 +28,8 @@ describe('parseMountinfo', () => {
   ])('reads a line with %s', (_, line) => {
     expect(parseMountinfo(line)).toEqual([
       {
+        id: 36,
+        device: '98:0',
         root: '/a',
         mountPoint: '/b',
         options: ['ro', 'noatime'],
@@ -41,14 +49,39 @@ describe('parseMountinfo', () => {
     'leaves out %j, which is no mount',
     (line) => {
       expect(parseMountinfo(`${line}\n36 35 98:0 / /good rw - tmpfs\n`)).toEqual([
-        { root: '/', mountPoint: '/good', options: ['rw'], type: 'tmpfs', superOptions: [''] },
+        {
+          id: 36,
+          device: '98:0',
+          root: '/',
+          mountPoint: '/good',
+          options: ['rw'],
+          type: 'tmpfs',
+          superOptions: [''],
+        },
       ]);
     },
   );
 });
 
+describe('isReadOnlyMount', () => {
+  const mounted = (options: string, superOptions: string) =>
+    parseMountinfo(`36 35 98:0 / /a ${options} - tmpfs tmpfs ${superOptions}`)[0];
+  it.each([
+    ['ro', 'rw', true],
+    ['rw', 'ro', true],
+    ['rw,nosuid', 'rw,size=4k', false],
+    ['noatime,ro', 'rw', true],
+    ['rw', 'rw,errors=remount-ro', false],
+  ])('of %s over a file system with %s says %s', (options, superOptions, expected) => {
+    const mount = mounted(options, superOptions);
+    expect(mount && isReadOnlyMount(mount)).toBe(expected);
+  });
+});
+
 describe('isSubPathMount', () => {
   const mount = (mountPoint: string, root = '/', type = 'tmpfs'): Mount => ({
+    id: 36,
+    device: '98:0',
     root,
     mountPoint,
     options: ['ro'],
