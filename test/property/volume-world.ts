@@ -50,7 +50,7 @@ const BROKEN = {
 } as const;
 export const BROKEN_NAMES = Object.keys(BROKEN) as (keyof typeof BROKEN)[];
 
-export type Entries = Readonly<Record<string, Entry>>;
+type Entries = Readonly<Record<string, Entry>>;
 export type State =
   | { readonly kind: 'generation'; readonly entries: Entries }
   | { readonly kind: 'fault'; readonly fault: string };
