@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readGeneration, type Wanted } from '../../src/volume/generation.ts';
 import { openDescriptors } from '../support/descriptors.ts';
@@ -34,8 +35,8 @@ async function race(wanted: Wanted, seed: string): Promise<(Record<string, strin
   };
   const writer = spawn(
     process.execPath,
-    [join(import.meta.dirname, 'rotator.ts'), directory, `${ROTATIONS}`, `${KEYS}`, seed],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
+    [join(import.meta.dirname, '../support/rotate.ts'), directory, `${ROTATIONS}`, `${KEYS}`, '0'],
+    { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, VALUE_PREFIX: seed } },
   );
   const ended = once(writer, 'exit');
   while (writer.exitCode === null && writer.signalCode === null) {
@@ -49,20 +50,17 @@ async function race(wanted: Wanted, seed: string): Promise<(Record<string, strin
 
 /** The rotation that a read shows, if it is one that the writer wrote and nothing else; undefined otherwise. */
 function wholeRotation(read: Record<string, string>, seed: string, allWanted: boolean): number | undefined {
-  const values = Object.values(read).filter((value) => value !== '!key-missing');
-  const [first = ''] = values;
-  const rotation = Number(first.slice(seed.length + 1));
-  const keys = rotation % 3 === 0 ? KEYS - 1 : KEYS;
-  const missing = Object.values(read).length - values.length;
-  const whole =
-    values.every((value) => value === `${seed}.${rotation}`) &&
-    values.length === keys &&
-    missing === (allWanted ? 0 : KEYS - keys);
-  return whole ? rotation : undefined;
+  const rotation = Number(read.KEY_0?.slice(seed.length + 1).split('-')[0]);
+  const keys = rotation % 10 === 0 ? KEYS - 1 : KEYS;
+  const expected = Array.from({ length: allWanted ? keys : KEYS }, (_, index) => [
+    `KEY_${index}`,
+    index < keys ? `${seed}-${rotation}-${index}` : '!key-missing',
+  ]);
+  return isDeepStrictEqual(read, Object.fromEntries(expected)) ? rotation : undefined;
 }
 
 it.each([
-  ['keys by name', only(...Array.from({ length: KEYS }, (_, key) => `key-${key}`))],
+  ['keys by name', only(...Array.from({ length: KEYS }, (_, key) => `KEY_${key}`))],
   ['all keys', ALL],
 ])('reads %s whole or not at all while another process rotates without pause', async (_, wanted) => {
   const seed = newSecret();
