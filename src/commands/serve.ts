@@ -56,7 +56,7 @@ async function serve(context: CommandContext, file: string, relaxed: boolean): P
   const startedAtMs = Date.now();
   let config = loadConfig(file, context.env);
   const log = createLog({ level: config.log.level, relaxed });
-  using audit = new Audit(openAuditSink(config.audit.path, log), config.sandbox);
+  await using audit = new Audit(openAuditSink(config.audit.path, context.stdout, log), config.sandbox);
 
   const store = new SnapshotStore();
   const state = new ServingState(store);
