@@ -13,6 +13,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   list: () => import('./commands/list.ts'),
   status: () => import('./commands/status.ts'),
   config: () => import('./commands/config.ts'),
+  demo: () => import('./commands/demo.ts'),
+  probe: () => import('./commands/probe.ts'),
+  inject: () => import('./commands/inject.ts'),
+  lint: () => import('./commands/lint.ts'),
+  profile: () => import('./commands/profile.ts'),
 };
 
 async function main(argv: readonly string[], context: CommandContext): Promise<void> {

@@ -1,21 +1,40 @@
 /** How much one UID may take. Pure: the clock is an argument. Every limit has a unit and a reason. */
 
-/** Open connections of one UID. A supervisor needs one; 64 leaves room for several with reconnects under way. */
-export const MAX_CONNECTIONS_PER_UID = 64;
-/** Connections above that, of one UID, that are still told RESOURCE_EXHAUSTED before further ones are closed unheard. */
-export const EXCESS_CONNECTIONS_PER_UID = 16;
-/** HTTP/2 streams open at once on one connection: gRPC clients queue further calls by themselves. */
-export const MAX_STREAMS_PER_CONNECTION = 128;
-/** Open watches of one UID. Each costs a few hundred bytes and one write a rotation. */
-export const MAX_WATCHES_PER_UID = 2_048;
-/** Calls a second of one UID that are served in the long run: about what one core can answer. */
-export const REQUESTS_PER_SECOND = 5_000;
-/** Calls of one UID that may come at once after a quiet second. */
-export const REQUEST_BURST = 5_000;
-/** Largest request, in bytes: a list of provider names. */
-export const MAX_REQUEST_BYTES = 64 * 1024;
-/** Milliseconds in which a new connection must begin its first call, or be closed: a peer that dribbles holds a place no longer. */
-export const FIRST_CALL_TIMEOUT_MS = 10_000;
+export interface Limits {
+  /** Open connections of one UID. */
+  readonly connectionsPerUid: number;
+  /** Connections above that, of one UID, which are told RESOURCE_EXHAUSTED before further ones are closed unheard. */
+  readonly excessConnectionsPerUid: number;
+  /** HTTP/2 streams open at once on one connection. */
+  readonly streamsPerConnection: number;
+  /** Open watches of one UID. */
+  readonly watchesPerUid: number;
+  /** Calls a second of one UID that are served in the long run. */
+  readonly requestsPerSecond: number;
+  /** Calls of one UID that may come at once after a quiet second. */
+  readonly requestBurst: number;
+  /** Largest request, in bytes. */
+  readonly requestBytes: number;
+  /** Milliseconds in which a new connection must begin its first call, or be closed. */
+  readonly firstCallTimeoutMs: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  // A supervisor needs one; this leaves room for several with reconnects under way.
+  connectionsPerUid: 64,
+  excessConnectionsPerUid: 16,
+  // gRPC clients queue further calls by themselves.
+  streamsPerConnection: 128,
+  // Each costs a few hundred bytes and one write a rotation.
+  watchesPerUid: 2_048,
+  // About what one core can answer: one listed UID cannot take more than the machine from another.
+  requestsPerSecond: 5_000,
+  requestBurst: 5_000,
+  // A list of provider names.
+  requestBytes: 64 * 1024,
+  // A peer that dribbles bytes holds a place no longer than this.
+  firstCallTimeoutMs: 10_000,
+};
 
 /** Refills by `perSecond` and holds at most `burst`. */
 export class TokenBucket {
@@ -34,7 +53,7 @@ export class TokenBucket {
   /** Takes one token; false where there is none. `now` in milliseconds on a monotonic clock. */
   take(now: number): boolean {
     const elapsed = Math.max(0, now - this.#at);
-    this.#at = now;
+    this.#at = Math.max(this.#at, now);
     this.#tokens = Math.min(this.#burst, this.#tokens + (elapsed / 1000) * this.#perSecond);
     if (this.#tokens < 1) return false;
     this.#tokens -= 1;
@@ -48,7 +67,7 @@ export class UidUsage {
   watches = 0;
   readonly requests: TokenBucket;
 
-  constructor(now: number) {
-    this.requests = new TokenBucket(REQUESTS_PER_SECOND, REQUEST_BURST, now);
+  constructor(limits: Limits, now: number) {
+    this.requests = new TokenBucket(limits.requestsPerSecond, limits.requestBurst, now);
   }
 }

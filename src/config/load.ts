@@ -10,14 +10,20 @@ import type { YamlSource } from './yaml-source.ts';
 /** The part of the environment that configuration may come from. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Folders to read in place of those that the configuration names, which are folders of the container. */
+export interface Folders {
+  readonly providersDir?: string;
+  readonly profilesDir?: string;
+}
+
 /** Loads the configuration file, its provider files and the profiles. Throws {@link ConfigError} with all issues found. */
-export function loadConfig(file: string, environment: Environment): Config {
+export function loadConfig(file: string, environment: Environment, folders: Folders = {}): Config {
   const source = onlyDocument(readYaml(file));
   const raw = source.validate(configSchema);
   const issues: ConfigIssue[] = [];
   const sandbox = loadSandbox(source, raw, environment, issues);
-  const profiles = loadProfiles(raw.profilesDir, source, issues);
-  const loaded = loadProviders(raw.providersDir, source, profiles, sandbox, issues);
+  const profiles = loadProfiles(raw.profilesDir && (folders.profilesDir ?? raw.profilesDir), source, issues);
+  const loaded = loadProviders(folders.providersDir ?? raw.providersDir, source, profiles, sandbox, issues);
   issues.push(...callerIssues(source, raw));
   issues.push(...claimIssues(loaded));
   if (issues.length > 0) throw new ConfigError(issues);

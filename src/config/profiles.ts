@@ -54,9 +54,12 @@ function profileFrom(raw: RawProfile): Profile {
     })),
     // A profile binds each credential to every endpoint × port.
     endpoints: raw.endpoints.flatMap((endpoint) =>
-      (endpoint.ports ?? [endpoint.port ?? 443]).map(
-        (port): Endpoint => ({ host: endpoint.host, port, path: endpoint.path }),
-      ),
+      portsOf(endpoint).map((port): Endpoint => ({ host: endpoint.host, port, path: endpoint.path })),
     ),
   };
+}
+
+/** An empty `ports`, which OpenShell writes where there is none, leaves `port` in force. */
+function portsOf(endpoint: RawProfile['endpoints'][number]): readonly number[] {
+  return endpoint.ports?.length ? endpoint.ports : [endpoint.port ?? 443];
 }

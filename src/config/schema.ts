@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
 import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, SERVABLE_NAME } from './names.ts';
+import { MAX_TIME_MS } from './time.ts';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -151,7 +152,7 @@ export const configSchema = z
       .default({})
       .describe('{id, name, namespace}; each from the downward API unless set'),
     secretsRoot: absolutePath('the folder below which each Secret is mounted at <namespace>/<name>').default(
-      '/var/run/secret-resolver/secrets',
+      '/var/lib/secret-resolver/secrets',
     ),
     providersDir: absolutePath('the folder of the provider files').default(DEFAULT_PROVIDERS_DIR),
     profilesDir: absolutePath(
@@ -271,7 +272,7 @@ const sourceType = z.literal('kubernetesSecret').describe('kubernetesSecret');
 const expiresAtSchema = z
   .union([
     z.string().describe('an RFC 3339 time, for example 2027-01-31T00:00:00Z'),
-    z.int().positive().describe('Unix milliseconds'),
+    z.int().positive().max(MAX_TIME_MS).describe('Unix milliseconds'),
     z.strictObject({ key: itemPath }).describe('{key: NAME}: a key of the same Secret that holds the time'),
   ])
   .describe(

@@ -17,7 +17,12 @@ export interface Candidate extends ExplicitCredential {
   readonly provider: Provider;
   /** `explicit` wins over `bulk` where two providers claim one name. */
   readonly origin: 'explicit' | 'bulk';
+  /** Keys of the Secret that a profile takes for the same credential. Where it is required, any one of them will do. */
+  readonly alternatives: readonly string[];
 }
+
+/** Stands for all keys of a Secret that cannot be read. No environment name, so nothing can be served under it. */
+export const EVERY_KEY = '*';
 
 const UNREAD: VolumeRead = { kind: 'fault', fault: 'secret-missing', code: 'ENOENT' };
 
@@ -30,7 +35,7 @@ export function readOf(reads: VolumeReads, secret: SecretName): VolumeRead {
 export function candidates(config: Pick<Config, 'providers'>, reads: VolumeReads): Candidate[] {
   return config.providers.flatMap((provider) => {
     const explicit = provider.credentials.map(
-      (credential): Candidate => ({ ...credential, provider, origin: 'explicit' }),
+      (credential): Candidate => ({ ...credential, provider, origin: 'explicit', alternatives: [] }),
     );
     const named = new Set(explicit.map(({ key }) => key));
     const bulk = provider.from.flatMap((source) => {
@@ -49,6 +54,7 @@ function bulkCandidate(
   key: string,
   secretKey: string,
   required = false,
+  alternatives: readonly string[] = [],
 ): Candidate {
   return {
     provider,
@@ -59,13 +65,14 @@ function bulkCandidate(
     expiresAt: undefined,
     trim: source.trim,
     format: 'text',
+    alternatives,
   };
 }
 
 /** Every key under its own or its new name; illegal names included, so that each is refused by name and none is lost. */
 function allKeys(provider: Provider, source: BulkSource, read: VolumeRead): Candidate[] {
   // What a Secret holds that cannot be read is unknown: one refusal stands for all of it.
-  if (read.kind === 'fault') return [bulkCandidate(provider, source, '*', '*')];
+  if (read.kind === 'fault') return [bulkCandidate(provider, source, EVERY_KEY, EVERY_KEY)];
   const keys = [...read.generation.keys.entries()]
     .filter(([, key]) => key.kind === 'bytes' || key.fault !== 'key-missing')
     .map(([key]) => key);
@@ -90,10 +97,9 @@ function profileKeys(provider: Provider, source: BulkSource, read: VolumeRead): 
       return found !== undefined && (found.kind === 'bytes' || found.fault !== 'key-missing');
     };
     const present = credential.envVars.filter(there);
-    // The alternatives of a required credential are required together only in that one of them must be there.
     if (present.length > 0) {
       return present.map((key, index) =>
-        bulkCandidate(provider, source, key, key, credential.required && index === 0),
+        bulkCandidate(provider, source, key, key, credential.required && index === 0, present),
       );
     }
     if (there(credential.name))

@@ -45,7 +45,8 @@ export function remedy(reason: RefusalReason): string {
     case 'unstable':
       return 'find out what rewrites the volume without pause';
     case 'too-many-files':
-      return 'split the Secret';
+    case 'volume-too-large':
+      return 'split the Secret, or mount fewer in one volume';
     case 'unreadable':
       return "check the volume's defaultMode and fsGroup, and that this UID may read it";
     case 'key-missing':

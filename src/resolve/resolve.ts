@@ -2,13 +2,19 @@
  * Generations + mapping → credentials and refusals. Pure: no I/O, no clock (`now` is an argument). Fail closed:
  * a credential is either complete and allowed, or refused with one reason, and never takes another with it.
  */
-import type { Config, Endpoint, ExplicitCredential, SecretReference } from '../config/config.ts';
+import {
+  type Config,
+  type Endpoint,
+  type ExplicitCredential,
+  type SecretReference,
+  secretId,
+} from '../config/config.ts';
 import { parseTime } from '../config/time.ts';
 import type { SecretValue } from '../secret-value.ts';
-import { type Candidate, candidates, readOf, type VolumeReads } from './candidates.ts';
+import { type Candidate, candidates, EVERY_KEY, readOf, type VolumeReads } from './candidates.ts';
 import { deriveHandle } from './handle.ts';
 import { nameFault } from './names.ts';
-import { referenceAllowed } from './references.ts';
+import { referenceAllowed, secretAllowed } from './references.ts';
 import type { CredentialRefusal, RefusalReason } from './refusal.ts';
 import { decodeValue, OPENSHELL_VALUE_BYTES } from './value.ts';
 
@@ -51,25 +57,30 @@ export function resolve(config: Config, reads: VolumeReads, now: number): Resolu
   const claims = candidates(config, reads).sort(byKeyThenProvider);
   const losers = claimedTwice(claims);
   const credentials: ServedCredential[] = [];
-  const refusals: CredentialRefusal[] = [];
+  const refused: { readonly claim: Candidate; readonly refusal: CredentialRefusal }[] = [];
   let size = 0;
   for (const claim of claims) {
     const outcome = losers.has(claim)
       ? refuse(claim, 'claimed-twice')
       : resolveOne(config, claim, reads, now);
     if ('refused' in outcome) {
-      refusals.push(outcome.refused);
+      refused.push({ claim, refusal: outcome.refused });
       continue;
     }
     const needed = encodedSize(outcome.served);
     if (size + needed > MAX_RESPONSE_BYTES) {
       outcome.served.value.erase();
-      refusals.push(refuse(claim, 'response-too-large').refused);
+      refused.push({ claim, refusal: refuse(claim, 'response-too-large').refused });
       continue;
     }
     size += needed;
     credentials.push(outcome.served);
   }
+  const refusals = refused.map(({ claim, refusal }) =>
+    refusal.required && credentials.some((served) => replaces(served, claim))
+      ? { ...refusal, required: false }
+      : refusal,
+  );
   const expiries = credentials.flatMap(({ expiresAtMs }) => expiresAtMs ?? []);
   return {
     credentials,
@@ -77,6 +88,15 @@ export function resolve(config: Config, reads: VolumeReads, now: number): Resolu
     oversize: credentials.filter(({ value }) => value.byteLength > OPENSHELL_VALUE_BYTES),
     nextExpiryMs: expiries.length === 0 ? undefined : expiries.reduce((a, b) => Math.min(a, b)),
   };
+}
+
+/** Whether what is served is another key that the profile takes for the credential that was refused. */
+function replaces(served: ServedCredential, claim: Candidate): boolean {
+  return (
+    served.provider === claim.provider.name &&
+    secretId(served.reference) === secretId(claim.reference) &&
+    claim.alternatives.includes(served.reference.key)
+  );
 }
 
 function byKeyThenProvider(a: Candidate, b: Candidate): number {
@@ -89,7 +109,7 @@ function byKeyThenProvider(a: Candidate, b: Candidate): number {
 function claimedTwice(claims: readonly Candidate[]): ReadonlySet<Candidate> {
   const byName = new Map<string, Candidate[]>();
   for (const claim of claims) {
-    if (claim.key === '*') continue;
+    if (claim.key === EVERY_KEY) continue;
     const rivals = byName.get(claim.key);
     if (rivals === undefined) byName.set(claim.key, [claim]);
     else rivals.push(claim);
@@ -106,7 +126,10 @@ function claimedTwice(claims: readonly Candidate[]): ReadonlySet<Candidate> {
 function resolveOne(config: Config, claim: Candidate, reads: VolumeReads, now: number): Outcome {
   const { provider, reference } = claim;
   // The reference is judged first: a Secret that may not be referred to must not leak whether it is there.
-  if (!referenceAllowed(config.references.allow, reference)) return refuse(claim, 'reference-not-allowed');
+  const rules = config.references.allow;
+  const allowed =
+    reference.key === EVERY_KEY ? secretAllowed(rules, reference) : referenceAllowed(rules, reference);
+  if (!allowed) return refuse(claim, 'reference-not-allowed');
   const read = readOf(reads, reference);
   if (read.kind === 'fault') return refuse(claim, read.fault);
   const name = nameFault(claim.key);
@@ -177,7 +200,7 @@ function earliest(a: number | undefined, b: number | undefined): number | undefi
 function encodedSize(credential: ServedCredential): number {
   const key = credential.key.length + 8;
   const endpoints = credential.endpoints.reduce(
-    (sum, { host, path }) => sum + host.length + path.length * 3 + 24,
+    (sum, { host, path }) => sum + Buffer.byteLength(host) + Buffer.byteLength(path) + 24,
     0,
   );
   return (

@@ -1,6 +1,7 @@
-/** Bytes of a key → a value that may be served. Pure; every rejected buffer is erased here. */
+/** Bytes of a key → a value that may be served. Pure: what comes in is not changed, and what goes out is a copy. */
 import { isUtf8 } from 'node:buffer';
 import type { ExplicitCredential } from '../config/config.ts';
+import { MAX_TIME_MS } from '../config/time.ts';
 import { SecretValue } from '../secret-value.ts';
 import type { RefusalReason } from './refusal.ts';
 
@@ -12,6 +13,7 @@ export const OPENSHELL_VALUE_BYTES = 8192;
 const NUL = 0x00;
 const LF = 0x0a;
 const CR = 0x0d;
+const LETTER_E = 0x65;
 
 export type Decoded =
   | { readonly kind: 'value'; readonly value: SecretValue; readonly jwtExpiresAtMs: number | undefined }
@@ -24,7 +26,10 @@ export function decodeValue(raw: SecretValue, options: Pick<ExplicitCredential, 
   if (reason !== undefined) return { kind: 'refused', reason };
   const jwt = options.format === 'json' || options.format === 'pem' ? undefined : readJwt(bytes);
   if (options.format === 'jwt' && jwt === undefined) return { kind: 'refused', reason: 'not-jwt' };
-  return { kind: 'value', value: SecretValue.from(Uint8Array.from(bytes)), jwtExpiresAtMs: jwt?.expiresAtMs };
+  // A buffer of its own from the start: SecretValue takes it as it is, and no second copy is left behind.
+  const own = Buffer.from(new ArrayBuffer(bytes.byteLength));
+  own.set(bytes);
+  return { kind: 'value', value: SecretValue.from(own), jwtExpiresAtMs: jwt?.expiresAtMs };
 }
 
 /** Drops one line end (LF or CR LF): what an editor or `echo` adds, and nothing that could be meant. */
@@ -59,16 +64,20 @@ function isJson(bytes: Buffer): boolean {
   }
 }
 
+/** The first block decides. One pass: a text of thousands of beginnings must not cost the square of its length. */
 function isPem(bytes: Buffer): boolean {
-  return /-----BEGIN ([A-Z0-9 ]{1,64})-----\r?\n[A-Za-z0-9+/=\r\n:, -]+-----END \1-----/.test(
-    bytes.toString('latin1'),
-  );
+  const text = bytes.toString('latin1');
+  const begin = /-----BEGIN ([A-Z0-9 ]{1,64})-----\r?\n/.exec(text);
+  if (begin === null) return false;
+  const from = begin.index + begin[0].length;
+  const to = text.indexOf(`-----END ${begin[1]}-----`, from);
+  return to > from && /^[A-Za-z0-9+/=\r\n:, -]+$/.test(text.slice(from, to));
 }
 
 /** A JWT's expiry; undefined where the bytes are no JWT. The signature is the upstream's business. */
 function readJwt(bytes: Buffer): { readonly expiresAtMs: number | undefined } | undefined {
-  // Every JWT header is a JSON object, and `{"` is `eyJ` in Base64: cheap for all that is none.
-  if (!bytes.subarray(0, 3).equals(Buffer.from('eyJ'))) return undefined;
+  // Every JWT header is a JSON object, and Base64 of `{` begins with `e`: cheap for nearly all that is none.
+  if (bytes.at(0) !== LETTER_E) return undefined;
   const parts = bytes.toString('latin1').split('.');
   const [header, payload, signature] = parts;
   if (parts.length !== 3 || header === undefined || payload === undefined || signature === undefined)
@@ -77,8 +86,9 @@ function readJwt(bytes: Buffer): { readonly expiresAtMs: number | undefined } | 
   const claims = parseSegment(payload);
   if (claims === undefined || parseSegment(header) === undefined) return undefined;
   const { exp } = claims as { exp?: unknown };
+  // A number beyond what a Date or an int64 holds is as good as the last time there is.
   return {
-    expiresAtMs: typeof exp === 'number' && Number.isFinite(exp) ? Math.floor(exp * 1000) : undefined,
+    expiresAtMs: typeof exp === 'number' ? Math.min(Math.floor(exp * 1000), MAX_TIME_MS) : undefined,
   };
 }
 

@@ -4,12 +4,7 @@
  * the event loop has no moment in which it could read.
  */
 import type { Socket } from 'node:net';
-import {
-  EXCESS_CONNECTIONS_PER_UID,
-  FIRST_CALL_TIMEOUT_MS,
-  MAX_CONNECTIONS_PER_UID,
-  UidUsage,
-} from '../access/limits.ts';
+import { type Limits, UidUsage } from '../access/limits.ts';
 import { PeerAnchor } from '../access/peer.ts';
 import { type Authorised, authorisePeer, type PeerRefusal } from '../access/policy.ts';
 import type { AuditedCaller } from '../audit/record.ts';
@@ -20,6 +15,7 @@ export interface ConnectionsOptions {
   /** The rules of this moment: a reload changes them. */
   readonly callers: () => readonly Caller[];
   readonly ownUid: number;
+  readonly limits: Limits;
   /** Gives the connection to the gRPC server. */
   readonly inject: (socket: Socket) => void;
   readonly onRefused: (caller: AuditedCaller, refusal: PeerRefusal) => void;
@@ -85,6 +81,7 @@ export class Connections {
       this.#refuse(socket, undefined, { kind: 'unidentified', code: errorCode(error) });
       return;
     }
+    const { limits } = this.#options;
     this.#noteUid(anchor.peer.uid);
     const decision = authorisePeer(
       anchor.peer,
@@ -96,7 +93,8 @@ export class Connections {
     const refusal =
       'refusal' in decision
         ? decision.refusal
-        : usage !== undefined && usage.connections >= MAX_CONNECTIONS_PER_UID + EXCESS_CONNECTIONS_PER_UID
+        : usage !== undefined &&
+            usage.connections >= limits.connectionsPerUid + limits.excessConnectionsPerUid
           ? ({ kind: 'too-many-connections' } as const)
           : undefined;
     if (refusal !== undefined || usage === undefined || 'refusal' in decision) {
@@ -110,14 +108,14 @@ export class Connections {
   #admit(socket: Socket, anchor: PeerAnchor, caller: Authorised, usage: UidUsage): void {
     this.#next += 1;
     const tag = `peer:${this.#next}`;
-    const firstCall = setTimeout(() => socket.destroy(), FIRST_CALL_TIMEOUT_MS).unref();
+    const firstCall = setTimeout(() => socket.destroy(), this.#options.limits.firstCallTimeoutMs).unref();
     const rule = JSON.stringify(caller);
     this.#open.set(tag, {
       tag,
       caller,
       audited: audited(anchor, caller.name),
       usage,
-      excess: usage.connections >= MAX_CONNECTIONS_PER_UID,
+      excess: usage.connections >= this.#options.limits.connectionsPerUid,
       began: () => clearTimeout(firstCall),
       stillAllowed: () => {
         if (!anchor.stillRuns()) return 'peer-gone';
@@ -154,7 +152,7 @@ export class Connections {
   #usageOf(uid: number): UidUsage {
     let usage = this.#usage.get(uid);
     if (usage === undefined) {
-      usage = new UidUsage(performance.now());
+      usage = new UidUsage(this.#options.limits, performance.now());
       this.#usage.set(uid, usage);
     }
     return usage;

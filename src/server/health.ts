@@ -41,14 +41,21 @@ const RESPONSES = {
   unknown: encode(Status.SERVICE_UNKNOWN),
 };
 
+/**
+ * Service that is SERVING while the process answers at all. The kubelet's liveness probe asks for it: a refused
+ * credential makes the others NOT_SERVING, and a restart would mend nothing and cut every watch.
+ */
+export const LIVENESS_SERVICE = 'liveness';
+
 /** Health of the named services, and of the server as a whole under the empty name. */
 export function healthImplementation(
   state: ServingState,
   services: readonly string[],
 ): UntypedServiceImplementation {
-  const known = new Set(['', ...services]);
+  const known = new Set(['', LIVENESS_SERVICE, ...services]);
   let watches = 0;
-  const response = () => (state.isServing() ? RESPONSES.serving : RESPONSES.notServing);
+  const response = (service: string) =>
+    service === LIVENESS_SERVICE || state.isServing() ? RESPONSES.serving : RESPONSES.notServing;
   const nameOf = (bytes: Buffer): string | undefined => {
     try {
       return fromBinary(HealthCheckRequestSchema, bytes).service;
@@ -61,7 +68,7 @@ export function healthImplementation(
     if (service === undefined)
       callback({ code: status.INVALID_ARGUMENT, details: 'the request is malformed' });
     else if (!known.has(service)) callback({ code: status.NOT_FOUND, details: 'no such service' });
-    else callback(null, response());
+    else callback(null, response(service));
   };
   const watch = (stream: ServerWritableStream<Buffer, Buffer>) => {
     const service = nameOf(stream.request);
@@ -76,7 +83,7 @@ export function healthImplementation(
     watches += 1;
     let last: Buffer | undefined;
     const send = () => {
-      const next = known.has(service) ? response() : RESPONSES.unknown;
+      const next = known.has(service) ? response(service) : RESPONSES.unknown;
       if (next === last) return;
       last = next;
       stream.write(next);

@@ -1,7 +1,7 @@
 /** The socket, from bind to drain. Named states: opening → open → draining → closed. */
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { type ConnectionInjector, Server, ServerCredentials } from '@grpc/grpc-js';
-import { MAX_REQUEST_BYTES, MAX_STREAMS_PER_CONNECTION } from '../access/limits.ts';
+import { DEFAULT_LIMITS, type Limits } from '../access/limits.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../log.ts';
@@ -23,18 +23,20 @@ const SOCKET_CHECK_INTERVAL_MS = 1_000;
 export const DRAIN_MS = 2_000;
 
 /** gRPC's settings. Each is there because its default would let one peer cost another something. */
-const CHANNEL_OPTIONS = {
-  'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
-  'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
-  // A peer that is gone without a word (a stopped VM, a frozen cgroup) is found out within 40 s.
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-  // Bytes of header that a peer may send: a method name and a few words.
-  'grpc.max_metadata_size': 8_192,
-  // MiB that one connection may hold in memory. The default is no limit.
-  'grpc-node.max_session_memory': 32,
-  'grpc.enable_channelz': 0,
-} as const;
+function channelOptions(limits: Limits) {
+  return {
+    'grpc.max_receive_message_length': limits.requestBytes,
+    'grpc.max_concurrent_streams': limits.streamsPerConnection,
+    // A peer that is gone without a word (a stopped VM, a frozen cgroup) is found out within 40 s.
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+    // Bytes of header that a peer may send: a method name and a few words.
+    'grpc.max_metadata_size': 8_192,
+    // MiB that one connection may hold in memory. The default is no limit.
+    'grpc-node.max_session_memory': 32,
+    'grpc.enable_channelz': 0,
+  } as const;
+}
 
 export interface ResolverServerOptions {
   /** The configuration of this moment: a reload changes it. */
@@ -47,6 +49,8 @@ export interface ResolverServerOptions {
   readonly processKey: Buffer;
   readonly statusFacts: () => StatusFacts;
   readonly onNewUid?: (uid: number) => void;
+  /** For tests; {@link DEFAULT_LIMITS} unless given. */
+  readonly limits?: Limits;
 }
 
 export class ResolverServer implements AsyncDisposable {
@@ -66,6 +70,7 @@ export class ResolverServer implements AsyncDisposable {
     this.#options = options;
     const { store, state, views, audit, log, processKey } = options;
     const config = options.config();
+    const limits = options.limits ?? DEFAULT_LIMITS;
     let previous = store.current();
     store.subscribe((snapshot) => {
       if (previous !== undefined) views.retire(previous);
@@ -74,6 +79,7 @@ export class ResolverServer implements AsyncDisposable {
     this.connections = new Connections({
       callers: () => options.config().callers,
       ownUid: process.geteuid?.() ?? -1,
+      limits,
       inject: (socket) => this.#injector.injectConnection(socket),
       onRefused: (caller, refusal) => audit.peerRefused(caller, refusal.kind),
       ...(options.onNewUid === undefined ? {} : { onNewUid: options.onNewUid }),
@@ -86,10 +92,11 @@ export class ResolverServer implements AsyncDisposable {
       views,
       audit,
       processKey,
+      limits,
       providers: () => options.config().providers.map(({ name }) => name),
       status: (sees, watchers) => encodeStatus(options.statusFacts(), sees, watchers),
     });
-    this.#grpc = new Server(CHANNEL_OPTIONS);
+    this.#grpc = new Server(channelOptions(limits));
     this.#grpc.addService(RESOLVER_METHODS, this.service.implementation);
     this.#grpc.addService(
       openshellMethods(config.openshell.package),

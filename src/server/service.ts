@@ -1,6 +1,6 @@
 /** The four calls of `secretresolver.v1.CredentialResolver`, and OpenShell's one. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { MAX_WATCHES_PER_UID } from '../access/limits.ts';
+import type { Limits } from '../access/limits.ts';
 import { maySee, selectProviders } from '../access/policy.ts';
 import type { Audit } from '../audit/audit.ts';
 import {
@@ -35,6 +35,7 @@ export interface ServiceOptions {
   readonly views: Views;
   readonly audit: Audit;
   readonly processKey: Buffer;
+  readonly limits: Limits;
   /** Names of the configured providers at this moment. */
   readonly providers: () => readonly string[];
   /** Encoded GetStatusResponse for a caller that may see these providers. */
@@ -126,7 +127,7 @@ export class ResolverService {
   #watch(connection: PeerConnection, stream: RawStream): void {
     const { audit, calls, state, views } = this.#options;
     const { usage } = connection;
-    if (usage.watches >= MAX_WATCHES_PER_UID) refuse({ kind: 'too-many-watches' });
+    if (usage.watches >= this.#options.limits.watchesPerUid) refuse({ kind: 'too-many-watches' });
     usage.watches += 1;
     let watcher: Watcher | undefined;
     let closed = false;

@@ -17,8 +17,11 @@ import { ERASE_AFTER_MS, type Snapshot } from '../resolve/snapshot.ts';
 
 /** Sets of providers whose encoding is kept for one snapshot. Callers choose subsets, so their number must have an end. */
 const MAX_VIEWS = 64;
-/** Refusals in one response. The audit has all of them; a response has room for this many beside 4 MiB of credentials. */
-const MAX_SERVED_REFUSALS = 1_000;
+/**
+ * Refusals in one response; the audit has all of them. With the longest names one takes 350 bytes, and 256 KiB
+ * of a response are kept free for them.
+ */
+const MAX_SERVED_REFUSALS = 500;
 /** Field number of `provider_env_revision`. */
 const REVISION_FIELD = 2;
 

@@ -19,7 +19,7 @@
  * to the thread pool for each of four calls a key would cost a hundred times that, in the middle of a rotation.
  * O_NONBLOCK keeps a FIFO that somebody planted from stopping the process.
  */
-import { closeSync, constants, fstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, opendirSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { errorCode } from '../errors.ts';
 import { SecretValue } from '../secret-value.ts';
 
@@ -27,6 +27,11 @@ import { SecretValue } from '../secret-value.ts';
 export const MAX_FILE_BYTES = 1024 * 1024;
 /** Most files of one generation: 1 MiB of keys with at least a hundred bytes each. */
 export const MAX_FILES = 10_000;
+/**
+ * Most bytes of one generation: sixteen full Secrets in one projected volume. Without it ten thousand files of
+ * 1 MiB each would end the process.
+ */
+export const MAX_GENERATION_BYTES = 16 * 1024 * 1024;
 /** Tries to read one generation while `..data` keeps moving. Each takes about as long as one rotation's write. */
 export const MAX_TRIES = 16;
 
@@ -63,6 +68,8 @@ export type VolumeFault =
   | 'unstable'
   /** More files than {@link MAX_FILES}. */
   | 'too-many-files'
+  /** More bytes than {@link MAX_GENERATION_BYTES}. */
+  | 'volume-too-large'
   /** Any other system error. */
   | 'unreadable';
 
@@ -130,8 +137,9 @@ function isPlainName(target: string): boolean {
 }
 
 function withoutData(volume: number): VolumeRead {
-  const empty = readdirSync(at(volume, '.')).length === 0;
-  return empty ? fault('secret-missing', 'ENOENT') : fault('not-kubelet-layout', 'ENOENT');
+  return listNames(volume, 1).length === 0
+    ? fault('secret-missing', 'ENOENT')
+    : fault('not-kubelet-layout', 'ENOENT');
 }
 
 function readDirectory(volume: number, name: string, wanted: Wanted): VolumeRead {
@@ -148,12 +156,37 @@ function readDirectory(volume: number, name: string, wanted: Wanted): VolumeRead
   try {
     // A directory that is being deleted lists fewer names than it had; step 5 sees that `..data` moved.
     const names = new Set(wanted.keys);
-    if (wanted.all) for (const entry of readdirSync(at(directory, '.'))) names.add(entry);
+    if (wanted.all) for (const entry of listNames(directory, MAX_FILES + 1)) names.add(entry);
     if (names.size > MAX_FILES) return fault('too-many-files', 'EFBIG');
-    for (const key of names) keys.set(key, readKey(directory, key));
+    let bytes = 0;
+    for (const key of names) {
+      const read = readKey(directory, key);
+      keys.set(key, read);
+      if (read.kind === 'bytes') bytes += read.value.byteLength;
+      if (bytes > MAX_GENERATION_BYTES) {
+        eraseGeneration({ id: name, keys });
+        return fault('volume-too-large', 'EFBIG');
+      }
+    }
     return { kind: 'generation', generation: { id: name, keys } };
   } finally {
     closeSync(directory);
+  }
+}
+
+/** Names in a directory, at most `limit`: a list without end is not read to its end. */
+function listNames(directory: number, limit: number): string[] {
+  const listing = opendirSync(at(directory, '.'));
+  try {
+    const names: string[] = [];
+    while (names.length < limit) {
+      const entry = listing.readSync();
+      if (entry === null) break;
+      names.push(entry.name);
+    }
+    return names;
+  } finally {
+    listing.closeSync();
   }
 }
 
@@ -175,7 +208,9 @@ function readKey(directory: number, key: string): KeyRead {
     return readFile(file);
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'ENOENT') return keyFault('key-missing', code);
+    // The last two: a name that no file can have, for example of a profile's credential.
+    if (code === 'ENOENT' || code === 'ENAMETOOLONG' || code === 'ERR_INVALID_ARG_VALUE')
+      return keyFault('key-missing', code);
     if (code === 'ELOOP') return keyFault('symlink', code);
     if (code === 'ENOTDIR' || code === 'ENXIO') return keyFault('not-a-file', code);
     return keyFault('unreadable', code);

@@ -5,7 +5,7 @@
  *   3. re-read on any hint, and every {@link REREAD_INTERVAL_MS} without one (gVisor and Kata lose events);
  *   4. publish a read only where its content differs.
  */
-import { lstatSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import { watch as chokidarWatch, type FSWatcher } from 'chokidar';
 import { type SecretName, secretId } from '../config/config.ts';
 import type { Logger } from '../log.ts';
@@ -54,7 +54,10 @@ export class Volume implements AsyncDisposable {
   #reread: NodeJS.Timeout | undefined;
   #settle: NodeJS.Timeout | undefined;
   #hinted = false;
+  #rewatching = false;
   #closed = false;
+  /** Ends the wait for a watch that is being started. */
+  #stopWaiting = () => {};
 
   constructor(options: VolumeOptions) {
     this.#options = options;
@@ -80,15 +83,28 @@ export class Volume implements AsyncDisposable {
     this.#closed = true;
     clearInterval(this.#reread);
     clearTimeout(this.#settle);
+    this.#stopWaiting();
     if (this.#state?.read.kind === 'generation') eraseGeneration(this.#state.read.generation);
-    await this.#watcher?.close();
+    await this.#unwatch();
+  }
+
+  async #unwatch(): Promise<void> {
+    const watcher = this.#watcher;
+    if (watcher === undefined) return;
+    this.#watcher = undefined;
+    const closed = watcher.close();
+    // A watch that was still starting may fail only now, and close() took the listeners away: an error that
+    // nobody listens to would end the process.
+    watcher.on('error', () => {});
+    await closed;
   }
 
   async #watch(): Promise<void> {
-    await this.#watcher?.close();
+    await this.#unwatch();
     if (this.#closed) return;
     const { directory, log } = this.#options;
     this.#watched = identity(directory);
+    if (this.#watched === '') return; // Nothing to watch: the re-read finds out when there is.
     const watcher = chokidarWatch(directory, {
       depth: 0,
       // Links are neither followed nor looked at: the raw events of the directory are all that is wanted.
@@ -103,11 +119,12 @@ export class Volume implements AsyncDisposable {
       log.warn({ err: error, volume: secretId(this.#options.secret) }, 'the watch failed; re-reads go on'),
     );
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, WATCH_START_TIMEOUT_MS);
-      watcher.once('ready', () => {
+      this.#stopWaiting = () => {
         clearTimeout(timer);
         resolve();
-      });
+      };
+      const timer = setTimeout(this.#stopWaiting, WATCH_START_TIMEOUT_MS);
+      watcher.once('ready', this.#stopWaiting);
     });
   }
 
@@ -175,30 +192,46 @@ export class Volume implements AsyncDisposable {
     if (before?.read.kind === 'generation') eraseGeneration(before.read.generation);
   }
 
-  /** A directory that was made anew, or only now, has no watch on it: the old one watches a deleted inode. */
+  /**
+   * A directory that was made anew, or only now, has no watch on it: the old one watches a deleted inode. One
+   * at a time; the read at the end finds out whether it was replaced once more meanwhile.
+   */
   #rewatchIfReplaced(): void {
-    if (identity(this.#options.directory) === this.#watched) return;
-    this.#watched = identity(this.#options.directory);
-    this.#watch().then(
-      () => this.#read(),
-      (error: unknown) =>
+    if (this.#rewatching || identity(this.#options.directory) === this.#watched) return;
+    this.#rewatching = true;
+    this.#watch()
+      .catch((error: unknown) =>
         this.#options.log.warn({ err: error }, 'the watch could not be started again; re-reads go on'),
-    );
+      )
+      .finally(() => {
+        this.#rewatching = false;
+        this.#read();
+      });
   }
 }
 
 function withSubPath(directory: string, read: VolumeRead): VolumeRead {
-  if (
-    read.kind === 'fault' &&
-    read.fault === 'not-kubelet-layout' &&
-    isSubPathMount(directory, readMounts())
-  ) {
+  if (read.kind === 'fault' && read.fault === 'not-kubelet-layout' && mountedBySubPath(directory)) {
     return { kind: 'fault', fault: 'mounted-by-sub-path', code: read.code };
   }
   return read;
 }
 
+function mountedBySubPath(directory: string): boolean {
+  try {
+    // The kernel tells real paths, and /var/run is a symlink in most images.
+    return isSubPathMount(realpathSync(directory), readMounts());
+  } catch {
+    return false; // Gone meanwhile: the next read tells.
+  }
+}
+
+/** Device and inode; empty where there is no directory that we can see, whatever the reason: the read tells it. */
 function identity(directory: string): string {
-  const stat = lstatSync(directory, { throwIfNoEntry: false, bigint: true });
-  return stat === undefined ? '' : `${stat.dev}:${stat.ino}`;
+  try {
+    const { dev, ino } = lstatSync(directory, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return '';
+  }
 }

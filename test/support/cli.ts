@@ -2,10 +2,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, mkdtempSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { MAIN, NODE } from './checkout.ts';
 import { ARTIFACTS } from './secrets.ts';
-
-export const MAIN = resolve(import.meta.dirname, '../../src/main.ts');
 
 export interface CliOptions {
   readonly uid?: number;
@@ -36,7 +35,7 @@ export class CliProcess implements AsyncDisposable {
   constructor(args: readonly string[], options: CliOptions = {}) {
     mkdirSync(ARTIFACTS, { recursive: true });
     this.artifacts = mkdtempSync(join(ARTIFACTS, `${args[0] ?? 'cli'}-`));
-    this.child = spawn(process.execPath, [...(options.nodeFlags ?? []), MAIN, ...args], {
+    this.child = spawn(NODE, [...(options.nodeFlags ?? []), MAIN, ...args], {
       env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1', ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
       ...(options.uid === undefined ? {} : { uid: options.uid }),

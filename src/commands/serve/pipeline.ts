@@ -26,10 +26,11 @@ export interface PipelineOptions {
 export class Pipeline implements AsyncDisposable {
   readonly #options: PipelineOptions;
   #config: Config;
-  #volumes = new Map<string, Volume>();
-  #started = false;
+  #volumes: ReadonlyMap<string, Volume> = new Map();
   #stopped = false;
   #expiry: NodeJS.Timeout | undefined;
+  /** The reloads so far, one after the other: two at once would each close what the other has just opened. */
+  #reloads: Promise<void> = Promise.resolve();
 
   constructor(config: Config, options: PipelineOptions) {
     this.#config = config;
@@ -42,47 +43,59 @@ export class Pipeline implements AsyncDisposable {
 
   /** Reads every volume once, publishes the first snapshot, and goes on watching. */
   async start(): Promise<void> {
-    await this.#open(this.#config);
-    this.#started = true;
-    this.#refresh(performance.now());
+    await this.reload(this.#config);
   }
 
-  /** Puts another configuration in force: new volumes are read before anything of the old one is given up. */
-  async reload(config: Config): Promise<void> {
-    const old = this.#volumes;
-    this.#started = false;
-    this.#volumes = new Map();
-    this.#config = config;
-    await this.#open(config);
-    this.#started = true;
-    this.#refresh(performance.now());
-    await closeAll(old);
+  /**
+   * Puts another configuration in force. The old one stays in force, rotations and expiries included, until every
+   * volume of the new one has been read.
+   */
+  reload(config: Config): Promise<void> {
+    const replaced = this.#reloads.then(() => this.#replace(config));
+    // Who asked learns of a failure; the next reload has its chance all the same.
+    this.#reloads = replaced.catch(() => {});
+    return replaced;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#expiry);
+    await this.#reloads;
     await closeAll(this.#volumes);
   }
 
-  async #open(config: Config): Promise<void> {
+  async #replace(config: Config): Promise<void> {
+    if (this.#stopped) return;
+    const volumes = this.#volumesOf(config);
+    await Promise.all([...volumes.values()].map((volume) => volume.start()));
+    const old = this.#volumes;
+    this.#volumes = volumes;
+    this.#config = config;
+    this.#refresh(performance.now());
+    await closeAll(old);
+  }
+
+  #volumesOf(config: Config): Map<string, Volume> {
     const { log } = this.#options;
+    const volumes = new Map<string, Volume>();
     for (const secret of referencedSecrets(config)) {
       const volume = new Volume({
         secret,
         directory: volumeDirectory(config, secret),
         wanted: wantedKeys(config, secret),
         log,
-        onChange: (state) => this.#refresh(state.readAt),
+        onChange: (state) => {
+          if (this.#volumes === volumes) this.#refresh(state.readAt);
+        },
       });
-      this.#volumes.set(secretId(secret), volume);
+      volumes.set(secretId(secret), volume);
     }
-    await Promise.all([...this.#volumes.values()].map((volume) => volume.start()));
+    return volumes;
   }
 
   /** Resolves anew. `mountedAt` is the moment, on the monotonic clock, that the cause of it was read. */
   #refresh(mountedAt: number): void {
-    if (!this.#started || this.#stopped) return;
+    if (this.#stopped) return;
     const { store, views, audit, log } = this.#options;
     const now = Date.now();
     const reads = new Map(

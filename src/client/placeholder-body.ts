@@ -1,0 +1,99 @@
+/**
+ * Placeholders in a request body. A body is looked through always, and changed only where the operator opts
+ * in: an agent that sends its own environment to a model must not have its tokens filled in on the way.
+ */
+import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
+import { hasMarker } from './placeholder-marker.ts';
+import { rewriteQueryText } from './placeholder-query.ts';
+import { type Refusal, type Rewriting, refuse } from './placeholder-refusal.ts';
+import { type Lookup, replacePlain } from './placeholder-text.ts';
+
+/** Largest compressed body that is looked through, in bytes once decompressed: a bomb must not fill the memory. */
+export const MAX_DECOMPRESSED_BYTES = 8 * 1024 * 1024;
+
+/** What a body says of itself. */
+export interface BodyKind {
+  /** Value of `Content-Type`. */
+  readonly type: string | undefined;
+  /** Value of `Content-Encoding`. */
+  readonly encoding: string | undefined;
+  /** Whether placeholders in this body are to be replaced. */
+  readonly optedIn: boolean;
+}
+
+/** Rewrites a whole body, never a piece of one: a marker that is split over two pieces must not slip through. */
+export function rewriteBodyBytes(body: Buffer, kind: BodyKind, lookup: Lookup): Rewriting<Buffer> {
+  const plain = decompress(body, kind.encoding);
+  if (plain === undefined) return refuse('body-type-not-supported', 'body');
+  if (!hasMarker(plain.toString('latin1'))) {
+    return { kind: 'rewritten', value: body, redacted: sizeOf(body), keys: [] };
+  }
+  if (!kind.optedIn) return refuse('body-not-opted-in', 'body');
+  if (plain !== body) return refuse('body-type-not-supported', 'body');
+  const text = rewriteText(body, kind.type ?? '', lookup);
+  if (text.kind === 'refused') return text;
+  const value = Buffer.from(text.value, 'utf8');
+  return { kind: 'rewritten', value, redacted: sizeOf(value), keys: text.keys };
+}
+
+/** A body is never quoted in a log, not even redacted. */
+function sizeOf(body: Buffer): string {
+  return `[${body.byteLength} bytes]`;
+}
+
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function rewriteText(body: Buffer, contentType: string, lookup: Lookup): Rewriting<string> | Refusal {
+  const [type = '', ...parameters] = contentType.toLowerCase().split(';');
+  const charset = parameters.map((part) => /^\s*charset="?([^"]*)"?\s*$/.exec(part)?.[1]).find(Boolean);
+  let text: string;
+  try {
+    text = UTF_8.decode(body);
+  } catch {
+    return refuse('body-type-not-supported', 'body');
+  }
+  if (charset !== undefined && charset !== 'utf-8') return refuse('body-type-not-supported', 'body');
+  const mediaType = type.trim();
+  if (mediaType === 'application/x-www-form-urlencoded') return rewriteQueryText(text, lookup, 'body');
+  if (mediaType === 'text/plain') return replacePlain(text, 'body', lookup, (value) => value);
+  if (mediaType === 'application/json' || /^application\/[^/]+\+json$/.test(mediaType)) {
+    // Inside of a string, where alone a placeholder can stand, a quotation mark in a value must not end it.
+    return replacePlain(text, 'body', lookup, (value) => JSON.stringify(value).slice(1, -1));
+  }
+  return refuse('body-type-not-supported', 'body');
+}
+
+/** The body without its content codings, or undefined where one is unknown, broken, or too large. */
+function decompress(body: Buffer, encoding: string | undefined): Buffer | undefined {
+  const codings = (encoding ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity');
+  const limit = { maxOutputLength: MAX_DECOMPRESSED_BYTES };
+  let plain = body;
+  try {
+    for (const coding of codings.reverse()) {
+      switch (coding) {
+        case 'gzip':
+        case 'x-gzip':
+          plain = gunzipSync(plain, limit);
+          break;
+        case 'deflate':
+          plain = inflateSync(plain, limit);
+          break;
+        case 'br':
+          plain = brotliDecompressSync(plain, limit);
+          break;
+        case 'zstd':
+          plain = zstdDecompressSync(plain, limit);
+          break;
+        default:
+          return undefined;
+      }
+    }
+  } catch {
+    return undefined;
+  }
+  return plain;
+}

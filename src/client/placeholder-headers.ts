@@ -1,0 +1,53 @@
+/**
+ * Placeholders in a header's value: the whole of it, `<scheme> <token>`, or inside `Basic` credentials.
+ *
+ * Header values are one character a byte, as Node's HTTP and `fetch` have them; a credential's characters
+ * beyond ASCII are written as their UTF-8 bytes.
+ */
+import { hasMarker, splitAtPlaceholders } from './placeholder-marker.ts';
+import { type Rewriting, refuse } from './placeholder-refusal.ts';
+import { type Lookup, REDACTED, replacePlain, unchanged } from './placeholder-text.ts';
+
+const BASIC = /^([Bb][Aa][Ss][Ii][Cc][ \t]+)(.*)$/s;
+const SCHEME_AND_TOKEN = /^([^\s]+[ \t]+)([^\s]+)$/;
+
+/** Rewrites one header value. A marker anywhere else than in those three places is a refusal. */
+export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<string> {
+  const trimmed = value.trim();
+  const [, basic, credentials] = BASIC.exec(trimmed) ?? [];
+  if (basic !== undefined && credentials !== undefined && !hasMarker(credentials)) {
+    return rewriteBasic(value, basic, credentials, lookup);
+  }
+  if (!hasMarker(value)) return unchanged(value);
+  const [, scheme = '', token = trimmed] = SCHEME_AND_TOKEN.exec(trimmed) ?? [];
+  const parts = splitAtPlaceholders(token);
+  if (hasMarker(scheme) || parts.length !== 1 || parts[0]?.kind !== 'token') {
+    return refuse('unresolved-marker', 'header');
+  }
+  const found = lookup(token, 'header');
+  if (found.kind === 'refused') return found;
+  return {
+    kind: 'rewritten',
+    value: `${scheme}${utf8AsLatin1(found.text)}`,
+    redacted: `${scheme}${REDACTED}`,
+    keys: [found.key],
+  };
+}
+
+function rewriteBasic(value: string, scheme: string, credentials: string, lookup: Lookup): Rewriting<string> {
+  // One character a byte, so that a user name in any charset comes back as it was.
+  const decoded = Buffer.from(credentials, 'base64').toString('latin1');
+  const inside = replacePlain(decoded, 'header', lookup, utf8AsLatin1);
+  if (inside.kind === 'refused') return inside;
+  if (inside.keys.length === 0) return unchanged(value);
+  return {
+    kind: 'rewritten',
+    value: `${scheme}${Buffer.from(inside.value, 'latin1').toString('base64')}`,
+    redacted: `${scheme}${REDACTED}`,
+    keys: inside.keys,
+  };
+}
+
+function utf8AsLatin1(value: string): string {
+  return Buffer.from(value, 'utf8').toString('latin1');
+}

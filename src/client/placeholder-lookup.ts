@@ -1,0 +1,77 @@
+/**
+ * Placeholder → value, for one destination and at one time. No I/O, no clock.
+ *
+ * Every credential of this resolver is bound to endpoints, and OpenShell's rule for those is followed: a
+ * canonical placeholder does not resolve, nor an alias that carries only a key. A stable handle does, whatever
+ * the revision, to the value in force. A revision does while it is the one in force. OpenShell keeps older
+ * ones for eight generations, with their old values; here the old value is gone when its Secret rotates, so
+ * an older revision is refused rather than given a value that it never named.
+ */
+import type { ProvidedCredential, ProviderEnvironment } from './environment.ts';
+import { type CredentialName, nameOf, parsePlaceholder } from './placeholder.ts';
+import { type Destination, matchEndpoints } from './placeholder-endpoint.ts';
+import { hasMarker } from './placeholder-marker.ts';
+import { type Location, type Refusal, refuse } from './placeholder-refusal.ts';
+
+/** A value that may be put into the request. `text` is secret. */
+export interface Resolved {
+  readonly kind: 'resolved';
+  readonly key: string;
+  readonly text: string;
+}
+
+/** Finds what one token of a request stands for. `now` is Unix milliseconds. */
+export function lookUp(
+  environment: ProviderEnvironment | undefined,
+  token: string,
+  destination: Destination,
+  location: Location,
+  now: number,
+): Resolved | Refusal {
+  const placeholder = parsePlaceholder(token);
+  if (placeholder === undefined) return refuse('malformed-placeholder', location);
+  const name = nameOf(placeholder);
+  if (environment === undefined) return refuse('no-snapshot', location, name.key);
+  const credential = environment.credentials.get(name.key);
+  if (credential === undefined) return refuse('unknown-credential', location, name.key);
+  const fault =
+    faultOfName(name, credential, environment.revision) ?? faultOfUse(credential, destination, now);
+  return fault === undefined ? valueFor(credential, location) : refuse(fault, location, name.key);
+}
+
+function faultOfName(name: CredentialName, credential: ProvidedCredential, revision: bigint) {
+  switch (name.form) {
+    case 'canonical':
+      return 'canonical-form';
+    case 'revision':
+      return name.revision === revision ? undefined : 'stale-revision';
+    case 'handle':
+      return name.handle === credential.handle ? undefined : 'wrong-handle';
+  }
+}
+
+function faultOfUse(credential: ProvidedCredential, destination: Destination, now: number) {
+  if (credential.endpoints.length === 0) return 'no-endpoint';
+  const match = matchEndpoints(credential.endpoints, destination);
+  if (match !== 'match') return match;
+  return credential.expiresAtMs !== undefined && credential.expiresAtMs <= now ? 'expired' : undefined;
+}
+
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function valueFor(credential: ProvidedCredential, location: Location): Resolved | Refusal {
+  const { key } = credential;
+  if (credential.value.byteLength === 0) return refuse('unusable-value', location, key);
+  let text: string;
+  try {
+    text = UTF_8.decode(credential.value.reveal());
+  } catch {
+    return refuse('unusable-value', location, key);
+  }
+  const forbidden = location === 'header' ? /[\x00-\x08\x0a-\x1f\x7f]/ : /[\r\n\0]/;
+  if (forbidden.test(text)) return refuse('control-character-in-value', location, key);
+  if (location === 'path' && /\.\.|[/\\?#]/.test(text)) return refuse('value-changes-path', location, key);
+  // A value that reads as a placeholder would leave as an unresolved marker.
+  if (hasMarker(text)) return refuse('unresolved-marker', location, key);
+  return { kind: 'resolved', key, text };
+}

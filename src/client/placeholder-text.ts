@@ -1,0 +1,123 @@
+/** Puts values into a run of text, as it stands or percent-encoded. No I/O, no clock. */
+
+import type { Resolved } from './placeholder-lookup.ts';
+import { hasMarker, splitAtPlaceholders } from './placeholder-marker.ts';
+import { type Location, type Refusal, type Rewriting, refuse } from './placeholder-refusal.ts';
+
+/** What stands in a log for a credential. */
+export const REDACTED = '[CREDENTIAL]';
+
+/** Finds the value of one token for the request at hand. */
+export type Lookup = (token: string, location: Location) => Resolved | Refusal;
+
+/** How a value must be written to be only a value where it is put. */
+export type Encode = (value: string) => string;
+
+/** Replaces the plainly written placeholders of a text; any marker that is left over refuses the whole. */
+export function replacePlain(
+  text: string,
+  location: Location,
+  lookup: Lookup,
+  encode: Encode,
+): Rewriting<string> {
+  if (!hasMarker(text)) return unchanged(text);
+  return replace({ text, raw: text, at: (index) => index }, location, lookup, encode);
+}
+
+/**
+ * Replaces the placeholders of a percent-encoded text after decoding it once. What stands around them keeps
+ * its bytes, so that a request without placeholders, and the rest of one with them, stays as it was signed.
+ */
+export function replaceEncoded(
+  raw: string,
+  location: Location,
+  lookup: Lookup,
+  encode: Encode,
+): Rewriting<string> {
+  // Decoding costs a step a character, and nearly every text has nothing to find.
+  if (!hasMarker(raw)) return unchanged(raw);
+  return replace(decodeOnce(raw), location, lookup, encode);
+}
+
+/** A text in which nothing was to be replaced. */
+export function unchanged(text: string): Rewriting<string> {
+  return { kind: 'rewritten', value: text, redacted: text, keys: [] };
+}
+
+interface Decoded {
+  readonly text: string;
+  readonly raw: string;
+  /** Index in `raw` of the character that stands at an index of `text`. */
+  readonly at: (index: number) => number;
+}
+
+function replace(decoded: Decoded, location: Location, lookup: Lookup, encode: Encode): Rewriting<string> {
+  const { raw, text, at } = decoded;
+  const keys = new Set<string>();
+  let value = '';
+  let redacted = '';
+  let index = 0;
+  for (const part of splitAtPlaceholders(text)) {
+    const end = index + part.text.length;
+    if (part.kind === 'plain') {
+      const plain = raw.slice(at(index), at(end));
+      value += plain;
+      redacted += plain;
+    } else {
+      const found = lookup(part.text, location);
+      if (found.kind === 'refused') return found;
+      keys.add(found.key);
+      value += encode(found.text);
+      redacted += REDACTED;
+    }
+    index = end;
+  }
+  // The last fence: whatever the steps above missed, or a value and its surroundings made together.
+  if (hasMarker(value)) return refuse('unresolved-marker', location);
+  return { kind: 'rewritten', value, redacted, keys: [...keys] };
+}
+
+/** One level of percent-decoding, a character a byte: markers are ASCII, and nothing else is looked at. */
+function decodeOnce(raw: string): Decoded {
+  let text = '';
+  const starts: number[] = [];
+  for (let index = 0; index < raw.length; ) {
+    starts.push(index);
+    const hex = raw[index] === '%' ? raw.slice(index + 1, index + 3) : '';
+    if (/^[0-9a-fA-F]{2}$/.test(hex)) {
+      text += String.fromCharCode(Number.parseInt(hex, 16));
+      index += 3;
+    } else {
+      text += raw.charAt(index);
+      index += 1;
+    }
+  }
+  return { text, raw, at: (index) => starts[index] ?? raw.length };
+}
+
+/** A value as it stands in a URL: every character that has a meaning there is encoded. */
+export function encodeForUrl(value: string): string {
+  return encodeURIComponent(value).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}
+
+/** Joins rewritten pieces; the first refusal wins. */
+export function joinRewritten(pieces: readonly Rewriting<string>[], separator: string): Rewriting<string> {
+  const values: string[] = [];
+  const redacted: string[] = [];
+  const keys = new Set<string>();
+  for (const piece of pieces) {
+    if (piece.kind === 'refused') return piece;
+    values.push(piece.value);
+    redacted.push(piece.redacted);
+    for (const key of piece.keys) keys.add(key);
+  }
+  return {
+    kind: 'rewritten',
+    value: values.join(separator),
+    redacted: redacted.join(separator),
+    keys: [...keys],
+  };
+}

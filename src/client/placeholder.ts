@@ -1,0 +1,99 @@
+/**
+ * The text that stands for a credential in the agent's world. No I/O, no clock, no values.
+ *
+ *   canonical   openshell:resolve:env:KEY
+ *   revision    openshell:resolve:env:v<digits>_KEY
+ *   handle      openshell:resolve:env:s<64 hex>_KEY
+ *   alias       <prefix>OPENSHELL-RESOLVE-ENV-<any of the three names above>
+ *
+ * An alias exists because some clients check the shape of a token (`xoxb-…`) before they send it.
+ */
+import { ENVIRONMENT_NAME, MAX_KEY_BYTES, UNSERVABLE_NAME } from '../config/names.ts';
+
+/** What every placeholder but an alias begins with. */
+export const PLACEHOLDER_PREFIX = 'openshell:resolve:env:';
+
+/** What stands in the middle of an alias. */
+export const ALIAS_MARKER = 'OPENSHELL-RESOLVE-ENV-';
+
+/** Largest revision: it is a u64 on the wire. */
+const MAX_REVISION = 2n ** 64n - 1n;
+
+const HANDLE = /^[0-9a-f]{64}$/;
+const HANDLE_NAME = /^s([0-9a-f]{64})_(.*)$/s;
+const REVISION_NAME = /^v([0-9]+)_(.*)$/s;
+const ALIAS_PREFIX = /^[A-Za-z0-9_.~-]+$/;
+
+/** The three ways in which a placeholder names a credential. */
+export type CredentialName =
+  | { readonly form: 'canonical'; readonly key: string }
+  | { readonly form: 'revision'; readonly key: string; readonly revision: bigint }
+  | { readonly form: 'handle'; readonly key: string; readonly handle: string };
+
+/** A placeholder, taken apart. */
+export type Placeholder =
+  | CredentialName
+  | { readonly form: 'alias'; readonly prefix: string; readonly name: CredentialName };
+
+/** Whether a credential of this name can be told apart inside a placeholder. */
+export function isPlaceholderKey(key: string): boolean {
+  return key.length <= MAX_KEY_BYTES && ENVIRONMENT_NAME.test(key) && !UNSERVABLE_NAME.test(key);
+}
+
+/** Takes a whole text apart; undefined where it is not exactly one well-formed placeholder. */
+export function parsePlaceholder(text: string): Placeholder | undefined {
+  if (text.startsWith(PLACEHOLDER_PREFIX)) return parseName(text.slice(PLACEHOLDER_PREFIX.length));
+  const marker = text.indexOf(ALIAS_MARKER);
+  const prefix = text.slice(0, Math.max(marker, 0));
+  if (!ALIAS_PREFIX.test(prefix)) return undefined;
+  const name = parseName(text.slice(marker + ALIAS_MARKER.length));
+  return name && { form: 'alias', prefix, name };
+}
+
+/**
+ * The text of a placeholder. Throws RangeError for parts that would not read back as what they are: a key
+ * that is none, a handle that is not 64 lowercase hex digits, a revision outside of u64, an empty prefix.
+ */
+export function formatPlaceholder(placeholder: Placeholder): string {
+  const text =
+    placeholder.form === 'alias'
+      ? `${placeholder.prefix}${ALIAS_MARKER}${formatName(placeholder.name)}`
+      : `${PLACEHOLDER_PREFIX}${formatName(placeholder)}`;
+  if (parsePlaceholder(text)?.form !== placeholder.form) {
+    throw new RangeError(`these parts do not make a placeholder of form ${placeholder.form}`);
+  }
+  return text;
+}
+
+/** The name inside a placeholder: what an alias says after its marker, and the others after their prefix. */
+export function nameOf(placeholder: Placeholder): CredentialName {
+  return placeholder.form === 'alias' ? placeholder.name : placeholder;
+}
+
+function formatName(name: CredentialName): string {
+  switch (name.form) {
+    case 'canonical':
+      return name.key;
+    case 'revision':
+      return `v${name.revision}_${name.key}`;
+    case 'handle':
+      if (!HANDLE.test(name.handle)) throw new RangeError('a handle is 64 lowercase hexadecimal digits');
+      return `s${name.handle}_${name.key}`;
+  }
+}
+
+function parseName(text: string): CredentialName | undefined {
+  const [, handle, handleKey] = HANDLE_NAME.exec(text) ?? [];
+  if (handle !== undefined && handleKey !== undefined) {
+    return isPlaceholderKey(handleKey) ? { form: 'handle', key: handleKey, handle } : undefined;
+  }
+  const [, digits, revisionKey] = REVISION_NAME.exec(text) ?? [];
+  if (digits !== undefined && revisionKey !== undefined) {
+    // One text for one revision: `v007_` would be a second spelling of `v7_`.
+    if (digits.length > 20 || (digits.length > 1 && digits.startsWith('0'))) return undefined;
+    const revision = BigInt(digits);
+    if (revision > MAX_REVISION || !isPlaceholderKey(revisionKey)) return undefined;
+    return { form: 'revision', key: revisionKey, revision };
+  }
+  return isPlaceholderKey(text) ? { form: 'canonical', key: text } : undefined;
+}

@@ -1,0 +1,69 @@
+/** A Secret volume as kubelet's atomic writer makes it. For the demo and for tests: it plays kubelet's part. */
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Key → content. */
+export type SecretData = Readonly<Record<string, string | Uint8Array>>;
+
+export class SecretVolume {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    chmodSync(directory, 0o755);
+  }
+
+  /**
+   * One rotation, in kubelet's order: write aside, swing `..data`, make new links, remove stale ones, remove the
+   * old directory last. `plant` may put into the new directory what kubelet never would, before it is in force.
+   */
+  write(data: SecretData, mode = 0o444, plant: (generation: string) => void = () => {}): string {
+    const { directory } = this;
+    const old = this.#target();
+    const name = `..${new Date().toISOString().slice(0, 19).replaceAll(/[-T:]/g, '_')}.${randomBytes(5).toString('hex')}`;
+    mkdirSync(join(directory, name), { mode: 0o755 });
+    for (const [key, value] of Object.entries(data)) {
+      mkdirSync(dirname(join(directory, name, key)), { recursive: true });
+      writeFileSync(join(directory, name, key), value);
+      chmodSync(join(directory, name, key), mode);
+    }
+    plant(join(directory, name));
+    symlinkSync(name, join(directory, '..data_tmp'));
+    renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
+    const visible = new Set(Object.keys(data).map((key) => key.split('/')[0] ?? key));
+    for (const key of visible) {
+      if (lstatSync(join(directory, key), { throwIfNoEntry: false }) === undefined)
+        symlinkSync(join('..data', key), join(directory, key));
+    }
+    for (const entry of readdirSync(directory)) {
+      if (!entry.startsWith('..') && !visible.has(entry)) rmSync(join(directory, entry));
+    }
+    if (old !== undefined) rmSync(join(directory, old), { recursive: true, force: true });
+    return name;
+  }
+
+  /** What kubelet leaves of an optional Secret that went away: an empty folder. */
+  vanish(): void {
+    for (const entry of readdirSync(this.directory))
+      rmSync(join(this.directory, entry), { recursive: true, force: true });
+  }
+
+  #target(): string | undefined {
+    const link = join(this.directory, '..data');
+    return lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() === true
+      ? readlinkSync(link)
+      : undefined;
+  }
+}

@@ -1,0 +1,134 @@
+/** Attacks over the network namespace that a pod shares: inspectors, abstract sockets, TCP listeners. */
+import { ABSENT, REFUSED } from './answer.ts';
+import {
+  type CallAnswer,
+  callOn,
+  credentialRpcs,
+  describeAnswer,
+  openConnection,
+  UNIMPLEMENTED,
+} from './grpc-wire.ts';
+import { askInspector } from './inspector.ts';
+import { describeListener, tcpListeners, unixListeners } from './surroundings.ts';
+import type { Attack, AttackContext, Tries } from './types.ts';
+
+/** Listeners tried. A pod has a handful. */
+const MAX_LISTENERS = 64;
+/** Milliseconds for one call; all listeners are asked at the same time. */
+const CALL_TIMEOUT_MS = 800;
+const INSPECTOR_PORT = 9229;
+const NOT_THE_SERVICE = 'gRPC status UNIMPLEMENTED, no gRPC, or nothing';
+
+export const NETWORK_ATTACKS: readonly Attack[] = [
+  {
+    id: 'inspector',
+    family: 'network',
+    what: 'find a debugger: port 9229, and every listener that answers /json/list',
+    rightReasons: ['ECONNREFUSED', 'not an inspector'],
+    run: attackInspectors,
+  },
+  {
+    id: 'abstract-sockets',
+    family: 'network',
+    what: 'ask every abstract socket for credentials',
+    rightReasons: [...REFUSED, 'ECONNREFUSED', NOT_THE_SERVICE],
+    run: attackAbstractSockets,
+  },
+  {
+    id: 'other-sockets',
+    family: 'network',
+    what: 'ask every other Unix socket that listens for credentials',
+    rightReasons: [...REFUSED, ...ABSENT, 'ECONNREFUSED', NOT_THE_SERVICE],
+    run: attackOtherSockets,
+  },
+  {
+    id: 'tcp-services',
+    family: 'network',
+    what: 'ask every TCP listener for credentials',
+    rightReasons: ['ECONNREFUSED', NOT_THE_SERVICE],
+    run: attackTcpServices,
+  },
+];
+
+async function attackInspectors(_context: AttackContext, tries: Tries): Promise<void> {
+  const usual = ['127.0.0.1', '::1'].map((host) => ({ host, port: INSPECTOR_PORT }));
+  const byName = new Map([...usual, ...tcpListeners()].map((target) => [describeListener(target), target]));
+  await Promise.all(
+    boundedList([...byName], tries).map(async ([name, target]) => {
+      const answer = await askInspector(target, CALL_TIMEOUT_MS);
+      switch (answer.kind) {
+        case 'inspector':
+          tries.broken(name, `answers as an inspector, ${answer.targets} targets`);
+          return;
+        case 'other':
+          tries.held(name, answer.what);
+          return;
+      }
+    }),
+  );
+}
+
+async function attackAbstractSockets(context: AttackContext, tries: Tries): Promise<void> {
+  const listeners = unixListeners().filter(({ abstract }) => abstract);
+  if (listeners.length === 0) tries.notApplicable('no abstract socket listens in this network namespace');
+  await askAll(
+    listeners.map(({ name }) => ({ name: `@${name}`, target: `\0${name}` })),
+    context,
+    tries,
+  );
+}
+
+/** The kernel names sockets of all mount namespaces: a path that is not there, or leads elsewhere, is no way in. */
+async function attackOtherSockets(context: AttackContext, tries: Tries): Promise<void> {
+  const listeners = unixListeners().filter(({ name, abstract }) => !abstract && name !== context.socketPath);
+  if (listeners.length === 0) tries.notApplicable('no other Unix socket listens in this network namespace');
+  await askAll(
+    listeners.map(({ name }) => ({ name, target: name })),
+    context,
+    tries,
+  );
+}
+
+async function attackTcpServices(context: AttackContext, tries: Tries): Promise<void> {
+  const listeners = tcpListeners();
+  if (listeners.length === 0) tries.notApplicable('no TCP socket listens in this network namespace');
+  await askAll(
+    listeners.map((target) => ({ name: describeListener(target), target })),
+    context,
+    tries,
+  );
+}
+
+type Target = Parameters<typeof openConnection>[0];
+
+/** Asks each for the whole environment, by our name for it and by OpenShell's. */
+async function askAll(
+  targets: readonly { readonly name: string; readonly target: Target }[],
+  context: AttackContext,
+  tries: Tries,
+): Promise<void> {
+  const rpcs = credentialRpcs(context.sandboxId).filter(({ path }) => path.endsWith('ProviderEnvironment'));
+  await Promise.all(
+    boundedList(targets, tries).flatMap(({ name, target }) =>
+      rpcs.map(async (rpc) => {
+        judge(`${name} ${rpc.path}`, await callOn(openConnection(target), rpc, CALL_TIMEOUT_MS), tries);
+      }),
+    ),
+  );
+}
+
+function boundedList<T>(list: readonly T[], tries: Tries): readonly T[] {
+  if (list.length > MAX_LISTENERS) {
+    tries.unclear(`${list.length - MAX_LISTENERS} further listeners`, 'too many to ask them all');
+  }
+  return list.slice(0, MAX_LISTENERS);
+}
+
+/** Something else may listen here, with whatever right. Only the credential service is a finding. */
+function judge(target: string, answer: CallAnswer, tries: Tries): void {
+  const words = describeAnswer(answer);
+  if (answer.kind !== 'status' || answer.code === UNIMPLEMENTED) tries.held(target, words);
+  else if (answer.code === 0 || answer.messageBytes > 0) tries.broken(target, words);
+  // The service is there and refused us: no credential is to be had by TCP at all, nor by an abstract socket.
+  else tries.unclear(target, words);
+}

@@ -1,0 +1,75 @@
+/** Attacks on other processes through the files of /proc. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { type Gain, REFUSED } from './answer.ts';
+import { processAttack } from './each-process.ts';
+import { readableBytes } from './read.ts';
+import type { Attack } from './types.ts';
+
+/** Mappings of a process tried before its memory counts as empty. */
+const MAX_MAPPINGS = 16;
+
+function procAttack(id: string, what: string, act: (pid: number) => Gain): Attack {
+  return processAttack(id, what, REFUSED, ({ pid }) => act(pid));
+}
+
+/** Kernel threads open and hold nothing: no bytes is no gain. */
+function bytesOf(path: string): Gain {
+  const bytes = readableBytes(path);
+  return bytes === 0 ? undefined : `${bytes} bytes read`;
+}
+
+function linkOf(path: string): Gain {
+  readlinkSync(path);
+  return 'link resolved';
+}
+
+export const PROCESS_ATTACKS: readonly Attack[] = [
+  procAttack('process-environment', 'read /proc/<pid>/environ', (pid) => bytesOf(`/proc/${pid}/environ`)),
+  procAttack('process-memory', 'open and read /proc/<pid>/mem', (pid) => memoryOf(pid)),
+  procAttack('process-maps', 'read /proc/<pid>/maps', (pid) => bytesOf(`/proc/${pid}/maps`)),
+  procAttack('process-descriptors', 'list /proc/<pid>/fd', (pid) => {
+    const count = readdirSync(`/proc/${pid}/fd`).length;
+    return count === 0 ? undefined : `${count} descriptors listed`;
+  }),
+  procAttack('process-root', 'go through /proc/<pid>/root', (pid) => {
+    return `${readdirSync(`/proc/${pid}/root/`).length} entries listed`;
+  }),
+  procAttack('process-cwd', 'resolve /proc/<pid>/cwd', (pid) => linkOf(`/proc/${pid}/cwd`)),
+  procAttack('process-exe', 'resolve /proc/<pid>/exe', (pid) => linkOf(`/proc/${pid}/exe`)),
+  procAttack('process-namespaces', 'resolve /proc/<pid>/ns/mnt', (pid) => linkOf(`/proc/${pid}/ns/mnt`)),
+];
+
+function memoryOf(pid: number): Gain {
+  const path = `/proc/${pid}/mem`;
+  let opened: Gain;
+  try {
+    readableBytes(path, 0);
+  } catch (error) {
+    // Nothing is mapped at address 0 of a process: the kernel let us in and found no page. Of a kernel thread, which
+    // has no memory, it reads as empty.
+    if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+    opened = 'opened';
+  }
+  for (const address of mappedAddresses(pid)) {
+    try {
+      const bytes = readableBytes(path, Number(address));
+      if (bytes > 0) return `${bytes} bytes read`;
+    } catch {
+      // A page of the device kind; the next mapping may be plain.
+    }
+  }
+  return opened;
+}
+
+/** Start of some readable mappings of a process; empty where its maps cannot be read. */
+export function mappedAddresses(pid: number): bigint[] {
+  try {
+    return readFileSync(`/proc/${pid}/maps`, 'latin1')
+      .split('\n')
+      .filter((line) => /^[0-9a-f]+-[0-9a-f]+ r/.test(line) && !line.includes('[v'))
+      .slice(0, MAX_MAPPINGS)
+      .map((line) => BigInt(`0x${line.slice(0, line.indexOf('-'))}`));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,71 @@
+/** The report for a person: a table, then what was found with all its places. */
+import { styleText } from 'node:util';
+import type { AttackReport, Outcome, ProbeReport } from './types.ts';
+
+/** Draws the report. With `colour`, with the escapes of a terminal. */
+export function formatReport(report: ProbeReport, colour: boolean): string {
+  const paint = (outcome: Outcome, text: string) =>
+    colour ? styleText(COLOURS[outcome], text, { validateStream: false }) : text;
+  const rows = report.attacks.map(
+    (attack) =>
+      `${attack.id.padEnd(24)}${paint(attack.outcome, outcomeText(attack).padEnd(17))}${printable(attack.reason)}`,
+  );
+  const { agent } = report;
+  const groups = agent.groups.length > 0 ? `, groups ${agent.groups.join(' ')}` : '';
+  const lines = [
+    `Attacked as uid ${agent.uid}, gid ${agent.gid}${groups}, capabilities ${agent.capabilities}`,
+    `  socket ${report.socketPath}`,
+    `  secrets ${report.secretsRoot}`,
+    '',
+    `${'ATTACK'.padEnd(24)}${'OUTCOME'.padEnd(17)}ANSWER`,
+    ...rows,
+    ...report.attacks
+      .filter(isFinding)
+      .flatMap((attack) => [paint(attack.outcome, heading(attack)), ...details(attack)]),
+    conclusion(report, paint),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+const COLOURS = {
+  held: 'green',
+  broken: 'red',
+  unclear: 'yellow',
+  'not-applicable': 'gray',
+} as const;
+
+function isFinding({ outcome }: AttackReport): boolean {
+  return outcome === 'broken' || outcome === 'unclear';
+}
+
+function outcomeText({ outcome, accepted }: AttackReport): string {
+  return accepted && outcome !== 'held' ? `${outcome}*` : outcome;
+}
+
+function heading(attack: AttackReport): string {
+  const accepted = attack.accepted ? ' (accepted on the command line)' : '';
+  return `\n${attack.id}: ${attack.outcome}${accepted}: ${attack.what}`;
+}
+
+function details(attack: AttackReport): string[] {
+  const lines = attack.tries
+    .filter(({ verdict }) => verdict !== 'held')
+    .map(({ target, answer }) => `  ${printable(target)}: ${printable(answer)}`);
+  if (attack.omitted > 0) lines.push(`  and ${attack.omitted} further tries`);
+  lines.push(`  held would be: ${attack.rightReasons.join(', ')}`);
+  return lines;
+}
+
+function conclusion(report: ProbeReport, paint: (outcome: Outcome, text: string) => string): string {
+  const { counts } = report;
+  const numbers = `${counts.held} held, ${counts.broken} broken, ${counts.unclear} unclear, ${counts['not-applicable']} not applicable`;
+  const verdict = report.passed
+    ? paint('held', 'The boundary held.')
+    : paint('broken', 'The boundary did not hold: do not start the agent here.');
+  return `\n${verdict} ${numbers}, in ${(report.durationMs / 1000).toFixed(1)} s`;
+}
+
+/** Names of processes, files and sockets are chosen by others: none may drive the terminal that shows them. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e\u00a0-\u024f×]/g, '?');
+}

@@ -1,0 +1,173 @@
+/** Searches what the agent may read anyway for values that should never have come there. */
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { processesToAttack } from './each-process.ts';
+import { SERVICE_ACCOUNT_FOLDERS } from './files.ts';
+import { describeProcess } from './surroundings.ts';
+import { describeFind, findTokens } from './token-shapes.ts';
+import type { Attack, AttackContext, Tries } from './types.ts';
+
+const MAX_FILES = 20_000;
+/** Bytes read of one file: credentials stand in small files, or near the top of a log. */
+const MAX_FILE_BYTES = 262_144;
+const MAX_TOTAL_BYTES = 67_108_864;
+const MAX_DEPTH = 8;
+/** Milliseconds for the search of files, so that a large workspace does not hold the pod up. */
+const SEARCH_MS = 2500;
+
+/** Where files that somebody left for the agent lie. */
+const USUAL_PLACES = [
+  '/tmp',
+  '/var/tmp',
+  '/run',
+  '/var/run',
+  '/dev/shm',
+  '/etc',
+  '/home',
+  '/workspace',
+  '/sandbox',
+];
+const NEVER_ENTERED = new Set(['node_modules', 'proc', 'sys']);
+/** Our own package: its texts name token prefixes, and it may be the working folder in our own image. */
+const OWN_PACKAGE = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
+
+export const SEARCH_ATTACKS: readonly Attack[] = [
+  {
+    id: 'environment-search',
+    family: 'search',
+    what: 'search our own environment for values in the shape of a credential',
+    rightReasons: ['nothing found'],
+    run: searchEnvironment,
+  },
+  {
+    id: 'command-line-search',
+    family: 'search',
+    what: 'search the arguments of every process, which any UID may read',
+    rightReasons: ['nothing found'],
+    run: searchCommandLines,
+  },
+  {
+    id: 'file-search',
+    family: 'search',
+    what: 'search the files that we can read for values in the shape of a credential',
+    rightReasons: ['nothing found'],
+    budgetMs: SEARCH_MS + 1000,
+    run: searchFiles,
+  },
+];
+
+function searchEnvironment(context: AttackContext, tries: Tries): void {
+  const entries = Object.entries(context.env);
+  let finds = 0;
+  for (const [name, value = ''] of entries) {
+    for (const find of findTokens(value)) {
+      finds++;
+      tries.broken(`variable ${name}`, describeFind(find));
+    }
+  }
+  if (finds === 0) tries.held(`${entries.length} variables`, 'nothing found');
+}
+
+function searchCommandLines(context: AttackContext, tries: Tries): void {
+  for (const entry of processesToAttack(context, tries)) {
+    const target = `arguments of ${describeProcess(entry)}`;
+    const finds = findTokens(commandLine(entry.pid));
+    for (const find of finds) tries.broken(target, describeFind(find));
+    if (finds.length === 0) tries.held(target, 'nothing found');
+  }
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', '\n');
+  } catch {
+    return '';
+  }
+}
+
+interface Search {
+  readonly tries: Tries;
+  readonly skip: ReadonlySet<string>;
+  readonly buffer: Buffer;
+  readonly seen: Set<string>;
+  readonly deadline: number;
+  files: number;
+  bytes: number;
+  finds: number;
+  exhausted: boolean;
+}
+
+function searchFiles(context: AttackContext, tries: Tries): void {
+  const { HOME } = context.env;
+  const places = [...context.searchPaths, ...(HOME ? [HOME] : []), process.cwd(), ...USUAL_PLACES];
+  const search: Search = {
+    tries,
+    // Attacks of their own are made on these, and the operator may have said that the agent is meant to read them.
+    skip: new Set([...context.allowedMounts, ...SERVICE_ACCOUNT_FOLDERS, OWN_PACKAGE]),
+    buffer: Buffer.alloc(MAX_FILE_BYTES),
+    seen: new Set(),
+    deadline: performance.now() + SEARCH_MS,
+    files: 0,
+    bytes: 0,
+    finds: 0,
+    exhausted: false,
+  };
+  for (const place of new Set(places)) {
+    if (place !== '/') searchDirectory(search, place, 0);
+  }
+  search.buffer.fill(0);
+  const where = `${search.files} files, ${search.bytes} bytes`;
+  const limit = search.exhausted ? '; stopped at a limit: name the folder that matters with --search' : '';
+  if (search.finds === 0) tries.held(where, `nothing found${limit}`);
+}
+
+function searchDirectory(search: Search, directory: string, depth: number): void {
+  if (search.skip.has(directory) || search.seen.has(directory)) return;
+  search.seen.add(directory);
+  let entries: ReturnType<typeof list>;
+  try {
+    entries = list(directory);
+  } catch {
+    return;
+  }
+  for (const entry of entries) {
+    if (isExhausted(search)) return;
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) {
+      if (depth < MAX_DEPTH && !NEVER_ENTERED.has(entry.name)) searchDirectory(search, path, depth + 1);
+      // A link is left alone: what it leads to is searched where it is, if it is in a place to be searched.
+    } else if (entry.isFile()) {
+      searchFile(search, path);
+    }
+  }
+}
+
+const list = (directory: string) => readdirSync(directory, { withFileTypes: true });
+
+function isExhausted(search: Search): boolean {
+  search.exhausted ||=
+    search.files >= MAX_FILES || search.bytes >= MAX_TOTAL_BYTES || performance.now() > search.deadline;
+  return search.exhausted;
+}
+
+function searchFile(search: Search, path: string): void {
+  let length: number;
+  try {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+    try {
+      if (!fstatSync(fd).isFile()) return;
+      length = readSync(fd, search.buffer, 0, MAX_FILE_BYTES, 0);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return;
+  }
+  search.files++;
+  search.bytes += length;
+  for (const find of findTokens(search.buffer.toString('latin1', 0, length))) {
+    search.finds++;
+    search.tries.broken(`${path}:${find.line}`, describeFind(find));
+  }
+}

@@ -1,0 +1,106 @@
+/** What an attack is, and what comes of it. */
+
+/**
+ * What became of one try.
+ * - `held`: refused, and by the fence that is meant to refuse it.
+ * - `broken`: something was obtained, or could be changed.
+ * - `unclear`: it failed, but not at the fence that is meant to stop it; the next change may let it through.
+ */
+export type Verdict = 'held' | 'broken' | 'unclear';
+
+/** As {@link Verdict}, for an attack as a whole: its worst try. `not-applicable`: there was nothing to attack. */
+export type Outcome = Verdict | 'not-applicable';
+
+/** One try. Nothing in it was read from what the try obtained but a length. */
+export interface Try {
+  /** What was attacked: a path, a process, an address. */
+  readonly target: string;
+  /** What the kernel or the other side answered: `EACCES`, `connection closed before any byte`. */
+  readonly answer: string;
+  readonly verdict: Verdict;
+}
+
+/** What an attack is given to work with. */
+export interface AttackContext {
+  /** Where the resolver listens, as the agent would see it. */
+  readonly socketPath: string;
+  /** Folder below which Secrets are mounted, in the resolver's container. */
+  readonly secretsRoot: string;
+  /** Secrets known by name, as `<namespace>/<name>`. */
+  readonly secrets: readonly string[];
+  /** UID of the resolver: a process of this UID is foreign even where we have it too. */
+  readonly resolverUid: number | undefined;
+  /** Sandbox id to ask for. */
+  readonly sandboxId: string;
+  /** Mounts that the agent is meant to read, for example a downward API volume. */
+  readonly allowedMounts: readonly string[];
+  /** Folders to search besides the usual ones. */
+  readonly searchPaths: readonly string[];
+  /** Whether signals that do harm may be sent. */
+  readonly realSignals: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborted when the time of this attack is over. */
+  readonly signal: AbortSignal;
+}
+
+/** Takes what an attack reports. */
+export interface Tries {
+  held(target: string, answer: string): void;
+  broken(target: string, answer: string): void;
+  unclear(target: string, answer: string): void;
+  /** Says why there is nothing to attack. Counts only where nothing was tried. */
+  notApplicable(reason: string): void;
+}
+
+type Family = 'files' | 'processes' | 'socket' | 'socket-file' | 'network' | 'search';
+
+/** One attack. */
+export interface Attack {
+  /** Kebab-case; what `--only` and `--accept` take. */
+  readonly id: string;
+  readonly family: Family;
+  /** What is attempted, in a few words. */
+  readonly what: string;
+  /** Answers that count as `held`. */
+  readonly rightReasons: readonly string[];
+  /** Milliseconds; the runner's default unless set. */
+  readonly budgetMs?: number;
+  readonly run: (context: AttackContext, tries: Tries) => Promise<void> | void;
+}
+
+/** What became of an attack. */
+export interface AttackReport {
+  readonly id: string;
+  readonly family: Family;
+  readonly what: string;
+  readonly outcome: Outcome;
+  /** One line: the worst answer, or why nothing was tried. */
+  readonly reason: string;
+  readonly rightReasons: readonly string[];
+  /** Whether the operator said beforehand that this attack may succeed. */
+  readonly accepted: boolean;
+  /** The worst first; see `omitted`. */
+  readonly tries: readonly Try[];
+  /** How many further tries there were, all of a verdict that the list shows. */
+  readonly omitted: number;
+  readonly durationMs: number;
+}
+
+/** What became of a whole run. */
+export interface ProbeReport {
+  readonly version: string;
+  /** Who attacked. */
+  readonly agent: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly groups: readonly number[];
+    /** CapEff as the kernel writes it. */
+    readonly capabilities: string;
+  };
+  readonly socketPath: string;
+  readonly secretsRoot: string;
+  readonly attacks: readonly AttackReport[];
+  readonly counts: Readonly<Record<Outcome, number>>;
+  readonly passed: boolean;
+  readonly durationMs: number;
+}

@@ -1,0 +1,179 @@
+/** The one list of rules, and findings with their places: what `lint` prints and what `inject` must not leave behind. */
+import { ConfigError } from '../errors.ts';
+import { findManifests, type Manifests, objectName, type PodTemplate } from './kinds.ts';
+import { RESOLVER } from './names.ts';
+import { readRecord } from './ownership.ts';
+import { readPod, resolverSecrets } from './pod.ts';
+import { findRoles, isRoleProblem, type RoleChoice } from './roles.ts';
+import { CONTAINER_RULES } from './rules/containers.ts';
+import type { Fault, PodSubject, Rule, Severity } from './rules/rule.ts';
+import { SECRET_RULES } from './rules/secrets.ts';
+import { VOLUME_RULES } from './rules/volumes.ts';
+import { type ManifestStream, type Path, parseStream, pathName } from './stream.ts';
+
+export const RULES: readonly Rule[] = [...VOLUME_RULES, ...CONTAINER_RULES, ...SECRET_RULES];
+
+/** Severities, worst first. */
+export const SEVERITIES = ['error', 'warning', 'note'] as const satisfies readonly Severity[];
+
+export interface Finding {
+  readonly rule: string;
+  readonly severity: Severity;
+  /** `Sandbox demo`. */
+  readonly object: string;
+  readonly file: string;
+  /** 1-based. */
+  readonly line: number;
+  readonly column: number;
+  /** From the document's root: `spec.podTemplate.spec.hostPID`. */
+  readonly path: string;
+  readonly message: string;
+  readonly why: string;
+  readonly remedy: string;
+}
+
+export interface LintRequest {
+  readonly file: string;
+  readonly text: string;
+  readonly choice: RoleChoice;
+  /** Ids of rules that are not applied. */
+  readonly ignore: readonly string[];
+}
+
+export interface LintResult {
+  readonly findings: readonly Finding[];
+  /** What was looked at: pod templates with a resolver, Secrets and ExternalSecrets. */
+  readonly checked: readonly string[];
+  /** Pod templates that were not, each with the reason. */
+  readonly passed: readonly string[];
+}
+
+/** Applies every rule to a stream. Throws {@link ConfigError} where the stream cannot be read. */
+export function lint(request: LintRequest): LintResult {
+  const stream = parseStream(request.file, request.text);
+  const manifests = findManifests(stream);
+  if (manifests.issues.length > 0) throw new ConfigError(manifests.issues);
+  const rules = RULES.filter(({ id }) => !request.ignore.includes(id));
+  const subjects = manifests.templates.map((template) => ({
+    template,
+    subject: podSubject(template, request.choice),
+  }));
+  const findings = [
+    ...subjects.flatMap(({ template, subject }) =>
+      subject === undefined ? [] : podFindings(stream, template, subject, rules),
+    ),
+    ...objectFindings(
+      stream,
+      manifests,
+      subjects.flatMap(({ subject }) => subject ?? []),
+      rules,
+    ),
+  ];
+  return {
+    findings: findings.sort((a, b) => a.line - b.line || a.column - b.column),
+    checked: [
+      ...subjects.flatMap(({ template, subject }) =>
+        subject === undefined ? [] : objectName(template.object),
+      ),
+      ...manifests.objects
+        .filter(({ kind }) => kind === 'ExternalSecret' || kind === 'Secret')
+        .map(objectName),
+    ],
+    passed: [
+      ...subjects.flatMap(({ template, subject }) =>
+        subject === undefined ? `${objectName(template.object)} (has no container ${RESOLVER})` : [],
+      ),
+      ...manifests.unknown.map((object) => `${objectName(object)} (its kind is not known here)`),
+    ],
+  };
+}
+
+/** Undefined where the pod has no resolver. Roles that nobody names are left empty: rules that need them say nothing. */
+function podSubject(template: PodTemplate, choice: RoleChoice): PodSubject | undefined {
+  const pod = readPod(template.spec);
+  if (pod.resolver === undefined) return undefined;
+  const record = readRecord(template.annotations);
+  const recorded = record === undefined || record === 'unreadable' ? {} : record.roles;
+  const strict = findRoles(pod, template.annotations, choice, recorded);
+  // A pod without an agent still has a supervisor.
+  const found =
+    isRoleProblem(strict) && strict.kind === 'no-agent'
+      ? findRoles(pod, template.annotations, { ...choice, noAgent: true }, recorded)
+      : strict;
+  const roles = isRoleProblem(found) ? { agent: undefined, supervisors: [] } : found;
+  return {
+    pod,
+    resolver: pod.resolver,
+    annotations: template.annotations,
+    roles,
+    agent: pod.containers.find(({ name }) => name === roles.agent),
+    combined: roles.agent !== undefined && roles.supervisors.includes(roles.agent),
+    secrets: resolverSecrets(pod),
+  };
+}
+
+function podFindings(
+  stream: ManifestStream,
+  template: PodTemplate,
+  subject: PodSubject,
+  rules: readonly Rule[],
+): Finding[] {
+  return rules.flatMap((rule) =>
+    rule.about === 'pod'
+      ? [...rule.check(subject)].map((fault) =>
+          finding(stream, template, [...template.path, 'spec', ...fault.path], rule, fault),
+        )
+      : [],
+  );
+}
+
+function objectFindings(
+  stream: ManifestStream,
+  manifests: Manifests,
+  subjects: readonly PodSubject[],
+  rules: readonly Rule[],
+): Finding[] {
+  // Without a resolver in the stream nobody can say which Secrets it reads, so all are looked at.
+  const isRead = (secret: string) =>
+    subjects.length === 0 || subjects.some(({ secrets }) => secrets.has(secret));
+  return manifests.objects.flatMap((object) =>
+    rules.flatMap((rule) =>
+      rule.about === 'object'
+        ? [...rule.check({ object, all: manifests.objects, isRead })].map((fault) =>
+            finding(
+              stream,
+              { object, document: object.document },
+              [...object.path, ...fault.path],
+              rule,
+              fault,
+            ),
+          )
+        : [],
+    ),
+  );
+}
+
+function finding(
+  stream: ManifestStream,
+  at: Pick<PodTemplate, 'object' | 'document'>,
+  path: Path,
+  rule: Rule,
+  fault: Fault,
+): Finding {
+  return {
+    rule: rule.id,
+    severity: fault.severity ?? rule.severity,
+    object: objectName(at.object),
+    file: stream.file,
+    ...stream.placeOf(at.document, path),
+    path: pathName(path),
+    message: fault.message,
+    why: rule.why,
+    remedy: rule.remedy,
+  };
+}
+
+/** Whether a finding is as bad as `limit`, or worse. */
+export function isAtLeast(severity: Severity, limit: Severity): boolean {
+  return SEVERITIES.indexOf(severity) <= SEVERITIES.indexOf(limit);
+}

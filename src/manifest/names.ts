@@ -1,0 +1,65 @@
+/** Names that inject gives and lint looks for. They are part of the interface: admission policies match on them. */
+import { createHash } from 'node:crypto';
+
+export const RESOLVER = 'secret-resolver';
+export const PROBE = 'secret-resolver-probe';
+
+/** Every volume of ours begins with this; no other volume may. */
+export const VOLUME_PREFIX = 'secret-resolver-';
+export const SOCKET_VOLUME = 'secret-resolver-socket';
+export const CONFIG_VOLUME = 'secret-resolver-config';
+const SECRET_VOLUME_PREFIX = 'secret-resolver-secret-';
+
+/** Where the ConfigMaps are mounted in the resolver, and the file that `serve` is started with. */
+export const CONFIG_MOUNT = '/etc/secret-resolver';
+export const CONFIG_FILE = 'config.yaml';
+
+/** Our own UID and GID unless told otherwise: not root, not OpenShell's 1000 and 1337, not 65534 ("not mapped"). */
+export const DEFAULT_UID = 10771;
+
+/** UIDs that the resolver must not have, each with whose it is. */
+export const RESERVED_UIDS: ReadonlyMap<number, string> = new Map([
+  [0, 'root'],
+  [1000, 'the usual UID of an agent'],
+  [1337, 'the UID of proxies such as the network supervisor'],
+  [65534, '"not mapped in this user namespace", so it is everybody'],
+]);
+
+/** Folders that OpenShell keeps for itself. */
+export const RESERVED_FOLDERS = [
+  '/run/openshell',
+  '/run/openshell-sidecar',
+  '/etc/openshell',
+  '/etc/openshell-tls',
+  '/opt/openshell',
+] as const;
+
+/** Folders that a supervisor cannot hide from its children by a private mount, so no socket volume may be one. */
+export const SHARED_FOLDERS = ['/', '/run', '/var', '/var/run', '/tmp', '/etc'] as const;
+
+/** Container names that are known without a flag or annotation. */
+export const KNOWN_AGENTS = ['agent'] as const;
+export const KNOWN_SUPERVISORS = ['openshell-supervisor-network', 'supervisor'] as const;
+
+export const Annotation = {
+  /** Written by inject: version, hash and what was created. */
+  injected: 'secret-resolver/injected',
+  /** Name of the agent's container. */
+  agent: 'secret-resolver/agent',
+  /** Names of the supervisor containers, separated by commas. */
+  supervisors: 'secret-resolver/supervisors',
+  /** "false" leaves a template as it is. */
+  inject: 'secret-resolver/inject',
+} as const;
+
+/** Longest name of a volume: a DNS label. */
+const MAX_LABEL = 63;
+
+/** Name of the volume of a Secret. A name that is no DNS label, or too long, is cut and told apart by a hash. */
+export function secretVolumeName(secret: string): string {
+  const plain = `${SECRET_VOLUME_PREFIX}${secret}`;
+  if (plain.length <= MAX_LABEL && !secret.includes('.')) return plain;
+  const hash = createHash('sha256').update(secret).digest('hex').slice(0, 8);
+  const room = MAX_LABEL - SECRET_VOLUME_PREFIX.length - hash.length - 1;
+  return `${SECRET_VOLUME_PREFIX}${secret.replaceAll('.', '-').slice(0, room).replace(/-+$/, '')}-${hash}`;
+}

@@ -1,0 +1,120 @@
+/** Takes parts out of the source text: the inverse of insert.ts, byte for byte. */
+import { type Document, isMap, isNode, isPair, isSeq, type YAMLMap, type YAMLSeq } from 'yaml';
+import { asMap, type Data, valueAt } from './data.ts';
+import { contentEnd } from './insert.ts';
+import type { Path } from './stream.ts';
+import { lineEnd, lineStart, type Splice } from './text.ts';
+
+/**
+ * Parts to take out, once enclosing fields that were created for them and hold nothing else are counted in.
+ * Paths are relative to the pod template.
+ */
+export function rollUp(template: Data, parts: readonly Path[], created: readonly Path[]): Path[] {
+  const wasCreated = (path: Path) => created.some((made) => startsWith(path, made));
+  let current = [...parts];
+  for (;;) {
+    const byParent = new Map<string, Path[]>();
+    for (const path of current) {
+      const key = JSON.stringify(path.slice(0, -1));
+      byParent.set(key, [...(byParent.get(key) ?? []), path]);
+    }
+    const emptied = [...byParent.values()].find((children) => {
+      const parent = (children[0] ?? []).slice(0, -1);
+      return parent.length > 0 && wasCreated(parent) && sizeOf(valueAt(template, parent)) === children.length;
+    });
+    if (emptied === undefined) return current;
+    const parent = (emptied[0] ?? []).slice(0, -1);
+    current = [...current.filter((path) => !emptied.includes(path)), parent];
+  }
+}
+
+/** Splices that take the parts out of a document. `template` is the path of the pod template in it. */
+export function planRemovals(
+  text: string,
+  document: Document.Parsed,
+  template: Path,
+  parts: readonly Path[],
+): Splice[] {
+  const byParent = new Map<YAMLMap | YAMLSeq, number[]>();
+  for (const part of parts) {
+    const full = [...template, ...part];
+    const parent = document.getIn(full.slice(0, -1), true);
+    const index = isMap(parent)
+      ? parent.items.findIndex(
+          (pair) => isNode(pair.key) && String(pair.key) === String(part[part.length - 1]),
+        )
+      : Number(part[part.length - 1]);
+    if ((!isMap(parent) && !isSeq(parent)) || index < 0)
+      throw new Error('a part to remove is not in the text');
+    byParent.set(parent, [...(byParent.get(parent) ?? []), index]);
+  }
+  return [...byParent].flatMap(([parent, indexes]) =>
+    parent.flow
+      ? removeFlow(parent, new Set(indexes))
+      : indexes.map((index) => removeBlock(text, parent, index)),
+  );
+}
+
+/** Plain data without the parts. A block collection that is emptied and not removed reads as null from then on. */
+export function removeFromModel(
+  template: Data,
+  parts: readonly Path[],
+  isBlock: (path: Path) => boolean = () => false,
+): Data {
+  const copy = structuredClone(template) as Record<string, unknown>;
+  // Highest index first, so that the others keep their places.
+  const ordered = [...parts].sort((a, b) => Number(b[b.length - 1]) - Number(a[a.length - 1]) || 0);
+  for (const part of ordered) {
+    const parent = valueAt(copy, part.slice(0, -1));
+    const key = part[part.length - 1];
+    if (Array.isArray(parent)) parent.splice(Number(key), 1);
+    else delete (parent as Record<string, unknown>)[String(key)];
+  }
+  for (const part of parts) {
+    const path = part.slice(0, -1);
+    const holder = path[path.length - 1];
+    if (holder === undefined || sizeOf(valueAt(copy, path)) > 0 || !isBlock(path)) continue;
+    (valueAt(copy, path.slice(0, -1)) as Record<string | number, unknown>)[holder] = null;
+  }
+  return copy;
+}
+
+function removeBlock(text: string, parent: YAMLMap | YAMLSeq, index: number): Splice {
+  const item = parent.items[index];
+  const start = startOf(item);
+  return { start: lineStart(text, start), end: lineEnd(text, endOf(item)), depth: 0, text: '' };
+}
+
+/** Whole runs of neighbours, each with the comma and white space that was added with it. */
+function removeFlow(parent: YAMLMap | YAMLSeq, indexes: ReadonlySet<number>): Splice[] {
+  const { items } = parent;
+  const splices: Splice[] = [];
+  for (let index = 0; index < items.length; index++) {
+    if (!indexes.has(index)) continue;
+    const from = index;
+    while (indexes.has(index + 1)) index++;
+    const before = items[from - 1];
+    const after = items[index + 1];
+    const start = before === undefined ? startOf(items[from]) : endOf(before);
+    const end = before === undefined && after !== undefined ? startOf(after) : endOf(items[index]);
+    splices.push({ start, end, depth: 0, text: '' });
+  }
+  return splices;
+}
+
+function startOf(item: unknown): number {
+  const node = isPair(item) ? item.key : item;
+  return isNode(node) ? (node.range?.[0] ?? 0) : 0;
+}
+
+function endOf(item: unknown): number {
+  return contentEnd(isPair(item) ? (item.value ?? item.key) : item);
+}
+
+function startsWith(path: Path, prefix: Path): boolean {
+  return prefix.length <= path.length && prefix.every((part, index) => path[index] === part);
+}
+
+function sizeOf(value: unknown): number {
+  return Array.isArray(value) ? value.length : Object.keys(asMap(value)).length;
+}

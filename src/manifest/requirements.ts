@@ -1,0 +1,194 @@
+/** What configuration and pod must agree on before anything is injected. Each disagreement would show only in the cluster. */
+import { type Config, referencedSecrets, secretId } from '../config/config.ts';
+import type { ConfigIssue } from '../errors.ts';
+import type { PodTemplate } from './kinds.ts';
+import { CONFIG_FILE, CONFIG_MOUNT, RESERVED_UIDS, SHARED_FOLDERS } from './names.ts';
+import { isWithin, type Pod } from './pod.ts';
+import type { Roles } from './roles.ts';
+import { type InjectionSettings, isLoopback, socketMount } from './sidecar.ts';
+import { type ManifestStream, type Path, wholeFile } from './stream.ts';
+
+interface Situation {
+  readonly stream: ManifestStream;
+  readonly template: PodTemplate;
+  readonly pod: Pod;
+  readonly roles: Roles;
+  readonly config: Config;
+  readonly settings: InjectionSettings;
+}
+
+export function requirementIssues(situation: Situation): ConfigIssue[] {
+  return [
+    ...secretIssues(situation),
+    ...configIssues(situation),
+    ...userIssues(situation),
+    ...mountIssues(situation),
+    ...socketIssues(situation),
+  ];
+}
+
+function secretIssues({ stream, template, config }: Situation): ConfigIssue[] {
+  const { namespace } = config.sandbox;
+  const issues: ConfigIssue[] = [];
+  const declared = template.object.namespace;
+  if (declared !== undefined && declared !== namespace) {
+    issues.push(
+      wholeFile(
+        config.file,
+        `sandbox.namespace is ${namespace}, and the manifest is for ${declared}`,
+        'leave sandbox.namespace out: the downward API sets it',
+      ),
+    );
+  }
+  for (const secret of referencedSecrets(config)) {
+    if (secret.namespace === namespace) continue;
+    issues.push(
+      stream.issueAt(
+        template.document,
+        [...template.object.path, 'metadata', 'namespace'],
+        `the pod is in namespace ${namespace}, and a pod cannot mount the Secret ${secretId(secret)} of another namespace`,
+        `let ESO write a copy into ${namespace} by an ExternalSecret there, and name that one in the provider file`,
+      ),
+    );
+  }
+  return issues;
+}
+
+function configIssues({ config, settings }: Situation): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const wrong = (message: string, hint: string) => issues.push(wholeFile(config.file, message, hint));
+  if (config.health === undefined) {
+    wrong('health is not set, and the kubelet has nothing to probe', 'write health: {listen: 0.0.0.0:8086}');
+  } else if (isLoopback(config.health.listen.host)) {
+    wrong(
+      'health.listen is a loopback address, which the kubelet does not reach',
+      `write health: {listen: 0.0.0.0:${config.health.listen.port}}; no value is ever served there`,
+    );
+  }
+  if (config.audit.path !== undefined) {
+    wrong(
+      'audit.path is set, and the root file system of the sidecar is read-only',
+      'leave it out: the audit goes to stdout, which the cluster collects',
+    );
+  }
+  for (const [field, folder] of [
+    ['providersDir', config.providersDir],
+    ['profilesDir', config.profilesDir],
+  ] as const) {
+    if (folder === undefined || (folder !== CONFIG_MOUNT && isWithin(folder, CONFIG_MOUNT))) continue;
+    wrong(
+      `${field} is ${folder}, and the ConfigMaps are mounted at ${CONFIG_MOUNT}`,
+      `write a folder below ${CONFIG_MOUNT}, for example ${CONFIG_MOUNT}/${field.replace('Dir', '')}`,
+    );
+  }
+  if (settings.providerFiles.includes(CONFIG_FILE)) {
+    wrong(
+      `a provider file is called ${CONFIG_FILE} too, and one ConfigMap holds both`,
+      'give the provider file another name',
+    );
+  }
+  const folder = socketMount(config);
+  if (SHARED_FOLDERS.some((shared) => shared === folder)) {
+    wrong(
+      `socket.path would need a volume at ${folder}, which hides what else is there`,
+      'put the socket in a folder of its own in a folder for the volume: /run/secret-resolver/socket/resolver.sock',
+    );
+  }
+  return issues;
+}
+
+function userIssues({ stream, template, pod, roles, config, settings }: Situation): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const at = (path: Path, message: string, hint: string) =>
+    issues.push(stream.issueAt(template.document, [...template.path, 'spec', ...path], message, hint));
+  const reserved = RESERVED_UIDS.get(settings.uid);
+  const taken =
+    reserved ??
+    (settings.uid === config.agent.uid
+      ? "the agent's UID in the configuration"
+      : config.callers.find(({ uid }) => uid === settings.uid) && "a caller's UID in the configuration");
+  if (taken !== undefined) {
+    issues.push(
+      wholeFile(
+        config.file,
+        `the resolver cannot run as UID ${settings.uid}: it is ${taken}`,
+        'choose another --uid',
+      ),
+    );
+  }
+  const agent = pod.containers.find(({ name }) => name === roles.agent);
+  const combined = agent !== undefined && roles.supervisors.includes(agent.name);
+  if (agent?.uid !== undefined && !combined && agent.uid !== config.agent.uid) {
+    at(
+      [...agent.path, 'securityContext', 'runAsUser'],
+      `the agent ${agent.name} runs as UID ${agent.uid}, and the boundary in the configuration is against UID ${config.agent.uid}`,
+      `write agent: {uid: ${agent.uid}} in ${config.file}, or change runAsUser`,
+    );
+  }
+  for (const supervisor of pod.containers.filter(({ name }) => roles.supervisors.includes(name))) {
+    const { uid, gid } = supervisor;
+    if (uid === undefined) continue;
+    const listed = config.callers.filter((caller) => caller.uid === uid);
+    if (listed.some((caller) => caller.gid === undefined || gid === undefined || caller.gid === gid))
+      continue;
+    const who = `UID ${uid}${gid === undefined ? '' : ` and GID ${gid}`}`;
+    at(
+      [...supervisor.path, 'securityContext', listed.length === 0 ? 'runAsUser' : 'runAsGroup'],
+      `the supervisor ${supervisor.name} runs as ${who}, and no caller like that is listed: it would be refused`,
+      `add {name: ${supervisor.name}, uid: ${uid}, providers: ["*"]} to callers in ${config.file}`,
+    );
+  }
+  return issues;
+}
+
+/** A path can be mounted once in a container. */
+function mountIssues({ stream, template, pod, roles, config }: Situation): ConfigIssue[] {
+  const folder = socketMount(config);
+  return pod.containers
+    .filter(({ name }) => roles.supervisors.includes(name))
+    .flatMap((supervisor) =>
+      supervisor.mounts
+        .filter(({ mountPath }) => mountPath === folder)
+        .map((mount) =>
+          stream.issueAt(
+            template.document,
+            [...template.path, 'spec', ...mount.path],
+            `the supervisor ${supervisor.name} has something else mounted at ${folder}, where the socket is to be`,
+            'mount that elsewhere, or change socket.path in the configuration',
+          ),
+        ),
+    );
+}
+
+/**
+ * connect() needs write permission on the socket. The list of callers decides who is served, but a supervisor that
+ * the modes keep out never gets that far, and would show only as a pod that does not work.
+ */
+function socketIssues({ stream, template, pod, roles, config, settings }: Situation): ConfigIssue[] {
+  const { mode, gid } = config.socket;
+  const group = gid ?? settings.uid;
+  if (gid !== undefined && gid !== settings.uid && !pod.groups.includes(gid)) {
+    return [
+      wholeFile(
+        config.file,
+        `socket.gid is ${gid}, which is no group of the resolver in this pod`,
+        `write securityContext.fsGroup: ${gid} for the pod, or leave socket.gid out`,
+      ),
+    ];
+  }
+  const shutOut = pod.containers.filter((container) => {
+    if (!roles.supervisors.includes(container.name) || (mode & 0o002) !== 0) return false;
+    const inGroup = container.gid === group || pod.groups.includes(group);
+    const passesModes =
+      container.uid === 0 && (!container.dropsAll || container.addedCapabilities.includes('DAC_OVERRIDE'));
+    return !passesModes && !(inGroup && (mode & 0o020) !== 0);
+  });
+  return shutOut.map((supervisor) =>
+    stream.issueAt(
+      template.document,
+      [...template.path, 'spec', ...supervisor.path],
+      `the supervisor ${supervisor.name} could not connect: the socket has mode 0${mode.toString(8)} and group ${group}`,
+      'write socket: {mode: "0666"}: the list of callers is the fence, and no other container mounts the folder; or a socket.gid that the supervisor has',
+    ),
+  );
+}

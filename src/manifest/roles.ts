@@ -1,0 +1,125 @@
+/** Who is who in a pod: which container is the agent, and which are supervisors. */
+import { asText, type Data } from './data.ts';
+import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, PROBE, RESOLVER } from './names.ts';
+import type { Pod } from './pod.ts';
+import type { Path } from './stream.ts';
+
+/** What the command line says; undefined where it says nothing. */
+export interface RoleChoice {
+  readonly agent?: string | undefined;
+  readonly supervisors?: readonly string[] | undefined;
+  /** The pod holds a supervisor and no agent: OpenShell's layout of two pods. */
+  readonly noAgent?: boolean | undefined;
+}
+
+export interface Roles {
+  readonly agent: string | undefined;
+  readonly supervisors: readonly string[];
+}
+
+export type RoleProblem =
+  | { readonly kind: 'no-agent'; readonly containers: readonly string[] }
+  | { readonly kind: 'no-supervisor'; readonly containers: readonly string[] }
+  | { readonly kind: 'two-supervisors'; readonly supervisors: readonly string[] }
+  | { readonly kind: 'not-there'; readonly role: 'agent' | 'supervisor'; readonly name: string }
+  | { readonly kind: 'agent-not-main'; readonly name: string };
+
+/**
+ * A flag wins over an annotation, an annotation over what an earlier injection recorded, and that over the
+ * names that are known. Several supervisors are accepted where they were named, never where they were guessed.
+ */
+export function findRoles(
+  pod: Pod,
+  annotations: Data,
+  choice: RoleChoice,
+  recorded: Partial<Roles> = {},
+): Roles | RoleProblem {
+  const names = pod.containers.map(({ name }) => name).filter((name) => name !== RESOLVER && name !== PROBE);
+  const known = (list: readonly string[]) => list.filter((name) => names.includes(name));
+
+  const annotatedAgent = asText(annotations[Annotation.agent]);
+  const agent = choice.noAgent
+    ? undefined
+    : (choice.agent ?? annotatedAgent ?? recorded.agent ?? known(KNOWN_AGENTS)[0]);
+  const annotatedSupervisors = asText(annotations[Annotation.supervisors])
+    ?.split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  const named = choice.supervisors ?? annotatedSupervisors ?? recorded.supervisors;
+  const guessed = known(KNOWN_SUPERVISORS);
+  if (named === undefined && guessed.length > 1) return { kind: 'two-supervisors', supervisors: guessed };
+  const supervisors = [...new Set(named ?? guessed)];
+
+  if (agent === undefined && !choice.noAgent && !recordsNoAgent(recorded, choice, annotatedAgent)) {
+    return { kind: 'no-agent', containers: names };
+  }
+  if (supervisors.length === 0) return { kind: 'no-supervisor', containers: names };
+  if (agent !== undefined && !names.includes(agent)) return { kind: 'not-there', role: 'agent', name: agent };
+  const missing = supervisors.find((name) => !names.includes(name));
+  if (missing !== undefined) return { kind: 'not-there', role: 'supervisor', name: missing };
+  const container = pod.containers.find(({ name }) => name === agent);
+  if (container !== undefined && container.phase !== 'main')
+    return { kind: 'agent-not-main', name: container.name };
+  return { agent, supervisors };
+}
+
+/** An earlier injection with `--no-agent` recorded supervisors and no agent; it need not be said again. */
+function recordsNoAgent(
+  recorded: Partial<Roles>,
+  choice: RoleChoice,
+  annotated: string | undefined,
+): boolean {
+  return (
+    recorded.supervisors !== undefined &&
+    recorded.agent === undefined &&
+    choice.agent === undefined &&
+    annotated === undefined
+  );
+}
+
+export interface Explanation {
+  readonly path: Path;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** What is wrong and what to do; `path` is relative to the pod template. */
+export function explainRoleProblem(problem: RoleProblem): Explanation {
+  const path = ['spec', 'containers'];
+  switch (problem.kind) {
+    case 'no-agent':
+      return {
+        path,
+        message: `no agent found among the containers ${problem.containers.join(', ')}`,
+        hint: `name it with --agent or the annotation ${Annotation.agent}; --no-agent where the pod has none; ${Annotation.inject}: "false" leaves the template out`,
+      };
+    case 'no-supervisor':
+      return {
+        path,
+        message: `no supervisor found among the containers ${problem.containers.join(', ')}`,
+        hint: `name it with --supervisor or the annotation ${Annotation.supervisors}`,
+      };
+    case 'two-supervisors':
+      return {
+        path,
+        message: `two supervisors found: ${problem.supervisors.join(' and ')}`,
+        hint: `say which with --supervisor, once for each, or with the annotation ${Annotation.supervisors}`,
+      };
+    case 'not-there':
+      return {
+        path,
+        message: `there is no container ${problem.name} to be the ${problem.role}`,
+        hint: `correct --${problem.role} or the annotation ${problem.role === 'agent' ? Annotation.agent : Annotation.supervisors}`,
+      };
+    case 'agent-not-main':
+      return {
+        path: ['spec', 'initContainers'],
+        message: `the agent ${problem.name} is an init container, which would run before the probe`,
+        hint: 'move it to spec.containers, so that it starts only when the probe found nothing',
+      };
+  }
+}
+
+export function isRoleProblem(result: Roles | RoleProblem): result is RoleProblem {
+  return 'kind' in result;
+}

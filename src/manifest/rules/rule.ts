@@ -1,0 +1,62 @@
+/** What a rule is. A rule decides from plain data; where a finding is in the file is worked out afterwards. */
+import type { Data } from '../data.ts';
+import type { ManifestObject } from '../kinds.ts';
+import type { Container, Pod } from '../pod.ts';
+import type { Roles } from '../roles.ts';
+import type { Path } from '../stream.ts';
+
+/** `error` breaks the boundary or the rotation; `warning` weakens it; `note` is for the record and never fails a run. */
+export type Severity = 'error' | 'warning' | 'note';
+
+export interface Fault {
+  /** Relative to the pod spec, or to the object for rules about objects. */
+  readonly path: Path;
+  /** What is wrong here, naming container, volume or Secret. Never a value. */
+  readonly message: string;
+  /** Where it is another than the rule's own. */
+  readonly severity?: Severity;
+}
+
+interface RuleText {
+  /** Kebab-case; part of the interface. */
+  readonly id: string;
+  readonly severity: Severity;
+  /** What goes wrong where the rule is broken. */
+  readonly why: string;
+  /** What to write instead. */
+  readonly remedy: string;
+}
+
+/** A pod with a resolver in it, and what is known about its containers. */
+export interface PodSubject {
+  readonly pod: Pod;
+  readonly resolver: Container;
+  readonly annotations: Data;
+  /** Empty where nobody says and no name is known. */
+  readonly roles: Roles;
+  readonly agent: Container | undefined;
+  /** One container is agent and supervisor: OpenShell's `combined` layout. */
+  readonly combined: boolean;
+  /** Names of the Secrets that the resolver reads. */
+  readonly secrets: ReadonlySet<string>;
+}
+
+export interface PodRule extends RuleText {
+  readonly about: 'pod';
+  readonly check: (subject: PodSubject) => Iterable<Fault>;
+}
+
+/** An object that is no pod, and the others of the stream. */
+export interface ObjectSubject {
+  readonly object: ManifestObject;
+  readonly all: readonly ManifestObject[];
+  /** Whether a resolver of the stream reads the Secret; true for every Secret where the stream has no resolver. */
+  readonly isRead: (secret: string) => boolean;
+}
+
+export interface ObjectRule extends RuleText {
+  readonly about: 'object';
+  readonly check: (subject: ObjectSubject) => Iterable<Fault>;
+}
+
+export type Rule = PodRule | ObjectRule;

@@ -1,0 +1,169 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  ClusterSecretStore,
+  ExternalSecret,
+} from '@kubernetes-models/external-secrets/external-secrets.io/v1';
+import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
+import {
+  MutatingAdmissionPolicy,
+  MutatingAdmissionPolicyBinding,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+} from 'kubernetes-models/admissionregistration.k8s.io/v1';
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
+import { Namespace, Pod, PodTemplate } from 'kubernetes-models/v1';
+import { describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { z } from 'zod';
+import { loadConfig } from '../../src/config/load.ts';
+import { inject, uninject } from '../../src/manifest/inject.ts';
+import { lint } from '../../src/manifest/lint.ts';
+import { VERSION } from '../../src/version.ts';
+import { requestFor } from '../manifest/support.ts';
+
+const DEPLOY = join(import.meta.dirname, '../../deploy');
+
+type Model = new (data: never) => { validate: () => void };
+
+/** By apiVersion and kind; each from the package that publishes the schemas of its project. */
+const MODELS: Readonly<Record<string, Model>> = {
+  'v1/Namespace': Namespace,
+  'v1/Pod': Pod,
+  'networking.k8s.io/v1/NetworkPolicy': NetworkPolicy,
+  'admissionregistration.k8s.io/v1/MutatingAdmissionPolicy': MutatingAdmissionPolicy,
+  'admissionregistration.k8s.io/v1/MutatingAdmissionPolicyBinding': MutatingAdmissionPolicyBinding,
+  'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy': ValidatingAdmissionPolicy,
+  'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding': ValidatingAdmissionPolicyBinding,
+  'external-secrets.io/v1/ExternalSecret': ExternalSecret,
+  'external-secrets.io/v1/ClusterSecretStore': ClusterSecretStore,
+  'monitoring.coreos.com/v1/PodMonitor': PodMonitor,
+};
+
+/** No package publishes agent-sandbox's schemas: this one is written from its documented fields. */
+const sandboxTemplate = z.strictObject({
+  apiVersion: z.literal('extensions.agents.x-k8s.io/v1beta1'),
+  kind: z.literal('SandboxTemplate'),
+  metadata: z.looseObject({ name: z.string() }),
+  spec: z.strictObject({
+    podTemplate: z.strictObject({ metadata: z.looseObject({}).optional(), spec: z.looseObject({}) }),
+  }),
+});
+
+function yamlFiles(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.yaml'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+const documents = yamlFiles(DEPLOY).flatMap((file) =>
+  parseAllDocuments(readFileSync(file, 'utf8'), { version: '1.1' }).map((document) => ({
+    file: file.slice(DEPLOY.length + 1),
+    data: document.toJS(),
+  })),
+);
+const manifests = documents.filter(
+  ({ data }) => data?.apiVersion !== undefined && !/kustomize/.test(data.apiVersion),
+);
+
+describe('deploy/', () => {
+  it.each(manifests.map(({ file, data }) => ({ file, kind: data.kind as string, data })))(
+    '$file: $kind is valid by the schema of its version',
+    ({ data }) => {
+      if (data.kind === 'SandboxTemplate') {
+        const { spec } = sandboxTemplate.parse(data);
+        new PodTemplate({ metadata: { name: 'x' }, template: spec.podTemplate } as never).validate();
+        return;
+      }
+      const model = MODELS[`${data.apiVersion}/${data.kind}`];
+      if (model === undefined) throw new Error('there is no schema for it');
+      new model(data as never).validate();
+    },
+  );
+
+  it('has manifests of every kind that the README names', () => {
+    expect([...new Set(manifests.map(({ data }) => data.kind))].sort()).toEqual([
+      'ClusterSecretStore',
+      'ExternalSecret',
+      'MutatingAdmissionPolicy',
+      'MutatingAdmissionPolicyBinding',
+      'Namespace',
+      'NetworkPolicy',
+      'Pod',
+      'PodMonitor',
+      'SandboxTemplate',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
+    ]);
+  });
+
+  it.each(['base/sandbox-template.yaml', 'pod.yaml'])('%s is what this version injects', (name) => {
+    const text = readFileSync(join(DEPLOY, name), 'utf8');
+    const bare = uninject(requestFor(text)).text;
+    expect(bare).not.toContain('name: secret-resolver\n');
+    const config = loadConfig(
+      join(DEPLOY, 'component/config.yaml'),
+      {
+        SECRET_RESOLVER_SANDBOX_ID: 'x',
+        SECRET_RESOLVER_SANDBOX_NAME: 'x',
+        SECRET_RESOLVER_SANDBOX_NAMESPACE: 'agents',
+      },
+      { providersDir: join(DEPLOY, 'component/providers') },
+    );
+    const again = inject(
+      requestFor(bare, {
+        version: VERSION,
+        configFor: () => config,
+        settings: { ...requestFor('').settings, providerFiles: ['gitlab.yaml'], profileFiles: [] },
+      }),
+    );
+    expect(again.text).toBe(text);
+  });
+
+  it('is clean by lint, all files in one stream', () => {
+    const text = manifests.map(({ file }) => file).filter((file, index, all) => all.indexOf(file) === index);
+    const stream = text.map((file) => readFileSync(join(DEPLOY, file), 'utf8')).join('---\n');
+    const { findings, checked } = lint({ file: 'deploy', text: stream, choice: {}, ignore: [] });
+    expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
+    expect([...checked].sort()).toEqual(['ExternalSecret gitlab', 'Pod agent', 'SandboxTemplate agent']);
+  });
+
+  const kubectl = (() => {
+    try {
+      execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  })();
+
+  it.skipIf(!kubectl)(
+    'builds with kubectl kustomize, and the result is clean (left out where there is no kubectl)',
+    () => {
+      const built = execFileSync('kubectl', ['kustomize', join(DEPLOY, 'base')], { encoding: 'utf8' });
+      const { findings } = lint({ file: 'base', text: built, choice: {}, ignore: [] });
+      expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
+      const objects = parseAllDocuments(built).map((document) => document.toJS());
+      const maps = objects.filter(({ kind }) => kind === 'ConfigMap');
+      const volumes = objects.find(({ kind }) => kind === 'SandboxTemplate').spec.podTemplate.spec.volumes;
+      for (const { configMap } of volumes[1].projected.sources) {
+        const map = maps.find(({ metadata }) => metadata.name === configMap.name);
+        for (const { key } of configMap.items) expect(map.data).toHaveProperty([key]);
+      }
+      expect(objects.filter(({ kind }) => /Role|ServiceAccount/.test(kind))).toEqual([]);
+      execFileSync('kubectl', ['kustomize', join(DEPLOY, 'policies')], { encoding: 'utf8' });
+    },
+  );
+
+  it('has a dashboard whose panels each ask Prometheus for a metric of ours', () => {
+    const dashboard = JSON.parse(readFileSync(join(DEPLOY, 'grafana/dashboard.json'), 'utf8'));
+    expect(dashboard.panels.length).toBeGreaterThanOrEqual(7);
+    for (const panel of dashboard.panels) {
+      expect(panel.description).not.toBe('');
+      for (const { expr } of panel.targets)
+        expect(expr).toMatch(/secret_resolver_[a-z_]+\{namespace=~"\$namespace"\}/);
+    }
+  });
+});

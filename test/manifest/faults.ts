@@ -1,0 +1,334 @@
+/** Faults to plant in a pod that inject made, one or more for each rule. */
+import { parseAllDocuments, stringify } from 'yaml';
+
+type Tree = Record<string, never> & { [key: string]: unknown };
+
+/** Mutable view of a pod spec with the containers that every planted pod has. */
+class PlantedPod {
+  readonly spec: Tree;
+
+  constructor(spec: unknown) {
+    this.spec = spec as Tree;
+  }
+
+  list(name: 'containers' | 'initContainers' | 'volumes'): Tree[] {
+    return this.spec[name] as unknown as Tree[];
+  }
+
+  named(list: 'containers' | 'initContainers' | 'volumes', name: string): Tree {
+    const found = this.list(list).find((item) => item.name === (name as never));
+    if (found === undefined) throw new Error(`there is no ${name}`);
+    return found;
+  }
+
+  get agent(): Tree {
+    return this.named('containers', 'agent');
+  }
+  get supervisor(): Tree {
+    return this.named('containers', 'supervisor');
+  }
+  get resolver(): Tree {
+    return this.named('initContainers', 'secret-resolver');
+  }
+  get probe(): Tree {
+    return this.named('initContainers', 'secret-resolver-probe');
+  }
+  get secret(): Tree {
+    return this.named('volumes', 'secret-resolver-secret-gitlab').secret as unknown as Tree;
+  }
+
+  add(holder: Tree, field: string, ...items: unknown[]): void {
+    holder[field] = [...((holder[field] as unknown as unknown[] | undefined) ?? []), ...items] as never;
+  }
+
+  security(container: Tree): Tree {
+    container.securityContext = { ...(container.securityContext as unknown as object) } as never;
+    return container.securityContext as unknown as Tree;
+  }
+}
+
+export interface PodFault {
+  readonly rule: string;
+  readonly name: string;
+  readonly plant: (pod: PlantedPod) => void;
+  /** The end of the path at which it must be found. */
+  readonly at: RegExp;
+}
+
+const set = (tree: Tree, field: string, value: unknown) => {
+  tree[field] = value as never;
+};
+
+const mount = (name: string, more: object = {}) => ({ name, mountPath: `/planted-${name}`, ...more });
+
+export const POD_FAULTS: readonly PodFault[] = [
+  {
+    rule: 'secret-mounted-elsewhere',
+    name: "the agent mounts the resolver's volume",
+    plant: (pod) => pod.add(pod.agent, 'volumeMounts', mount('secret-resolver-secret-gitlab')),
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'secret-mounted-elsewhere',
+    name: 'the supervisor mounts the Secret by a volume of its own',
+    plant: (pod) => {
+      pod.add(pod.spec, 'volumes', { name: 'planted', secret: { secretName: 'gitlab' } });
+      pod.add(pod.supervisor, 'volumeMounts', mount('planted'));
+    },
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'secret-mounted-elsewhere',
+    name: 'the agent mounts the Secret by a projected volume',
+    plant: (pod) => {
+      pod.add(pod.spec, 'volumes', {
+        name: 'planted-p',
+        projected: { sources: [{ secret: { name: 'gitlab' } }] },
+      });
+      pod.add(pod.agent, 'volumeMounts', mount('planted-p'));
+    },
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'secret-in-environment',
+    name: 'the agent takes it by env',
+    plant: (pod) =>
+      pod.add(pod.agent, 'env', { name: 'T', valueFrom: { secretKeyRef: { name: 'gitlab', key: 'token' } } }),
+    at: /containers\[\d\]\.env\[\d\]\.valueFrom\.secretKeyRef$/,
+  },
+  {
+    rule: 'secret-in-environment',
+    name: 'the agent takes it by envFrom',
+    plant: (pod) => pod.add(pod.agent, 'envFrom', { secretRef: { name: 'gitlab' } }),
+    at: /containers\[\d\]\.envFrom\[\d\]\.secretRef$/,
+  },
+  {
+    rule: 'secret-in-environment',
+    name: 'the resolver itself takes it by envFrom',
+    plant: (pod) => pod.add(pod.resolver, 'envFrom', { secretRef: { name: 'gitlab' } }),
+    at: /initContainers\[\d\]\.envFrom\[\d\]\.secretRef$/,
+  },
+  {
+    rule: 'sub-path',
+    name: 'subPath',
+    plant: (pod) => {
+      for (const entry of pod.resolver.volumeMounts as unknown as Tree[]) {
+        if (String(entry.name).includes('-secret-gitlab')) set(entry, 'subPath', 'token');
+      }
+    },
+    at: /initContainers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'optional-secret',
+    name: 'an optional Secret',
+    plant: (pod) => set(pod.secret, 'optional', true),
+    at: /volumes\[\d\]\.secret\.optional$/,
+  },
+  {
+    rule: 'secret-items',
+    name: 'a Secret by items',
+    plant: (pod) => {
+      set(pod.secret, 'optional', false);
+      set(pod.secret, 'items', [{ key: 'token', path: 'token' }]);
+    },
+    at: /volumes\[\d\]\.secret\.items$/,
+  },
+  {
+    rule: 'secret-unreadable',
+    name: 'a mode that leaves others out, without fsGroup',
+    plant: (pod) => {
+      set(pod.spec, 'securityContext', {
+        ...(pod.spec.securityContext as unknown as object),
+        fsGroup: undefined,
+      });
+      set(pod.secret, 'defaultMode', 0o440);
+    },
+    at: /volumes\[\d\]\.secret$/,
+  },
+  {
+    rule: 'socket-writable',
+    name: 'the supervisor mounts the socket writable',
+    plant: (pod) => {
+      for (const entry of pod.supervisor.volumeMounts as unknown as Tree[]) {
+        if (String(entry.name) === 'secret-resolver-socket') set(entry, 'readOnly', false);
+      }
+    },
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'socket-mounted-elsewhere',
+    name: 'the agent mounts the socket',
+    plant: (pod) => pod.add(pod.agent, 'volumeMounts', mount('secret-resolver-socket', { readOnly: true })),
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'reserved-folder',
+    name: "a mount in OpenShell's folder",
+    plant: (pod) =>
+      pod.add(pod.resolver, 'volumeMounts', {
+        name: 'secret-resolver-config',
+        mountPath: '/run/openshell/x',
+      }),
+    at: /initContainers\[\d\]\.volumeMounts\[\d\]\.mountPath$/,
+  },
+  {
+    rule: 'reserved-folder',
+    name: 'the socket at /run itself',
+    plant: (pod) =>
+      pod.add(pod.supervisor, 'volumeMounts', {
+        name: 'secret-resolver-socket',
+        mountPath: '/run/',
+        readOnly: true,
+      }),
+    at: /containers\[\d\]\.volumeMounts\[\d\]\.mountPath$/,
+  },
+  {
+    rule: 'probe-missing',
+    name: 'no probe',
+    plant: (pod) =>
+      set(
+        pod.spec,
+        'initContainers',
+        pod.list('initContainers').filter(({ name }) => name !== ('secret-resolver-probe' as never)),
+      ),
+    at: /initContainers\[\d\]$/,
+  },
+  {
+    rule: 'probe-differs',
+    name: 'another user for the agent than for the probe',
+    plant: (pod) => set(pod.security(pod.agent), 'runAsGroup', 4242),
+    at: /initContainers\[\d\]\.securityContext$/,
+  },
+  {
+    rule: 'probe-differs',
+    name: 'another mount for the agent than for the probe',
+    plant: (pod) => pod.add(pod.agent, 'volumeMounts', mount('elsewhere')),
+    at: /initContainers\[\d\]\.volumeMounts$|initContainers\[\d\]$/,
+  },
+  {
+    rule: 'uid-not-explicit',
+    name: 'a container without a UID',
+    plant: (pod) => pod.add(pod.spec, 'containers', { name: 'planted-u', image: 'x' }),
+    at: /containers\[\d\]$/,
+  },
+  {
+    rule: 'resolver-uid-shared',
+    name: "a container with the resolver's UID",
+    plant: (pod) =>
+      pod.add(pod.spec, 'containers', {
+        name: 'planted-r',
+        image: 'x',
+        securityContext: { runAsUser: 10771 },
+      }),
+    at: /containers\[\d\]\.securityContext\.runAsUser$/,
+  },
+  {
+    rule: 'supervisor-uid-shared',
+    name: "a container with the supervisor's UID",
+    plant: (pod) =>
+      pod.add(pod.spec, 'containers', {
+        name: 'planted-s',
+        image: 'x',
+        securityContext: { runAsUser: 1337 },
+      }),
+    at: /containers\[\d\]\.securityContext\.runAsUser$/,
+  },
+  {
+    rule: 'reserved-uid',
+    name: 'the resolver as root',
+    plant: (pod) => set(pod.security(pod.resolver), 'runAsUser', 0),
+    at: /initContainers\[\d\]\.securityContext\.runAsUser$/,
+  },
+  {
+    rule: 'privileged',
+    name: 'a privileged container, as YAML 1.1 writes it',
+    plant: (pod) => set(pod.security(pod.agent), 'privileged', true),
+    at: /containers\[\d\]\.securityContext\.privileged$/,
+  },
+  ...['SYS_PTRACE', 'CAP_SYS_ADMIN', 'setuid', 'DAC_OVERRIDE', 'DAC_READ_SEARCH', 'ALL'].map(
+    (capability): PodFault => ({
+      rule: 'capability',
+      name: `the agent adds ${capability}`,
+      plant: (pod) => set(pod.security(pod.agent), 'capabilities', { add: [capability] }),
+      at: /containers\[\d\]\.securityContext\.capabilities\.add$/,
+    }),
+  ),
+  {
+    rule: 'host-pid',
+    name: 'hostPID',
+    plant: (pod) => set(pod.spec, 'hostPID', true),
+    at: /spec\.hostPID$/,
+  },
+  {
+    rule: 'shared-processes-root',
+    name: 'root beside the resolver in one PID namespace',
+    plant: (pod) => {
+      set(pod.spec, 'shareProcessNamespace', true);
+      pod.add(pod.spec, 'containers', { name: 'planted-0', image: 'x', securityContext: { runAsUser: 0 } });
+    },
+    at: /containers\[\d\]$/,
+  },
+  ...[
+    '/',
+    '/var/lib/',
+    '/var/lib/kubelet/pods/x',
+    '/var/run/containerd/containerd.sock',
+    '/proc',
+    '/x/../var',
+  ].map(
+    (path): PodFault => ({
+      rule: 'host-path',
+      name: `hostPath ${path}`,
+      plant: (pod) => pod.add(pod.spec, 'volumes', { name: 'planted-h', hostPath: { path } }),
+      at: /volumes\[\d\]\.hostPath\.path$/,
+    }),
+  ),
+  ...(
+    [
+      ['runAsNonRoot', false],
+      ['allowPrivilegeEscalation', true],
+      ['readOnlyRootFilesystem', false],
+      ['capabilities', { drop: ['NET_RAW'] }],
+      ['seccompProfile', { type: 'Unconfined' }],
+    ] as const
+  ).map(
+    ([field, value]): PodFault => ({
+      rule: 'resolver-privileges',
+      name: `the resolver's ${field}`,
+      plant: (pod) => set(pod.security(pod.resolver), field, value),
+      at: /initContainers\[\d\]\.securityContext$/,
+    }),
+  ),
+  {
+    rule: 'resolver-order',
+    name: 'an init container behind the resolver',
+    plant: (pod) =>
+      pod.add(pod.spec, 'initContainers', {
+        name: 'planted-i',
+        image: 'x',
+        securityContext: { runAsUser: 3000 },
+      }),
+    at: /initContainers\[\d\]$/,
+  },
+  {
+    rule: 'resolver-order',
+    name: 'a resolver that is no native sidecar',
+    plant: (pod) => set(pod.resolver, 'restartPolicy', undefined),
+    at: /initContainers\[\d\]$/,
+  },
+  {
+    rule: 'service-account-token',
+    name: 'the token of the service account',
+    plant: (pod) => set(pod.spec, 'automountServiceAccountToken', true),
+    at: /spec\.automountServiceAccountToken$/,
+  },
+];
+
+/** Plants faults in the one pod of a manifest, and writes it down again. */
+export function plant(text: string, template: readonly string[], faults: readonly PodFault[]): string {
+  const object = parseAllDocuments(text, { version: '1.1' })[0]?.toJS() as Tree;
+  const holder = template.reduce<Tree>((at, key) => at[key] as unknown as Tree, object);
+  const pod = new PlantedPod(holder.spec);
+  for (const fault of faults) fault.plant(pod);
+  return stringify(object, { version: '1.1', aliasDuplicateObjects: false });
+}

@@ -1,0 +1,203 @@
+/** `serve` as a whole: the real process, real files, a real socket. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connect, type ProviderEnvironment } from '../../src/client/index.ts';
+import { NODE } from '../support/checkout.ts';
+import { CliProcess, cli, startServe, until } from '../support/cli.ts';
+import { ARTIFACTS, newSecret } from '../support/secrets.ts';
+import { Workspace } from '../support/workspace.ts';
+
+let workspace: Workspace;
+
+beforeEach(() => {
+  workspace = new Workspace();
+});
+
+afterEach(() => workspace[Symbol.dispose]());
+
+/** Three Secrets with 20 keys each, one provider for each. */
+function sixtyCredentials(): void {
+  for (const [index, name] of ['first', 'second', 'third'].entries()) {
+    workspace.writeBulkProvider(name, name);
+    workspace
+      .secret(name)
+      .write(
+        Object.fromEntries(Array.from({ length: 20 }, (_, key) => [`TOKEN_${index}_${key}`, newSecret()])),
+      );
+  }
+}
+
+const handles = (environment: ProviderEnvironment) =>
+  Object.fromEntries([...environment.credentials.values()].map(({ key, handle }) => [key, handle]));
+
+describe('serve', () => {
+  it('with 3 Secrets and 60 credentials is SERVING, and after kill -9 serves again under the same handles', async () => {
+    sixtyCredentials();
+    using client = connect({ socket: workspace.socket });
+    let serve = await startServe(workspace.configFile);
+    const first = await client.getProviderEnvironment();
+    expect(first.credentials.size).toBe(60);
+    expect((await client.getStatus()).serving).toBe(true);
+    serve.kill('SIGKILL');
+    await serve.finished;
+    expect(existsSync(workspace.socket)).toBe(true);
+
+    serve = await startServe(workspace.configFile);
+    try {
+      using again = connect({ socket: workspace.socket });
+      const second = await again.getProviderEnvironment();
+      expect(handles(second)).toEqual(handles(first));
+      for (const [key, { value }] of second.credentials)
+        expect(value.equals(first.credentials.get(key)?.value ?? value)).toBe(true);
+      // The revision is keyed with a key of the process: it says nothing, not even across a restart.
+      expect(second.revision).not.toBe(first.revision);
+    } finally {
+      await serve[Symbol.asyncDispose]();
+    }
+  });
+
+  it('ends within 5 s of SIGTERM with exit 0, streams with UNAVAILABLE, and takes its socket with it', async () => {
+    sixtyCredentials();
+    await using serve = await startServe(workspace.configFile);
+    using client = connect({ socket: workspace.socket });
+    const disconnects: string[] = [];
+    const stop = new AbortController();
+    const watching = (async () => {
+      for await (const environment of client.watchProviderEnvironment({
+        signal: stop.signal,
+        onDisconnect: (error) => {
+          disconnects.push(`${error.code}: ${error.message}`);
+          stop.abort();
+        },
+      })) {
+        expect(environment.credentials.size).toBe(60);
+        serve.kill('SIGTERM');
+      }
+    })();
+    const began = performance.now();
+    const { code } = await serve.finished;
+    expect(code).toBe(0);
+    expect(performance.now() - began).toBeLessThan(5_000);
+    await watching;
+    expect(disconnects).toEqual(['unavailable: shutting down; try again']);
+    expect(existsSync(workspace.socket)).toBe(false);
+    expect(serve.lines('stdout').at(-1)).toMatchObject({ class_uid: 6002, activity_id: 4 });
+  });
+
+  it('takes a new configuration at SIGHUP, and keeps the old one where the new one is wrong', async () => {
+    sixtyCredentials();
+    await using serve = await startServe(workspace.configFile);
+    using client = connect({ socket: workspace.socket });
+    expect((await client.getProviderEnvironment()).credentials.size).toBe(60);
+
+    workspace.writeProvider('third.yaml', 'provider: {name: third, typo: x}');
+    serve.kill('SIGHUP');
+    await until(() => serve.stdout.includes('config-refused'));
+    expect(serve.stderr).toContain('the new configuration is wrong; the one before stays in force');
+    expect((await client.getProviderEnvironment()).credentials.size).toBe(60);
+
+    workspace.writeProvider('third.yaml', 'provider: {name: third, type: custom, credentials: {}}');
+    serve.kill('SIGHUP');
+    await until(async () => (await client.getProviderEnvironment()).credentials.size === 40);
+    expect(serve.stdout).toContain('config-reloaded');
+  });
+
+  it('closes the connections of a caller that a reload no longer lists', async () => {
+    sixtyCredentials();
+    await using serve = await startServe(workspace.configFile);
+    using client = connect({ socket: workspace.socket });
+    expect((await client.getProviderEnvironment()).credentials.size).toBe(60);
+    workspace.writeConfig({ callers: [{ name: 'other', uid: 4_242, providers: ['*'] }] });
+    serve.kill('SIGHUP');
+    await until(() => serve.stdout.includes('config-reloaded'));
+    // This user is the resolver's own now: names, and no values.
+    await expect(client.getProviderEnvironment()).rejects.toMatchObject({ code: 'permission-denied' });
+  });
+
+  it('ends with exit 1 and a sentence where its socket cannot stand', async () => {
+    await using first = await startServe(workspace.configFile);
+    const second = await cli(['serve', '--config', workspace.configFile]);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain('another process answers on it');
+    expect(first.child.exitCode).toBe(null);
+  });
+
+  it('serves health on TCP, and nothing else there', async () => {
+    sixtyCredentials();
+    workspace.writeConfig({ health: { listen: '127.0.0.1:0' } });
+    // Port 0 cannot be asked for: the probe of a pod needs to know it. The test takes one that is free.
+    const { createServer } = await import('node:net');
+    const port = await new Promise<number>((done) => {
+      const probe = createServer().listen(0, '127.0.0.1', () => {
+        const { port } = probe.address() as { port: number };
+        probe.close(() => done(port));
+      });
+    });
+    workspace.writeConfig({ health: { listen: `127.0.0.1:${port}` } });
+    await using _serve = await startServe(workspace.configFile);
+    const { Client, credentials, status } = await import('@grpc/grpc-js');
+    const tcp = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    const call = (path: string) =>
+      new Promise<{ code: number; body: string }>((done) => {
+        tcp.makeUnaryRequest(
+          path,
+          (bytes: Buffer) => bytes,
+          (bytes: Buffer) => bytes,
+          Buffer.alloc(0),
+          (error, response?: Buffer) =>
+            done({ code: error?.code ?? status.OK, body: response?.toString('hex') ?? '' }),
+        );
+      });
+    expect(await call('/grpc.health.v1.Health/Check')).toEqual({ code: status.OK, body: '0801' });
+    expect((await call('/secretresolver.v1.CredentialResolver/GetProviderEnvironment')).code).toBe(
+      status.UNIMPLEMENTED,
+    );
+    expect((await call('/openshell.v1.OpenShell/GetSandboxProviderEnvironment')).code).toBe(
+      status.UNIMPLEMENTED,
+    );
+    tcp.close();
+  });
+});
+
+/** Whether a crash in the current folder writes a core there: a pipe or an absolute pattern sends it elsewhere. */
+function coresComeHere(): boolean {
+  const pattern = readFileSync('/proc/sys/kernel/core_pattern', 'utf8').trim();
+  return !pattern.startsWith('|') && !pattern.includes('/');
+}
+
+describe('a crash', () => {
+  it('leaves no core file', async () => {
+    const folder = mkdtempSync(join(ARTIFACTS, 'cores-'));
+    const cores = () => readdirSync(folder).filter((name) => name.startsWith('core'));
+    const crash = async (child: ChildProcess) => {
+      // Only root can raise the limit that the resolver lowered: even then no core may come of it.
+      if (process.getuid?.() === 0)
+        execFileSync('prlimit', ['--pid', String(child.pid), '--core=unlimited:unlimited']);
+      const ended = new Promise((done) => child.once('exit', (code, signal) => done(signal ?? code)));
+      child.kill('SIGSEGV');
+      expect(await ended).toBe('SIGSEGV');
+    };
+    // The control: a process that keeps its defaults does leave one, under the same limit and in the same folder.
+    const control = spawn(NODE, ['-e', 'setInterval(() => {}, 1000); console.log(1)'], { cwd: folder });
+    await new Promise((done) => control.stdout.once('data', done));
+    await crash(control);
+    if (process.getuid?.() === 0 && coresComeHere()) expect(cores()).toHaveLength(1);
+    for (const name of cores()) rmSync(join(folder, name));
+
+    sixtyCredentials();
+    await using serve = await startServe(workspace.configFile, [], { cwd: folder });
+    using client = connect({ socket: workspace.socket });
+    await client.getProviderEnvironment();
+    await crash(serve.child);
+    expect(cores()).toEqual([]);
+  });
+});
+
+it('a process that never came up is reported, not waited for', async () => {
+  await using serve = new CliProcess(['serve', '--config', join(workspace.root, 'nowhere.yaml')]);
+  const { code, stderr } = await serve.finished;
+  expect(code).toBe(2);
+  expect(stderr).toContain('cannot be read: ENOENT');
+});

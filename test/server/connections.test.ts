@@ -1,0 +1,144 @@
+/** What a listed peer may do to the others: nothing. */
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import { status } from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../support/cli.ts';
+import { RawClient } from '../support/raw-calls.ts';
+import { newSecret } from '../support/secrets.ts';
+import { TestServer } from '../support/test-server.ts';
+import { Workspace } from '../support/workspace.ts';
+
+let server: TestServer;
+const sockets: Socket[] = [];
+
+async function open(limits: Parameters<typeof TestServer.open>[1] = {}) {
+  const workspace = new Workspace();
+  workspace.writeBulkProvider('nvbugs', 'nvbugs');
+  server = await TestServer.open(workspace, limits);
+  server.publish({ nvbugs: { TOKEN: newSecret() } });
+}
+
+beforeEach(() => open());
+
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await server[Symbol.asyncDispose]();
+});
+
+function rawConnection(): Socket {
+  const socket = connect(server.socket);
+  socket.on('error', () => {});
+  sockets.push(socket);
+  return socket;
+}
+
+async function answersStill(): Promise<void> {
+  using client = new RawClient(server.socket);
+  expect((await client.call('GetProviderEnvironment')).code).toBe(status.OK);
+}
+
+describe('a listed peer', () => {
+  it('is known to its calls by the tag that its socket was given: what grpc-js makes of remoteAddress', async () => {
+    using client = new RawClient(server.socket);
+    await client.call('GetProviderEnvironment');
+    // The audit names the caller of the call, which is found by call.getPeer() alone.
+    expect(server.audited('served')[0]?.unmapped).toMatchObject({
+      caller: { name: 'supervisor', pid: process.pid },
+    });
+    expect(server.server.connections.get('peer:1')).toBeDefined();
+  });
+
+  it('that dribbles a byte now and then is closed when its time for a first call is over', async () => {
+    await server[Symbol.asyncDispose]();
+    await open({ firstCallTimeoutMs: 300 });
+    const socket = rawConnection();
+    const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+    let sent = 0;
+    const timer = setInterval(() => socket.write(preface[sent++ % preface.length] ?? 'P'), 50);
+    const began = performance.now();
+    await new Promise((done) => socket.once('close', done));
+    clearInterval(timer);
+    expect(performance.now() - began).toBeLessThan(2_000);
+    await answersStill();
+  });
+
+  it('that sends garbage loses its own connection only', async () => {
+    await server[Symbol.asyncDispose]();
+    // Half a frame is not an error yet: such a connection ends with the time for its first call.
+    await open({ firstCallTimeoutMs: 300 });
+    using other = new RawClient(server.socket);
+    await other.call('GetProviderEnvironment');
+    for (const garbage of [
+      Buffer.alloc(65_536, 0xff),
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff', 'latin1'),
+    ]) {
+      const socket = rawConnection();
+      socket.resume();
+      socket.write(garbage);
+      await new Promise((done) => socket.once('close', done));
+    }
+    expect((await other.call('GetProviderEnvironment')).code).toBe(status.OK);
+    await answersStill();
+  });
+
+  it('that sends huge headers is refused, and the others are served', async () => {
+    const session: ClientHttp2Session = connectHttp2('http://localhost', {
+      createConnection: () => rawConnection(),
+    });
+    session.on('error', () => {});
+    const request = session.request({
+      ':method': 'POST',
+      ':path': '/secretresolver.v1.CredentialResolver/GetProviderEnvironment',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      'x-fill': 'x'.repeat(200_000),
+    });
+    const grpcStatus = await new Promise((done) => {
+      request.on('error', () => done('closed'));
+      request.on('response', (headers) => done(headers['grpc-status'] ?? headers[':status']));
+      request.on('close', () => done('closed'));
+    });
+    expect(grpcStatus).not.toBe('0');
+    session.destroy();
+    await answersStill();
+  });
+
+  it('that opens a thousand connections gets its share, and another UID would get its own', async () => {
+    const opened = Array.from({ length: 1_000 }, () => rawConnection());
+    await until(() => opened.filter((socket) => socket.destroyed).length >= 1_000 - 80, 10_000);
+    // 64 that may call, 16 that are told, and not one more.
+    expect(server.server.connections.size).toBe(80);
+    expect(server.audited('peer-refused').length).toBeLessThanOrEqual(6);
+    for (const socket of opened) socket.destroy();
+    await until(() => server.server.connections.size === 0);
+    await answersStill();
+  });
+
+  it('may ping every 10 s and more often without being taken for an attacker', async () => {
+    const session = connectHttp2('http://localhost', { createConnection: () => rawConnection() });
+    session.on('error', () => {});
+    await new Promise((done) => session.once('connect', done));
+    let goaway = false;
+    session.on('goaway', () => {
+      goaway = true;
+    });
+    for (let ping = 0; ping < 50; ping++) {
+      await new Promise<void>((done, fail) =>
+        session.ping((error) => (error === null ? done() : fail(error))),
+      );
+    }
+    expect(goaway).toBe(false);
+    expect(session.closed).toBe(false);
+    session.destroy();
+  });
+
+  it('that goes away leaves nothing behind', async () => {
+    using client = new RawClient(server.socket);
+    await client.call('GetProviderEnvironment');
+    expect(server.server.connections.size).toBe(1);
+    client[Symbol.dispose]();
+    await until(() => server.server.connections.size === 0);
+  });
+});

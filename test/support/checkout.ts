@@ -1,0 +1,40 @@
+/**
+ * The checkout as other UIDs can reach it. A clone in a folder of root's alone (mktemp -d makes such) cannot be
+ * entered by the UIDs that tests run as, so root's tests see it through a read-only bind mount.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+
+const OWN = resolve(import.meta.dirname, '../..');
+
+/** Set by the global setup for all workers. */
+const VARIABLE = 'TEST_CHECKOUT';
+
+/** Path of the checkout for child processes, whatever their UID. */
+export const CHECKOUT = process.env[VARIABLE] ?? OWN;
+/** The node that the tests themselves run on. */
+export const NODE = process.execPath.startsWith(OWN)
+  ? join(CHECKOUT, process.execPath.slice(OWN.length))
+  : process.execPath;
+export const MAIN = join(CHECKOUT, 'src/main.ts');
+
+/** Makes the checkout reachable where it is not; returns what undoes it. */
+export function exposeCheckout(): () => void {
+  if (process.getuid?.() !== 0 || reachable(OWN)) return () => {};
+  const mountPoint = mkdtempSync(join(tmpdir(), 'msr-checkout-'));
+  chmodSync(mountPoint, 0o755);
+  execFileSync('mount', ['--bind', OWN, mountPoint]);
+  process.env[VARIABLE] = mountPoint;
+  return () => {
+    execFileSync('umount', ['--lazy', mountPoint]);
+    rmdirSync(mountPoint);
+  };
+}
+
+/** Whether every folder on the way may be passed by everybody. */
+function reachable(path: string): boolean {
+  if ((statSync(path).mode & 0o005) !== 0o005) return false;
+  return path === '/' || reachable(dirname(path));
+}

@@ -1,0 +1,104 @@
+/** The real server on a real socket in this process, with snapshots that the test makes and an audit that it can read. */
+import { randomBytes } from 'node:crypto';
+import { DEFAULT_LIMITS, type Limits } from '../../src/access/limits.ts';
+import { Audit } from '../../src/audit/audit.ts';
+import { type Config, secretId } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { createLog } from '../../src/log.ts';
+import { resolve } from '../../src/resolve/resolve.ts';
+import { SnapshotStore } from '../../src/resolve/snapshot.ts';
+import { SecretValue } from '../../src/secret-value.ts';
+import { ResolverServer } from '../../src/server/resolver-server.ts';
+import { ServingState } from '../../src/server/serving-state.ts';
+import { Views } from '../../src/server/views.ts';
+import type { VolumeRead } from '../../src/volume/generation.ts';
+import { NAMESPACE, type Workspace } from './workspace.ts';
+
+/** An audit record, as far as tests look into it. */
+export interface AuditRecord {
+  readonly class_uid: number;
+  readonly status_id: number;
+  readonly unmapped: Readonly<Record<string, unknown>> & { readonly outcome?: string };
+}
+export type Records = AuditRecord[];
+
+export class TestServer implements AsyncDisposable {
+  readonly workspace: Workspace;
+  readonly config: Config;
+  readonly store = new SnapshotStore();
+  readonly state = new ServingState(this.store);
+  readonly records: Records = [];
+  server!: ResolverServer;
+  #generation = 0;
+
+  private constructor(workspace: Workspace) {
+    this.workspace = workspace;
+    this.config = loadConfig(workspace.configFile, {});
+  }
+
+  static async open(workspace: Workspace, limits: Partial<Limits> = {}): Promise<TestServer> {
+    const test = new TestServer(workspace);
+    const { config, store, state, records } = test;
+    const processKey = randomBytes(32);
+    test.server = await ResolverServer.open({
+      config: () => config,
+      store,
+      state,
+      audit: new Audit(
+        {
+          write: (record) => records.push(record as unknown as AuditRecord),
+          [Symbol.asyncDispose]: async () => {},
+        },
+        config.sandbox,
+      ),
+      log: createLog({ level: 'fatal' }),
+      views: new Views(config.sandbox, processKey),
+      processKey,
+      statusFacts: () => ({
+        sandbox: config.sandbox,
+        boundary: undefined,
+        volumes: [],
+        providers: config.providers,
+        startedAtMs: 1,
+        serving: state.isServing(),
+      }),
+      limits: { ...DEFAULT_LIMITS, ...limits },
+    });
+    return test;
+  }
+
+  get socket(): string {
+    return this.workspace.socket;
+  }
+
+  /** Publishes what the configuration makes of these Secrets. */
+  publish(secrets: Readonly<Record<string, Readonly<Record<string, string>>>>, now = Date.now()): void {
+    this.#generation += 1;
+    const reads = new Map<string, VolumeRead>();
+    for (const [name, keys] of Object.entries(secrets)) {
+      reads.set(secretId({ namespace: NAMESPACE, name }), {
+        kind: 'generation',
+        generation: {
+          id: `..test_${this.#generation}`,
+          keys: new Map(
+            Object.entries(keys).map(([key, text]) => [
+              key,
+              { kind: 'bytes', value: SecretValue.from(Buffer.from(text)) },
+            ]),
+          ),
+        },
+      });
+    }
+    this.store.publish({ ...resolve(this.config, reads, now), mountedAt: performance.now() });
+  }
+
+  /** Audit records with this outcome. */
+  audited(outcome: string): Records {
+    return this.records.filter((record) => record.unmapped.outcome === outcome);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server[Symbol.asyncDispose]();
+    this.workspace[Symbol.dispose]();
+  }
+}

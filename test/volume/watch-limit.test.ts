@@ -1,0 +1,37 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { describeAsRoot } from '../support/root.ts';
+
+describeAsRoot('a machine without inotify instances to spare', () => {
+  it('is served by re-reads, and the log says so once', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'msr-limit-'));
+    try {
+      // The limit belongs to a user namespace: this one's is lowered, the machine's is not.
+      const script = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$0" "$@"';
+      const told = execFileSync(
+        'unshare',
+        [
+          ...['--user', '--map-root-user', 'sh', '-c', script],
+          ...[process.execPath, join(import.meta.dirname, 'watch-limit-child.ts'), join(folder, 'volume')],
+        ],
+        { encoding: 'utf8', timeout: 30_000 },
+      );
+      expect(JSON.parse(told)).toEqual({
+        states: [{ token: 'first' }, { token: 'second' }],
+        startMs: expect.toSatisfy((ms: number) => ms < 5_000),
+        warnings: [
+          expect.objectContaining({
+            msg: 'the watch failed; re-reads go on',
+            volume: 'tenant/credentials',
+            err: expect.objectContaining({ code: 'EMFILE' }),
+          }),
+        ],
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
