@@ -8,6 +8,7 @@ import { VERSION } from './version.ts';
 /** Loaded one at a time: `serve` never pays for the demo, nor `get` for the isolation checks. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   serve: () => import('./commands/serve.ts'),
+  check: () => import('./commands/check.ts'),
   get: () => import('./commands/get.ts'),
   watch: () => import('./commands/watch.ts'),
   list: () => import('./commands/list.ts'),

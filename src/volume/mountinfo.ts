@@ -2,6 +2,10 @@ import { readFileSync } from 'node:fs';
 
 /** One line of /proc/self/mountinfo, as far as it is used. See proc_pid_mountinfo(5). */
 export interface Mount {
+  /** Unique among all mounts of the machine that exist at one time, and of one mount namespace alone. */
+  readonly id: number;
+  /** `major:minor` of the file system. */
+  readonly device: string;
   /** Folder of the mounted file system that is the root of this mount: `/` unless a part of it is mounted. */
   readonly root: string;
   readonly mountPoint: string;
@@ -24,11 +28,13 @@ export function parseMountinfo(text: string): Mount[] {
     const [before, after] = line.split(' - ');
     const left = before?.split(' ') ?? [];
     const right = after?.split(' ') ?? [];
-    const [root, mountPoint, options] = [left[3], left[4], left[5]];
+    const [id, , device, root, mountPoint, options] = left;
     const [type, , superOptions] = right;
-    if (root === undefined || mountPoint === undefined || options === undefined || type === undefined)
-      continue;
+    if (id === undefined || device === undefined || root === undefined || mountPoint === undefined) continue;
+    if (options === undefined || type === undefined) continue;
     mounts.push({
+      id: Number(id),
+      device,
       root: unescapeOctal(root),
       mountPoint: unescapeOctal(mountPoint),
       options: options.split(','),
@@ -37,6 +43,11 @@ export function parseMountinfo(text: string): Mount[] {
     });
   }
   return mounts;
+}
+
+/** Whether nothing can be written through this mount. */
+export function isReadOnlyMount(mount: Mount): boolean {
+  return mount.options.includes('ro') || mount.superOptions.includes('ro');
 }
 
 /** Whether keys of the volume are mounted one by one, or a part of it is: what `subPath` does. */

@@ -41,7 +41,15 @@ describe('parseMountinfo', () => {
     'leaves out %j, which is no mount',
     (line) => {
       expect(parseMountinfo(`${line}\n36 35 98:0 / /good rw - tmpfs\n`)).toEqual([
-        { root: '/', mountPoint: '/good', options: ['rw'], type: 'tmpfs', superOptions: [''] },
+        {
+          id: 36,
+          device: '98:0',
+          root: '/',
+          mountPoint: '/good',
+          options: ['rw'],
+          type: 'tmpfs',
+          superOptions: [''],
+        },
       ]);
     },
   );
@@ -49,6 +57,8 @@ describe('parseMountinfo', () => {
 
 describe('isSubPathMount', () => {
   const mount = (mountPoint: string, root = '/', type = 'tmpfs'): Mount => ({
+    id: 1,
+    device: '0:1',
     root,
     mountPoint,
     options: ['ro'],

@@ -1,0 +1,118 @@
+/**
+ * The boundary over time: facts are taken again on a timer and on demand, and the first enforced check that
+ * no longer passes is reported, once. After that nothing is taken any more: the caller stops serving and ends.
+ *
+ * States: idle → checking → idle … → broken or stopped, and there is no way back from the last two.
+ */
+import type { Config } from '../config/config.ts';
+import { errorCode } from '../errors.ts';
+import { breaches, runChecks } from './checks.ts';
+import { type Facts, type GatherOptions, gatherFacts } from './facts.ts';
+import type { Finding } from './finding.ts';
+
+/** A scan costs a few milliseconds; a process that appears is noticed within this time, in milliseconds. */
+export const DRIFT_INTERVAL_MS = 15_000;
+/** A round that fails for a shortage of ours (descriptors, memory) is tried once more after this many milliseconds. */
+const RETRY_AFTER_MS = 500;
+
+export interface DriftOptions {
+  /** The configuration in force: asked again each round, for SIGHUP may have replaced it. */
+  readonly config: () => Config;
+  /** What `gatherFacts` is to know; asked again each round, for the socket may be bound anew. */
+  readonly gatherOptions: () => GatherOptions;
+  /** Ends the watch. */
+  readonly signal: AbortSignal;
+  /** Called once, with every enforced check that does not pass. Never called with `relaxed`. */
+  readonly onBroken: (broken: readonly Finding[]) => void;
+  /** Called after each round with all findings, for GetStatus. */
+  readonly onFindings?: (findings: readonly Finding[], facts: Facts) => void;
+  /** Findings go on being reported, and none of them ends the watch. */
+  readonly relaxed?: boolean;
+  readonly intervalMs?: number;
+}
+
+export interface DriftWatch {
+  /**
+   * Takes facts now, or once more after a round that has already begun; resolves when that is judged. Calls
+   * that come meanwhile share one round, so that nobody can make us scan /proc in a queue. Never rejects.
+   */
+  readonly checkNow: () => Promise<void>;
+}
+
+/** Starts the watch; the first round comes after one interval. */
+export function watchDrift(options: DriftOptions): DriftWatch {
+  let earlier = options.gatherOptions().earlier;
+  let judgedConfig = options.config();
+  let ended = options.signal.aborted;
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+
+  const timer = setInterval(() => void checkNow(), options.intervalMs ?? DRIFT_INTERVAL_MS);
+  const end = () => {
+    ended = true;
+    clearInterval(timer);
+  };
+  if (ended) end();
+  options.signal.addEventListener('abort', end, { once: true });
+
+  const report = (broken: readonly Finding[]) => {
+    if (broken.length === 0 || ended || options.relaxed === true) return;
+    end();
+    options.onBroken(broken);
+  };
+
+  const round = async () => {
+    if (ended) return;
+    const config = options.config();
+    // A new configuration may refer to new Secrets, which were never compared with the environment.
+    if (config !== judgedConfig) earlier = undefined;
+    judgedConfig = config;
+    let facts: Facts;
+    try {
+      const gatherOptions = { ...options.gatherOptions(), earlier };
+      facts = await gatherFacts(config, gatherOptions).catch(async () => {
+        await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER_MS));
+        return gatherFacts(config, gatherOptions);
+      });
+    } catch (error) {
+      report([factsMissing(error)]);
+      return;
+    }
+    if (ended) return;
+    earlier = facts;
+    const findings = runChecks(facts, config);
+    options.onFindings?.(findings, facts);
+    report(breaches(findings));
+  };
+
+  const start = () => {
+    running = round().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+
+  const checkNow = (): Promise<void> => {
+    if (ended) return Promise.resolve();
+    if (running === undefined) return start();
+    // A round that has begun may have passed the newcomer by: one more, shared by all who ask meanwhile.
+    next ??= running.then(() => {
+      next = undefined;
+      return start();
+    });
+    return next;
+  };
+
+  return { checkNow };
+}
+
+/** Facts that cannot be taken prove nothing. */
+function factsMissing(error: unknown): Finding {
+  return {
+    id: 'process-view',
+    severity: 'enforce',
+    outcome: 'unknown',
+    evidence: `facts could not be taken: ${errorCode(error)}`,
+    remedy: 'securityContext.procMount: Default',
+  };
+}

@@ -1,0 +1,201 @@
+/** Parsers for the text of /proc. Pure; each takes what the kernel wrote and throws nothing on odd input. */
+
+/** Bit of each capability that we speak of, from linux/capability.h. */
+const CAPABILITY_NAMES = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'DAC_READ_SEARCH',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'SETGID',
+  'SETUID',
+  'SETPCAP',
+  'LINUX_IMMUTABLE',
+  'NET_BIND_SERVICE',
+  'NET_BROADCAST',
+  'NET_ADMIN',
+  'NET_RAW',
+  'IPC_LOCK',
+  'IPC_OWNER',
+  'SYS_MODULE',
+  'SYS_RAWIO',
+  'SYS_CHROOT',
+  'SYS_PTRACE',
+  'SYS_PACCT',
+  'SYS_ADMIN',
+  'SYS_BOOT',
+  'SYS_NICE',
+  'SYS_RESOURCE',
+  'SYS_TIME',
+  'SYS_TTY_CONFIG',
+  'MKNOD',
+  'LEASE',
+  'AUDIT_WRITE',
+  'AUDIT_CONTROL',
+  'SETFCAP',
+  'MAC_OVERRIDE',
+  'MAC_ADMIN',
+  'SYSLOG',
+  'WAKE_ALARM',
+  'BLOCK_SUSPEND',
+  'AUDIT_READ',
+  'PERFMON',
+  'BPF',
+  'CHECKPOINT_RESTORE',
+] as const;
+
+/** The capability sets of a task, by name without the `CAP_` in front. */
+export interface CapabilitySets {
+  readonly effective: readonly string[];
+  readonly permitted: readonly string[];
+  readonly inheritable: readonly string[];
+  readonly ambient: readonly string[];
+  readonly bounding: readonly string[];
+}
+
+/** One task as /proc/<pid>/status tells it. */
+export interface TaskStatus {
+  /** Name of the main thread; the process chooses it itself, so it identifies nobody. */
+  readonly name: string;
+  readonly zombie: boolean;
+  readonly parent: number;
+  /** Real, effective, saved and file-system UID, as seen from our user namespace. */
+  readonly uids: readonly number[];
+  readonly gids: readonly number[];
+  readonly groups: readonly number[];
+  /** Ids of the process in each PID namespace from the reader's inwards; one where it lives in the reader's. */
+  readonly namespacePids: readonly number[];
+  readonly threads: number;
+  readonly capabilities: CapabilitySets;
+  readonly noNewPrivileges: boolean;
+  /** 0 none, 1 strict, 2 filter. */
+  readonly seccomp: number;
+  /** Whether the task has a handler for SIGUSR1. */
+  readonly catchesUsr1: boolean;
+}
+
+/** Names of the capabilities in a hexadecimal mask; `CAP_<bit>` for one that is newer than this list. */
+export function capabilityNames(mask: string): string[] {
+  // In two halves of 32 bits: a scan reads five masks a task, and BigInt would cost more than the reading.
+  const low = Number.parseInt(mask.slice(-8), 16) || 0;
+  const high = Number.parseInt(mask.slice(0, -8), 16) || 0;
+  const names: string[] = [];
+  if (low === 0 && high === 0) return names;
+  for (let bit = 0; bit < 64; bit++) {
+    const half = bit < 32 ? low : high;
+    if (((half >>> (bit & 31)) & 1) === 1) names.push(CAPABILITY_NAMES[bit] ?? `CAP_${bit}`);
+  }
+  return names;
+}
+
+/** Undefined where the text is not that of a whole status file: the task ended while it was read. */
+export function parseStatus(text: string): TaskStatus | undefined {
+  const fields = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const colon = line.indexOf(':');
+    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  const field = (name: string) => fields.get(name) ?? '';
+  const numbers = (name: string) => field(name).split(/\s+/).filter(Boolean).map(Number);
+  const caps = (name: string) => capabilityNames(field(name));
+  if (numbers('Uid').length !== 4 || !fields.has('CapEff')) return undefined;
+  return {
+    name: printable(field('Name')),
+    zombie: /^[ZX]/.test(field('State')),
+    parent: Number(field('PPid')),
+    uids: numbers('Uid'),
+    gids: numbers('Gid'),
+    groups: numbers('Groups'),
+    namespacePids: numbers('NSpid'),
+    threads: Number(field('Threads')) || 1,
+    capabilities: {
+      effective: caps('CapEff'),
+      permitted: caps('CapPrm'),
+      inheritable: caps('CapInh'),
+      ambient: caps('CapAmb'),
+      bounding: caps('CapBnd'),
+    },
+    noNewPrivileges: field('NoNewPrivs') === '1',
+    seccomp: Number(field('Seccomp')) || 0,
+    catchesUsr1: ((BigInt(`0x${field('SigCgt') || '0'}`) >> 9n) & 1n) === 1n,
+  };
+}
+
+/** A process may call itself anything, terminal escapes included, and the name ends up in reports. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?');
+}
+
+/** A mapping line of uid_map: ids `inside` the namespace stand for `outside` in the reader's. */
+export interface IdMapping {
+  readonly inside: number;
+  readonly outside: number;
+  readonly count: number;
+}
+
+export function parseIdMap(text: string): IdMapping[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter((fields) => fields.length === 3)
+    .map(([inside = 0, outside = 0, count = 0]) => ({ inside, outside, count }));
+}
+
+/** A listening TCP socket of the network namespace. */
+export interface TcpListener {
+  readonly address: string;
+  readonly port: number;
+  readonly inode: number;
+}
+
+const TCP_LISTEN = '0A';
+
+/** Listening sockets of /proc/net/tcp or tcp6. */
+export function parseTcpListeners(text: string): TcpListener[] {
+  const listeners: TcpListener[] = [];
+  for (const line of text.split('\n').slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    const [host, port] = (fields[1] ?? '').split(':');
+    if (fields[3] !== TCP_LISTEN || host === undefined || port === undefined) continue;
+    listeners.push({
+      address: addressText(host),
+      port: Number.parseInt(port, 16),
+      inode: Number(fields[9]),
+    });
+  }
+  return listeners;
+}
+
+/** The kernel writes addresses as 32-bit words in the machine's own order, which is little-endian here. */
+function addressText(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) =>
+    (word.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16)),
+  );
+  if (bytes.length === 4) return bytes.join('.');
+  const groups: string[] = [];
+  for (let at = 0; at < bytes.length; at += 2) {
+    groups.push((((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16));
+  }
+  const text = groups.join(':').replace(/(^|:)0(:0)+(:|$)/, '::');
+  return `[${text}]`;
+}
+
+/** A bound Unix socket of the network namespace. */
+export interface UnixSocket {
+  readonly inode: number;
+  /** As bound; begins with `@` where the name is abstract. */
+  readonly path: string;
+}
+
+/** Sockets of /proc/net/unix that have a name. */
+export function parseUnixSockets(text: string): UnixSocket[] {
+  const sockets: UnixSocket[] = [];
+  for (const line of text.split('\n').slice(1)) {
+    const match = /^\S+: \S+ \S+ \S+ \S+ \S+ +(\d+) (.+)$/.exec(line);
+    if (match?.[1] !== undefined && match[2] !== undefined) {
+      sockets.push({ inode: Number(match[1]), path: match[2] });
+    }
+  }
+  return sockets;
+}

@@ -1,0 +1,132 @@
+/**
+ * The foreign clients, and how each is made from its own package registry. What is built is kept below one folder
+ * outside the repository, so that a second run compiles nothing.
+ */
+import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { find } from '../support/podman.ts';
+import { ARTIFACTS } from '../support/secrets.ts';
+
+const CACHE = process.env.INTEROP_CACHE ?? join(homedir(), '.cache', 'mounted-secret-resolver', 'interop');
+const ROOT = resolve(import.meta.dirname, '../..');
+const HERE = import.meta.dirname;
+/** A first build may fetch and compile a hundred packages. In milliseconds. */
+const BUILD_TIMEOUT_MS = 280_000;
+
+export interface Toolchain {
+  readonly name: string;
+  /** The `:authority` that this client sends: each its own, none that we would choose. */
+  readonly authority: string;
+  /** What is missing on this machine, or undefined. */
+  readonly missing: () => Promise<string | undefined>;
+  /** Makes the client and returns how to start it. */
+  readonly build: () => Promise<Command>;
+}
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export const TOOLCHAINS: readonly Toolchain[] = [
+  {
+    name: 'rust',
+    // What OpenShell's supervisor sends over its sockets.
+    authority: '[::]:50051',
+    missing: async () => (find('cargo') === undefined ? 'cargo' : undefined),
+    build: async () => {
+      const folder = join(HERE, 'rust');
+      mkdirSync(join(folder, 'stubs'), { recursive: true });
+      await step('buf', [
+        'build',
+        '--path',
+        'proto/secretresolver',
+        '--output',
+        join(folder, 'stubs/resolver.binpb'),
+      ]);
+      const target = process.env.CARGO_TARGET_DIR ?? join(CACHE, 'rust');
+      await step('cargo', ['build', '--locked', '--quiet'], folder, { CARGO_TARGET_DIR: target });
+      return { program: join(target, 'debug/interop-client'), args: [], env: {} };
+    },
+  },
+  {
+    name: 'go',
+    authority: 'localhost',
+    missing: async () => (find('go') === undefined ? 'go' : undefined),
+    build: async () => {
+      const folder = join(HERE, 'go');
+      const program = join(CACHE, 'go', 'interop-client');
+      await step('buf', [
+        'generate',
+        '--template',
+        join(folder, 'buf.gen.yaml'),
+        '--path',
+        'proto/secretresolver',
+      ]);
+      await step('go', ['build', '-o', program, '.'], folder);
+      return { program, args: [], env: {} };
+    },
+  },
+  {
+    name: 'python',
+    authority: 'resolver.sandbox.internal:443',
+    missing: async () => {
+      if (find('python3') === undefined) return 'python3';
+      const { failed } = await execa('python3', ['-c', 'import venv, ensurepip'], { reject: false });
+      return failed ? "python3's venv" : undefined;
+    },
+    build: async () => {
+      const folder = join(HERE, 'python');
+      const program = join(CACHE, 'python', 'bin', 'python');
+      if (!existsSync(program)) await step('python3', ['-m', 'venv', join(CACHE, 'python')]);
+      await step(program, [
+        '-m',
+        'pip',
+        'install',
+        '--quiet',
+        '--requirement',
+        join(folder, 'requirements.txt'),
+      ]);
+      const stubs = join(folder, 'stubs');
+      mkdirSync(stubs, { recursive: true });
+      const outputs = [`--python_out=${stubs}`, `--grpc_python_out=${stubs}`];
+      await step(program, [
+        '-m',
+        'grpc_tools.protoc',
+        '-I',
+        'proto',
+        ...outputs,
+        'secretresolver/v1/resolver.proto',
+      ]);
+      return {
+        program,
+        args: [join(folder, 'client.py')],
+        env: { PYTHONPATH: stubs, PYTHONDONTWRITEBYTECODE: '1' },
+      };
+    },
+  },
+];
+
+/** One step of a build; what it prints is kept, and shown where it fails. */
+async function step(
+  program: string,
+  args: readonly string[],
+  cwd = ROOT,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  mkdirSync(CACHE, { recursive: true });
+  const { all, failed, shortMessage } = await execa(program, args, {
+    cwd,
+    env: { PIP_DISABLE_PIP_VERSION_CHECK: '1', ...env },
+    all: true,
+    reject: false,
+    preferLocal: true,
+    localDir: ROOT,
+    timeout: BUILD_TIMEOUT_MS,
+  });
+  appendFileSync(join(ARTIFACTS, 'interop-build.log'), `# ${program} ${args.join(' ')}\n${all}\n`);
+  if (failed) throw new Error(`${shortMessage}\n${all?.slice(-4000)}`);
+}

@@ -1,0 +1,186 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  buildFromDockerfile,
+  NODE_BASE,
+  NODE_IN_IMAGE,
+  RESOLVER_IMAGE,
+  resolverImage,
+} from '../support/images.ts';
+import { describeWithPodman, Podman } from '../support/podman.ts';
+
+/** An image build fetches packages where npm's cache is cold. In milliseconds. */
+const BUILD_TIMEOUT_MS = 300_000;
+
+/** What would serve somebody who got into the container: shells, interpreters, fetchers, package managers. */
+const TOOLS =
+  /^(sh|ash|bash|dash|zsh|ksh|busybox|env|npm|npx|corepack|yarn|pnpm|apt|apt-get|dpkg|apk|rpm|tsc|perl|python[\d.]*|curl|wget|su|sudo|setpriv)$/;
+
+/** As much as a pod's securityContext takes away. */
+const RESTRICTED = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges', '--network=none'];
+
+interface LockedPackage {
+  readonly version: string;
+  readonly dev?: boolean;
+  readonly optional?: boolean;
+}
+
+interface Sbom {
+  readonly bomFormat: string;
+  readonly components: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly properties?: readonly { readonly name: string }[];
+  }[];
+}
+
+describeWithPodman('the image', () => {
+  let podman: Podman;
+  let all: readonly string[];
+  let added: readonly string[];
+
+  beforeAll(async () => {
+    podman = await Podman.open();
+    await resolverImage(podman);
+    all = await listImage(podman, RESOLVER_IMAGE);
+    const base = new Set(await listImage(podman, NODE_BASE));
+    added = all.filter((path) => !base.has(path));
+  }, BUILD_TIMEOUT_MS);
+
+  afterAll(() => podman?.[Symbol.asyncDispose](), BUILD_TIMEOUT_MS);
+
+  it('has no shell, no package manager and no other tool', () => {
+    expect(all.filter((path) => TOOLS.test(basename(path)))).toEqual([]);
+  });
+
+  it('adds the package and one command, and nothing else', () => {
+    expect(added.filter((path) => !path.startsWith('app/'))).toEqual(['usr/local/bin/secret-resolver']);
+    const kinds = new Set(
+      added.map(
+        (path) => /\.(js|cjs|mjs|json|node|proto)$|\/(licen[cs]e|notice)[^/]*$/i.exec(path)?.[0] ?? path,
+      ),
+    );
+    expect([...kinds].filter((kind) => kind.startsWith('app/'))).toEqual([]);
+    expect(added).toContain('app/dist/main.js');
+    expect(added.filter((path) => path.startsWith('app/dist/') && !path.endsWith('.js'))).toEqual([]);
+  });
+
+  it('has no file that can be run or changed, but for the command', async () => {
+    const root = await podman.mountImage(RESOLVER_IMAGE);
+    const modes = added
+      .filter((path) => path.startsWith('app/'))
+      .map((path) => ({
+        path,
+        uid: statSync(join(root, path)).uid,
+        mode: statSync(join(root, path)).mode & 0o7777,
+      }))
+      .filter(({ uid, mode }) => uid !== 0 || mode !== 0o644);
+    expect(modes).toEqual([{ path: 'app/dist/main.js', uid: 0, mode: 0o755 }]);
+  });
+
+  it('carries the locked production dependencies, each of them, and no development dependency', async () => {
+    const present = installedPackages(added);
+    const locked = lockedPackages();
+    const development = present.filter((path) => locked.get(path)?.dev !== undefined || !locked.has(path));
+    expect(development).toEqual([]);
+    const required = [...locked].filter(([, entry]) => !entry.dev && !entry.optional).map(([path]) => path);
+    expect(required.filter((path) => !present.includes(path))).toEqual([]);
+    expect(present.filter((path) => path.includes('koffi-'))).toEqual([
+      `node_modules/@koromix/koffi-linux-${process.arch}`,
+    ]);
+  });
+
+  it('is described by the SBOM: each package in it, by name and version, none marked as for development', async () => {
+    const { stdout } = await execa('npm', ['run', '-s', 'sbom']);
+    const sbom = JSON.parse(stdout) as Sbom;
+    expect(sbom.bomFormat).toBe('CycloneDX');
+    const listed = new Set(
+      sbom.components
+        .filter(({ properties }) => !properties?.some(({ name }) => name === 'cdx:npm:package:development'))
+        .map(({ name, version }) => `${name}@${version}`),
+    );
+    const locked = lockedPackages();
+    const carried = installedPackages(added).map(
+      (path) => `${path.slice(path.lastIndexOf('node_modules/') + 13)}@${locked.get(path)?.version}`,
+    );
+    expect(carried.length).toBeGreaterThan(10);
+    expect(carried.filter((name) => !listed.has(name))).toEqual([]);
+  });
+
+  it('runs as 10771, serves by default, and says what it is', async () => {
+    const { Config } = await podman.inspectImage(RESOLVER_IMAGE);
+    expect(Config.User).toBe('10771:10771');
+    expect(Config.Entrypoint).toEqual(['/usr/local/bin/secret-resolver']);
+    expect(Config.Cmd).toEqual(['serve', '--config', '/etc/secret-resolver/config.yaml']);
+    expect(Config.Env.filter((line) => line.startsWith('NODE_'))).toEqual(['NODE_ENV=production']);
+    expect(Config.Labels).toMatchObject({
+      'org.opencontainers.image.title': 'mounted-secret-resolver',
+      'org.opencontainers.image.licenses': 'Apache-2.0',
+      'org.opencontainers.image.version': version(),
+      'org.opencontainers.image.base.name': NODE_BASE,
+    });
+  });
+
+  it('answers in a container without a writable file, a capability or a network', async () => {
+    const { stdout } = await podman.run(['run', '--rm', ...RESTRICTED, RESOLVER_IMAGE, '--version']);
+    expect(stdout.trim()).toBe(version());
+    const script = `console.log(process.getuid(), process.getgid(), process.version);
+      await import('/app/dist/access/native.js'); console.log('native part loaded');`;
+    const node = [`--entrypoint=${NODE_IN_IMAGE}`, RESOLVER_IMAGE, '--input-type=module', '-e', script];
+    const run = await podman.run(['run', '--rm', ...RESTRICTED, ...node]);
+    expect(run.stdout).toMatch(/^10771 10771 v\d+/);
+    expect(run.stdout).toContain('native part loaded');
+  });
+
+  it('comes out the same when it is built again', { timeout: BUILD_TIMEOUT_MS }, async () => {
+    const { RootFS: first } = await podman.inspectImage(RESOLVER_IMAGE);
+    await buildFromDockerfile(podman, { tag: 'localhost/again:test' });
+    const { RootFS: second } = await podman.inspectImage('localhost/again:test');
+    expect(second.Layers).toEqual(first.Layers);
+  });
+
+  it('takes the native part for arm64 where it is built for arm64', {
+    timeout: BUILD_TIMEOUT_MS,
+  }, async () => {
+    // The stage before the last, which is all that the Dockerfile adds. The last needs an arm64 base.
+    const tag = 'localhost/tree:arm64';
+    await buildFromDockerfile(podman, { tag, platform: 'linux/arm64', target: 'tree', cached: true });
+    const files = (await listImage(podman, tag)).filter((path) => path.startsWith('out/'));
+    const native = files.filter((path) => path.endsWith('.node'));
+    expect(native).toContain('out/app/node_modules/@koromix/koffi-linux-arm64/linux_arm64/koffi.node');
+    const root = await podman.mountImage(tag);
+    // ELF's e_machine; 183 is AArch64.
+    expect(native.map((path) => readFileSync(join(root, path)).readUInt16LE(18))).toEqual(
+      native.map(() => 183),
+    );
+  });
+});
+
+/** Paths of all files and links of an image, relative to its root, sorted. */
+async function listImage(podman: Podman, tag: string): Promise<string[]> {
+  const root = await podman.mountImage(tag);
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+    .sort();
+}
+
+/** Folders of the packages in the image, as package-lock.json names them. */
+function installedPackages(paths: readonly string[]): string[] {
+  return paths
+    .map((path) => /^app\/((?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/@]+)\/package\.json$/.exec(path)?.[1])
+    .filter((path) => path !== undefined);
+}
+
+function lockedPackages(): Map<string, LockedPackage> {
+  const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+    packages: Record<string, LockedPackage>;
+  };
+  return new Map(Object.entries(lock.packages).filter(([path]) => path !== ''));
+}
+
+function version(): string {
+  return (JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version;
+}
