@@ -5,7 +5,7 @@ import { Audit } from '../audit/audit.ts';
 import { openAuditSink } from '../audit/sink.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { CommandError, ConfigError, ExitCode } from '../errors.ts';
+import { CommandError, ConfigError, ExitCode, formatIssue } from '../errors.ts';
 import { createLog, type Logger } from '../log.ts';
 import { SnapshotStore } from '../resolve/snapshot.ts';
 import { HealthListener } from '../server/health.ts';
@@ -109,6 +109,9 @@ async function serve(context: CommandContext, file: string, relaxed: boolean): P
   audit.lifecycle('stopped', String(context.signal.reason));
 }
 
+/** Mistakes of a reload that the log names one by one. */
+const MAX_LOGGED_ISSUES = 20;
+
 /** Reads the configuration again. All or nothing: a wrong one leaves the one in force untouched. */
 function reread(
   file: string,
@@ -134,10 +137,15 @@ function reread(
     };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    log.error({ issues: error.issues }, 'the new configuration is wrong; the one before stays in force');
+    const { issues } = error;
+    log.error(
+      { issues: issues.slice(0, MAX_LOGGED_ISSUES), mistakes: issues.length },
+      'the new configuration is wrong; the one before stays in force',
+    );
+    const [first] = issues;
     audit.configReloaded(
       false,
-      `${error.issues.length} mistakes, the first: ${error.issues[0]?.field ?? ''} ${error.issues[0]?.message ?? ''}`,
+      `${issues.length} ${issues.length === 1 ? 'mistake' : 'mistakes, the first'}: ${first === undefined ? '' : formatIssue(first)}`,
     );
     return undefined;
   }
