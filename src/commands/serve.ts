@@ -19,7 +19,7 @@ import { Pipeline } from './serve/pipeline.ts';
 export function createCommand(context: CommandContext): Command {
   return new Command('serve')
     .description('watch the mounted Secrets and serve them on the Unix socket, until SIGTERM')
-    .option('--config <file>', 'the configuration file (SECRET_RESOLVER_CONFIG)')
+    .option('--config <file>', 'the configuration file, a YAML file; SECRET_RESOLVER_CONFIG unless given')
     .option(
       '--relaxed',
       'serve even where the isolation boundary is not proven: for laptops, refused in a cluster',
@@ -33,7 +33,12 @@ Signals:
 
 Streams:
   stdout           audit, one OCSF 1.8.0 JSON object a line (or the file that audit.path names)
-  stderr           log, one JSON object a line`,
+  stderr           log, one JSON object a line
+
+Environment, each from the downward API and each overridden by \`sandbox\` in the file:
+  SECRET_RESOLVER_SANDBOX_ID, SECRET_RESOLVER_SANDBOX_NAME, SECRET_RESOLVER_SANDBOX_NAMESPACE
+
+\`secret-resolver config validate FILE\` checks a file without serving; \`config schema\` prints its JSON Schema.`,
     )
     .action(async (options: { config?: string; relaxed?: true }) => {
       await serve(context, configPath(options.config, context), options.relaxed === true);
