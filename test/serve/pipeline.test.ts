@@ -38,7 +38,10 @@ function provide(credentials: Record<string, object>): void {
 async function start(): Promise<void> {
   const { sandbox } = config();
   const audit = new Audit(
-    { write: (record) => records.push(record as unknown as Records[number]), [Symbol.dispose]: () => {} },
+    {
+      write: (record) => records.push(record as unknown as Records[number]),
+      [Symbol.asyncDispose]: async () => {},
+    },
     sandbox,
   );
   pipeline = new Pipeline(config(), {
