@@ -184,7 +184,7 @@ describe('metrics of serve', () => {
 
   it('say 0 for the boundary where it is relaxed', async () => {
     rotate();
-    await using _serve = await startServe(workspace.configFile, ['--relaxed']);
+    await using _serve = await startServe(workspace.configFile);
     expect((await scrape()).get('secret_resolver_boundary_proven')).toBe(0);
   });
 });
