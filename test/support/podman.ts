@@ -156,12 +156,13 @@ export class Podman implements AsyncDisposable {
 
   /**
    * Starts a pod from its manifest (YAML text, or the object it stands for), with loopback as its only network.
-   * Containers are then named `<pod>-<container>`. Returns once init containers have ended and the others run.
+   * Containers are then named `<pod>-<container>`. Returns once init containers have ended and the others run, or,
+   * without `start`, once all are made.
    */
-  async playPod(manifest: string | object): Promise<void> {
+  async playPod(manifest: string | object, start = true): Promise<void> {
     const file = join(this.folder, `pod-${process.hrtime.bigint()}.yaml`);
     writeFileSync(file, typeof manifest === 'string' ? manifest : stringify(manifest));
-    await this.run(['kube', 'play', '--network=none', file]);
+    await this.run(['kube', 'play', '--network=none', `--start=${start}`, file]);
   }
 
   async removePod(pod: string): Promise<void> {
@@ -182,7 +183,7 @@ export class Podman implements AsyncDisposable {
   /** What a container wrote so far, both streams. */
   async logs(container: string): Promise<string> {
     const { stdout, stderr } = await this.run(['logs', container]);
-    return stdout + stderr;
+    return [stdout, stderr].filter((text) => text !== '').join('\n');
   }
 
   /** Waits until a container's log matches; throws with the log where it does not within `timeout` ms. */
@@ -223,10 +224,10 @@ export class Podman implements AsyncDisposable {
   }
 
   /** A new tmpfs on the host side, as a kubelet makes for a Secret; bind-mount it with a hostPath volume. */
-  async tmpfs(name: string): Promise<string> {
+  async tmpfs(name: string, mode = '0755'): Promise<string> {
     const folder = join(this.folder, name);
     mkdirSync(folder);
-    await execa('mount', ['-t', 'tmpfs', '-o', 'mode=0755,size=4m', 'tmpfs', folder]);
+    await execa('mount', ['-t', 'tmpfs', '-o', `mode=${mode},size=4m`, 'tmpfs', folder]);
     this.#mounts.push(folder);
     return folder;
   }
