@@ -56,8 +56,16 @@ export interface AgentPod {
   readonly fingerprintKey: string;
 }
 
-/** Makes the host's side. Where `leaky`, the agent mounts the Secret, as by mistake. */
-export async function prepareAgentPod(podman: Podman, name: string, leaky: boolean): Promise<AgentPod> {
+/** How a pod differs from the plain one. */
+export interface Shape {
+  /** The agent mounts the Secret, as by mistake. */
+  readonly leaky?: boolean;
+  /** One PID namespace for all containers. */
+  readonly sharedPid?: boolean;
+}
+
+/** Makes the host's side. */
+export async function prepareAgentPod(podman: Podman, name: string, shape: Shape = {}): Promise<AgentPod> {
   const folder = (part: string) => {
     const path = join(podman.folder, name, part);
     mkdirSync(path, { recursive: true });
@@ -83,7 +91,7 @@ export async function prepareAgentPod(podman: Podman, name: string, leaky: boole
   const fingerprintKey = randomBytes(16).toString('hex');
   const secret = new SecretVolume(await podman.tmpfs(`${name}-secret`));
   return {
-    manifest: stringify(podManifest(name, leaky, { work, upstream }, fingerprintKey, authority.certificate), {
+    manifest: stringify(podManifest(name, shape, { work, upstream }, fingerprintKey, authority.certificate), {
       lineWidth: 0,
     }),
     configFile: join(config, 'config.yaml'),
@@ -100,7 +108,7 @@ export async function prepareAgentPod(podman: Podman, name: string, leaky: boole
 
 function podManifest(
   name: string,
-  leaky: boolean,
+  { leaky = false, sharedPid = false }: Shape,
   folders: { readonly work: string; readonly upstream: string },
   fingerprintKey: string,
   upstreamCa: string,
@@ -125,6 +133,7 @@ function podManifest(
     metadata: { name, namespace: NAMESPACE },
     spec: {
       restartPolicy: 'Never',
+      shareProcessNamespace: sharedPid,
       containers: [
         {
           name: 'agent',

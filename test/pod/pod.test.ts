@@ -6,7 +6,7 @@ import { createHmac } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cli } from '../support/cli.ts';
+import { cli, until } from '../support/cli.ts';
 import { importToolbox, RESOLVER_IMAGE, resolverImage } from '../support/images.ts';
 import { describeWithPodman, Podman } from '../support/podman.ts';
 import { newSecret } from '../support/secrets.ts';
@@ -16,6 +16,9 @@ import { startPod } from './kubelet.ts';
 
 /** An image build fetches packages where npm's cache is cold. In milliseconds. */
 const BUILD_TIMEOUT_MS = 300_000;
+
+/** Facts are taken every 15 s, and taking them takes a moment. In milliseconds. */
+const DRIFT_MS = 18_000;
 
 /** Runs `secret-resolver inject` on the manifest of a pod. */
 async function inject(pod: AgentPod, name: string, ...more: string[]) {
@@ -73,7 +76,7 @@ describeWithPodman('a pod', () => {
     const fingerprint = (text: string) => createHmac('sha256', pod.fingerprintKey).update(text).digest('hex');
 
     beforeAll(async () => {
-      pod = await prepareAgentPod(podman, name, false);
+      pod = await prepareAgentPod(podman, name);
       pod.secret.write({ token });
       const injected = await inject(pod, name);
       expect(injected.stderr).toBe('');
@@ -202,13 +205,44 @@ describeWithPodman('a pod', () => {
     });
   });
 
+  describe('with one PID namespace for all', () => {
+    const name = 'shared';
+
+    it("starts after a probe that attacked the resolver's process, and ends once somebody else has its UID", {
+      timeout: 120_000,
+    }, async () => {
+      const pod = await prepareAgentPod(podman, name, { sharedPid: true });
+      pod.secret.write({ token: newSecret() });
+      const injected = await inject(pod, name);
+      expect(injected.code).toBe(0);
+      const started = await startPod(podman, forPodman(injected.stdout, pod.volumes), HEALTH_PORT);
+      const attacks = await podman.logs(`${name}-secret-resolver-probe`);
+      expect(started, attacks).toMatchObject({ exitCode: 0 });
+      for (const attack of ['process-environment', 'process-memory', 'process-root', 'ptrace', 'signals'])
+        expect(attacks).toMatch(new RegExp(`^${attack} +held `, 'm'));
+      expect(await podman.logs(`${name}-secret-resolver`)).toContain('the isolation boundary is proven');
+
+      const intruder = podman.exec(`${name}-agent`, ['sleep', '30'], { user: '10771:10771', mayFail: true });
+      const [evidence] = await podman.waitForLog(
+        `${name}-secret-resolver`,
+        /"check":"process-same-uid","evidence":"[^"]*/,
+        DRIFT_MS,
+      );
+      expect(evidence).toContain('is in another container');
+      await until(async () => (await podman.state(`${name}-secret-resolver`)).state === 'exited', 10_000);
+      expect(await podman.state(`${name}-secret-resolver`)).toMatchObject({ exitCode: 1 });
+      await podman.removePod(name);
+      await intruder;
+    });
+  });
+
   describe('whose agent mounts the Secret', () => {
     const name = 'leaky';
 
     it('is refused by inject, and by the probe where inject was overruled: its agent never starts', {
       timeout: 120_000,
     }, async () => {
-      const pod = await prepareAgentPod(podman, name, true);
+      const pod = await prepareAgentPod(podman, name, { leaky: true });
       pod.secret.write({ token: newSecret() });
       const refused = await inject(pod, name);
       expect(refused.code).toBe(1);
