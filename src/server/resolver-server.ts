@@ -9,6 +9,7 @@ import type { SnapshotStore } from '../resolve/snapshot.ts';
 import { Calls } from './calls.ts';
 import { Connections } from './connections.ts';
 import { HEALTH_METHODS, healthImplementation } from './health.ts';
+import { type Meter, NO_METER } from './metrics.ts';
 import { openshellImplementation, openshellMethods } from './openshell.ts';
 import type { CallRefusal } from './refusal.ts';
 import { RESOLVER_METHODS, ResolverService, SERVICE_NAME } from './service.ts';
@@ -49,6 +50,8 @@ export interface ResolverServerOptions {
   readonly processKey: Buffer;
   readonly statusFacts: () => StatusFacts;
   readonly onNewUid?: (uid: number) => void;
+  /** {@link NO_METER} unless given. */
+  readonly meter?: Meter;
   /** For tests; {@link DEFAULT_LIMITS} unless given. */
   readonly limits?: Limits;
 }
@@ -68,7 +71,7 @@ export class ResolverServer implements AsyncDisposable {
 
   private constructor(options: ResolverServerOptions) {
     this.#options = options;
-    const { store, state, views, audit, log, processKey } = options;
+    const { store, state, views, audit, log, processKey, meter = NO_METER } = options;
     const config = options.config();
     const limits = options.limits ?? DEFAULT_LIMITS;
     let previous = store.current();
@@ -81,7 +84,10 @@ export class ResolverServer implements AsyncDisposable {
       ownUid: process.geteuid?.() ?? -1,
       limits,
       inject: (socket) => this.#injector.injectConnection(socket),
-      onRefused: (caller, refusal) => audit.peerRefused(caller, refusal.kind),
+      onRefused: (caller, refusal) => {
+        meter.peerRejected();
+        audit.peerRefused(caller, refusal.kind);
+      },
       ...(options.onNewUid === undefined ? {} : { onNewUid: options.onNewUid }),
     });
     const calls = new Calls({ connections: this.connections, state, audit, log });
@@ -91,6 +97,7 @@ export class ResolverServer implements AsyncDisposable {
       store,
       views,
       audit,
+      meter,
       processKey,
       limits,
       providers: () => options.config().providers.map(({ name }) => name),
