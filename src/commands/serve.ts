@@ -138,7 +138,10 @@ async function serve(context: CommandContext, file: string, relaxed: boolean): P
   audit.lifecycle('started', `version ${VERSION}`);
   log.info({ socket: config.socket.path, serving: state.isServing(), version: VERSION }, 'listening');
 
+  // The timer keeps the process alive: the listener alone does not, once the socket file is lost.
+  const keepAlive = setInterval(() => {}, 60_000);
   const reason = await Promise.race([broken, aborted(context.signal)]);
+  clearInterval(keepAlive);
   log.info({ reason: reason.kind }, 'stopping');
   ended.abort();
   stopReloading();
@@ -238,16 +241,7 @@ function reportHealth(state: ServingState, log: Logger): () => void {
 
 function aborted(signal: AbortSignal): Promise<CallRefusal> {
   if (signal.aborted) return Promise.resolve({ kind: 'draining' });
-  // The timer keeps the process alive: the listener alone does not, once the socket file is lost.
-  const keepAlive = setInterval(() => {}, 60_000);
   return new Promise((resolve) => {
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearInterval(keepAlive);
-        resolve({ kind: 'draining' });
-      },
-      { once: true },
-    );
+    signal.addEventListener('abort', () => resolve({ kind: 'draining' }), { once: true });
   });
 }

@@ -18,11 +18,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { CHECKOUT, NODE } from '../support/checkout.ts';
 import { ARTIFACTS, newSecret } from '../support/secrets.ts';
 
-const REPOSITORY = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** A pod that has not answered by then never will, in milliseconds. */
 const POD_TIMEOUT_MS = 45_000;
 
@@ -171,8 +170,8 @@ function podScript(folder: string, spec: PodSpec): string {
   const container = `unshare --mount --propagation private ${spec.processNamespace === 'own' ? '--pid --fork --mount-proc' : ''}`;
   return `set -eu
 cd ${folder}
-mount --bind ${REPOSITORY} app
-mount --bind ${process.execPath} node
+mount --rbind ${CHECKOUT} app
+mount --bind ${NODE} node
 mount -t tmpfs -o mode=1777 tmpfs kubelet
 mount -t tmpfs -o mode=0777 tmpfs socket-volume
 GENERATION=..2026_11_23_17_00_00.123456789

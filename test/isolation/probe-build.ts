@@ -16,7 +16,8 @@ export interface BuiltPod {
   readonly socketVolume: string;
   readonly secretVolume: string;
   /** Starts the probe in the agent's container. */
-  readonly startProbe: (words: readonly string[], inherit?: net.Socket) => ChildProcess;
+  /** `core` keeps it on one core of the machine. */
+  readonly startProbe: (words: readonly string[], inherit?: net.Socket, core?: number) => ChildProcess;
 }
 
 export async function buildPod(spec: PodSpec): Promise<BuiltPod> {
@@ -58,12 +59,23 @@ export async function buildPod(spec: PodSpec): Promise<BuiltPod> {
     socket,
     socketVolume,
     secretVolume: secrets,
-    startProbe: (words, inherit) =>
-      startIn(agentRoot, agent, ['/node', '/app/src/main.ts', 'probe', ...words], {
-        env: agent.credentialInEnvironment ? { GITLAB_TOKEN: newSecret('glpat') } : {},
-        inherit,
-        namespaces: agent.ownPidNamespace ? ['--pid', '--fork', '--mount-proc=/proc'] : [],
-      }),
+    startProbe: (words, inherit, core) =>
+      startIn(
+        agentRoot,
+        agent,
+        [
+          ...(core === undefined ? [] : ['taskset', '--cpu-list', String(core)]),
+          '/node',
+          '/app/src/main.ts',
+          'probe',
+          ...words,
+        ],
+        {
+          env: agent.credentialInEnvironment ? { GITLAB_TOKEN: newSecret('glpat') } : {},
+          inherit,
+          namespaces: agent.ownPidNamespace ? ['--pid', '--fork', '--mount-proc=/proc'] : [],
+        },
+      ),
   };
 }
 

@@ -11,11 +11,12 @@ import {
 } from 'node:fs';
 import type net from 'node:net';
 import { join } from 'node:path';
+import { CHECKOUT, CHECKOUT_FOLDERS } from '../support/checkout.ts';
 import { type SecretData, SecretVolume } from '../support/secret-volume.ts';
 
 /** Exists everywhere and is empty; in this mount namespace it is ours. */
 export const BASE = '/srv';
-export const REPOSITORY = process.cwd();
+export const REPOSITORY = CHECKOUT;
 
 export interface Volume {
   readonly from: string;
@@ -55,7 +56,12 @@ export function containerRoot(name: string, volumes: readonly Volume[]): string 
   if (existsSync('/etc/ld.so.cache')) copyFileSync('/etc/ld.so.cache', join(root, 'etc/ld.so.cache'));
   writeFileSync(join(root, 'node'), '');
   bind(process.execPath, join(root, 'node'), true);
-  bind(REPOSITORY, join(root, 'app'), true);
+  // Each folder for itself: the checkout may itself be made of mounts, or closed to everybody but root.
+  for (const folder of CHECKOUT_FOLDERS) {
+    mkdirSync(join(root, 'app', folder));
+    bind(join(CHECKOUT, folder), join(root, 'app', folder), true);
+  }
+  copyFileSync(join(CHECKOUT, 'package.json'), join(root, 'app/package.json'));
   bind('/proc', join(root, 'proc'), false);
   for (const device of ['null', 'zero', 'urandom']) {
     writeFileSync(join(root, 'dev', device), '');

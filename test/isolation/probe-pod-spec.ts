@@ -6,8 +6,8 @@ export const RESOLVER_UID = 1338;
 export const SOCKET_VOLUME = '/run/secret-resolver';
 export const SOCKET_PATH = `${SOCKET_VOLUME}/socket/resolver.sock`;
 export const SECRETS_ROOT = '/var/lib/secret-resolver/secrets';
-/** As mountinfo names it: `/var/run` is a link to `/run`. So it lies in the volume of the socket, for the resolver alone. */
-export const SECRET_MOUNT = '/run/secret-resolver/secrets/tenant/app';
+/** Where the Secret `tenant/app` is mounted. */
+export const SECRET_MOUNT = `${SECRETS_ROOT}/tenant/app`;
 
 /** What the process in the resolver's container does. It reads the Secret first and keeps it in memory. */
 export interface VictimSpec {

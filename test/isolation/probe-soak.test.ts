@@ -11,11 +11,8 @@ const PLAN =
     ? { quietRotations: 500, attackedRotations: 1000, gapMs: 55 }
     : { quietRotations: 100, attackedRotations: 150, gapMs: 30 };
 const TIMEOUT_MS = 240_000;
-/**
- * Milliseconds below which a rotation is as good as at once. In peace one takes two or three, and twice that is
- * within what a busy machine adds by itself; a flood of thousands of connections is worked off in less than this.
- */
-const AT_ONCE_MS = 250;
+/** Milliseconds that the clock of a busy machine adds to a percentile by itself, once in a hundred rotations. */
+const JITTER_MS = 3;
 
 /** The value that a share of the list does not exceed. */
 function quantile(list: readonly number[], share: number): number {
@@ -35,7 +32,7 @@ describeAsRoot('probe in a loop, beside a resolver whose Secret rotates', () => 
       expect(result.quietMs).toHaveLength(PLAN.quietRotations);
       expect(result.attackedMs).toHaveLength(PLAN.attackedRotations);
       expect(result.runs).toBeGreaterThan(0);
-      expect(p99.attacked, summary).toBeLessThanOrEqual(Math.max(2 * p99.quiet, AT_ONCE_MS));
+      expect(p99.attacked, summary).toBeLessThanOrEqual(2 * p99.quiet + JITTER_MS);
     },
     TIMEOUT_MS,
   );

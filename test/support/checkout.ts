@@ -20,8 +20,8 @@ export const NODE = process.execPath.startsWith(OWN)
   : process.execPath;
 export const MAIN = join(CHECKOUT, 'src/main.ts');
 
-/** Folders that child processes of other UIDs need. */
-const FOLDERS = ['src', 'test', 'proto', 'deploy', 'node_modules'];
+/** Folders of the checkout that child processes of other UIDs need; package.json beside them. */
+export const CHECKOUT_FOLDERS = ['src', 'test', 'proto', 'deploy', 'node_modules'];
 
 /** Makes the checkout reachable where it is not; returns what undoes it. */
 export function exposeCheckout(): () => void {
@@ -30,13 +30,13 @@ export function exposeCheckout(): () => void {
   chmodSync(exposed, 0o755);
   copyFileSync(join(OWN, 'package.json'), join(exposed, 'package.json'));
   // Each for itself: a mount of the checkout as a whole would be as closed as the checkout is.
-  for (const folder of FOLDERS) {
+  for (const folder of CHECKOUT_FOLDERS) {
     mkdirSync(join(exposed, folder));
     execFileSync('mount', ['--bind', join(OWN, folder), join(exposed, folder)]);
   }
   process.env[VARIABLE] = exposed;
   return () => {
-    for (const folder of FOLDERS) execFileSync('umount', ['--lazy', join(exposed, folder)]);
+    for (const folder of CHECKOUT_FOLDERS) execFileSync('umount', ['--lazy', join(exposed, folder)]);
     rmSync(exposed, { recursive: true });
   };
 }
