@@ -138,7 +138,8 @@ async function serve(context: CommandContext, file: string, relaxed: boolean): P
   audit.lifecycle('started', `version ${VERSION}`);
   log.info({ socket: config.socket.path, serving: state.isServing(), version: VERSION }, 'listening');
 
-  const reason = await Promise.race([broken, aborted(context.signal)]);
+  // Ended by either: what waits here keeps the process alive.
+  const reason = await Promise.race([broken, aborted(AbortSignal.any([context.signal, ended.signal]))]);
   log.info({ reason: reason.kind }, 'stopping');
   ended.abort();
   stopReloading();
