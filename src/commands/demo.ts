@@ -434,7 +434,9 @@ async function attack(
 
 /** One line a record, in the words that matter. */
 function auditSummary(lines: readonly string[]): string[] {
-  return lines.flatMap((line) => {
+  const findings = lines.filter((line) => line.includes('"class_uid":2004')).length;
+  const head = findings > 1 ? [`OCSF 2004 | ${findings} findings of the boundary, one record each`] : [];
+  const summary = lines.flatMap((line) => {
     const record = JSON.parse(line) as {
       class_uid: number;
       message: string;
@@ -447,7 +449,7 @@ function auditSummary(lines: readonly string[]): string[] {
       reference?: string;
       revision?: string;
     };
-    if (outcome === 'acknowledged') return [];
+    if (outcome === 'acknowledged' || (record.class_uid === 2004 && findings > 1)) return [];
     return [
       [
         `OCSF ${record.class_uid}`,
@@ -461,4 +463,5 @@ function auditSummary(lines: readonly string[]): string[] {
         .join(' | '),
     ];
   });
+  return [...head, ...summary];
 }
