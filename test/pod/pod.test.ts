@@ -229,6 +229,7 @@ describeWithPodman('a pod', () => {
         DRIFT_MS,
       );
       expect(evidence).toContain('is in another container');
+      // Within seconds, though the intruder is still there and the supervisor keeps asking.
       await until(async () => (await podman.state(`${name}-secret-resolver`)).state === 'exited', 10_000);
       expect(await podman.state(`${name}-secret-resolver`)).toMatchObject({ exitCode: 1 });
       await podman.removePod(name);
