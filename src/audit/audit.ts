@@ -116,6 +116,17 @@ export class Audit implements Disposable {
     );
   }
 
+  /** A credential breaks rules of OpenShell, so its supervisor is not sent it; our own calls serve it. */
+  withheldFromOpenShell(credential: AuditedCredential, rules: readonly string[], revision: bigint): void {
+    this.#state(
+      `credential withheld from OpenShell: ${credential.provider}:${credential.key}`,
+      Severity.medium,
+      false,
+      rules[0],
+      { outcome: 'withheld', ...plainCredential(credential), reasons: rules, revision: String(revision) },
+    );
+  }
+
   /** The configuration was read again, or was found wrong and left as it was. */
   configReloaded(success: boolean, detail: string): void {
     this.#state(

@@ -110,7 +110,7 @@ export interface Config {
   readonly log: { readonly level: LogLevel };
   readonly audit: { readonly path: string | undefined };
   readonly reflection: boolean;
-  readonly openshell: { readonly package: string; readonly oversizeValues: 'warn' | 'refuse' };
+  readonly openshell: { readonly package: string; readonly overLimit: 'warn' | 'refuse' };
   readonly boundary: {
     readonly warn: readonly string[];
     readonly trusted: readonly { readonly uid: number; readonly exe: string | undefined }[];

@@ -228,15 +228,15 @@ export const configSchema = z
           .regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/, { error: 'is not a protobuf package name' })
           .default('openshell.v1')
           .describe("the protobuf package of OpenShell's service, openshell.v1 unless set"),
-        oversizeValues: z
+        overLimit: z
           .enum(['warn', 'refuse'])
           .default('warn')
           .describe(
-            "warn or refuse: what to do with a value above the 8192 bytes that OpenShell's gateway takes",
+            "warn or refuse: what to do beyond the limits of OpenShell's gateway (8192 bytes a value, 32 providers, 32 credentials each)",
           ),
       })
       .prefault({})
-      .describe('{package, oversizeValues} of the OpenShell-compatible call'),
+      .describe('{package, overLimit} of the OpenShell-compatible call'),
     boundary: z
       .strictObject({
         warn: z

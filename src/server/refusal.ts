@@ -1,5 +1,6 @@
 /** What a call can be refused for, and the one place where a reason becomes what the caller is told. */
 import { status } from '@grpc/grpc-js';
+import type { Violation } from '../resolve/openshell-rules.ts';
 import type { RefusalReason } from '../resolve/refusal.ts';
 
 /** The reason, with the facts, for the log and the audit. */
@@ -12,7 +13,7 @@ export type CallRefusal =
       readonly kind: 'required-credential-refused';
       readonly provider: string;
       readonly key: string;
-      readonly reason: RefusalReason;
+      readonly reason: RefusalReason | Violation['rule'];
     }
   | { readonly kind: 'not-ready' }
   | { readonly kind: 'draining' }

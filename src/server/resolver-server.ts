@@ -10,6 +10,7 @@ import { Calls } from './calls.ts';
 import { Connections } from './connections.ts';
 import { HEALTH_METHODS, healthImplementation } from './health.ts';
 import { openshellImplementation, openshellMethods } from './openshell.ts';
+import { OpenShellViews } from './openshell-views.ts';
 import type { CallRefusal } from './refusal.ts';
 import { RESOLVER_METHODS, ResolverService, SERVICE_NAME } from './service.ts';
 import type { ServingState } from './serving-state.ts';
@@ -71,9 +72,13 @@ export class ResolverServer implements AsyncDisposable {
     const { store, state, views, audit, log, processKey } = options;
     const config = options.config();
     const limits = options.limits ?? DEFAULT_LIMITS;
+    const openshellViews = new OpenShellViews({ views, audit, log, rules: () => options.config().openshell });
     let previous = store.current();
     store.subscribe((snapshot) => {
-      if (previous !== undefined) views.retire(previous);
+      if (previous !== undefined) {
+        views.retire(previous);
+        openshellViews.retire(previous);
+      }
       previous = snapshot;
     });
     this.connections = new Connections({
@@ -100,7 +105,13 @@ export class ResolverServer implements AsyncDisposable {
     this.#grpc.addService(RESOLVER_METHODS, this.service.implementation);
     this.#grpc.addService(
       openshellMethods(config.openshell.package),
-      openshellImplementation({ calls, service: this.service, views, audit, sandboxId: config.sandbox.id }),
+      openshellImplementation({
+        calls,
+        service: this.service,
+        views: openshellViews,
+        audit,
+        sandboxId: config.sandbox.id,
+      }),
     );
     this.#grpc.addService(HEALTH_METHODS, healthImplementation(state, healthServices(config)));
     this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());

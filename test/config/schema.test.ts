@@ -58,7 +58,7 @@ const GOOD: Record<Kind, readonly object[]> = {
       log: { level: 'debug' },
       audit: { path: '/var/log/audit' },
       reflection: true,
-      openshell: { package: 'openshell.v1', oversizeValues: 'refuse' },
+      openshell: { package: 'openshell.v1', overLimit: 'refuse' },
       boundary: { warn: ['self-seccomp'], trusted: [{ uid: 0, exe: '/x' }] },
     },
   ],
