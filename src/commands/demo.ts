@@ -151,6 +151,8 @@ function writeConfiguration(stage: Stage): void {
       providersDir: providers,
       socket: { path: stage.socket, mode: '0666' },
       callers: [{ name: 'supervisor', uid: stage.isolated ? SUPERVISOR_UID : uid, providers: ['*'] }],
+      // What a container runtime sets and this demo cannot: all other checks hold as in a pod.
+      ...(stage.isolated ? { boundary: { warn: ['self-seccomp'] } } : {}),
       // Without root all parties share our UID, and the configuration refuses an agent that is a caller too.
       agent: { uid: stage.isolated ? AGENT_UID : uid === AGENT_UID ? AGENT_UID + 1 : AGENT_UID },
     }),
@@ -165,6 +167,9 @@ function mountsOf(party: 'resolver' | 'other', stage: Stage): string[] {
     `mount --bind ${quote(stage.kubelet)} ${quote(stage.secretPath)}`,
     `mount -o remount,bind,ro,nosuid,nodev,noexec ${quote(stage.secretPath)}`,
     `umount --lazy ${quote(stage.kubelet)}`,
+    // The folder of the socket stays writable; the root file system around it does not.
+    `mount --bind ${quote(join(stage.root, 'run'))} ${quote(join(stage.root, 'run'))}`,
+    'mount -o remount,bind,ro /',
   ];
 }
 
@@ -240,6 +245,11 @@ async function play(story: Story, stage: Stage, context: CommandContext): Promis
     isolated,
   );
   await resolver.next((line) => (line.includes('resolver started') ? true : undefined), 'that it serves');
+  story.see(
+    isolated
+      ? 'it proved its boundary first: of all enforced checks only the seccomp filter, which a container runtime sets, is waived here'
+      : 'with --relaxed: the boundary cannot be proven between parties that share one UID',
+  );
   story.see(
     `it serves one credential on ${stage.socket.replace(stage.root, '…')}, to the supervisor's UID alone`,
   );

@@ -9,11 +9,13 @@ import { CommandError, ConfigError, ExitCode } from '../errors.ts';
 import { createLog, type Logger } from '../log.ts';
 import { SnapshotStore } from '../resolve/snapshot.ts';
 import { HealthListener } from '../server/health.ts';
+import type { CallRefusal } from '../server/refusal.ts';
 import { healthServices, ResolverServer } from '../server/resolver-server.ts';
 import { ServingState } from '../server/serving-state.ts';
 import { Views } from '../server/views.ts';
 import { VERSION } from '../version.ts';
 import type { CommandContext } from './context.ts';
+import { Boundary, protectProcess } from './serve/boundary.ts';
 import { Pipeline } from './serve/pipeline.ts';
 
 export function createCommand(context: CommandContext): Command {
@@ -27,6 +29,9 @@ export function createCommand(context: CommandContext): Command {
     .addHelpText(
       'after',
       `
+Before the first value is read it proves the isolation boundary, and again every 15 s and for each new UID.
+Where an enforced check fails it serves nothing and exits with 1; \`secret-resolver check\` shows the same table.
+
 Signals:
   SIGTERM, SIGINT  end: streams end with UNAVAILABLE, the socket is removed, exit 0 within 5 s
   SIGHUP           read the configuration again; a wrong one is reported and changes nothing
@@ -55,8 +60,10 @@ export function configPath(option: string | undefined, context: CommandContext):
 async function serve(context: CommandContext, file: string, relaxed: boolean): Promise<void> {
   const startedAtMs = Date.now();
   let config = loadConfig(file, context.env);
+  const hardening = protectProcess(context, config, relaxed);
   const log = createLog({ level: config.log.level, relaxed });
   using audit = new Audit(openAuditSink(config.audit.path, log), config.sandbox);
+  const boundary = await Boundary.prove(config, hardening, { relaxed, audit, log }, context);
 
   const store = new SnapshotStore();
   const state = new ServingState(store);
@@ -73,12 +80,13 @@ async function serve(context: CommandContext, file: string, relaxed: boolean): P
     processKey,
     statusFacts: () => ({
       sandbox: config.sandbox,
-      boundary: undefined,
+      boundary: boundary.facts,
       volumes: pipeline.volumes,
       providers: config.providers,
       startedAtMs,
       serving: state.isServing(),
     }),
+    onNewUid: () => boundary.checkNow(),
   });
   await using health =
     config.health === undefined
@@ -93,20 +101,40 @@ async function serve(context: CommandContext, file: string, relaxed: boolean): P
     pipeline.reload(next).catch((error: unknown) => log.error({ err: error }, 'the reload failed'));
   });
   const stopReporting = reportHealth(state, log);
+  const ended = new AbortController();
+  const broken = new Promise<CallRefusal>((resolve) => {
+    boundary.keepProving(
+      () => config,
+      () => server.boundSocket,
+      ended.signal,
+      (findings) => resolve({ kind: 'boundary-broken', findings: findings.map(({ id }) => id) }),
+    );
+  });
 
   await pipeline.start();
   audit.lifecycle('started', `version ${VERSION}`);
   log.info({ socket: config.socket.path, serving: state.isServing(), version: VERSION }, 'listening');
 
-  await aborted(context.signal);
-  log.info('stopping');
+  const reason = await Promise.race([broken, aborted(context.signal)]);
+  log.info({ reason: reason.kind }, 'stopping');
+  ended.abort();
   stopReloading();
-  state.setDraining();
-  await server.drain({ kind: 'draining' });
+  // First no value is left to serve, then everybody is told.
+  const stopped = pipeline[Symbol.asyncDispose]();
+  if (reason.kind === 'boundary-broken') {
+    state.setBoundaryBroken(reason.findings);
+    store.drop();
+  } else state.setDraining();
+  await server.drain(reason);
+  store.drop();
+  await stopped;
   stopReporting();
   await health?.[Symbol.asyncDispose]();
-  store.drop();
-  audit.lifecycle('stopped', String(context.signal.reason));
+  audit.lifecycle(
+    'stopped',
+    reason.kind === 'boundary-broken' ? 'the isolation boundary is broken' : String(context.signal.reason),
+  );
+  if (reason.kind === 'boundary-broken') context.exit(ExitCode.refused);
 }
 
 /** Reads the configuration again. All or nothing: a wrong one leaves the one in force untouched. */
@@ -176,8 +204,8 @@ function reportHealth(state: ServingState, log: Logger): () => void {
   });
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
+function aborted(signal: AbortSignal): Promise<CallRefusal> {
+  if (signal.aborted) return Promise.resolve({ kind: 'draining' });
   // The timer keeps the process alive: the listener alone does not, once the socket file is lost.
   const keepAlive = setInterval(() => {}, 60_000);
   return new Promise((resolve) => {
@@ -185,7 +213,7 @@ function aborted(signal: AbortSignal): Promise<void> {
       'abort',
       () => {
         clearInterval(keepAlive);
-        resolve();
+        resolve({ kind: 'draining' });
       },
       { once: true },
     );

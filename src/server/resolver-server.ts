@@ -131,6 +131,11 @@ export class ResolverServer implements AsyncDisposable {
     return server;
   }
 
+  /** The socket file that is in place now. */
+  get boundSocket(): BoundSocket | undefined {
+    return this.#bound;
+  }
+
   /** Ends every stream with `refusal`, lets open calls finish, closes. Safe to call twice. */
   async drain(refusal: CallRefusal): Promise<void> {
     if (this.#phase !== 'open') return;

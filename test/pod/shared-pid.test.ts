@@ -14,7 +14,7 @@ const SETUP_TIMEOUT_MS = 120_000;
 
 /** Stands for the resolver's UID. */
 const TARGET_UID = 10771;
-const VOLUME = '/var/run/secret-resolver/secrets/tenant/credentials';
+const VOLUME = '/var/lib/secret-resolver/secrets/tenant/credentials';
 
 /** What /proc shows of a process only to those who may trace it. */
 const TRACEABLE = ['environ', 'mem', 'maps', 'root', 'cwd', 'exe', 'fd', 'ns'];

@@ -165,6 +165,7 @@ describeAsRoot('peers', () => {
         NODE,
         join(CHECKOUT, 'src/main.ts'),
         'serve',
+        '--relaxed',
         '--config',
         inner.configFile,
       ],

@@ -165,7 +165,11 @@ describe('while serve runs', () => {
       () => serve.stderr,
     );
     await until(() => serve.stdout.includes('the socket file was removed'));
-    expect(serve.lines('stdout').find(({ class_uid }) => class_uid === 2004)).toMatchObject({
+    expect(
+      serve
+        .lines('stdout')
+        .find((record) => (record.unmapped as { finding?: string }).finding === 'socket-file'),
+    ).toMatchObject({
       activity_id: 1,
       unmapped: { finding: 'socket-file', path: workspace.socket },
     });

@@ -74,7 +74,7 @@ export async function importNodeBase(podman: Podman, tag: string): Promise<void>
 }
 
 /** Imports a base for the Dockerfile's build stages: node, npm, busybox's shell and the machine's CA bundle. */
-export async function importBuildBase(podman: Podman): Promise<void> {
+async function importBuildBase(podman: Podman): Promise<void> {
   const root = newTree(podman, BUILD_BASE);
   await copyProgram(root, process.execPath, '/usr/bin/node');
   await copyBusybox(root);

@@ -22,6 +22,8 @@ describe('parseMountinfo', () => {
   ])('reads a line with %s', (_, line) => {
     expect(parseMountinfo(line)).toEqual([
       {
+        id: 36,
+        device: '98:0',
         root: '/a',
         mountPoint: '/b',
         options: ['ro', 'noatime'],

@@ -1,5 +1,5 @@
 /** A Secret volume as kubelet's atomic writer makes it. For the demo and for tests: it plays kubelet's part. */
-import { randomBytes } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import {
   chmodSync,
   lstatSync,
@@ -32,7 +32,7 @@ export class SecretVolume {
   write(data: SecretData, mode = 0o444, plant: (generation: string) => void = () => {}): string {
     const { directory } = this;
     const old = this.#target();
-    const name = `..${new Date().toISOString().slice(0, 19).replaceAll(/[-T:]/g, '_')}.${randomBytes(5).toString('hex')}`;
+    const name = `..${new Date().toISOString().slice(0, 19).replaceAll(/[-T:]/g, '_')}.${randomInt(1, 2 ** 32)}`;
     mkdirSync(join(directory, name), { mode: 0o755 });
     for (const [key, value] of Object.entries(data)) {
       mkdirSync(dirname(join(directory, name, key)), { recursive: true });

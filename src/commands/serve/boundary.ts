@@ -1,0 +1,141 @@
+/** The gate before the first serve and every later one: proves the boundary, keeps proving it, says so. */
+import type { Audit } from '../../audit/audit.ts';
+import type { Config } from '../../config/config.ts';
+import { CommandError, ExitCode } from '../../errors.ts';
+import { breaches, judge, relaxedRefusal, runChecks } from '../../isolation/checks.ts';
+import { type DriftWatch, watchDrift } from '../../isolation/drift.ts';
+import { type Facts, gatherFacts } from '../../isolation/facts.ts';
+import type { Finding } from '../../isolation/finding.ts';
+import { type HardeningResult, harden } from '../../isolation/harden.ts';
+import { reexecOnce } from '../../isolation/reexec.ts';
+import { renderTable } from '../../isolation/report.ts';
+import type { Logger } from '../../log.ts';
+import type { BoundSocket } from '../../server/socket-file.ts';
+import type { BoundaryFacts } from '../../server/status.ts';
+import { VERSION } from '../../version.ts';
+import type { CommandContext } from '../context.ts';
+
+/** Finding that lists the exceptions which the configuration makes: audited whatever its outcome. */
+const EXCEPTIONS = 'config-exceptions';
+
+export interface BoundaryOptions {
+  readonly relaxed: boolean;
+  readonly audit: Audit;
+  readonly log: Logger;
+}
+
+/**
+ * What a process must do to itself before it reads a Secret or opens a log: refuse `--relaxed` in a cluster,
+ * start again under Node's own restrictions, harden itself. The first returns only where it is done.
+ */
+export function protectProcess(context: CommandContext, config: Config, relaxed: boolean): HardeningResult {
+  const refusal = relaxed ? relaxedRefusal(context.env) : undefined;
+  if (refusal !== undefined) throw new CommandError(refusal, ExitCode.refused);
+  reexecOnce(config);
+  return harden();
+}
+
+export class Boundary {
+  readonly #options: BoundaryOptions;
+  readonly #hardening: HardeningResult;
+  #facts: Facts;
+  #findings: readonly Finding[];
+  #watch: DriftWatch | undefined;
+
+  private constructor(
+    options: BoundaryOptions,
+    hardening: HardeningResult,
+    facts: Facts,
+    findings: readonly Finding[],
+  ) {
+    this.#options = options;
+    this.#hardening = hardening;
+    this.#facts = facts;
+    this.#findings = findings;
+  }
+
+  /** Takes facts and judges them. Where an enforced check fails: a table on stderr, a finding each in the audit, and no way on. */
+  static async prove(
+    config: Config,
+    hardening: HardeningResult,
+    options: BoundaryOptions,
+    context: CommandContext,
+  ): Promise<Boundary> {
+    const facts = await gatherFacts(config, { hardening });
+    const findings = runChecks(facts, config);
+    const { relaxed, audit, log } = options;
+    const failed = breaches(findings);
+    for (const finding of [...failed, ...findings.filter(({ id }) => id === EXCEPTIONS)])
+      audit.boundaryFinding(finding);
+    const state = judge(findings, { relaxed });
+    if (state === 'broken') {
+      const report = {
+        version: VERSION,
+        checkedAtMs: facts.takenAtMs,
+        sandbox: config.sandbox,
+        state,
+        findings,
+      };
+      context.stderr.write(
+        renderTable(report, {
+          colour: context.stderr.isTTY === true && context.env.NO_COLOR === undefined,
+          all: false,
+        }),
+      );
+      throw new CommandError('the isolation boundary is not proven; nothing is served', ExitCode.refused);
+    }
+    if (state === 'relaxed') {
+      log.warn(
+        { failed: failed.map(({ id }) => id) },
+        'the isolation boundary is not proven, and --relaxed serves all the same',
+      );
+    } else log.info({ checks: findings.length }, 'the isolation boundary is proven');
+    return new Boundary(options, hardening, facts, findings);
+  }
+
+  /** For GetStatus. */
+  get facts(): BoundaryFacts {
+    const { relaxed } = this.#options;
+    return {
+      verdict: judge(this.#findings, { relaxed }),
+      relaxed,
+      findings: this.#findings,
+      checkedAtMs: this.#facts.takenAtMs,
+    };
+  }
+
+  /** Takes facts again and again; `onBroken` is called once, when an enforced check no longer passes. */
+  keepProving(
+    config: () => Config,
+    boundSocket: () => BoundSocket | undefined,
+    signal: AbortSignal,
+    onBroken: (broken: readonly Finding[]) => void,
+  ): void {
+    const { relaxed, audit, log } = this.#options;
+    this.#watch = watchDrift({
+      config,
+      gatherOptions: () => ({ hardening: this.#hardening, boundSocket: boundSocket(), earlier: this.#facts }),
+      signal,
+      relaxed,
+      onFindings: (findings, facts) => {
+        this.#findings = findings;
+        this.#facts = facts;
+      },
+      onBroken: (broken) => {
+        for (const finding of broken) {
+          audit.boundaryFinding(finding);
+          log.fatal(
+            { check: finding.id, evidence: finding.evidence, todo: finding.remedy },
+            'the isolation boundary is broken; nothing is served from now on',
+          );
+        }
+        onBroken(broken);
+      },
+    });
+  }
+
+  /** Takes facts at once: a UID was seen that was not seen before. */
+  checkNow(): void {
+    void this.#watch?.checkNow();
+  }
+}
