@@ -166,7 +166,7 @@ test('every default', () => {
   expect(load()).toEqual({
     file: workspace.configFile,
     sandbox: SANDBOX,
-    secretsRoot: '/var/run/secret-resolver/secrets',
+    secretsRoot: '/var/lib/secret-resolver/secrets',
     providersDir: join(workspace.root, 'providers'),
     profilesDir: undefined,
     socket: { path: '/run/secret-resolver/socket/resolver.sock', mode: 0o660, gid: undefined },
