@@ -12,6 +12,9 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
  * Writing is synchronous, so that the line that explains an exit is there when the process is gone.
  */
 export function createLog(options: { level: LogLevel; relaxed?: boolean }): Logger {
+  const stderr = pino.destination({ dest: 2, sync: true });
+  // A log that cannot be written (a full disk, a reader that is gone) must not end the service; nobody can be told.
+  stderr.on('error', () => {});
   return pino(
     {
       level: options.level,
@@ -20,7 +23,7 @@ export function createLog(options: { level: LogLevel; relaxed?: boolean }): Logg
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: serializeError },
     },
-    pino.destination({ dest: 2, sync: true }),
+    stderr,
   );
 }
 

@@ -2,7 +2,7 @@
 /** argv → command; signals → one AbortController; errors → exit code. */
 import { Command, CommanderError } from 'commander';
 import type { CommandContext, CommandModule } from './commands/context.ts';
-import { CommandError, ExitCode } from './errors.ts';
+import { CommandError, ExitCode, errorCode } from './errors.ts';
 import { VERSION } from './version.ts';
 
 /** Loaded one at a time: `serve` never pays for the demo, nor `get` for the isolation checks. */
@@ -24,12 +24,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
 async function main(argv: readonly string[], context: CommandContext): Promise<void> {
   const program = new Command('secret-resolver')
     .description(
-      'Serves credentials from mounted Kubernetes Secrets to a listed supervisor over a Unix socket,\nand proves that the agent beside it cannot reach them.',
+      'Serves credentials from mounted Kubernetes Secrets to a listed supervisor over a Unix socket, and proves that the agent beside it cannot reach them.',
     )
     .version(VERSION, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
-    .showHelpAfterError('(--help lists what can be written here)')
     .addHelpText(
       'after',
       `
@@ -47,21 +44,34 @@ Start with: secret-resolver demo`,
   for (const load of loaders) {
     if (load !== undefined) program.addCommand((await load()).createCommand(context));
   }
-  inheritOutput(program, context);
+  prepare(program, context);
   await program.parseAsync(argv, { from: 'user' });
 }
 
-/** Lets every command throw instead of exiting, and write where the context says. */
-function inheritOutput(command: Command, context: CommandContext): void {
-  command.exitOverride().configureOutput({
-    writeOut: (text) => context.stdout.write(text),
-    writeErr: (text) => context.stderr.write(text),
-  });
-  for (const child of command.commands) inheritOutput(child, context);
+/** Lets every command throw instead of exiting, write where the context says, and help in the same words. */
+function prepare(command: Command, context: CommandContext): void {
+  command
+    .exitOverride()
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .showHelpAfterError('(--help lists what can be written here)')
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+    });
+  for (const child of command.commands) prepare(child, context);
 }
 
 const controller = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort(signal));
+
+// `get | head`: a reader that has seen enough is no error. A result that cannot be written elsewhere is one.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return;
+  process.exitCode = ExitCode.refused;
+  process.stderr.write(`secret-resolver: the output cannot be written: ${errorCode(error)}\n`);
+});
+process.stderr.on('error', () => {});
 
 const context: CommandContext = {
   env: process.env,

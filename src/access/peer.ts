@@ -43,9 +43,8 @@ export class PeerAnchor implements Disposable {
     this.#startTime = startTime;
   }
 
-  /** Asks the kernel about a connected socket. Throws where it does not answer: such a connection is closed. */
-  static identify(socketFd: number): PeerAnchor {
-    const credentials: PeerCredentials = peerCredentials(socketFd);
+  /** Ties a connected socket to its process. Throws where the kernel does not answer: such a connection is closed. */
+  static identify(socketFd: number, credentials: PeerCredentials = peerCredentials(socketFd)): PeerAnchor {
     const peer: Peer = { ...credentials, groups: peerGroups(socketFd) };
     if (peer.pid <= 0) return new PeerAnchor(peer, undefined, undefined);
     const pidFd = peerPidFd(socketFd);

@@ -66,6 +66,21 @@ function mismatch(peer: Peer, exe: () => PeerExe, caller: Caller): PeerRefusal |
   return matchGlob(caller.exe, found.path, '/') ? undefined : { kind: 'exe-not-listed' };
 }
 
+/**
+ * Why no rule can fit this UID, whatever else is known of the peer; undefined where one may. The first look, so
+ * that a flood of strangers costs one system call each.
+ */
+export function strangerRefusal(
+  uid: number,
+  callers: readonly Caller[],
+  ownUid: number,
+): PeerRefusal | undefined {
+  if (uid === UNMAPPED_UID) return { kind: 'unmapped-uid' };
+  return uid === ownUid || callers.some((caller) => caller.uid === uid)
+    ? undefined
+    : { kind: 'uid-not-listed' };
+}
+
 /** Whether a rule lets its caller see a provider. */
 export function maySee(caller: Authorised, provider: string): boolean {
   return caller.providers.some((pattern) => matchGlob(pattern, provider));

@@ -40,7 +40,7 @@ export interface AuditedFinding {
   readonly remedy: string;
 }
 
-export class Audit implements Disposable {
+export class Audit implements AsyncDisposable {
   readonly #sink: AuditSink;
   readonly #sandbox: Sandbox;
   readonly #clock: () => number;
@@ -185,9 +185,9 @@ export class Audit implements Disposable {
   }
 
   /** Writes what was left out so far, then all that waits. */
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#refusedPeers[Symbol.dispose]();
-    this.#sink[Symbol.dispose]();
+    await this.#sink[Symbol.asyncDispose]();
   }
 
   #peerRefused(caller: AuditedCaller, reason: string, leftOut: number): void {

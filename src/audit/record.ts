@@ -91,6 +91,8 @@ export function ocsfRecord(options: RecordOptions): Record<string, unknown> {
       version: '1.8.0',
       product: { name: 'mounted-secret-resolver', vendor_name: 'mounted-secret-resolver', version: VERSION },
       log_name: 'audit',
+      // `action_id` is an attribute of this profile, and of no class.
+      ...('action_id' in options.attributes ? { profiles: ['security_control'] } : {}),
     },
     ...options.attributes,
     unmapped: {

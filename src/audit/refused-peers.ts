@@ -12,10 +12,17 @@ export const PERIOD_MS = 10_000;
 /** UIDs and reasons kept apart. A user namespace gives an attacker more UIDs than we want to remember. */
 const MAX_KEPT = 256;
 
+const OTHERS = 'others';
+/** Stands in a count of several UIDs: naming one of them would accuse it of all. */
+const MIXED = {
+  caller: { name: undefined, uid: undefined, gid: undefined, pid: undefined, exe: undefined },
+  reason: 'several UIDs and reasons',
+} as const;
+
 type Emit = (caller: AuditedCaller, reason: string, leftOut: number) => void;
 
 interface Kept {
-  caller: AuditedCaller;
+  readonly caller: AuditedCaller;
   readonly reason: string;
   written: number;
   leftOut: number;
@@ -31,20 +38,26 @@ export class RefusedPeers implements Disposable {
   }
 
   add(caller: AuditedCaller, reason: string): void {
-    const id = this.#kept.size < MAX_KEPT ? `${caller.uid} ${reason}` : 'others';
-    let kept = this.#kept.get(id);
-    if (kept === undefined) {
-      kept = { caller, reason, written: 0, leftOut: 0 };
-      this.#kept.set(id, kept);
-    }
+    const kept = this.#keptFor(`${caller.uid} ${reason}`, caller, reason);
     if (kept.written < RECORDS_PER_PERIOD) {
       kept.written += 1;
       this.#emit(caller, reason, 0);
     } else {
       kept.leftOut += 1;
-      kept.caller = caller;
     }
     this.#timer ??= setTimeout(() => this.#flush(), PERIOD_MS).unref();
+  }
+
+  /** What is known of a UID and reason. Beyond the bound all that are new are counted together, under no name. */
+  #keptFor(id: string, caller: AuditedCaller, reason: string): Kept {
+    const known = this.#kept.get(id);
+    if (known !== undefined) return known;
+    const full = this.#kept.size >= MAX_KEPT;
+    const shared = full ? this.#kept.get(OTHERS) : undefined;
+    if (shared !== undefined) return shared;
+    const kept = { ...(full ? MIXED : { caller, reason }), written: 0, leftOut: 0 };
+    this.#kept.set(full ? OTHERS : id, kept);
+    return kept;
   }
 
   [Symbol.dispose](): void {

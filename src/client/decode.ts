@@ -1,11 +1,21 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { ProviderEnvironmentSchema } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { SecretValue } from '../secret-value.ts';
 import type { ProvidedCredential, ProviderEnvironment } from './environment.ts';
+import { ResolverError } from './errors.ts';
+
+/** Decodes a response. Throws {@link ResolverError} where it is none: the decoder's own words may quote bytes of it. */
+export function decodeMessage<S extends DescMessage>(schema: S, bytes: Buffer): MessageShape<S> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch {
+    throw new ResolverError('internal', 'the answer is not one that a resolver gives');
+  }
+}
 
 /** Takes a response apart. The values are copied out and the message is overwritten. */
 export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
-  const message = fromBinary(ProviderEnvironmentSchema, bytes);
+  const message = decodeMessage(ProviderEnvironmentSchema, bytes);
   const credentials = new Map<string, ProvidedCredential>();
   for (const [key, value] of Object.entries(message.environment)) {
     const binding = message.staticCredentialBindings[key];

@@ -39,7 +39,15 @@ export class ResolverError extends Error {
 
 /** One map from gRPC's codes to ours. */
 export function toResolverError(error: ServiceError): ResolverError {
-  return new ResolverError(codeOf(error.code), error.details === '' ? 'the call failed' : error.details);
+  return new ResolverError(codeOf(error.code), plainDetails(error.details));
+}
+
+/** The resolver's own sentence as it is; what the library says about a connection, cut to what a person can use. */
+function plainDetails(details: string): string {
+  if (details === '') return 'the call failed';
+  if (!details.startsWith('No connection established')) return details;
+  const code = /\b(E[A-Z]{3,})\b/.exec(details)?.[1];
+  return code === undefined ? 'no connection' : `no connection (${code})`;
 }
 
 function codeOf(code: status): ResolverErrorCode {

@@ -21,7 +21,7 @@
  *   send(rewriting.value); // this is secret now
  * }
  */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import {
   GetProviderEnvironmentRequestSchema,
   type GetStatusResponse,
@@ -29,7 +29,7 @@ import {
   type ListCredentialsResponse,
   ListCredentialsResponseSchema,
 } from '../gen/secretresolver/v1/resolver_pb.ts';
-import { decodeEnvironment } from './decode.ts';
+import { decodeEnvironment, decodeMessage } from './decode.ts';
 import type { ProviderEnvironment } from './environment.ts';
 import { openChannel, unaryCall } from './transport.ts';
 import { type WatchedEnvironment, type WatchOptions, watchEnvironment } from './watch.ts';
@@ -95,10 +95,10 @@ export function connect(options: ConnectOptions): ResolverClient {
     },
     watchProviderEnvironment: (watchOptions = {}) => watchEnvironment(options.socket, watchOptions),
     async listCredentials() {
-      return fromBinary(ListCredentialsResponseSchema, await call('ListCredentials', new Uint8Array()));
+      return decodeMessage(ListCredentialsResponseSchema, await call('ListCredentials', new Uint8Array()));
     },
     async getStatus() {
-      return fromBinary(GetStatusResponseSchema, await call('GetStatus', new Uint8Array()));
+      return decodeMessage(GetStatusResponseSchema, await call('GetStatus', new Uint8Array()));
     },
     close,
     [Symbol.dispose]: close,

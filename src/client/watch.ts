@@ -83,10 +83,7 @@ class WatchSession implements AsyncIterable<WatchedEnvironment> {
     );
     this.#stream.on('data', (bytes: Buffer) => {
       clearTimeout(this.#timer);
-      const skipped = this.#newest;
-      this.#newest = decodeEnvironment(bytes);
-      if (skipped !== undefined) eraseEnvironment(skipped);
-      this.#wake();
+      if (!this.#closed) this.#take(bytes);
     });
     this.#stream.on('error', (error: ServiceError) => this.#fail(toResolverError(error)));
     this.#stream.on('end', () =>
@@ -97,7 +94,7 @@ class WatchSession implements AsyncIterable<WatchedEnvironment> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<WatchedEnvironment, void, undefined> {
-    for (;;) {
+    while (!this.#closed) {
       const environment = this.#newest;
       if (environment !== undefined) {
         this.#newest = undefined;
@@ -115,7 +112,6 @@ class WatchSession implements AsyncIterable<WatchedEnvironment> {
         continue;
       }
       if (this.#error !== undefined) throw this.#error;
-      if (this.#closed) return;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -129,6 +125,21 @@ class WatchSession implements AsyncIterable<WatchedEnvironment> {
     this.#signal.removeEventListener('abort', this.#close);
     this.#stream.cancel();
     this.#channel.close();
+    if (this.#newest !== undefined) eraseEnvironment(this.#newest);
+    this.#newest = undefined;
+    this.#wake();
+  }
+
+  /** An answer that cannot be decoded ends this stream, not the process that listens to it. */
+  #take(bytes: Buffer): void {
+    const skipped = this.#newest;
+    try {
+      this.#newest = decodeEnvironment(bytes);
+    } catch (error) {
+      this.#fail(error instanceof ResolverError ? error : new ResolverError('internal', 'decoding failed'));
+      return;
+    }
+    if (skipped !== undefined) eraseEnvironment(skipped);
     this.#wake();
   }
 

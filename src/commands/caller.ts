@@ -27,11 +27,10 @@ export async function withClient<T>(
 }
 
 function asCommandError(error: ResolverError, socket: string): CommandError {
-  const uid = process.geteuid?.() ?? -1;
   switch (error.code) {
     case 'unavailable':
       return new CommandError(
-        `no answer on ${socket}: ${error.message}\nEither no resolver listens there, or its \`callers\` do not list uid ${uid}: then it hangs up without a word.`,
+        `no answer on ${socket}: ${error.message}\n${adviceFor(error.message)}`,
         ExitCode.unavailable,
         { cause: error },
       );
@@ -45,6 +44,32 @@ function asCommandError(error: ResolverError, socket: string): CommandError {
       return new CommandError(`refused: ${error.message}`, ExitCode.refused, { cause: error });
   }
 }
+
+/** What to look at first, by what the kernel said. */
+function adviceFor(message: string): string {
+  const code = /\((E[A-Z]+)\)/.exec(message)?.[1];
+  switch (code) {
+    case 'ENOENT':
+      return 'There is no such socket. Is `secret-resolver serve` running, and is this its `socket.path`?';
+    case 'ECONNREFUSED':
+      return 'The socket is there, and nobody listens on it. Is `secret-resolver serve` still running?';
+    case 'EACCES':
+      return `Uid ${process.geteuid?.()} may not open the socket. Look at \`socket.mode\`, and at the folders above it.`;
+    default:
+      return `Either the resolver is starting or stopping, or its \`callers\` do not list uid ${process.geteuid?.()}: then it hangs up without a word.`;
+  }
+}
+
+/** Help for the commands that ask a running resolver. */
+export const CALLER_HELP = `
+Asks a running \`secret-resolver serve\` over its socket, as the user that runs this. The resolver answers the
+users that its \`callers\` list; its own user is told names and states, and no values.
+
+Exit codes:
+  0  done
+  1  refused
+  2  the command line is wrong
+  3  nobody answers on the socket`;
 
 /** For commands that write values: a terminal keeps what it shows. */
 export function refuseTerminal(context: CommandContext, confirmed: boolean): void {

@@ -3,7 +3,7 @@ import type { ProvidedCredential } from '../client/environment.ts';
 import { eraseEnvironment } from '../client/index.ts';
 import { CommandError, ExitCode } from '../errors.ts';
 import { CredentialState } from '../gen/secretresolver/v1/resolver_pb.ts';
-import { refuseTerminal, socketOption, withClient } from './caller.ts';
+import { CALLER_HELP, refuseTerminal, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { plainListed } from './list.ts';
 import { type OutputFormat, outputOption, plainTable, print } from './output.ts';
@@ -31,7 +31,8 @@ export function createCommand(context: CommandContext): Command {
       `
 Examples:
   secret-resolver get
-  secret-resolver get GITLAB_TOKEN --reveal | some-program --token-from-stdin`,
+  secret-resolver get GITLAB_TOKEN --reveal | some-program --token-from-stdin
+${CALLER_HELP}`,
     )
     .action(async (keys: string[], options: GetOptions) => {
       if (options.reveal === true) await reveal(context, keys, options);

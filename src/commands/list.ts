@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { CredentialState, type ListCredentialsResponse } from '../gen/secretresolver/v1/resolver_pb.ts';
-import { socketOption, withClient } from './caller.ts';
+import { type RefusalReason, remedy } from '../resolve/refusal.ts';
+import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { colour, type OutputFormat, outputOption, plainTable, print, until } from './output.ts';
 
@@ -10,6 +11,7 @@ export function createCommand(context: CommandContext): Command {
     .description('list the credentials that this user may see, with state and reason; never a value')
     .addOption(socketOption())
     .addOption(outputOption())
+    .addHelpText('after', CALLER_HELP)
     .action(async (options: { socket: string; output: OutputFormat }) => {
       const { credentials } = await withClient(options.socket, (client) => client.listCredentials());
       print(context, options.output, credentials.map(plainListed), () => table(context, credentials));
@@ -38,7 +40,7 @@ export function plainListed(credential: Listed) {
 
 function table(context: CommandContext, credentials: readonly Listed[]): string {
   const now = Date.now();
-  return plainTable(
+  const rows = plainTable(
     ['provider', 'key', 'state', 'reason', 'expires', 'secret', 'fingerprint'],
     credentials.map((credential) => {
       const plain = plainListed(credential);
@@ -55,4 +57,15 @@ function table(context: CommandContext, credentials: readonly Listed[]): string 
       ];
     }),
   );
+  return rows + advice(credentials);
+}
+
+/** What to do about each reason, once each. A reason that this version does not know has no advice. */
+function advice(credentials: readonly Listed[]): string {
+  const reasons = [...new Set(credentials.flatMap(({ reason }) => reason || []))].sort();
+  const lines = reasons.flatMap((reason) => {
+    const todo: string | undefined = remedy(reason as RefusalReason);
+    return todo === undefined ? [] : `${reason}: ${todo}\n`;
+  });
+  return lines.length === 0 ? '' : `\n${lines.join('')}`;
 }

@@ -5,7 +5,7 @@ import { Audit } from '../audit/audit.ts';
 import { openAuditSink } from '../audit/sink.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { CommandError, ConfigError, ExitCode } from '../errors.ts';
+import { CommandError, ConfigError, ExitCode, formatIssue } from '../errors.ts';
 import { createLog, type Logger } from '../log.ts';
 import { SnapshotStore } from '../resolve/snapshot.ts';
 import { HealthListener } from '../server/health.ts';
@@ -22,7 +22,7 @@ import { Pipeline } from './serve/pipeline.ts';
 export function createCommand(context: CommandContext): Command {
   return new Command('serve')
     .description('watch the mounted Secrets and serve them on the Unix socket, until SIGTERM')
-    .option('--config <file>', 'the configuration file (SECRET_RESOLVER_CONFIG)')
+    .option('--config <file>', 'the configuration file, a YAML file; SECRET_RESOLVER_CONFIG unless given')
     .option(
       '--relaxed',
       'serve even where the isolation boundary is not proven: for laptops, refused in a cluster',
@@ -43,7 +43,12 @@ Signals:
 
 Streams:
   stdout           audit, one OCSF 1.8.0 JSON object a line (or the file that audit.path names)
-  stderr           log, one JSON object a line`,
+  stderr           log, one JSON object a line
+
+Environment, each from the downward API and each overridden by \`sandbox\` in the file:
+  SECRET_RESOLVER_SANDBOX_ID, SECRET_RESOLVER_SANDBOX_NAME, SECRET_RESOLVER_SANDBOX_NAMESPACE
+
+\`secret-resolver config validate FILE\` checks a file without serving; \`config schema\` prints its JSON Schema.`,
     )
     .action(async (options: ServeOptions) => {
       await serve(context, configPath(options.config, context), options);
@@ -74,7 +79,7 @@ async function serve(context: CommandContext, file: string, options: ServeOption
   let config = loadConfig(file, context.env);
   const hardening = protectProcess(context, config, relaxed);
   const log = createLog({ level: config.log.level, relaxed });
-  using audit = new Audit(openAuditSink(config.audit.path, log), config.sandbox);
+  await using audit = new Audit(openAuditSink(config.audit.path, context.stdout, log), config.sandbox);
   const boundary = await Boundary.prove(config, hardening, { relaxed, audit, log }, context);
 
   const store = new SnapshotStore();
@@ -153,6 +158,9 @@ async function serve(context: CommandContext, file: string, options: ServeOption
   if (reason.kind === 'boundary-broken') context.exit(ExitCode.refused);
 }
 
+/** Mistakes of a reload that the log names one by one. */
+const MAX_LOGGED_ISSUES = 20;
+
 /** Reads the configuration again. All or nothing: a wrong one leaves the one in force untouched. */
 function reread(
   file: string,
@@ -178,10 +186,15 @@ function reread(
     };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    log.error({ issues: error.issues }, 'the new configuration is wrong; the one before stays in force');
+    const { issues } = error;
+    log.error(
+      { issues: issues.slice(0, MAX_LOGGED_ISSUES), mistakes: issues.length },
+      'the new configuration is wrong; the one before stays in force',
+    );
+    const [first] = issues;
     audit.configReloaded(
       false,
-      `${error.issues.length} mistakes, the first: ${error.issues[0]?.field ?? ''} ${error.issues[0]?.message ?? ''}`,
+      `${issues.length} ${issues.length === 1 ? 'mistake' : 'mistakes, the first'}: ${first === undefined ? '' : formatIssue(first)}`,
     );
     return undefined;
   }

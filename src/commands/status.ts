@@ -5,7 +5,7 @@ import {
   BoundaryState,
   type GetStatusResponse,
 } from '../gen/secretresolver/v1/resolver_pb.ts';
-import { socketOption, withClient } from './caller.ts';
+import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { ago, colour, type OutputFormat, outputOption, plainTable, print } from './output.ts';
 
@@ -17,6 +17,7 @@ export function createCommand(context: CommandContext): Command {
     )
     .addOption(socketOption())
     .addOption(outputOption())
+    .addHelpText('after', CALLER_HELP)
     .action(async (options: { socket: string; output: OutputFormat }) => {
       const status = await withClient(options.socket, (client) => client.getStatus());
       print(context, options.output, plain(status), () => text(context, status));

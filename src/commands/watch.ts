@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { eraseEnvironment, type ProviderEnvironment, type WatchedEnvironment } from '../client/index.ts';
-import { socketOption, withClient } from './caller.ts';
+import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 
 interface WatchCommandOptions {
@@ -16,12 +16,16 @@ export function createCommand(context: CommandContext): Command {
     .addOption(socketOption())
     .option('--provider <name...>', 'of these providers only')
     .option('--count <n>', 'end after this many snapshots', positive)
+    .addHelpText('after', CALLER_HELP)
     .action(async (options: WatchCommandOptions) => {
+      // `watch | head`: nobody reads any more, so there is nothing left to follow for.
+      const gone = new AbortController();
+      context.stdout.once('error', () => gone.abort());
       await withClient(options.socket, (client) =>
         follow(
           context,
           client.watchProviderEnvironment({
-            signal: context.signal,
+            signal: AbortSignal.any([context.signal, gone.signal]),
             ...(options.provider === undefined ? {} : { providers: options.provider }),
             onDisconnect: (error) => context.stderr.write(`disconnected: ${error.code}: ${error.message}\n`),
           }),

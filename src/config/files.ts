@@ -8,7 +8,7 @@ import { parseYaml, wholeFile, type YamlSource } from './yaml-source.ts';
 /** Names of the files that are read in a folder of providers or profiles. */
 export const YAML_FILE = /^[^.].*\.(ya?ml|json)$/;
 
-/** The documents of a file. */
+/** Every document of a file. Throws {@link ConfigError} where it cannot be read or is not YAML. */
 export function readYaml(file: string): YamlSource[] {
   let text: string;
   try {

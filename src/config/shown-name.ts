@@ -8,15 +8,17 @@
 
 /** Characters of the longest name that is shown. */
 const MAX_SHOWN = 48;
-/** Words, told apart by separators, capitals and digits: a random token changes between these all the time. */
-const MAX_WORDS = 6;
+/** Characters between two separators: `providerProfileKeys` has 19, what follows the prefix of a token has more. */
+const MAX_PART = 20;
 /** Digits in all: `AWS_KEY_2` has one, a token of 20 characters usually more than four. */
 const MAX_DIGITS = 4;
+/** A part that reads as words: capitals, small letters or camelCase of at most four words, with a number at the end. */
+const WORDS = /^[0-9]?([A-Z]{1,16}|[A-Z]?[a-z]+([A-Z][a-z]+){0,3})?[0-9]{0,4}$/;
 
 /** The name itself, or `<name>` where it could be a secret. */
 export function shownName(name: string): string {
-  if (name.length > MAX_SHOWN || !/^[-._A-Za-z0-9]+$/.test(name)) return '<name>';
-  const words = name.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+/g) ?? [];
+  const parts = name.split(/[-._]/);
   const digits = name.replaceAll(/[^0-9]/g, '').length;
-  return words.length > MAX_WORDS || digits > MAX_DIGITS ? '<name>' : name;
+  const reads = parts.every((part) => part.length <= MAX_PART && (part === '' || WORDS.test(part)));
+  return name !== '' && name.length <= MAX_SHOWN && digits <= MAX_DIGITS && reads ? name : '<name>';
 }

@@ -5,8 +5,9 @@
  */
 import type { Socket } from 'node:net';
 import { type Limits, UidUsage } from '../access/limits.ts';
+import { peerCredentials } from '../access/native.ts';
 import { PeerAnchor } from '../access/peer.ts';
-import { type Authorised, authorisePeer, type PeerRefusal } from '../access/policy.ts';
+import { type Authorised, authorisePeer, type PeerRefusal, strangerRefusal } from '../access/policy.ts';
 import type { AuditedCaller } from '../audit/record.ts';
 import type { Caller } from '../config/config.ts';
 import { errorCode } from '../errors.ts';
@@ -74,15 +75,21 @@ export class Connections {
     // A peer that goes away is no event; without a listener it would end the process.
     socket.on('error', () => socket.destroy());
     const fd = descriptorOf(socket);
+    const { limits, ownUid } = this.#options;
     let anchor: PeerAnchor;
     try {
-      anchor = PeerAnchor.identify(fd);
+      const credentials = peerCredentials(fd);
+      this.#noteUid(credentials.uid);
+      const stranger = strangerRefusal(credentials.uid, this.#options.callers(), ownUid);
+      if (stranger !== undefined) {
+        this.#refuse(socket, { ...UNKNOWN, ...credentials }, stranger);
+        return;
+      }
+      anchor = PeerAnchor.identify(fd, credentials);
     } catch (error) {
-      this.#refuse(socket, undefined, { kind: 'unidentified', code: errorCode(error) });
+      this.#refuse(socket, UNKNOWN, { kind: 'unidentified', code: errorCode(error) });
       return;
     }
-    const { limits } = this.#options;
-    this.#noteUid(anchor.peer.uid);
     const decision = authorisePeer(
       anchor.peer,
       () => anchor.exe(),
@@ -98,7 +105,7 @@ export class Connections {
           ? ({ kind: 'too-many-connections' } as const)
           : undefined;
     if (refusal !== undefined || usage === undefined || 'refusal' in decision) {
-      this.#refuse(socket, anchor, refusal ?? { kind: 'uid-not-listed' });
+      this.#refuse(socket, audited(anchor, undefined), refusal ?? { kind: 'uid-not-listed' });
       anchor[Symbol.dispose]();
       return;
     }
@@ -144,9 +151,9 @@ export class Connections {
     this.#options.inject(socket);
   }
 
-  #refuse(socket: Socket, anchor: PeerAnchor | undefined, refusal: PeerRefusal): void {
+  #refuse(socket: Socket, caller: AuditedCaller, refusal: PeerRefusal): void {
     socket.destroy();
-    this.#options.onRefused(anchor === undefined ? UNKNOWN : audited(anchor, undefined), refusal);
+    this.#options.onRefused(caller, refusal);
   }
 
   #usageOf(uid: number): UidUsage {

@@ -33,7 +33,7 @@ export const MAX_FILES = 10_000;
  */
 export const MAX_GENERATION_BYTES = 16 * 1024 * 1024;
 /** Tries to read one generation while `..data` keeps moving. Each takes about as long as one rotation's write. */
-export const MAX_TRIES = 16;
+const MAX_TRIES = 16;
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;

@@ -13,7 +13,7 @@ import { eraseGeneration, readGeneration, sameContent, type VolumeRead, type Wan
 import { isSubPathMount, readMounts } from './mountinfo.ts';
 
 /** Milliseconds between two reads without a hint: the longest that a lost event can hide a rotation. */
-export const REREAD_INTERVAL_MS = 10_000;
+const REREAD_INTERVAL_MS = 10_000;
 /** Milliseconds that other events than those of `..data` are gathered: kubelet makes about six around one rename. */
 const SETTLE_MS = 20;
 /** Milliseconds after which an unstable volume is read again. */

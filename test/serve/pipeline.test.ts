@@ -38,7 +38,10 @@ function provide(credentials: Record<string, object>): void {
 async function start(): Promise<void> {
   const { sandbox } = config();
   const audit = new Audit(
-    { write: (record) => records.push(record as unknown as Records[number]), [Symbol.dispose]: () => {} },
+    {
+      write: (record) => records.push(record as unknown as Records[number]),
+      [Symbol.asyncDispose]: async () => {},
+    },
     sandbox,
   );
   pipeline = new Pipeline(config(), {
@@ -166,8 +169,8 @@ describe('expiry, without an event of a file', () => {
   it('withdraws one after the other, each at its time', async () => {
     const now = Date.now();
     provide({
-      FIRST: { source: source('a', 'token'), expiresAt: now + 400 },
-      SECOND: { source: source('a', 'token'), expiresAt: now + 800 },
+      FIRST: { source: source('a', 'token'), expiresAt: now + 1_000 },
+      SECOND: { source: source('a', 'token'), expiresAt: now + 1_500 },
     });
     workspace.secret('a').write({ token: newSecret() });
     await start();
@@ -210,7 +213,7 @@ describe('expiry, without an event of a file', () => {
     provide({ TOKEN: { source: source('a', 'token'), expiresAt: { key: 'until' } } });
     const secret = workspace.secret('a');
     const token = newSecret();
-    secret.write({ token, until: `${Date.now() + 300}` });
+    secret.write({ token, until: `${Date.now() + 1_000}` });
     await start();
     await until(() => served.length === 2);
     secret.write({ token, until: `${Date.now() + 60_000}` });

@@ -8,7 +8,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { ARTIFACTS, LEDGER, RUN_DIRECTORY } from './secrets.ts';
+
+// The run that ended last, unless told otherwise; secrets.ts takes its folders from there.
+process.env.TEST_RUN_DIRECTORY ??= readFileSync(join(process.cwd(), '.test-run', 'latest'), 'utf8');
+const { ARTIFACTS, LEDGER, RUN_DIRECTORY } = await import('./secrets.ts');
 
 /** Shorter secrets than this, in bytes, stand in any text by chance. */
 const SHORTEST = 8;

@@ -49,7 +49,10 @@ export class TestServer implements AsyncDisposable {
       store,
       state,
       audit: new Audit(
-        { write: (record) => records.push(record as unknown as AuditRecord), [Symbol.dispose]: () => {} },
+        {
+          write: (record) => records.push(record as unknown as AuditRecord),
+          [Symbol.asyncDispose]: async () => {},
+        },
         config.sandbox,
       ),
       log,

@@ -1,27 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readGeneration, type Wanted } from '../../src/volume/generation.ts';
 import { openDescriptors } from '../support/descriptors.ts';
+import { folderInMemory } from '../support/memory-folder.ts';
+import { SecretVolume } from '../support/secret-volume.ts';
 import { newSecret } from '../support/secrets.ts';
 import { ALL, only, shown } from './volume-reads.ts';
 
 const ROTATIONS = 1_000;
 const KEYS = 12;
-
-/** A folder in memory, as kubelet's are, where the machine has one that we may write: a disk slows the race down. */
-function folderInMemory(): string {
-  try {
-    accessSync('/dev/shm', constants.W_OK);
-    return mkdtempSync('/dev/shm/msr-');
-  } catch {
-    return mkdtempSync(join(tmpdir(), 'msr-'));
-  }
-}
 
 let directory: string;
 beforeEach(() => {
@@ -43,8 +35,8 @@ async function race(wanted: Wanted, seed: string): Promise<(Record<string, strin
   };
   const writer = spawn(
     process.execPath,
-    [join(import.meta.dirname, 'rotator.ts'), directory, `${ROTATIONS}`, `${KEYS}`, seed],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
+    [join(import.meta.dirname, '../support/rotate.ts'), directory, `${ROTATIONS}`, `${KEYS}`, '0'],
+    { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, VALUE_PREFIX: seed } },
   );
   const ended = once(writer, 'exit');
   while (writer.exitCode === null && writer.signalCode === null) {
@@ -58,20 +50,17 @@ async function race(wanted: Wanted, seed: string): Promise<(Record<string, strin
 
 /** The rotation that a read shows, if it is one that the writer wrote and nothing else; undefined otherwise. */
 function wholeRotation(read: Record<string, string>, seed: string, allWanted: boolean): number | undefined {
-  const values = Object.values(read).filter((value) => value !== '!key-missing');
-  const [first = ''] = values;
-  const rotation = Number(first.slice(seed.length + 1));
-  const keys = rotation % 3 === 0 ? KEYS - 1 : KEYS;
-  const missing = Object.values(read).length - values.length;
-  const whole =
-    values.every((value) => value === `${seed}.${rotation}`) &&
-    values.length === keys &&
-    missing === (allWanted ? 0 : KEYS - keys);
-  return whole ? rotation : undefined;
+  const rotation = Number(read.KEY_0?.slice(seed.length + 1).split('-')[0]);
+  const keys = rotation % 10 === 0 ? KEYS - 1 : KEYS;
+  const expected = Array.from({ length: allWanted ? keys : KEYS }, (_, index) => [
+    `KEY_${index}`,
+    index < keys ? `${seed}-${rotation}-${index}` : '!key-missing',
+  ]);
+  return isDeepStrictEqual(read, Object.fromEntries(expected)) ? rotation : undefined;
 }
 
 it.each([
-  ['keys by name', only(...Array.from({ length: KEYS }, (_, key) => `key-${key}`))],
+  ['keys by name', only(...Array.from({ length: KEYS }, (_, key) => `KEY_${key}`))],
   ['all keys', ALL],
 ])('reads %s whole or not at all while another process rotates without pause', async (_, wanted) => {
   const seed = newSecret();
@@ -93,4 +82,31 @@ it.each([
   expect(rotations.at(-1)).toBe(ROTATIONS);
   expect(rotations.length).toBeGreaterThan(ROTATIONS / 20);
   expect(openDescriptors()).toEqual(descriptors);
+});
+
+it('refuses a file that grows while it is read, and never gives a part of it', async () => {
+  const secret = new SecretVolume(directory);
+  const name = secret.write({ log: 'x'.repeat(256 * 1024) });
+  const file = join(directory, name, 'log');
+  chmodSync(file, 0o644);
+  // Appends for as long as it is let, and at most half a million bytes.
+  const script = `const { appendFileSync } = require('node:fs');
+    for (let count = 0; count < 5e5 && process.ppid === ${process.pid}; count++) appendFileSync(process.argv[1], 'y');`;
+  const writer = spawn(process.execPath, ['-e', script, file], { stdio: 'ignore' });
+  const ended = once(writer, 'exit');
+  const wanted = only('log');
+  let refused = 0;
+  while (refused === 0 && writer.exitCode === null) {
+    for (let count = 0; count < 50; count++) {
+      const atLeast = statSync(file).size;
+      const read = shown(readGeneration(directory, wanted));
+      const log = typeof read === 'string' ? '' : (read.log ?? '');
+      if (log === '!unreadable') refused += 1;
+      else expect(log.length).toBeGreaterThanOrEqual(atLeast);
+    }
+    await setImmediate();
+  }
+  writer.kill();
+  await ended;
+  expect(refused).toBeGreaterThan(0);
 });

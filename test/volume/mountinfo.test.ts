@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { isSubPathMount, type Mount, parseMountinfo, readMounts } from '../../src/volume/mountinfo.ts';
+import {
+  isReadOnlyMount,
+  isSubPathMount,
+  type Mount,
+  parseMountinfo,
+  readMounts,
+} from '../../src/volume/mountinfo.ts';
 
 describe('parseMountinfo', () => {
   it('reads the mounts of this process: one for each line of the file, the root among them', () => {
@@ -57,10 +63,25 @@ describe('parseMountinfo', () => {
   );
 });
 
+describe('isReadOnlyMount', () => {
+  const mounted = (options: string, superOptions: string) =>
+    parseMountinfo(`36 35 98:0 / /a ${options} - tmpfs tmpfs ${superOptions}`)[0];
+  it.each([
+    ['ro', 'rw', true],
+    ['rw', 'ro', true],
+    ['rw,nosuid', 'rw,size=4k', false],
+    ['noatime,ro', 'rw', true],
+    ['rw', 'rw,errors=remount-ro', false],
+  ])('of %s over a file system with %s says %s', (options, superOptions, expected) => {
+    const mount = mounted(options, superOptions);
+    expect(mount && isReadOnlyMount(mount)).toBe(expected);
+  });
+});
+
 describe('isSubPathMount', () => {
   const mount = (mountPoint: string, root = '/', type = 'tmpfs'): Mount => ({
-    id: 1,
-    device: '0:1',
+    id: 36,
+    device: '98:0',
     root,
     mountPoint,
     options: ['ro'],
