@@ -59,6 +59,12 @@ const GOOD: Record<Kind, readonly object[]> = {
       audit: { path: '/var/log/audit' },
       reflection: true,
       openshell: { package: 'openshell.v1', overLimit: 'refuse' },
+      gatewayDriver: {
+        socket: { path: '/run/a/c.sock', mode: '0666', gid: 5 },
+        callers: [{ name: 'gateway', uid: 7, gid: 7, exe: '/opt/gateway' }],
+        handleKey: { namespace: 'tenant', name: 'seal', key: 'new', previousKey: 'old' },
+        workspaces: [{ name: 'default', secrets: [{ namespace: 'tenant', name: 'a', keys: ['b*'] }] }],
+      },
       boundary: { warn: ['self-seccomp'], trusted: [{ uid: 0, exe: '/x' }] },
     },
   ],

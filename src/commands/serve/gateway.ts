@@ -2,6 +2,7 @@
  * `serve --gateway-driver`: the volumes that handles may refer to, and the driver's socket. They are apart from
  * those of the providers: which keys are wanted is not known before a gateway asks.
  */
+import type { Limits } from '../../access/limits.ts';
 import type { Audit } from '../../audit/audit.ts';
 import { type Config, type GatewayDriver, type SecretName, secretId } from '../../config/config.ts';
 import { CommandError, ExitCode } from '../../errors.ts';
@@ -20,6 +21,8 @@ export interface GatewayOptions {
   readonly audit: Audit;
   readonly log: Logger;
   readonly onNewUid?: (uid: number) => void;
+  /** For tests; those of the server unless given. */
+  readonly limits?: Partial<Limits>;
 }
 
 /** The driver where it is wanted; a configuration for one that is not wanted does nothing, and says so. */
@@ -58,7 +61,7 @@ class Gateway implements AsyncDisposable {
     const gateway = new Gateway(options, gatewayDriver);
     try {
       await gateway.#mount(options.config, gatewayDriver);
-      const { state, audit, log, onNewUid } = options;
+      const { state, audit, log, onNewUid, limits } = options;
       gateway.#server = await GatewayServer.open({
         driver: () => gateway.#driver,
         allow: () => gateway.#config.references.allow,
@@ -68,6 +71,7 @@ class Gateway implements AsyncDisposable {
         audit,
         log,
         ...(onNewUid === undefined ? {} : { onNewUid }),
+        ...(limits === undefined ? {} : { limits }),
       });
     } catch (error) {
       await gateway[Symbol.asyncDispose]();
