@@ -67,7 +67,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => co
 
 // `get | head`: a reader that has seen enough is no error. A result that cannot be written elsewhere is one.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') return;
+  // ECANCELED is what `serve` gets when it ends without waiting for a reader of its audit any longer.
+  if (error.code === 'EPIPE' || error.code === 'ECANCELED') return;
   process.exitCode = ExitCode.refused;
   process.stderr.write(`secret-resolver: the output cannot be written: ${errorCode(error)}\n`);
 });

@@ -69,6 +69,12 @@ export class NativeError extends Error {
   }
 }
 
+/** The result of a call, or its errno as an error. */
+function orThrow(call: string, result: number): number {
+  if (result < 0) throw new NativeError(call, libc().errno());
+  return result;
+}
+
 /** What the kernel recorded of the process at the other end when it called connect(). */
 export interface PeerCredentials {
   /** Process id in our PID namespace; 0 where the peer lives in another one. */
@@ -126,9 +132,7 @@ export function pidFdExited(pidFd: number): boolean {
   const fds = Buffer.alloc(8);
   fds.writeInt32LE(pidFd, 0);
   fds.writeInt16LE(POLLIN, 4);
-  const ready = c.poll(fds, 1, 0);
-  if (ready < 0) throw new NativeError('poll', c.errno());
-  return ready > 0;
+  return orThrow('poll', c.poll(fds, 1, 0)) > 0;
 }
 
 /** PR_GET_DUMPABLE: 0 means that no other process of our UID may read our memory, and no core is written. */
@@ -138,23 +142,18 @@ export function getDumpable(): number {
 
 /** PR_SET_DUMPABLE 0. */
 export function setNonDumpable(): void {
-  const c = libc();
-  if (c.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) !== 0) throw new NativeError('prctl(PR_SET_DUMPABLE)', c.errno());
+  orThrow('prctl(PR_SET_DUMPABLE)', libc().prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 }
 
 /** PR_SET_NO_NEW_PRIVS 1: an execve of ours can never gain privileges. Cannot be taken back. */
 export function setNoNewPrivileges(): void {
-  const c = libc();
-  if (c.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0) {
-    throw new NativeError('prctl(PR_SET_NO_NEW_PRIVS)', c.errno());
-  }
+  orThrow('prctl(PR_SET_NO_NEW_PRIVS)', libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
 /** RLIMIT_CORE, soft and hard, in bytes; `Infinity` for no limit. */
 export function getCoreLimit(): { readonly soft: number; readonly hard: number } {
-  const c = libc();
   const limit = Buffer.alloc(16);
-  if (c.getrlimit(RLIMIT_CORE, limit) !== 0) throw new NativeError('getrlimit(RLIMIT_CORE)', c.errno());
+  orThrow('getrlimit(RLIMIT_CORE)', libc().getrlimit(RLIMIT_CORE, limit));
   const read = (at: number) => {
     const raw = limit.readBigUInt64LE(at);
     return raw === 0xffff_ffff_ffff_ffffn ? Number.POSITIVE_INFINITY : Number(raw);
@@ -164,9 +163,7 @@ export function getCoreLimit(): { readonly soft: number; readonly hard: number }
 
 /** RLIMIT_CORE 0, soft and hard: cannot be raised again without privileges. */
 export function setCoreLimitZero(): void {
-  const c = libc();
-  if (c.setrlimit(RLIMIT_CORE, Buffer.alloc(16)) !== 0)
-    throw new NativeError('setrlimit(RLIMIT_CORE)', c.errno());
+  orThrow('setrlimit(RLIMIT_CORE)', libc().setrlimit(RLIMIT_CORE, Buffer.alloc(16)));
 }
 
 /*
@@ -245,11 +242,6 @@ function attackCalls(): AttackCalls {
     getpeername: declare('int getpeername(int fd, _Out_ uint8_t *name, _Inout_ uint8_t *length)'),
   };
   return loadedAttacks;
-}
-
-function orThrow(call: string, result: number): number {
-  if (result < 0) throw new NativeError(call, libc().errno());
-  return result;
 }
 
 /**

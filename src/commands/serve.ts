@@ -9,9 +9,12 @@ import { CommandError, ConfigError, ExitCode, formatIssue } from '../errors.ts';
 import { createLog, type Logger } from '../log.ts';
 import { SnapshotStore } from '../resolve/snapshot.ts';
 import { HealthListener } from '../server/health.ts';
+import { Metrics, NO_METER } from '../server/metrics.ts';
+import { MetricsListener } from '../server/metrics-listener.ts';
 import type { CallRefusal } from '../server/refusal.ts';
 import { healthServices, ResolverServer } from '../server/resolver-server.ts';
 import { ServingState } from '../server/serving-state.ts';
+import type { StatusFacts } from '../server/status.ts';
 import { Views } from '../server/views.ts';
 import { VERSION } from '../version.ts';
 import type { CommandContext } from './context.ts';
@@ -86,7 +89,24 @@ async function serve(context: CommandContext, file: string, options: ServeOption
   const state = new ServingState(store);
   const processKey = randomBytes(32);
   const views = new Views(config.sandbox, processKey);
-  await using pipeline = new Pipeline(config, { store, views, audit, log });
+  const metrics =
+    config.metrics === undefined
+      ? undefined
+      : await Metrics.create(() => ({
+          ...statusFacts(),
+          watchers: server.service.watchers.length,
+          refusals: store.current()?.refusals ?? [],
+        }));
+  const meter = metrics ?? NO_METER;
+  await using pipeline = new Pipeline(config, { store, views, audit, log, meter });
+  const statusFacts = (): StatusFacts => ({
+    sandbox: config.sandbox,
+    boundary: boundary.facts,
+    volumes: pipeline.volumes,
+    providers: config.providers,
+    startedAtMs,
+    serving: state.isServing(),
+  });
   await using server = await ResolverServer.open({
     config: () => config,
     store,
@@ -95,22 +115,20 @@ async function serve(context: CommandContext, file: string, options: ServeOption
     log,
     views,
     processKey,
-    statusFacts: () => ({
-      sandbox: config.sandbox,
-      boundary: boundary.facts,
-      volumes: pipeline.volumes,
-      providers: config.providers,
-      startedAtMs,
-      serving: state.isServing(),
-    }),
+    statusFacts,
+    meter,
     onNewUid: () => boundary.checkNow(),
   });
   await using health =
     config.health === undefined
       ? undefined
       : await HealthListener.open(config.health.listen, state, healthServices(config));
+  await using _metricsListener =
+    config.metrics === undefined || metrics === undefined
+      ? undefined
+      : await MetricsListener.open(config.metrics.listen, metrics);
 
-  const gatewayOptions = { config, state, audit, log, onNewUid: () => boundary.checkNow() };
+  const gatewayOptions = { config, state, audit, log, meter, onNewUid: () => boundary.checkNow() };
   await using gateway = await openGateway(options.gatewayDriver === true, gatewayOptions);
 
   const stopReloading = onHangup(() => {
@@ -182,6 +200,7 @@ function reread(
       sandbox: current.sandbox,
       socket: current.socket,
       health: current.health,
+      metrics: current.metrics,
       openshell: { ...next.openshell, package: current.openshell.package },
     };
   } catch (error) {

@@ -11,6 +11,7 @@ import {
   gatewayDriverImplementation,
 } from './gateway-driver.ts';
 import { GrpcSocket } from './grpc-socket.ts';
+import type { Meter } from './metrics.ts';
 import type { ServingState } from './serving-state.ts';
 
 /** A full batch of the longest handles takes 3 MiB, which gateways could not even send; a common one 400 KiB. */
@@ -26,6 +27,7 @@ export interface GatewayServerOptions extends Pick<GatewayDriverOptions, 'reads'
   readonly state: ServingState;
   readonly audit: Audit;
   readonly log: Logger;
+  readonly meter: Meter;
   readonly onNewUid?: (uid: number) => void;
   /** For tests; {@link DEFAULT_LIMITS} with larger requests unless given. */
   readonly limits?: Partial<Limits>;
@@ -35,7 +37,7 @@ export class GatewayServer implements AsyncDisposable {
   readonly #socket: GrpcSocket;
 
   private constructor(options: GatewayServerOptions) {
-    const { state, audit, log, driver, onNewUid } = options;
+    const { state, audit, log, meter, driver, onNewUid } = options;
     this.#socket = new GrpcSocket({
       callers: () => driver().callers,
       ownUid: NO_UID,
@@ -43,6 +45,7 @@ export class GatewayServer implements AsyncDisposable {
       file: () => driver().socket,
       audit,
       log,
+      meter,
       // Health is the resolver's own: a gateway finds out by calling.
       onListening: () => {},
       ...(onNewUid === undefined ? {} : { onNewUid }),

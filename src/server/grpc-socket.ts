@@ -9,6 +9,7 @@ import type { Audit } from '../audit/audit.ts';
 import type { SocketSettings } from '../config/config.ts';
 import type { Logger } from '../log.ts';
 import { Connections, type ConnectionsOptions } from './connections.ts';
+import type { Meter } from './metrics.ts';
 import { type BoundSocket, bindSocket, removeSocket, socketState } from './socket-file.ts';
 
 /** Milliseconds between two looks at the socket file: the longest that a removed socket can keep a new client out. */
@@ -37,6 +38,7 @@ export interface GrpcSocketOptions
   readonly file: () => SocketSettings;
   readonly audit: Audit;
   readonly log: Logger;
+  readonly meter: Meter;
   /** Told when the socket is in place, and when it was lost. */
   readonly onListening: (listening: boolean) => void;
 }
@@ -62,7 +64,10 @@ export class GrpcSocket {
       ownUid: options.ownUid,
       limits: options.limits,
       inject: (socket) => this.#injector.injectConnection(socket),
-      onRefused: (caller, refusal) => options.audit.peerRefused(caller, refusal.kind),
+      onRefused: (caller, refusal) => {
+        options.meter.peerRejected();
+        options.audit.peerRefused(caller, refusal.kind);
+      },
       ...(options.onNewUid === undefined ? {} : { onNewUid: options.onNewUid }),
     });
   }

@@ -8,6 +8,7 @@ import { Calls } from './calls.ts';
 import type { Connections } from './connections.ts';
 import { GrpcSocket } from './grpc-socket.ts';
 import { HEALTH_METHODS, healthImplementation } from './health.ts';
+import { type Meter, NO_METER } from './metrics.ts';
 import { openshellImplementation, openshellMethods } from './openshell.ts';
 import { OpenShellViews } from './openshell-views.ts';
 import type { CallRefusal } from './refusal.ts';
@@ -28,6 +29,8 @@ export interface ResolverServerOptions {
   readonly processKey: Buffer;
   readonly statusFacts: () => StatusFacts;
   readonly onNewUid?: (uid: number) => void;
+  /** {@link NO_METER} unless given. */
+  readonly meter?: Meter;
   /** For tests; {@link DEFAULT_LIMITS} unless given. */
   readonly limits?: Limits;
 }
@@ -38,7 +41,7 @@ export class ResolverServer implements AsyncDisposable {
   readonly service: ResolverService;
 
   private constructor(options: ResolverServerOptions) {
-    const { store, state, views, audit, log, processKey } = options;
+    const { store, state, views, audit, log, processKey, meter = NO_METER } = options;
     const config = options.config();
     const limits = options.limits ?? DEFAULT_LIMITS;
     const openshellViews = new OpenShellViews({ views, audit, log, rules: () => options.config().openshell });
@@ -57,6 +60,7 @@ export class ResolverServer implements AsyncDisposable {
       file: () => options.config().socket,
       audit,
       log,
+      meter,
       onListening: (listening) => state.setListening(listening),
       ...(options.onNewUid === undefined ? {} : { onNewUid: options.onNewUid }),
     });
@@ -68,6 +72,7 @@ export class ResolverServer implements AsyncDisposable {
       store,
       views,
       audit,
+      meter,
       processKey,
       limits,
       providers: () => options.config().providers.map(({ name }) => name),

@@ -21,6 +21,7 @@ import {
   refuse,
 } from './calls.ts';
 import type { PeerConnection } from './connections.ts';
+import type { Meter } from './metrics.ts';
 import { type CallRefusal, wireStatus } from './refusal.ts';
 import { firstRequiredRefusal, type ServingState } from './serving-state.ts';
 import type { View, Views } from './views.ts';
@@ -34,6 +35,7 @@ export interface ServiceOptions {
   readonly store: SnapshotStore;
   readonly views: Views;
   readonly audit: Audit;
+  readonly meter: Meter;
   readonly processKey: Buffer;
   readonly limits: Limits;
   /** Names of the configured providers at this moment. */
@@ -126,7 +128,7 @@ export class ResolverService {
   }
 
   #watch(connection: PeerConnection, stream: RawStream): void {
-    const { audit, calls, state, views } = this.#options;
+    const { audit, calls, meter, state, views } = this.#options;
     const { usage } = connection;
     if (usage.watches >= this.#options.limits.watchesPerUid) refuse({ kind: 'too-many-watches' });
     usage.watches += 1;
@@ -173,8 +175,10 @@ export class ResolverService {
             }
           },
         },
-        onServed: (view) =>
-          audit.served('WatchProviderEnvironment', connection.audited, view.credentials, view.revision),
+        onServed: (view, lagMs) => {
+          if (lagMs !== undefined) meter.served(lagMs);
+          audit.served('WatchProviderEnvironment', connection.audited, view.credentials, view.revision);
+        },
       });
       this.#watchers.add(watcher);
       watcher.push();
@@ -206,11 +210,10 @@ export class ResolverService {
     }
     // A revision that was never sent, or sent too long ago to be told from one that was not.
     if (!watcher.acknowledge(revision, outcome)) return;
-    this.#options.audit.acknowledged(
-      watcher.connection.audited,
-      revision,
-      outcome === AcknowledgeOutcome.APPLIED ? 'applied' : 'rejected',
-    );
+    const { audit, meter } = this.#options;
+    const what = outcome === AcknowledgeOutcome.APPLIED ? 'applied' : 'rejected';
+    meter.acknowledged(what, watcher.acknowledgedLagMs);
+    audit.acknowledged(watcher.connection.audited, revision, what);
   }
 }
 

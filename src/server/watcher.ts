@@ -22,7 +22,8 @@ export interface WatcherOptions {
   readonly view: () =>
     | { readonly view: View; readonly mountedAt: number }
     | { readonly refusal: CallRefusal };
-  readonly onServed: (view: View) => void;
+  /** `lagMs` runs from the read that caused the view; undefined for the first, which was there before the watch. */
+  readonly onServed: (view: View, lagMs: number | undefined) => void;
 }
 
 export class Watcher {
@@ -62,6 +63,7 @@ export class Watcher {
     const { view, mountedAt } = current;
     if (view.revision === this.servedRevision) return;
     this.#writing = true;
+    const first = this.servedRevision === 0n;
     this.servedRevision = view.revision;
     const now = performance.now();
     this.servedLagMs = now - mountedAt;
@@ -70,7 +72,7 @@ export class Watcher {
       this.#writing = false;
       this.push();
     });
-    this.#options.onServed(view);
+    this.#options.onServed(view, first ? undefined : this.servedLagMs);
   }
 
   /** Notes an acknowledgement; false where that revision was never sent. */

@@ -151,7 +151,7 @@ describe('between files', () => {
   });
 
   test('mistakes of several files come together', () => {
-    workspace.writeConfig({ callers: [{ name: 'a', uid: 1000, providers: [] }] });
+    workspace.writeConfig({ agent: { uid: 4 }, callers: [{ name: 'a', uid: 4, providers: [] }] });
     workspace.writeProfile('x.yaml', { id: 'X' });
     workspace.writeProvider('x.yaml', { name: 'a b', type: 'custom', endpoints: ENDPOINTS, credentials: {} });
     expect(

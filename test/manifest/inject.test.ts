@@ -2,7 +2,7 @@ import { DaemonSet, Deployment, StatefulSet } from 'kubernetes-models/apps/v1';
 import { CronJob, Job } from 'kubernetes-models/batch/v1';
 import { Pod } from 'kubernetes-models/v1';
 import { describe, expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { ConfigError } from '../../src/errors.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
@@ -102,6 +102,47 @@ describe('inject: what is added', () => {
     const probe = pod.initContainers[2] as unknown as Record<string, unknown>;
     expect(probe.securityContext).toEqual(agent?.securityContext);
     expect(probe.volumeMounts).toEqual(agent?.volumeMounts);
+  });
+
+  it("lets the probe pass over a Secret that is the agent's own, and never over one that the resolver serves", () => {
+    const served = 'leak';
+    const input = stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'agent-pod', namespace: 'tenant-a' },
+      spec: {
+        containers: [
+          {
+            name: 'agent',
+            image: 'registry.example/agent:1',
+            securityContext: { runAsUser: 1000, runAsGroup: 1000 },
+            volumeMounts: [
+              { name: 'own', mountPath: '/own' },
+              { name: served, mountPath: '/leak' },
+              { name: 'mixed', mountPath: '/mixed' },
+            ],
+          },
+          {
+            name: 'supervisor',
+            image: 'registry.example/proxy:1',
+            securityContext: { runAsUser: 1337, runAsGroup: 1337 },
+          },
+        ],
+        volumes: [
+          { name: 'own', secret: { secretName: 'for-the-agent' } },
+          { name: served, secret: { secretName: 'gitlab' } },
+          {
+            name: 'mixed',
+            projected: {
+              sources: [{ secret: { name: 'for-the-agent' } }, { secret: { name: 'gitlab' } }],
+            },
+          },
+        ],
+      },
+    });
+    const { spec } = parse(inject(requestFor(input)).text);
+    const { args } = spec.initContainers.at(-1);
+    expect(args.filter((_: string, at: number) => args[at - 1] === '--allow-mount')).toEqual(['/own']);
   });
 
   it('mounts Secrets in the resolver alone, readable by the modes that fsGroup makes', () => {

@@ -19,6 +19,7 @@ import {
 } from '../../src/gen/openshell/credentials/v1/credential_driver_pb.ts';
 import { SnapshotStore } from '../../src/resolve/snapshot.ts';
 import { MAX_BATCH } from '../../src/server/gateway-driver.ts';
+import { NO_METER } from '../../src/server/metrics.ts';
 import { ServingState } from '../../src/server/serving-state.ts';
 import { until } from '../support/cli.ts';
 import { MemoryLog } from '../support/memory-log.ts';
@@ -95,6 +96,7 @@ class Scene implements AsyncDisposable {
         SANDBOX,
       ),
       log: this.log.log,
+      meter: NO_METER,
       limits,
     });
     return this;

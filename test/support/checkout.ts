@@ -3,7 +3,7 @@
  * entered by the UIDs that tests run as, so root's tests see it through a read-only bind mount.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmdirSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -20,16 +20,24 @@ export const NODE = process.execPath.startsWith(OWN)
   : process.execPath;
 export const MAIN = join(CHECKOUT, 'src/main.ts');
 
+/** Folders that child processes of other UIDs need. */
+const FOLDERS = ['src', 'test', 'proto', 'deploy', 'node_modules'];
+
 /** Makes the checkout reachable where it is not; returns what undoes it. */
 export function exposeCheckout(): () => void {
   if (process.getuid?.() !== 0 || reachable(OWN)) return () => {};
-  const mountPoint = mkdtempSync(join(tmpdir(), 'msr-checkout-'));
-  chmodSync(mountPoint, 0o755);
-  execFileSync('mount', ['--bind', OWN, mountPoint]);
-  process.env[VARIABLE] = mountPoint;
+  const exposed = mkdtempSync(join(tmpdir(), 'msr-checkout-'));
+  chmodSync(exposed, 0o755);
+  copyFileSync(join(OWN, 'package.json'), join(exposed, 'package.json'));
+  // Each for itself: a mount of the checkout as a whole would be as closed as the checkout is.
+  for (const folder of FOLDERS) {
+    mkdirSync(join(exposed, folder));
+    execFileSync('mount', ['--bind', join(OWN, folder), join(exposed, folder)]);
+  }
+  process.env[VARIABLE] = exposed;
   return () => {
-    execFileSync('umount', ['--lazy', mountPoint]);
-    rmdirSync(mountPoint);
+    for (const folder of FOLDERS) execFileSync('umount', ['--lazy', join(exposed, folder)]);
+    rmSync(exposed, { recursive: true });
   };
 }
 

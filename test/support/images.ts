@@ -3,9 +3,19 @@
  * process expects, all taken from this machine, so that no image registry is asked. The resolver's own image is
  * built on such bases by the repository's Dockerfile.
  */
-import { cpSync, existsSync, mkdirSync, realpathSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { type BuildOptions, find, type Podman } from './podman.ts';
 import { RUN_DIRECTORY } from './secrets.ts';
@@ -31,10 +41,32 @@ const PATH_IN_IMAGE = 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
  */
 export async function resolverImage(podman: Podman): Promise<string> {
   const archive = join(RUN_DIRECTORY, 'resolver-image.tar');
+  const turn = `${archive}.turn`;
+  // Test files run side by side: one builds, the others wait for it, and for no longer than their hooks may take.
+  while (!existsSync(archive) && !takeTurn(turn)) await sleep(500);
   if (existsSync(archive)) {
     await podman.run(['load', '--quiet', '--input', archive]);
     return RESOLVER_IMAGE;
   }
+  try {
+    await buildAndSave(podman, archive);
+  } finally {
+    rmdirSync(turn);
+  }
+  return RESOLVER_IMAGE;
+}
+
+/** True for the one who may build; the folder is there as long as somebody does. */
+function takeTurn(folder: string): boolean {
+  try {
+    mkdirSync(folder);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function buildAndSave(podman: Podman, archive: string): Promise<void> {
   await buildFromDockerfile(podman, { tag: RESOLVER_IMAGE });
   const unfinished = `${archive}.${process.pid}`;
   await podman.run([
@@ -47,7 +79,6 @@ export async function resolverImage(podman: Podman): Promise<string> {
     NODE_BASE,
   ]);
   renameSync(unfinished, archive);
-  return RESOLVER_IMAGE;
 }
 
 /** Runs the Dockerfile on bases of our own. Returns the image's id. */

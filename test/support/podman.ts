@@ -6,7 +6,7 @@
  * What differs from a kubelet, so that tests know: an emptyDir is a named volume that belongs to the first
  * container's user, not root:root 0777; fsGroup is ignored; a pod without a network has loopback only.
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -17,6 +17,9 @@ import { ARTIFACTS } from './secrets.ts';
 
 /** Longest that one podman command may take, in milliseconds: an image build with a cold npm cache. */
 const COMMAND_TIMEOUT_MS = 240_000;
+
+/** What holds a pod's namespaces. */
+const PAUSE_IMAGE = 'localhost/pause:test';
 
 /** This machine in the words of image manifests. */
 const MACHINE = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
@@ -99,7 +102,17 @@ export class Podman implements AsyncDisposable {
 
   static async open(): Promise<Podman> {
     // Short on purpose: a runroot longer than 50 bytes leaves no room for the socket paths below it.
-    return new Podman(await mkdtemp(join(tmpdir(), 'msr-')));
+    const podman = new Podman(await mkdtemp(join(tmpdir(), 'msr-')));
+    await podman.#importPause();
+    return podman;
+  }
+
+  /** The first process of each pod, under the name that it has in Kubernetes; podman's own goes by catatonit. */
+  async #importPause(): Promise<void> {
+    const root = join(this.folder, 'pause');
+    mkdirSync(root);
+    copyFileSync(find('catatonit') ?? '', join(root, 'pause'));
+    await this.importTree(root, PAUSE_IMAGE, ['ENTRYPOINT ["/pause", "-P"]']);
   }
 
   /** Runs `podman` with `args`; throws with its stderr where it fails. */
@@ -156,12 +169,13 @@ export class Podman implements AsyncDisposable {
 
   /**
    * Starts a pod from its manifest (YAML text, or the object it stands for), with loopback as its only network.
-   * Containers are then named `<pod>-<container>`. Returns once init containers have ended and the others run.
+   * Containers are then named `<pod>-<container>`. Returns once init containers have ended and the others run, or,
+   * without `start`, once all are made.
    */
-  async playPod(manifest: string | object): Promise<void> {
+  async playPod(manifest: string | object, start = true): Promise<void> {
     const file = join(this.folder, `pod-${process.hrtime.bigint()}.yaml`);
     writeFileSync(file, typeof manifest === 'string' ? manifest : stringify(manifest));
-    await this.run(['kube', 'play', '--network=none', file]);
+    await this.run(['kube', 'play', '--network=none', `--start=${start}`, file]);
   }
 
   async removePod(pod: string): Promise<void> {
@@ -182,7 +196,7 @@ export class Podman implements AsyncDisposable {
   /** What a container wrote so far, both streams. */
   async logs(container: string): Promise<string> {
     const { stdout, stderr } = await this.run(['logs', container]);
-    return stdout + stderr;
+    return [stdout, stderr].filter((text) => text !== '').join('\n');
   }
 
   /** Waits until a container's log matches; throws with the log where it does not within `timeout` ms. */
@@ -223,10 +237,10 @@ export class Podman implements AsyncDisposable {
   }
 
   /** A new tmpfs on the host side, as a kubelet makes for a Secret; bind-mount it with a hostPath volume. */
-  async tmpfs(name: string): Promise<string> {
+  async tmpfs(name: string, mode = '0755'): Promise<string> {
     const folder = join(this.folder, name);
     mkdirSync(folder);
-    await execa('mount', ['-t', 'tmpfs', '-o', 'mode=0755,size=4m', 'tmpfs', folder]);
+    await execa('mount', ['-t', 'tmpfs', '-o', `mode=${mode},size=4m`, 'tmpfs', folder]);
     this.#mounts.push(folder);
     return folder;
   }
@@ -269,6 +283,7 @@ default_ulimits = []
 init_path = ${quoted(find('catatonit') ?? 'catatonit')}
 log_driver = "k8s-file"
 [engine]
+infra_image = ${quoted(PAUSE_IMAGE)}
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 # Not static_dir: conmon does not hand it on, and podman then waits 20 s for each container to end.

@@ -42,7 +42,8 @@ export class Workspace implements Disposable {
       profilesDir: join(this.root, 'profiles'),
       socket: { path: this.socket, mode: '0666' },
       callers: [{ name: 'supervisor', uid: process.getuid?.() ?? 0, providers: ['*'] }],
-      agent: { uid: 1000 },
+      // Whoever runs the tests is the caller, and the agent is somebody else.
+      agent: { uid: process.getuid?.() === 1000 ? 1001 : 1000 },
       ...overrides,
     };
     writeFileSync(this.configFile, stringify(config));

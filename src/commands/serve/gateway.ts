@@ -10,6 +10,7 @@ import type { Logger } from '../../log.ts';
 import { MIN_HANDLE_KEY_BYTES } from '../../resolve/gateway-handle.ts';
 import { refuse } from '../../server/calls.ts';
 import { GatewayServer } from '../../server/gateway-server.ts';
+import type { Meter } from '../../server/metrics.ts';
 import type { ServingState } from '../../server/serving-state.ts';
 import type { VolumeRead, Wanted } from '../../volume/generation.ts';
 import { volumeDirectory } from '../../volume/wanted.ts';
@@ -20,6 +21,7 @@ export interface GatewayOptions {
   readonly state: ServingState;
   readonly audit: Audit;
   readonly log: Logger;
+  readonly meter: Meter;
   readonly onNewUid?: (uid: number) => void;
   /** For tests; those of the server unless given. */
   readonly limits?: Partial<Limits>;
@@ -61,7 +63,7 @@ class Gateway implements AsyncDisposable {
     const gateway = new Gateway(options, gatewayDriver);
     try {
       await gateway.#mount(options.config, gatewayDriver);
-      const { state, audit, log, onNewUid, limits } = options;
+      const { state, audit, log, meter, onNewUid, limits } = options;
       gateway.#server = await GatewayServer.open({
         driver: () => gateway.#driver,
         allow: () => gateway.#config.references.allow,
@@ -70,6 +72,7 @@ class Gateway implements AsyncDisposable {
         state,
         audit,
         log,
+        meter,
         ...(onNewUid === undefined ? {} : { onNewUid }),
         ...(limits === undefined ? {} : { limits }),
       });

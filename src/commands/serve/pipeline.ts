@@ -9,6 +9,7 @@ import type { Logger } from '../../log.ts';
 import { remedy } from '../../resolve/refusal.ts';
 import { resolve } from '../../resolve/resolve.ts';
 import { changes, eraseSnapshot, type SnapshotStore, sameResolution } from '../../resolve/snapshot.ts';
+import { type Meter, NO_METER } from '../../server/metrics.ts';
 import type { Views } from '../../server/views.ts';
 import { volumeDirectory, wantedKeys } from '../../volume/wanted.ts';
 import { Volume, type VolumeState } from '../../volume/watch.ts';
@@ -21,6 +22,8 @@ export interface PipelineOptions {
   readonly views: Views;
   readonly audit: Audit;
   readonly log: Logger;
+  /** {@link NO_METER} unless given. */
+  readonly meter?: Meter;
 }
 
 export class Pipeline implements AsyncDisposable {
@@ -76,7 +79,7 @@ export class Pipeline implements AsyncDisposable {
   }
 
   #volumesOf(config: Config): Map<string, Volume> {
-    const { log } = this.#options;
+    const { log, meter = NO_METER } = this.#options;
     const volumes = new Map<string, Volume>();
     for (const secret of referencedSecrets(config)) {
       const volume = new Volume({
@@ -85,7 +88,7 @@ export class Pipeline implements AsyncDisposable {
         wanted: wantedKeys(config, secret),
         log,
         onChange: (state) => {
-          if (this.#volumes === volumes) this.#refresh(state.readAt);
+          if (this.#volumes === volumes && this.#refresh(state.readAt)) meter.rotated();
         },
       });
       volumes.set(secretId(secret), volume);
@@ -93,9 +96,12 @@ export class Pipeline implements AsyncDisposable {
     return volumes;
   }
 
-  /** Resolves anew. `mountedAt` is the moment, on the monotonic clock, that the cause of it was read. */
-  #refresh(mountedAt: number): void {
-    if (this.#stopped) return;
+  /**
+   * Resolves anew, and says whether that changed what is served. `mountedAt` is the moment, on the monotonic clock,
+   * that the cause of it was read.
+   */
+  #refresh(mountedAt: number): boolean {
+    if (this.#stopped) return false;
     const { store, views, audit, log } = this.#options;
     const now = Date.now();
     const reads = new Map(
@@ -108,7 +114,7 @@ export class Pipeline implements AsyncDisposable {
     const before = store.current();
     if (before !== undefined && sameResolution(before, resolution)) {
       eraseSnapshot(resolution);
-      return;
+      return false;
     }
     const found = changes(before, resolution);
     // Watchers first: what is written down must not delay what is revoked.
@@ -130,6 +136,7 @@ export class Pipeline implements AsyncDisposable {
         "the value is larger than the 8192 bytes that OpenShell's gateway takes",
       );
     }
+    return true;
   }
 
   /** Expiry is acted on when its time comes, without an event of a file. */
