@@ -6,18 +6,30 @@ import {
   APPLICATION_LIFECYCLE,
   type AuditedCaller,
   type AuditedCredential,
+  type AuditedGatewayCredential,
   actor,
   DETECTION_FINDING,
   DEVICE_CONFIG_STATE_CHANGE,
   ocsfRecord,
   plainCaller,
   plainCredential,
+  plainGatewayCredential,
   Severity,
 } from './record.ts';
 import { RefusedPeers } from './refused-peers.ts';
 import type { AuditSink } from './sink.ts';
 
 const READ = 2;
+/** What an auditor must know of every record about a gateway: its requests carry nobody's identity. */
+const GATEWAY_REQUESTER = 'not told: a gateway names workspace and provider, and no sandbox or user';
+
+/** The gRPC service of a call, by the call's name in the audit. */
+function serviceOf(operation: string): string {
+  if (operation.startsWith('CredentialDriver/')) return 'openshell.credentials.v1.CredentialDriver';
+  return operation === 'GetSandboxProviderEnvironment'
+    ? 'openshell.v1.OpenShell'
+    : 'secretresolver.v1.CredentialResolver';
+}
 
 /** The finding of a boundary check, as far as the audit tells it. */
 export interface AuditedFinding {
@@ -71,6 +83,20 @@ export class Audit implements AsyncDisposable {
     });
   }
 
+  /** A gateway was given a handle for a reference, handed one back, or was given the values of some. */
+  gateway(
+    operation: string,
+    caller: AuditedCaller,
+    outcome: 'referred' | 'released' | 'served',
+    credentials: readonly AuditedGatewayCredential[],
+  ): void {
+    this.#api(operation, caller, true, undefined, {
+      outcome,
+      credentials: credentials.map(plainGatewayCredential),
+      requester: GATEWAY_REQUESTER,
+    });
+  }
+
   /** A call that shows names and states, and no values. */
   listed(operation: string, caller: AuditedCaller): void {
     this.#api(operation, caller, true, undefined, { outcome: 'listed' });
@@ -113,6 +139,17 @@ export class Audit implements AsyncDisposable {
         ...(change.reason === undefined ? {} : { reason: change.reason }),
         revision: String(revision),
       },
+    );
+  }
+
+  /** A credential breaks rules of OpenShell, so its supervisor is not sent it; our own calls serve it. */
+  withheldFromOpenShell(credential: AuditedCredential, rules: readonly string[], revision: bigint): void {
+    this.#state(
+      `credential withheld from OpenShell: ${credential.provider}:${credential.key}`,
+      Severity.medium,
+      false,
+      rules[0],
+      { outcome: 'withheld', ...plainCredential(credential), reasons: rules, revision: String(revision) },
     );
   }
 
@@ -176,7 +213,7 @@ export class Audit implements AsyncDisposable {
       reason,
       attributes: {
         actor: actor(caller),
-        api: { operation, service: { name: 'secretresolver.v1.CredentialResolver' } },
+        api: { operation, service: { name: serviceOf(operation) } },
         src_endpoint: {
           name: 'unix socket',
           ...(caller.uid === undefined ? {} : { uid: String(caller.uid) }),

@@ -46,6 +46,15 @@ export interface AuditedCredential {
   readonly reference: SecretReference;
 }
 
+/** A credential of a gateway by name. `reference` is absent where a handle was handed back unread. */
+export interface AuditedGatewayCredential {
+  readonly workspace: string;
+  readonly provider: string;
+  readonly providerId: string;
+  readonly key: string;
+  readonly reference: SecretReference | undefined;
+}
+
 export interface RecordOptions {
   readonly classUid: keyof typeof CLASSES;
   readonly activityId: number;
@@ -123,6 +132,23 @@ export function plainCaller(caller: AuditedCaller): Record<string, unknown> {
 
 /** A credential in our own words. */
 export function plainCredential(credential: AuditedCredential): Record<string, unknown> {
-  const { namespace, name, key } = credential.reference;
-  return { provider: credential.provider, key: credential.key, reference: `${namespace}/${name}/${key}` };
+  const { provider, key, reference } = credential;
+  return { provider, key, reference: referenceText(reference) };
+}
+
+/** A gateway's credential in our own words. */
+export function plainGatewayCredential(credential: AuditedGatewayCredential): Record<string, unknown> {
+  const { workspace, provider, providerId, key, reference } = credential;
+  return {
+    workspace,
+    provider,
+    provider_id: providerId,
+    key,
+    ...(reference === undefined ? {} : { reference: referenceText(reference) }),
+  };
+}
+
+/** `<namespace>/<name>/<key>`. */
+export function referenceText({ namespace, name, key }: SecretReference): string {
+  return `${namespace}/${name}/${key}`;
 }

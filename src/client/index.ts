@@ -1,10 +1,24 @@
 /**
- * Client of the resolver, for supervisors written for Node.
+ * Client of the resolver, for supervisors written for Node: a watch on one side, placeholders on the other.
  *
  * @example
  * const resolver = connect({ socket: '/run/secret-resolver/socket/resolver.sock' });
+ * const placeholders = new PlaceholderResolver();
  * for await (const environment of resolver.watchProviderEnvironment()) {
- *   install(environment); // going on with the loop acknowledges the revision
+ *   placeholders.update(environment); // going on with the loop acknowledges the revision
+ *   // The agent is started with these in its environment; they stay the same over rotations.
+ *   startAgentOnce({ env: agentEnvironment(environment) });
+ * }
+ *
+ * @example
+ * // For each request that the agent makes through the supervisor's proxy:
+ * const rewriting = placeholders.rewriteRequest(request, Date.now());
+ * if (rewriting.kind === 'refused') {
+ *   log(`refused: ${rewriting.detail} ${rewriting.key ?? ''}`);
+ *   respond(statusOf(rewriting.reason), rewriting.reason); // 500 credential_unavailable, 403 credential_endpoint_mismatch
+ * } else {
+ *   log(rewriting.redacted); // no value and no placeholder
+ *   send(rewriting.value); // this is secret now
  * }
  */
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -28,6 +42,22 @@ export type {
   RefusedCredential,
 } from './environment.ts';
 export { ResolverError, type ResolverErrorCode } from './errors.ts';
+export { type CredentialName, formatPlaceholder, type Placeholder, parsePlaceholder } from './placeholder.ts';
+export type { BodyKind } from './placeholder-body.ts';
+export type { Destination } from './placeholder-endpoint.ts';
+export { agentEnvironment } from './placeholder-environment.ts';
+export { redactPlaceholders, redactTarget } from './placeholder-redact.ts';
+export {
+  type Location,
+  type Refusal,
+  type RefusalDetail,
+  type RefusalReason,
+  type Rewriting,
+  type Rewritten,
+  statusOf,
+} from './placeholder-refusal.ts';
+export type { AgentRequest, OutgoingRequest } from './placeholder-request.ts';
+export { MAX_PLACEHOLDERS, PlaceholderResolver } from './placeholder-resolver.ts';
 export { eraseEnvironment, type WatchedEnvironment, type WatchOptions } from './watch.ts';
 
 export interface ConnectOptions {

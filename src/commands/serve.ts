@@ -19,6 +19,7 @@ import { Views } from '../server/views.ts';
 import { VERSION } from '../version.ts';
 import type { CommandContext } from './context.ts';
 import { Boundary, protectProcess } from './serve/boundary.ts';
+import { openGateway } from './serve/gateway.ts';
 import { Pipeline } from './serve/pipeline.ts';
 
 export function createCommand(context: CommandContext): Command {
@@ -28,6 +29,10 @@ export function createCommand(context: CommandContext): Command {
     .option(
       '--relaxed',
       'serve even where the isolation boundary is not proven: for laptops, refused in a cluster',
+    )
+    .option(
+      '--gateway-driver',
+      'also answer an OpenShell gateway as its credential driver, as gatewayDriver in the configuration says',
     )
     .addHelpText(
       'after',
@@ -48,9 +53,15 @@ Environment, each from the downward API and each overridden by \`sandbox\` in th
 
 \`secret-resolver config validate FILE\` checks a file without serving; \`config schema\` prints its JSON Schema.`,
     )
-    .action(async (options: { config?: string; relaxed?: true }) => {
-      await serve(context, configPath(options.config, context), options.relaxed === true);
+    .action(async (options: ServeOptions) => {
+      await serve(context, configPath(options.config, context), options);
     });
+}
+
+interface ServeOptions {
+  readonly config?: string;
+  readonly relaxed?: true;
+  readonly gatewayDriver?: true;
 }
 
 /** The file that the command line or the environment names. */
@@ -65,7 +76,8 @@ export function configPath(option: string | undefined, context: CommandContext):
   return path;
 }
 
-async function serve(context: CommandContext, file: string, relaxed: boolean): Promise<void> {
+async function serve(context: CommandContext, file: string, options: ServeOptions): Promise<void> {
+  const relaxed = options.relaxed === true;
   const startedAtMs = Date.now();
   let config = loadConfig(file, context.env);
   const hardening = protectProcess(context, config, relaxed);
@@ -116,11 +128,15 @@ async function serve(context: CommandContext, file: string, relaxed: boolean): P
       ? undefined
       : await MetricsListener.open(config.metrics.listen, metrics);
 
+  const gatewayOptions = { config, state, audit, log, meter, onNewUid: () => boundary.checkNow() };
+  await using gateway = await openGateway(options.gatewayDriver === true, gatewayOptions);
+
   const stopReloading = onHangup(() => {
     const next = reread(file, context, config, log, audit);
     if (next === undefined) return;
     config = next;
     server.connections.recheck();
+    gateway?.reload(next);
     pipeline.reload(next).catch((error: unknown) => log.error({ err: error }, 'the reload failed'));
   });
   const stopReporting = reportHealth(state, log);
@@ -151,7 +167,7 @@ async function serve(context: CommandContext, file: string, relaxed: boolean): P
     state.setBoundaryBroken(reason.findings);
     store.drop();
   } else state.setDraining();
-  await server.drain(reason);
+  await Promise.all([server.drain(reason), gateway?.[Symbol.asyncDispose]()]);
   store.drop();
   await stopped;
   stopReporting();

@@ -89,6 +89,28 @@ export interface Caller {
   readonly providers: readonly string[];
 }
 
+/** Secrets that a workspace of a gateway may refer to, each by its full name: all of them are mounted. */
+export interface GatewayWorkspace {
+  readonly name: string;
+  readonly secrets: readonly ReferenceRule[];
+}
+
+/** The credential driver for a gateway. */
+export interface GatewayDriver {
+  readonly socket: SocketSettings;
+  /** Without providers: a driver knows none. */
+  readonly callers: readonly Caller[];
+  /** Where the keys are that seal handles. The first makes new ones; each opens those that it made. */
+  readonly handleKeys: readonly SecretReference[];
+  readonly workspaces: readonly GatewayWorkspace[];
+}
+
+export interface SocketSettings {
+  readonly path: string;
+  readonly mode: number;
+  readonly gid: number | undefined;
+}
+
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
@@ -101,7 +123,7 @@ export interface Config {
   readonly secretsRoot: string;
   readonly providersDir: string;
   readonly profilesDir: string | undefined;
-  readonly socket: { readonly path: string; readonly mode: number; readonly gid: number | undefined };
+  readonly socket: SocketSettings;
   readonly references: { readonly allow: readonly ReferenceRule[] };
   readonly callers: readonly Caller[];
   readonly agent: { readonly uid: number; readonly gid: number };
@@ -110,7 +132,8 @@ export interface Config {
   readonly log: { readonly level: LogLevel };
   readonly audit: { readonly path: string | undefined };
   readonly reflection: boolean;
-  readonly openshell: { readonly package: string; readonly oversizeValues: 'warn' | 'refuse' };
+  readonly openshell: { readonly package: string; readonly overLimit: 'warn' | 'refuse' };
+  readonly gatewayDriver: GatewayDriver | undefined;
   readonly boundary: {
     readonly warn: readonly string[];
     readonly trusted: readonly { readonly uid: number; readonly exe: string | undefined }[];

@@ -2,6 +2,7 @@
 import { ConfigError, type ConfigIssue } from '../errors.ts';
 import type { Config, ListenAddress, Sandbox } from './config.ts';
 import { readYaml } from './files.ts';
+import { gatewayDriverFrom, gatewayDriverIssues, socketSettings } from './gateway-driver.ts';
 import { loadProfiles } from './profiles.ts';
 import { claimIssues, loadProviders } from './providers.ts';
 import { configSchema, namespaceName, type RawConfig } from './schema.ts';
@@ -24,7 +25,12 @@ export function loadConfig(file: string, environment: Environment, folders: Fold
   const sandbox = loadSandbox(source, raw, environment, issues);
   const profiles = loadProfiles(raw.profilesDir && (folders.profilesDir ?? raw.profilesDir), source, issues);
   const loaded = loadProviders(folders.providersDir ?? raw.providersDir, source, profiles, sandbox, issues);
-  issues.push(...callerIssues(source, raw));
+  issues.push(...callerIssues(source, ['callers'], raw.callers, raw.agent.uid));
+  if (raw.gatewayDriver !== undefined) {
+    const callers = raw.gatewayDriver.callers;
+    issues.push(...callerIssues(source, ['gatewayDriver', 'callers'], callers, raw.agent.uid));
+    issues.push(...gatewayDriverIssues(source, raw.gatewayDriver, raw.socket.path, sandbox));
+  }
   issues.push(...claimIssues(loaded));
   if (issues.length > 0) throw new ConfigError(issues);
 
@@ -34,7 +40,7 @@ export function loadConfig(file: string, environment: Environment, folders: Fold
     secretsRoot: raw.secretsRoot,
     providersDir: raw.providersDir,
     profilesDir: raw.profilesDir,
-    socket: { path: raw.socket.path, mode: Number.parseInt(raw.socket.mode, 8), gid: raw.socket.gid },
+    socket: socketSettings(raw.socket),
     references: {
       allow: (raw.references.allow ?? [{ namespace: sandbox.namespace, name: '*', keys: ['*'] }]).map(
         (rule) => ({
@@ -58,6 +64,7 @@ export function loadConfig(file: string, environment: Environment, folders: Fold
     audit: { path: raw.audit.path },
     reflection: raw.reflection,
     openshell: raw.openshell,
+    gatewayDriver: raw.gatewayDriver && gatewayDriverFrom(raw.gatewayDriver, sandbox),
     boundary: {
       warn: raw.boundary.warn,
       trusted: raw.boundary.trusted.map((entry) => ({ uid: entry.uid, exe: entry.exe })),
@@ -113,24 +120,29 @@ function loadSandbox(
   return { id: field('id'), name: field('name'), namespace: field('namespace') };
 }
 
-function callerIssues(source: YamlSource, raw: RawConfig): ConfigIssue[] {
+function callerIssues(
+  source: YamlSource,
+  path: readonly string[],
+  callers: readonly Pick<RawConfig['callers'][number], 'name' | 'uid'>[],
+  agentUid: number,
+): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const names = new Set<string>();
-  raw.callers.forEach((caller, index) => {
+  callers.forEach((caller, index) => {
     if (names.has(caller.name)) {
       issues.push(
         source.issueAt(
-          ['callers', index, 'name'],
+          [...path, index, 'name'],
           'is the name of another caller too',
           'give each caller a name of its own',
         ),
       );
     }
     names.add(caller.name);
-    if (caller.uid === raw.agent.uid) {
+    if (caller.uid === agentUid) {
       issues.push(
         source.issueAt(
-          ['callers', index, 'uid'],
+          [...path, index, 'uid'],
           'is the UID of the agent, whom the boundary is against',
           'run the supervisor under a UID of its own',
         ),

@@ -56,6 +56,11 @@ const itemPath = z
   .regex(ITEM_PATH, { error: 'is not the path of a file below the Secret volume' })
   .describe('a key of the Secret, or the path that the volume\'s `items` give it, for example "db/password"');
 
+/** Whether a text is the name of a namespace, of a Secret, or of a file in a Secret volume: for what no schema reads. */
+export const isNamespaceName = (text: string): boolean => namespaceName.safeParse(text).success;
+export const isSecretName = (text: string): boolean => secretName.safeParse(text).success;
+export const isItemPath = (text: string): boolean => itemPath.safeParse(text).success;
+
 const environmentName = z
   .string()
   .max(MAX_KEY_BYTES)
@@ -95,6 +100,11 @@ export const endpointSchema = z
   })
   .describe('a destination that the credentials may be sent to: {host, port, path}');
 
+const keyGlobs = z
+  .array(z.string().regex(/^[-._a-zA-Z0-9*/]+$/, { error: 'is not a key or glob' }))
+  .default(['*'])
+  .describe('a list of keys; "*" stands for any text');
+
 const referenceRuleSchema = z
   .strictObject({
     namespace: namespaceName.optional(),
@@ -102,29 +112,97 @@ const referenceRuleSchema = z
       .string()
       .regex(GLOB, { error: 'is not a name or glob' })
       .describe('a Secret name; "*" stands for any text'),
-    keys: z
-      .array(z.string().regex(/^[-._a-zA-Z0-9*/]+$/, { error: 'is not a key or glob' }))
-      .default(['*'])
-      .describe('a list of keys; "*" stands for any text'),
+    keys: keyGlobs,
   })
   .describe('{namespace, name, keys}: Secrets that providers may refer to');
 
+/** A Unix socket that we make. */
+const socketSchema = (path: string) =>
+  z
+    .strictObject({
+      path: absolutePath(`the path of the socket, in a folder of its own, for example ${path}`)
+        .regex(/[^/]$/, { error: 'is a folder: a name is missing at its end' })
+        .regex(/^(?!(\/(var\/)?run|\/var|\/tmp|\/var\/tmp|\/dev\/shm|\/etc)?\/[^/]*$)/, {
+          error:
+            'must not stand in a folder that others use too: the folder is what can be hidden and locked',
+        })
+        .refine((text) => Buffer.byteLength(text) <= MAX_SOCKET_PATH_BYTES, {
+          error: `is longer than the ${MAX_SOCKET_PATH_BYTES} bytes that leave room for a Unix socket address`,
+        })
+        .meta({ maxLength: MAX_SOCKET_PATH_BYTES })
+        .default(path),
+      mode: mode.default('0660'),
+      gid: id('group').optional(),
+    })
+    .prefault({});
+
+const callerShape = {
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be lowercase letters, digits and "-"' })
+    .regex(/^(?!self$)/, { error: 'is the name that the resolver gives to its own UID' })
+    .describe('a name for the audit, for example supervisor'),
+  uid: id('user')
+    .refine((uid) => uid !== 65534, {
+      error: '65534 means "not mapped in this user namespace": it is everybody and is always refused',
+    })
+    .meta({ not: { const: 65534 } }),
+  gid: id('group').optional(),
+  exe: absolutePath(
+    'the path of the program that the peer must run; "*" stands for any text within one folder',
+  ).optional(),
+};
+
+const gatewayDriverSchema = z
+  .strictObject({
+    socket: socketSchema('/run/secret-resolver/driver/driver.sock').describe(
+      "{path, mode, gid} of the driver's own Unix socket",
+    ),
+    callers: z
+      .array(z.strictObject(callerShape).describe('{name, uid, gid, exe} of the gateway'))
+      .default([])
+      .describe('a list of {name, uid, gid, exe}: the gateway; nobody unless listed'),
+    handleKey: z
+      .strictObject({
+        namespace: namespaceName.optional(),
+        name: secretName,
+        key: itemPath,
+        previousKey: itemPath.optional(),
+      })
+      .describe(
+        '{namespace, name, key, previousKey}: keys of a mounted Secret that handles are sealed with, 32 random bytes each',
+      ),
+    workspaces: z
+      .array(
+        z
+          .strictObject({
+            name: z
+              .string()
+              .regex(/^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,126}[a-zA-Z0-9])?$/, {
+                error: 'is not the name of a workspace',
+              })
+              .describe('the name of a workspace of the gateway, for example default'),
+            secrets: z
+              .array(
+                z
+                  .strictObject({ namespace: namespaceName.optional(), name: secretName, keys: keyGlobs })
+                  .describe('{namespace, name, keys} of one mounted Secret'),
+              )
+              .default([])
+              .describe(
+                'a list of {namespace, name, keys}: the mounted Secrets that it may refer to; none unless listed',
+              ),
+          })
+          .describe('{name, secrets} of a workspace'),
+      )
+      .default([])
+      .describe('a list of {name, secrets}; no workspace unless listed'),
+  })
+  .describe('{socket, callers, handleKey, workspaces}: a credential driver for an OpenShell gateway');
+
 const callerSchema = z
   .strictObject({
-    name: z
-      .string()
-      .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be lowercase letters, digits and "-"' })
-      .regex(/^(?!self$)/, { error: 'is the name that the resolver gives to its own UID' })
-      .describe('a name for the audit, for example supervisor'),
-    uid: id('user')
-      .refine((uid) => uid !== 65534, {
-        error: '65534 means "not mapped in this user namespace": it is everybody and is always refused',
-      })
-      .meta({ not: { const: 65534 } }),
-    gid: id('group').optional(),
-    exe: absolutePath(
-      'the path of the program that the peer must run; "*" stands for any text within one folder',
-    ).optional(),
+    ...callerShape,
     providers: z
       .array(z.string().regex(GLOB, { error: 'is not a provider name or glob' }))
       .describe('a list of provider names; "*" stands for any text'),
@@ -158,26 +236,9 @@ export const configSchema = z
     profilesDir: absolutePath(
       'the folder of OpenShell provider profiles; needed only where a provider has a profile',
     ).optional(),
-    socket: z
-      .strictObject({
-        path: absolutePath(
-          'the path of the socket, in a folder of its own, for example /run/secret-resolver/socket/resolver.sock',
-        )
-          .regex(/[^/]$/, { error: 'is a folder: a name is missing at its end' })
-          .regex(/^(?!(\/(var\/)?run|\/var|\/tmp|\/var\/tmp|\/dev\/shm|\/etc)?\/[^/]*$)/, {
-            error:
-              'must not stand in a folder that others use too: the folder is what can be hidden and locked',
-          })
-          .refine((path) => Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES, {
-            error: `is longer than the ${MAX_SOCKET_PATH_BYTES} bytes that leave room for a Unix socket address`,
-          })
-          .meta({ maxLength: MAX_SOCKET_PATH_BYTES })
-          .default('/run/secret-resolver/socket/resolver.sock'),
-        mode: mode.default('0660'),
-        gid: id('group').optional(),
-      })
-      .prefault({})
-      .describe('{path, mode, gid} of the Unix socket; gid is a group of ours that the socket is given to'),
+    socket: socketSchema('/run/secret-resolver/socket/resolver.sock').describe(
+      '{path, mode, gid} of the Unix socket; gid is a group of ours that the socket is given to',
+    ),
     references: z
       .strictObject({
         allow: z
@@ -228,15 +289,16 @@ export const configSchema = z
           .regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/, { error: 'is not a protobuf package name' })
           .default('openshell.v1')
           .describe("the protobuf package of OpenShell's service, openshell.v1 unless set"),
-        oversizeValues: z
+        overLimit: z
           .enum(['warn', 'refuse'])
           .default('warn')
           .describe(
-            "warn or refuse: what to do with a value above the 8192 bytes that OpenShell's gateway takes",
+            "warn or refuse: what to do beyond the limits of OpenShell's gateway (8192 bytes a value, 32 providers, 32 credentials each)",
           ),
       })
       .prefault({})
-      .describe('{package, oversizeValues} of the OpenShell-compatible call'),
+      .describe('{package, overLimit} of the OpenShell-compatible call'),
+    gatewayDriver: gatewayDriverSchema.optional(),
     boundary: z
       .strictObject({
         warn: z
@@ -388,6 +450,7 @@ export const profileFileSchema = z
   .describe('An OpenShell provider profile');
 
 export type RawConfig = z.infer<typeof configSchema>;
+export type RawGatewayDriver = z.infer<typeof gatewayDriverSchema>;
 export type RawProvider = z.infer<typeof providerFileSchema>['provider'];
 export type RawCredential = z.infer<typeof credentialSchema>;
 export type RawBulk = z.infer<typeof bulkSchema>;

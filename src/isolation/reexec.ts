@@ -5,7 +5,7 @@
  * Nothing is added to argv but flags, and nothing to the environment.
  *
  * What the permission model takes away: child processes, workers, WASI, the inspector, a further execve, and
- * writing anywhere but the socket's folder and the audit file. What it does not cover, as tried with Node 26:
+ * writing anywhere but the sockets' folders and the audit file. What it does not cover, as tried with Node 26:
  * - reading: it stays open, because the checks stat every folder up to `/` and read every /proc/<pid>, and
  *   /proc/self/root is the whole file system again. The UID and the mounts are the fence for reading.
  * - symbolic links are followed out of a permitted folder, and descriptors that are open already work on.
@@ -18,14 +18,21 @@ import type { Config } from '../config/config.ts';
 const FIRST_NODE_WITH_NET_PERMISSION = 25;
 
 /** What of the configuration decides where the process may write. */
-type WritablePlaces = Pick<Config, 'audit'> & { readonly socket: Pick<Config['socket'], 'path'> };
+type WritablePlaces = Pick<Config, 'audit'> & {
+  readonly socket: Pick<Config['socket'], 'path'>;
+  readonly gatewayDriver?: { readonly socket: Pick<Config['socket'], 'path'> } | undefined;
+};
 
 /** Flags that `serve` and `check` run under. Pure; `nodeMajor` is an argument for the tests' sake. */
 export function startFlags(
   config: WritablePlaces,
   nodeMajor = Number(process.versions.node.split('.')[0]),
 ): string[] {
-  const folder = dirname(config.socket.path);
+  const sockets = [
+    config.socket,
+    ...(config.gatewayDriver === undefined ? [] : [config.gatewayDriver.socket]),
+  ];
+  const folders = [...new Set(sockets.map(({ path }) => dirname(path)))];
   return [
     // SIGUSR1 would open the inspector, and whoever attaches to it reads every value.
     '--disable-sigusr1',
@@ -36,8 +43,7 @@ export function startFlags(
     ...(nodeMajor >= FIRST_NODE_WITH_NET_PERMISSION ? ['--allow-net'] : []),
     '--allow-fs-read=*',
     // Twice: the folder itself may not be there yet, and then Node does not read it as "and all below".
-    `--allow-fs-write=${folder}`,
-    `--allow-fs-write=${folder}/*`,
+    ...folders.flatMap((folder) => [`--allow-fs-write=${folder}`, `--allow-fs-write=${folder}/*`]),
     ...(config.audit.path === undefined ? [] : [`--allow-fs-write=${config.audit.path}`]),
     // Both warn about the flags above, on every start, in the middle of the log.
     '--disable-warning=PERM0001',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Endpoint, Sandbox, SecretReference } from '../config/config.ts';
+import { updateWithTexts } from './length-prefixed.ts';
 
 /** What a handle is derived from. The value is not among it: a placeholder outlives rotations. */
 export interface HandleInput {
@@ -12,28 +13,23 @@ export interface HandleInput {
 
 /**
  * The credential's handle: 64 lowercase hexadecimal digits. Not a secret and not meant to be hard to guess: it
- * names a credential and opens nothing. Each field is written with its length, so that no two inputs run
- * together to the same bytes.
+ * names a credential and opens nothing.
  */
 export function deriveHandle(input: HandleInput): string {
-  const hash = createHash('sha256');
-  const field = (text: string) => {
-    const bytes = Buffer.from(text, 'utf8');
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.byteLength);
-    hash.update(length).update(bytes);
-  };
-  field('secretresolver.v1.handle');
-  field(input.sandbox.id);
-  field(input.sandbox.namespace);
-  field(input.provider);
-  field(input.key);
-  field(input.reference.namespace);
-  field(input.reference.name);
-  field(input.reference.key);
   const endpoints = input.endpoints.map((endpoint) =>
     JSON.stringify([endpoint.host, endpoint.port, endpoint.path]),
   );
-  for (const endpoint of [...new Set(endpoints)].sort()) field(endpoint);
+  const hash = createHash('sha256');
+  updateWithTexts(hash, [
+    'secretresolver.v1.handle',
+    input.sandbox.id,
+    input.sandbox.namespace,
+    input.provider,
+    input.key,
+    input.reference.namespace,
+    input.reference.name,
+    input.reference.key,
+    ...[...new Set(endpoints)].sort(),
+  ]);
   return hash.digest('hex');
 }

@@ -67,16 +67,25 @@ export type Violation =
   | { readonly rule: 'message-too-large' };
 
 export interface OpenShellRuleOptions {
-  /** What to do with a value above {@link OPENSHELL_LIMITS.valueBytes}. */
-  readonly oversizeValues: 'warn' | 'refuse';
+  /**
+   * What to do beyond a limit that OpenShell's gateway sets and its supervisor does not: bytes of a value,
+   * providers, credentials of a provider. The other rules have no choice: the supervisor itself enforces them.
+   */
+  readonly overLimit: 'warn' | 'refuse';
 }
 
 export interface OpenShellVerdict<T extends OpenShellCandidate> {
   /** What may be sent, sorted by provider, then key. */
   readonly accepted: readonly T[];
-  readonly refused: readonly { readonly candidate: T; readonly violations: readonly Violation[] }[];
-  /** Accepted all the same: OpenShell's gateway would not have stored a value of this length. */
-  readonly oversize: readonly T[];
+  readonly refused: readonly Judged<T>[];
+  /** Accepted all the same, because the operator wants a warning only. */
+  readonly warned: readonly Judged<T>[];
+}
+
+/** A candidate and what it breaks. */
+export interface Judged<T extends OpenShellCandidate> {
+  readonly candidate: T;
+  readonly violations: readonly Violation[];
 }
 
 /**
@@ -89,44 +98,52 @@ export function applyOpenShellRules<T extends OpenShellCandidate>(
   options: OpenShellRuleOptions,
 ): OpenShellVerdict<T> {
   const accepted: T[] = [];
-  const refused: { candidate: T; violations: readonly Violation[] }[] = [];
+  const refused: Judged<T>[] = [];
+  const warned: Judged<T>[] = [];
   const keys = countBy(candidates, ({ key }) => key);
   const handles = countBy(candidates, ({ handle }) => handle);
   const taken = new Map<string, number>();
   let bytes = RESERVED_BYTES;
   for (const candidate of [...candidates].sort(byProviderThenKey)) {
-    const violations = [...violationsOf(candidate, options)];
+    const violations = violationsOf(candidate);
     if ((keys.get(candidate.key) ?? 0) > 1) violations.push({ rule: 'key-claimed-twice' });
     if ((handles.get(candidate.handle) ?? 0) > 1) violations.push({ rule: 'handle-claimed-twice' });
-    if (violations.length === 0) {
-      const size = encodedBytes(candidate);
-      const ofProvider = taken.get(candidate.provider) ?? 0;
-      if (ofProvider === 0 && taken.size >= OPENSHELL_LIMITS.providers) {
-        violations.push({ rule: 'too-many-providers' });
-      } else if (ofProvider >= OPENSHELL_LIMITS.credentialsOfProvider) {
-        violations.push({ rule: 'too-many-credentials' });
-      } else if (bytes + size > OPENSHELL_LIMITS.messageBytes) {
-        violations.push({ rule: 'message-too-large' });
-      } else {
-        taken.set(candidate.provider, ofProvider + 1);
-        bytes += size;
-      }
+    const beyond = violations.length === 0 ? limitsBrokenBy(candidate, taken) : [];
+    if (options.overLimit === 'refuse') violations.push(...beyond);
+    const size = encodedBytes(candidate);
+    if (violations.length === 0 && bytes + size > OPENSHELL_LIMITS.messageBytes) {
+      violations.push({ rule: 'message-too-large' });
     }
-    if (violations.length === 0) accepted.push(candidate);
-    else refused.push({ candidate, violations });
+    if (violations.length > 0) {
+      refused.push({ candidate, violations });
+      continue;
+    }
+    taken.set(candidate.provider, (taken.get(candidate.provider) ?? 0) + 1);
+    bytes += size;
+    accepted.push(candidate);
+    if (beyond.length > 0) warned.push({ candidate, violations: beyond });
   }
-  return {
-    accepted,
-    refused,
-    oversize: accepted.filter(({ valueBytes }) => valueBytes > OPENSHELL_LIMITS.valueBytes),
-  };
+  return { accepted, refused, warned };
 }
 
-/** The rules that a candidate breaks by itself, whatever else is sent. */
-export function violationsOf(
-  candidate: OpenShellCandidate,
-  options: OpenShellRuleOptions,
-): readonly Violation[] {
+/** The limits of OpenShell's gateway that a candidate exceeds, `taken` being what each provider has so far. */
+function limitsBrokenBy(candidate: OpenShellCandidate, taken: ReadonlyMap<string, number>): Violation[] {
+  const { valueBytes } = candidate;
+  const violations: Violation[] = [];
+  const ofProvider = taken.get(candidate.provider) ?? 0;
+  if (ofProvider === 0 && taken.size >= OPENSHELL_LIMITS.providers) {
+    violations.push({ rule: 'too-many-providers' });
+  } else if (ofProvider >= OPENSHELL_LIMITS.credentialsOfProvider) {
+    violations.push({ rule: 'too-many-credentials' });
+  }
+  if (valueBytes > OPENSHELL_LIMITS.valueBytes) {
+    violations.push({ rule: 'value-too-long', bytes: valueBytes });
+  }
+  return violations;
+}
+
+/** The supervisor's rules that a candidate breaks by itself, whatever else is sent. */
+export function violationsOf(candidate: OpenShellCandidate): Violation[] {
   const { provider, key, identity, handle, endpoints, expiresAtMs, valueBytes } = candidate;
   const violations: Violation[] = [];
   const keyBytes = Buffer.byteLength(key);
@@ -152,9 +169,6 @@ export function violationsOf(
   }
   if (valueBytes === 0) violations.push({ rule: 'value-empty' });
   if (candidate.hasForbiddenByte) violations.push({ rule: 'value-forbidden-byte' });
-  if (valueBytes > OPENSHELL_LIMITS.valueBytes && options.oversizeValues === 'refuse') {
-    violations.push({ rule: 'value-too-long', bytes: valueBytes });
-  }
   return violations;
 }
 

@@ -3,8 +3,8 @@ import { fromBinary } from '@bufbuild/protobuf';
 import type { Audit } from '../audit/audit.ts';
 import { GetSandboxProviderEnvironmentRequestSchema } from '../gen/openshell/v1/openshell_pb.ts';
 import { type Calls, parse, type RawImplementation, type RawMethod, rawMethod, refuse } from './calls.ts';
-import type { ResolverService } from './service.ts';
-import type { Views } from './views.ts';
+import type { OpenShellViews } from './openshell-views.ts';
+import { type ResolverService, refuseIfRequiredIsMissing } from './service.ts';
 
 const OPERATION = 'GetSandboxProviderEnvironment';
 
@@ -18,7 +18,7 @@ export function openshellMethods(packageName: string): Readonly<Record<string, R
 export interface OpenShellOptions {
   readonly calls: Calls;
   readonly service: ResolverService;
-  readonly views: Views;
+  readonly views: OpenShellViews;
   readonly audit: Audit;
   readonly sandboxId: string;
 }
@@ -30,11 +30,16 @@ export function openshellImplementation(options: OpenShellOptions): RawImplement
     [OPERATION]: calls.unary(OPERATION, (connection, bytes) => {
       const request = parse(OPERATION, () => fromBinary(GetSandboxProviderEnvironmentRequestSchema, bytes));
       if (request.sandboxId !== sandboxId) refuse({ kind: 'sandbox-not-ours' });
+      const providers = service.providersFor(connection, []);
       // Every credential is bound to endpoints. A caller that does not know bindings would hand it to any
       // destination, so it gets an environment without credentials, as upstream does.
-      const view = request.supportsStaticCredentialBindings
-        ? service.viewFor(connection, [])
-        : views.of(calls.snapshot(), []);
+      const view = views.of(calls.snapshot(), request.supportsStaticCredentialBindings ? providers : []);
+      refuseIfRequiredIsMissing(view);
+      if (view.requiredButWithheld !== undefined) {
+        const { credential, rule } = view.requiredButWithheld;
+        const { provider, key } = credential;
+        refuse({ kind: 'required-credential-refused', provider, key, reason: rule });
+      }
       audit.served(OPERATION, connection.audited, view.credentials, view.revision);
       return view.bytes;
     }),

@@ -1,4 +1,4 @@
-/** The four calls of `secretresolver.v1.CredentialResolver`, and OpenShell's one. */
+/** The four calls of `secretresolver.v1.CredentialResolver`. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Limits } from '../access/limits.ts';
 import { maySee, selectProviders } from '../access/policy.ts';
@@ -101,20 +101,21 @@ export class ResolverService {
     const { providers } = parse('GetProviderEnvironmentRequest', () =>
       fromBinary(GetProviderEnvironmentRequestSchema, request),
     );
-    const view = this.viewFor(connection, providers);
+    const view = this.#viewFor(connection, providers);
     this.#options.audit.served('GetProviderEnvironment', connection.audited, view.credentials, view.revision);
     return view.bytes;
   }
 
   /** The view that a caller asked for, or the refusal of it. */
-  viewFor(connection: PeerConnection, requested: readonly string[]): View {
+  #viewFor(connection: PeerConnection, requested: readonly string[]): View {
     const snapshot = this.#options.calls.snapshot();
-    const view = this.#options.views.of(snapshot, this.#select(connection, requested));
+    const view = this.#options.views.of(snapshot, this.providersFor(connection, requested));
     refuseIfRequiredIsMissing(view);
     return view;
   }
 
-  #select(connection: PeerConnection, requested: readonly string[]): readonly string[] {
+  /** The providers that a caller asked for, or the refusal of them; none asked for means all that it may see. */
+  providersFor(connection: PeerConnection, requested: readonly string[]): readonly string[] {
     if (connection.caller.namesOnly) refuse({ kind: 'names-only' });
     const selected = selectProviders(connection.caller, requested, this.#options.providers());
     return selected ?? refuse({ kind: 'provider-not-allowed', providers: requested });
@@ -149,7 +150,7 @@ export class ResolverService {
     stream.on('finish', close);
 
     const subscribe = (requested: readonly string[]) => {
-      const providers = this.#select(connection, requested);
+      const providers = this.providersFor(connection, requested);
       // What a Get would be refused, a new watch is refused too. A watch that is open stays open: it must be
       // told that the required credential is withdrawn, and when it is back.
       refuseIfRequiredIsMissing(views.of(calls.snapshot(), providers));
@@ -216,7 +217,8 @@ export class ResolverService {
   }
 }
 
-function refuseIfRequiredIsMissing(view: View): void {
+/** Nothing is served to whoever would see a required credential that is refused. */
+export function refuseIfRequiredIsMissing(view: View): void {
   const missing = firstRequiredRefusal(view.refusals);
   if (missing === undefined) return;
   const { provider, key, reason } = missing;

@@ -13,10 +13,9 @@ import {
 } from '../gen/secretresolver/v1/resolver_pb.ts';
 import type { CredentialRefusal } from '../resolve/refusal.ts';
 import type { ServedCredential } from '../resolve/resolve.ts';
-import { ERASE_AFTER_MS, type Snapshot } from '../resolve/snapshot.ts';
+import type { Snapshot } from '../resolve/snapshot.ts';
+import { KeptViews } from './kept-views.ts';
 
-/** Sets of providers whose encoding is kept for one snapshot. Callers choose subsets, so their number must have an end. */
-const MAX_VIEWS = 64;
 /**
  * Refusals in one response; the audit has all of them. With the longest names one takes 350 bytes, and 256 KiB
  * of a response are kept free for them.
@@ -37,7 +36,7 @@ export interface View {
 export class Views {
   readonly #sandbox: Sandbox;
   readonly #processKey: Buffer;
-  readonly #kept = new WeakMap<Snapshot, Map<string, View>>();
+  readonly #kept = new KeptViews<View>();
 
   constructor(sandbox: Sandbox, processKey: Buffer) {
     this.#sandbox = sandbox;
@@ -46,31 +45,22 @@ export class Views {
 
   /** The view of a set of providers. */
   of(snapshot: Snapshot, providers: readonly string[]): View {
-    let kept = this.#kept.get(snapshot);
-    if (kept === undefined) {
-      kept = new Map();
-      this.#kept.set(snapshot, kept);
-    }
-    const id = [...providers].sort().join('\n');
-    const known = kept.get(id);
-    if (known !== undefined) return known;
-    const view = this.#encode(snapshot, new Set(providers));
-    if (kept.size < MAX_VIEWS) kept.set(id, view);
-    return view;
+    return this.#kept.of(snapshot, providers, () => {
+      const wanted = new Set(providers);
+      return this.encode(
+        snapshot.credentials.filter(({ provider }) => wanted.has(provider)),
+        snapshot.refusals.filter(({ provider }) => wanted.has(provider)),
+      );
+    });
   }
 
-  /** Overwrites the encoded values of a snapshot that was replaced, once every write that began with it is through. */
+  /** Overwrites the encoded values of a snapshot that was replaced. */
   retire(snapshot: Snapshot): void {
-    const kept = this.#kept.get(snapshot);
-    if (kept === undefined) return;
-    setTimeout(() => {
-      for (const view of kept.values()) view.bytes.fill(0);
-    }, ERASE_AFTER_MS).unref();
+    this.#kept.retire(snapshot);
   }
 
-  #encode(snapshot: Snapshot, providers: ReadonlySet<string>): View {
-    const credentials = snapshot.credentials.filter(({ provider }) => providers.has(provider));
-    const refusals = snapshot.refusals.filter(({ provider }) => providers.has(provider));
+  /** A view of these credentials and refusals. The caller keeps it, or it is encoded again. */
+  encode(credentials: readonly ServedCredential[], refusals: readonly CredentialRefusal[]): View {
     // Everything but the revision, in one order: equal content is equal bytes.
     const content = toBinary(ProviderEnvironmentSchema, this.#message(credentials, refusals));
     const revision = this.#revision(content);

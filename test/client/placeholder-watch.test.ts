@@ -76,7 +76,7 @@ it("what the resolver serves keeps all of OpenShell's rules", async () => {
     valueBytes: credential.value.byteLength,
     hasForbiddenByte: /[\r\n\0]/.test(credential.value.reveal().toString('latin1')),
   }));
-  const { accepted, refused } = applyOpenShellRules(candidates, { oversizeValues: 'refuse' });
+  const { accepted, refused } = applyOpenShellRules(candidates, { overLimit: 'refuse' });
   expect(accepted.map(({ identity }) => identity)).toEqual(['gitlab:GITLAB_TOKEN', 'gitlab:OTHER']);
   expect(refused).toEqual([]);
 });

@@ -179,7 +179,7 @@ test('every default', () => {
     log: { level: 'info' },
     audit: { path: undefined },
     reflection: false,
-    openshell: { package: 'openshell.v1', oversizeValues: 'warn' },
+    openshell: { package: 'openshell.v1', overLimit: 'warn' },
     boundary: { warn: [], trusted: [] },
     providers: [],
   });

@@ -107,7 +107,7 @@ callers: [{name: a, uid: 1, gid: 2, exe: /a, providers: [x]}]
 agent: {uid: 1000, gid: 1000}
 health: {listen: "127.0.0.1:1"}
 log: {level: info}
-openshell: {package: a.b, oversizeValues: warn}
+openshell: {package: a.b, overLimit: warn}
 boundary: {warn: [a], trusted: [{uid: 0, exe: /x}]}
 `,
     (text) => writeFileSync(workspace.configFile, text),

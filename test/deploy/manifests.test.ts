@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   ClusterSecretStore,
@@ -12,8 +13,9 @@ import {
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
 } from 'kubernetes-models/admissionregistration.k8s.io/v1';
+import { Deployment } from 'kubernetes-models/apps/v1';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
-import { Namespace, Pod, PodTemplate } from 'kubernetes-models/v1';
+import { ConfigMap, Namespace, Pod, PodTemplate } from 'kubernetes-models/v1';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
@@ -21,6 +23,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { VERSION } from '../../src/version.ts';
+import { volumeDirectory } from '../../src/volume/wanted.ts';
 import { requestFor } from '../manifest/support.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
@@ -31,6 +34,8 @@ type Model = new (data: never) => { validate: () => void };
 const MODELS: Readonly<Record<string, Model>> = {
   'v1/Namespace': Namespace,
   'v1/Pod': Pod,
+  'v1/ConfigMap': ConfigMap,
+  'apps/v1/Deployment': Deployment,
   'networking.k8s.io/v1/NetworkPolicy': NetworkPolicy,
   'admissionregistration.k8s.io/v1/MutatingAdmissionPolicy': MutatingAdmissionPolicy,
   'admissionregistration.k8s.io/v1/MutatingAdmissionPolicyBinding': MutatingAdmissionPolicyBinding,
@@ -86,6 +91,8 @@ describe('deploy/', () => {
   it('has manifests of every kind that the README names', () => {
     expect([...new Set(manifests.map(({ data }) => data.kind))].sort()).toEqual([
       'ClusterSecretStore',
+      'ConfigMap',
+      'Deployment',
       'ExternalSecret',
       'MutatingAdmissionPolicy',
       'MutatingAdmissionPolicyBinding',
@@ -127,7 +134,47 @@ describe('deploy/', () => {
     const stream = text.map((file) => readFileSync(join(DEPLOY, file), 'utf8')).join('---\n');
     const { findings, checked } = lint({ file: 'deploy', text: stream, choice: {}, ignore: [] });
     expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
-    expect([...checked].sort()).toEqual(['ExternalSecret gitlab', 'Pod agent', 'SandboxTemplate agent']);
+    expect([...checked].sort()).toEqual([
+      'Deployment openshell-gateway',
+      'ExternalSecret gitlab',
+      'Pod agent',
+      'SandboxTemplate agent',
+    ]);
+  });
+
+  it('mounts for the gateway driver what its configuration names, and lets its gateway in', () => {
+    const [map, deployment] = documents
+      .filter(({ file }) => file === 'openshell/gateway-driver.yaml')
+      .map(({ data }) => data);
+    const folder = mkdtempSync(join(tmpdir(), 'msr-'));
+    try {
+      writeFileSync(join(folder, 'config.yaml'), map.data['config.yaml']);
+      mkdirSync(join(folder, 'none'));
+      const config = loadConfig(join(folder, 'config.yaml'), {}, { providersDir: join(folder, 'none') });
+      const driver = config.gatewayDriver;
+      const { containers, initContainers, volumes } = deployment.spec.template.spec;
+      const [resolver] = initContainers;
+      const secrets = [
+        ...(driver?.handleKeys ?? []),
+        ...(driver?.workspaces ?? []).flatMap((w) => w.secrets),
+      ];
+      const wanted = secrets.map((secret) => volumeDirectory(config, secret));
+      const mounted = resolver.volumeMounts
+        .filter(({ name }: { name: string }) => volumes.find((v: { name: string }) => v.name === name).secret)
+        .map(({ mountPath }: { mountPath: string }) => mountPath);
+      expect(mounted.sort()).toEqual([...new Set(wanted)].sort());
+      expect(driver?.callers.map(({ uid }) => uid)).toEqual([containers[0].securityContext.runAsUser]);
+      expect(resolver.args).toEqual([
+        'serve',
+        '--config',
+        '/etc/secret-resolver/config.yaml',
+        '--gateway-driver',
+      ]);
+      const guide = readFileSync(join(DEPLOY, 'openshell/README.md'), 'utf8');
+      expect(guide).toContain(`socket_path = "${driver?.socket.path}"`);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   const kubectl = (() => {

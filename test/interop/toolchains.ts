@@ -65,6 +65,8 @@ export const TOOLCHAINS: readonly Toolchain[] = [
         join(folder, 'buf.gen.yaml'),
         '--path',
         'proto/secretresolver',
+        '--path',
+        'proto/openshell/credentials',
       ]);
       await step('go', ['build', '-o', program, '.'], folder);
       return { program, args: [], env: {} };

@@ -15,8 +15,8 @@ import {
   violationsOf,
 } from '../../src/resolve/openshell-rules.ts';
 
-const WARN = { oversizeValues: 'warn' } as const;
-const REFUSE = { oversizeValues: 'refuse' } as const;
+const WARN = { overLimit: 'warn' } as const;
+const REFUSE = { overLimit: 'refuse' } as const;
 
 let made = 0;
 
@@ -73,7 +73,6 @@ const BROKEN: readonly (readonly [string, Partial<OpenShellCandidate>, Violation
   ['an expiry that is no number', { expiresAtMs: Number.NaN }, { rule: 'expiry-not-positive' }],
   ['an empty value', { valueBytes: 0 }, { rule: 'value-empty' }],
   ['CR, LF or NUL in the value', { hasForbiddenByte: true }, { rule: 'value-forbidden-byte' }],
-  ['a value of 8193 bytes', { valueBytes: 8193 }, { rule: 'value-too-long', bytes: 8193 }],
 ];
 
 describe("OpenShell's rules for one credential", () => {
@@ -91,45 +90,54 @@ describe("OpenShell's rules for one credential", () => {
     ],
     ['an expiry', { expiresAtMs: 1 }],
   ])('takes %s', (_, change) => {
-    expect(violationsOf(candidate(change), REFUSE)).toEqual([]);
+    expect(violationsOf(candidate(change))).toEqual([]);
+    expect(applyOpenShellRules([candidate(change)], REFUSE).refused).toEqual([]);
   });
 
   it.each(BROKEN)('refuses %s, alone', (_, change, violation) => {
     const broken = candidate(change);
     const whole = candidate({ key: 'OTHER_TOKEN' });
-    expect(violationsOf(broken, REFUSE)).toEqual([violation]);
+    expect(violationsOf(broken)).toEqual([violation]);
     expect(applyOpenShellRules([broken, whole], REFUSE)).toEqual({
       accepted: [whole],
       refused: [{ candidate: broken, violations: [violation] }],
-      oversize: [],
+      warned: [],
     });
   });
 
   it('says all that is wrong at once', () => {
     const broken = candidate({ key: 'v7_TOKEN', endpoints: [], hasForbiddenByte: true });
-    expect(violationsOf(broken, WARN).map(({ rule }) => rule)).toEqual([
+    expect(violationsOf(broken).map(({ rule }) => rule)).toEqual([
       'key-reserved',
       'no-endpoint',
       'value-forbidden-byte',
     ]);
   });
 
-  it('warns of a long value where that is asked for', () => {
+  it('refuses a value of 8193 bytes, or warns of it, as the operator says', () => {
     const long = candidate({ valueBytes: 8193 });
-    expect(applyOpenShellRules([long], WARN)).toEqual({ accepted: [long], refused: [], oversize: [long] });
+    const judged = { candidate: long, violations: [{ rule: 'value-too-long', bytes: 8193 }] };
+    expect(applyOpenShellRules([long], REFUSE)).toEqual({ accepted: [], refused: [judged], warned: [] });
+    expect(applyOpenShellRules([long], WARN)).toEqual({ accepted: [long], refused: [], warned: [judged] });
+  });
+
+  it('tells of a limit only what breaks no other rule', () => {
+    const long = candidate({ valueBytes: 8193, endpoints: [] });
+    const { refused, warned } = applyOpenShellRules([long], WARN);
+    expect(refused).toEqual([{ candidate: long, violations: [{ rule: 'no-endpoint' }] }]);
+    expect(warned).toEqual([]);
   });
 });
 
 describe("OpenShell's rules for a set", () => {
+  const words = (judged: readonly { candidate: OpenShellCandidate; violations: readonly Violation[] }[]) =>
+    judged.map(({ candidate: { identity }, violations }) => [
+      identity,
+      ...violations.map(({ rule }) => rule),
+    ]);
   const rules = (candidates: readonly OpenShellCandidate[]) => {
-    const { accepted, refused } = applyOpenShellRules(candidates, WARN);
-    return {
-      accepted: accepted.map(({ identity }) => identity),
-      refused: refused.map(({ candidate: { identity }, violations }) => [
-        identity,
-        ...violations.map(({ rule }) => rule),
-      ]),
-    };
+    const { accepted, refused } = applyOpenShellRules(candidates, REFUSE);
+    return { accepted: accepted.map(({ identity }) => identity), refused: words(refused) };
   };
 
   it('a name that two providers claim is served by neither', () => {
@@ -164,6 +172,12 @@ describe("OpenShell's rules for a set", () => {
       ['p32:K32', 'too-many-providers'],
       ['p33:K33', 'too-many-providers'],
     ]);
+    const lenient = applyOpenShellRules(many, WARN);
+    expect(lenient.accepted).toHaveLength(34);
+    expect(words(lenient.warned)).toEqual([
+      ['p32:K32', 'too-many-providers'],
+      ['p33:K33', 'too-many-providers'],
+    ]);
   });
 
   it('takes 32 credentials of a provider', () => {
@@ -173,21 +187,20 @@ describe("OpenShell's rules for a set", () => {
     const result = rules([...many, candidate({ provider: 'other', key: 'X' })]);
     expect(result.accepted).toHaveLength(33);
     expect(result.refused).toEqual([['gitlab:K32', 'too-many-credentials']]);
+    expect(words(applyOpenShellRules(many, WARN).warned)).toEqual([['gitlab:K32', 'too-many-credentials']]);
   });
 
   it('takes what one message holds, and a small credential after one that did not fit', () => {
     const large = 1024 * 1024;
     const many = ['A', 'B', 'C', 'D'].map((key) => candidate({ key, valueBytes: large }));
-    const result = rules([...many, candidate({ key: 'E' })]);
-    expect(result).toEqual({
-      accepted: ['gitlab:A', 'gitlab:B', 'gitlab:C', 'gitlab:E'],
-      refused: [['gitlab:D', 'message-too-large']],
-    });
+    const { accepted, refused } = applyOpenShellRules([...many, candidate({ key: 'E' })], WARN);
+    expect(accepted.map(({ key }) => key)).toEqual(['A', 'B', 'C', 'E']);
+    expect(words(refused)).toEqual([['gitlab:D', 'message-too-large']]);
   });
 
   it('comes to one verdict, whatever the order', () => {
     const all = [
-      ...Array.from({ length: 40 }, (_, index) => candidate({ key: `K${index}`, valueBytes: 200_000 })),
+      ...Array.from({ length: 40 }, (_, index) => candidate({ key: `K${index}`, valueBytes: 8_000 })),
       candidate({ provider: 'other', key: 'K1' }),
       candidate({ key: 'bad-name' }),
     ];
@@ -249,6 +262,7 @@ it('a revision is never 0 and fits into 64 bits', () => {
 it('every rule has words of its own', () => {
   const violations: Violation[] = [
     ...BROKEN.map(([, , violation]) => violation),
+    { rule: 'value-too-long', bytes: 8193 },
     { rule: 'key-claimed-twice' },
     { rule: 'handle-claimed-twice' },
     { rule: 'too-many-providers' },

@@ -6,7 +6,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
-import { GetSandboxProviderEnvironmentRequestSchema } from '../../src/gen/openshell/v1/openshell_pb.ts';
 import {
   AcknowledgeOutcome,
   GetProviderEnvironmentRequestSchema,
@@ -327,35 +326,5 @@ describe("the resolver's own UID", () => {
     const watch = client.stream('WatchProviderEnvironment');
     watch.send(subscribe());
     expect(await watch.ended).toEqual(told);
-  });
-});
-
-describe('OpenShell', () => {
-  const method = '/openshell.v1.OpenShell/GetSandboxProviderEnvironment';
-  const ask = (sandboxId: string, supportsStaticCredentialBindings: boolean) =>
-    toBinary(
-      GetSandboxProviderEnvironmentRequestSchema,
-      create(GetSandboxProviderEnvironmentRequestSchema, { sandboxId, supportsStaticCredentialBindings }),
-    );
-
-  it('asking for another sandbox is PERMISSION_DENIED', async () => {
-    const { server, client } = await open();
-    publish(server);
-    expect(await client.call(method, ask('another', true))).toEqual({
-      code: status.PERMISSION_DENIED,
-      details: 'no such sandbox for this caller',
-    });
-    expect(denied(server)).toMatchObject({ reason: 'sandbox-not-ours' });
-  });
-
-  it('without support for bindings gets no credential', async () => {
-    const { server, client } = await open();
-    const secret = newSecret();
-    server.publish({ mine: { token: secret } });
-    const without = await client.call(method, ask(SANDBOX.id, false));
-    expect(without.code).toBe(status.OK);
-    expect(without.response?.includes(secret)).toBe(false);
-    const supported = await client.call(method, ask(SANDBOX.id, true));
-    expect(supported.response?.includes(secret)).toBe(true);
   });
 });

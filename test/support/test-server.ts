@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../src/access/limits.ts';
 import { Audit } from '../../src/audit/audit.ts';
 import { type Config, secretId } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { createLog } from '../../src/log.ts';
+import { createLog, type Logger } from '../../src/log.ts';
 import { resolve } from '../../src/resolve/resolve.ts';
 import { SnapshotStore } from '../../src/resolve/snapshot.ts';
 import { SecretValue } from '../../src/secret-value.ts';
@@ -36,7 +36,11 @@ export class TestServer implements AsyncDisposable {
     this.config = loadConfig(workspace.configFile, {});
   }
 
-  static async open(workspace: Workspace, limits: Partial<Limits> = {}): Promise<TestServer> {
+  static async open(
+    workspace: Workspace,
+    limits: Partial<Limits> = {},
+    log: Logger = createLog({ level: 'fatal' }),
+  ): Promise<TestServer> {
     const test = new TestServer(workspace);
     const { config, store, state, records } = test;
     const processKey = randomBytes(32);
@@ -51,7 +55,7 @@ export class TestServer implements AsyncDisposable {
         },
         config.sandbox,
       ),
-      log: createLog({ level: 'fatal' }),
+      log,
       views: new Views(config.sandbox, processKey),
       processKey,
       statusFacts: () => ({

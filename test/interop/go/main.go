@@ -4,8 +4,10 @@
 //
 //	interop-client --socket PATH [--authority NAME] [--rotations N] [--hold SECONDS]
 //
-// It ends with 0 once it has seen N rotations on one stream, at least SECONDS after the start, and a plain call on
-// the same connection has returned the revision in force.
+//	interop-client --socket PATH [--authority NAME] --driver k8s-secret://NAMESPACE/NAME
+//
+// The first form ends with 0 once it has seen N rotations on one stream, at least SECONDS after the start, and a plain
+// call on the same connection has returned the revision in force. The second plays an OpenShell gateway: see driver.go.
 package main
 
 import (
@@ -35,14 +37,15 @@ func main() {
 	authority := flag.String("authority", "localhost", "the :authority of each request")
 	rotations := flag.Int("rotations", 0, "rotations to wait for")
 	hold := flag.Int("hold", 0, "least time to stay connected, in seconds")
+	secret := flag.String("driver", "", "play a gateway instead: k8s-secret://NAMESPACE/NAME of a Secret to refer to")
 	flag.Parse()
-	if err := run(*socket, *authority, *rotations, time.Duration(*hold)*time.Second); err != nil {
+	if err := run(*socket, *authority, *secret, *rotations, time.Duration(*hold)*time.Second); err != nil {
 		fmt.Fprintln(os.Stderr, "interop-client:", err)
 		os.Exit(1)
 	}
 }
 
-func run(socket, authority string, rotations int, hold time.Duration) error {
+func run(socket, authority, secret string, rotations int, hold time.Duration) error {
 	connection, err := grpc.NewClient("unix:"+socket,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithAuthority(authority),
@@ -53,6 +56,9 @@ func run(socket, authority string, rotations int, hold time.Duration) error {
 		return err
 	}
 	defer connection.Close()
+	if secret != "" {
+		return drive(connection, secret)
+	}
 	client := stubs.NewCredentialResolverClient(connection)
 	inForce, err := watch(client, rotations, hold)
 	if err != nil {

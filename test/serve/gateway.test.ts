@@ -1,0 +1,123 @@
+/** `serve --gateway-driver` as a process: its socket, its end, and what it writes down. */
+
+import { randomBytes } from 'node:crypto';
+import { existsSync, lstatSync, unlinkSync } from 'node:fs';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { status } from '@grpc/grpc-js';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import {
+  ResolveCredentialsRequestSchema,
+  ResolveCredentialsResponseSchema,
+  StoreCredentialRequestSchema,
+  StoreCredentialResponseSchema,
+} from '../../src/gen/openshell/credentials/v1/credential_driver_pb.ts';
+import { cli, startServe, until } from '../support/cli.ts';
+import { RawClient } from '../support/raw-calls.ts';
+import { newSecret, registerSecret } from '../support/secrets.ts';
+import { NAMESPACE, Workspace } from '../support/workspace.ts';
+
+const SERVICE = '/openshell.credentials.v1.CredentialDriver';
+const PROVIDER = {
+  workspace: 'default',
+  providerName: 'gitlab',
+  providerId: 'id',
+  credentialKey: 'GITLAB_TOKEN',
+};
+
+let workspace: Workspace;
+let socket: string;
+beforeEach(() => {
+  workspace = new Workspace();
+  socket = `${workspace.root}/run/driver/driver.sock`;
+});
+afterEach(() => workspace[Symbol.dispose]());
+
+function configure(): void {
+  workspace.secret('seal').write({ key: registerSecret(randomBytes(32)) });
+  workspace.writeConfig({
+    gatewayDriver: {
+      socket: { path: socket },
+      callers: [{ name: 'gateway', uid: process.getuid?.() ?? 0 }],
+      handleKey: { name: 'seal', key: 'key' },
+      workspaces: [{ name: 'default', secrets: [{ name: 'gitlab' }] }],
+    },
+  });
+}
+
+const refer = (client: RawClient, value: string) =>
+  client.call(
+    `${SERVICE}/StoreCredential`,
+    toBinary(
+      StoreCredentialRequestSchema,
+      create(StoreCredentialRequestSchema, { ...PROVIDER, value: Buffer.from(value) }),
+    ),
+  );
+
+it('resolves a reference, repeats no raw value, and takes its socket away when it ends', async () => {
+  configure();
+  const token = newSecret();
+  workspace.secret('gitlab').write({ token });
+  await using serve = await startServe(workspace.configFile, ['--gateway-driver']);
+  expect(lstatSync(socket).mode & 0o777).toBe(0o660);
+  using client = new RawClient(socket);
+
+  const raw = newSecret('glpat');
+  expect((await refer(client, raw)).code).toBe(status.INVALID_ARGUMENT);
+  const { response } = await refer(client, `k8s-secret://${NAMESPACE}/gitlab/token`);
+  const { handle } = fromBinary(StoreCredentialResponseSchema, response ?? Buffer.alloc(0));
+  expect(handle?.driver).toBe('secret-resolver');
+  const resolved = await client.call(
+    `${SERVICE}/ResolveCredentials`,
+    toBinary(
+      ResolveCredentialsRequestSchema,
+      create(ResolveCredentialsRequestSchema, {
+        credentials: [{ ...PROVIDER, requestId: '1', ...(handle === undefined ? {} : { handle }) }],
+      }),
+    ),
+  );
+  const [answer] = fromBinary(
+    ResolveCredentialsResponseSchema,
+    resolved.response ?? Buffer.alloc(0),
+  ).credentials;
+  expect(Buffer.from(answer?.value ?? []).toString()).toBe(token);
+
+  const { code, stdout, stderr } = await serve.stop();
+  expect(code).toBe(0);
+  expect(existsSync(socket)).toBe(false);
+  for (const text of [stdout, stderr]) {
+    expect(text).not.toContain(raw);
+    expect(text).not.toContain(token);
+  }
+  const outcomes = serve.lines('stdout').map(({ unmapped }) => (unmapped as { outcome?: string }).outcome);
+  expect(outcomes).toEqual(expect.arrayContaining(['denied', 'referred', 'served']));
+});
+
+it('binds its socket again where somebody removed it', async () => {
+  configure();
+  await using serve = await startServe(workspace.configFile, ['--gateway-driver']);
+  unlinkSync(socket);
+  await until(() => serve.stderr.includes('the socket file was removed; binding again'));
+  await until(() => existsSync(socket));
+  using client = new RawClient(socket);
+  expect((await refer(client, 'x')).code).toBe(status.INVALID_ARGUMENT);
+});
+
+it('is not served without the flag, and says so', async () => {
+  configure();
+  await using serve = await startServe(workspace.configFile);
+  expect(existsSync(socket)).toBe(false);
+  expect(serve.stderr).toContain('gatewayDriver is configured and not served: start with --gateway-driver');
+});
+
+it('asked for and not configured is a mistake of the command line', async () => {
+  workspace.writeConfig({});
+  const { code, stderr } = await cli([
+    'serve',
+    '--config',
+    workspace.configFile,
+    '--relaxed',
+    '--gateway-driver',
+  ]);
+  expect(code).toBe(2);
+  expect(stderr).toContain('--gateway-driver: the configuration has no gatewayDriver');
+});
