@@ -6,6 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CHECKOUT } from '../support/checkout.ts';
 import { importNodeBase, NODE_BASE, NODE_IN_IMAGE } from '../support/images.ts';
 import { describeWithPodman, Podman } from '../support/podman.ts';
 import { newSecret } from '../support/secrets.ts';
@@ -174,7 +175,7 @@ function pod(podman: Podman, shared: boolean): object {
       restartPolicy: 'Never',
       volumes: [
         { name: 'secret', hostPath: { path: join(podman.folder, 'secret'), type: 'Directory' } },
-        { name: 'repository', hostPath: { path: process.cwd(), type: 'Directory' } },
+        { name: 'repository', hostPath: { path: CHECKOUT, type: 'Directory' } },
       ],
       containers: [
         container('holder', TARGET_UID, HOLDER, { volumeMounts }),
