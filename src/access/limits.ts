@@ -13,6 +13,8 @@ export interface Limits {
   readonly requestsPerSecond: number;
   /** Calls of one UID that may come at once after a quiet second. */
   readonly requestBurst: number;
+  /** Bytes of responses of one UID that may wait for it to read them. */
+  readonly unreadBytesPerUid: number;
   /** Largest request, in bytes. */
   readonly requestBytes: number;
   /** Milliseconds in which a new connection must begin its first call, or be closed. */
@@ -30,6 +32,9 @@ export const DEFAULT_LIMITS: Limits = {
   // About what one core can answer: one listed UID cannot take more than the machine from another.
   requestsPerSecond: 5_000,
   requestBurst: 5_000,
+  // Eight of the largest responses, and an eighth of the memory that the sidecar is given: HTTP/2 lets a peer
+  // ask without reading, and gRPC holds a copy of each answer until it is read.
+  unreadBytesPerUid: 32 * 1024 * 1024,
   // A list of provider names.
   requestBytes: 64 * 1024,
   // A peer that dribbles bytes holds a place no longer than this.
@@ -61,13 +66,54 @@ export class TokenBucket {
   }
 }
 
+/** Counts what was answered and not yet read. Whoever is held up by it waits in a queue, and is called in turn. */
+export class UnreadBytes {
+  readonly #limit: number;
+  readonly #waiting = new Set<() => void>();
+  #used = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Takes up room for one response; false where there is none. A response alone always fits. */
+  take(bytes: number): boolean {
+    if (this.#used > 0 && this.#used + bytes > this.#limit) return false;
+    this.#used += bytes;
+    return true;
+  }
+
+  /** Gives room back, and calls those who wait for as long as there is some. */
+  give(bytes: number): void {
+    this.#used -= bytes;
+    while (this.#used < this.#limit) {
+      const next = this.#waiting.values().next().value;
+      if (next === undefined) return;
+      this.#waiting.delete(next);
+      next();
+    }
+  }
+
+  /** Calls `resume` once, when there is room. */
+  wait(resume: () => void): void {
+    this.#waiting.add(resume);
+  }
+
+  /** Takes `resume` out of the queue. */
+  forget(resume: () => void): void {
+    this.#waiting.delete(resume);
+  }
+}
+
 /** What one UID has in use. Only listed UIDs get one, so their number is bounded by the configuration. */
 export class UidUsage {
   connections = 0;
   watches = 0;
   readonly requests: TokenBucket;
+  readonly unread: UnreadBytes;
 
   constructor(limits: Limits, now: number) {
     this.requests = new TokenBucket(limits.requestsPerSecond, limits.requestBurst, now);
+    this.unread = new UnreadBytes(limits.unreadBytesPerUid);
   }
 }

@@ -16,7 +16,7 @@ import {
   plainGatewayCredential,
   Severity,
 } from './record.ts';
-import { RefusedPeers } from './refused-peers.ts';
+import { DENIED_PER_PERIOD, RefusedPeers } from './refused-peers.ts';
 import type { AuditSink } from './sink.ts';
 
 const READ = 2;
@@ -45,6 +45,7 @@ export class Audit implements AsyncDisposable {
   readonly #sandbox: Sandbox;
   readonly #clock: () => number;
   readonly #refusedPeers: RefusedPeers;
+  readonly #deniedCalls: RefusedPeers;
 
   constructor(sink: AuditSink, sandbox: Sandbox, clock: () => number = Date.now) {
     this.#sink = sink;
@@ -53,6 +54,10 @@ export class Audit implements AsyncDisposable {
     this.#refusedPeers = new RefusedPeers((caller, reason, leftOut) =>
       this.#peerRefused(caller, reason, leftOut),
     );
+    this.#deniedCalls = new RefusedPeers((caller, what, leftOut) => {
+      const [operation = '', reason = what] = what.split(' ');
+      this.#api(operation, caller, false, reason, { outcome: 'denied', left_out: leftOut });
+    }, DENIED_PER_PERIOD);
   }
 
   /** The resolver began or ended to serve. */
@@ -102,14 +107,16 @@ export class Audit implements AsyncDisposable {
     this.#api(operation, caller, true, undefined, { outcome: 'listed' });
   }
 
-  /** A call was refused. */
+  /** A call was refused. Rate-limited for each UID, call and reason; what is left out is counted. */
   denied(
     operation: string,
     caller: AuditedCaller,
     reason: string,
     detail: Readonly<Record<string, unknown>> = {},
   ): void {
-    this.#api(operation, caller, false, reason, { outcome: 'denied', ...detail });
+    this.#deniedCalls.add(caller, `${operation} ${reason}`, () =>
+      this.#api(operation, caller, false, reason, { outcome: 'denied', ...detail }),
+    );
   }
 
   /** A watcher told what became of a revision. */
@@ -187,6 +194,7 @@ export class Audit implements AsyncDisposable {
   /** Writes what was left out so far, then all that waits. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#refusedPeers[Symbol.dispose]();
+    this.#deniedCalls[Symbol.dispose]();
     await this.#sink[Symbol.asyncDispose]();
   }
 

@@ -1,12 +1,15 @@
 /**
- * Rate limit for refused connections. The agent can open thousands a second; each UID and reason gets a few
- * records, and then one record a period that counts what was left out. Nothing else may grow: the number of
+ * Rate limit for records of refusals. The agent can open thousands of connections a second, and a listed peer can
+ * make as many calls that are refused; each UID and reason gets a few records, and then one record a period that
+ * counts what was left out. Nothing else may grow: the number of
  * UIDs that are kept is bounded too.
  */
 import type { AuditedCaller } from './record.ts';
 
 /** Records of one UID and reason that are written as they come, in one period. */
 export const RECORDS_PER_PERIOD = 5;
+/** The same for refused calls of listed peers, which are fewer and say more. */
+export const DENIED_PER_PERIOD = 50;
 /** Milliseconds of a period. */
 export const PERIOD_MS = 10_000;
 /** UIDs and reasons kept apart. A user namespace gives an attacker more UIDs than we want to remember. */
@@ -33,15 +36,19 @@ export class RefusedPeers implements Disposable {
   readonly #kept = new Map<string, Kept>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(emit: Emit) {
+  readonly #perPeriod: number;
+
+  constructor(emit: Emit, perPeriod = RECORDS_PER_PERIOD) {
     this.#emit = emit;
+    this.#perPeriod = perPeriod;
   }
 
-  add(caller: AuditedCaller, reason: string): void {
+  /** Writes a record, by `write` where the reason alone does not say it all, or counts it. */
+  add(caller: AuditedCaller, reason: string, write: () => void = () => this.#emit(caller, reason, 0)): void {
     const kept = this.#keptFor(`${caller.uid} ${reason}`, caller, reason);
-    if (kept.written < RECORDS_PER_PERIOD) {
+    if (kept.written < this.#perPeriod) {
       kept.written += 1;
-      this.#emit(caller, reason, 0);
+      write();
     } else {
       kept.leftOut += 1;
     }

@@ -5,7 +5,7 @@
  */
 import type {
   handleBidiStreamingCall,
-  handleUnaryCall,
+  handleServerStreamingCall,
   ServerDuplexStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
@@ -49,6 +49,7 @@ export interface RawMethod {
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
+/** `response: true` for a method of {@link Calls.unary} too: see there. */
 export function rawMethod(path: string, stream: { request: boolean; response: boolean }): RawMethod {
   return {
     path,
@@ -80,22 +81,36 @@ export class Calls {
     this.#options = options;
   }
 
-  /** A unary call: `work` returns the encoded response or refuses. */
+  /**
+   * A unary call: `work` returns the encoded response or refuses. To gRPC it is a stream of one response, which
+   * is the same on the wire: only so does the library tell when the peer has read it.
+   */
   unary(
     operation: string,
     work: (connection: PeerConnection, request: Buffer) => Buffer,
-  ): handleUnaryCall<Buffer, Buffer> {
-    return (call, callback) => {
-      const connection = this.#enter(call.getPeer());
+  ): handleServerStreamingCall<Buffer, Buffer> {
+    return (stream) => {
+      const connection = this.#enter(stream.getPeer());
       if (connection === undefined) {
-        callback(wireStatus({ kind: 'not-ready' }));
+        stream.emit('error', wireStatus({ kind: 'not-ready' }));
         return;
       }
       try {
         this.#admit(connection);
-        callback(null, work(connection, call.request));
+        const response = work(connection, stream.request);
+        const { unread } = connection.usage;
+        if (!unread.take(response.byteLength)) refuse({ kind: 'too-much-unread' });
+        let held = true;
+        const read = () => {
+          if (held) unread.give(response.byteLength);
+          held = false;
+        };
+        stream.once('cancelled', read);
+        stream.once('close', read);
+        stream.write(response, read);
+        stream.end();
       } catch (error) {
-        callback(this.explain(operation, connection, error));
+        stream.emit('error', this.explain(operation, connection, error));
       }
     };
   }
@@ -131,9 +146,10 @@ export class Calls {
     const { audit, log } = this.#options;
     if (error instanceof Refused) {
       const { kind, ...facts } = error.refusal;
+      // The facts are the audit's. What a peer asked for by name has no place in a log that it could fill.
       audit.denied(operation, connection.audited, kind, facts);
-      log.info(
-        { operation, caller: connection.caller.name, uid: connection.audited.uid, refusal: error.refusal },
+      log.debug(
+        { operation, caller: connection.caller.name, uid: connection.audited.uid, refusal: kind },
         'call refused',
       );
       return wireStatus(error.refusal);

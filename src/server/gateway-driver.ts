@@ -53,10 +53,7 @@ type Operation = (typeof OPERATIONS)[number];
 const audited = (operation: Operation): string => `CredentialDriver/${operation}`;
 
 export const GATEWAY_DRIVER_METHODS: Readonly<Record<string, RawMethod>> = Object.fromEntries(
-  OPERATIONS.map((name) => [
-    name,
-    rawMethod(`/${SERVICE_NAME}/${name}`, { request: false, response: false }),
-  ]),
+  OPERATIONS.map((name) => [name, rawMethod(`/${SERVICE_NAME}/${name}`, { request: false, response: true })]),
 );
 
 export interface GatewayDriverOptions {

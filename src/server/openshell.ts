@@ -11,7 +11,7 @@ const OPERATION = 'GetSandboxProviderEnvironment';
 /** gRPC's table of methods for a package name, `openshell.v1` upstream. */
 export function openshellMethods(packageName: string): Readonly<Record<string, RawMethod>> {
   return {
-    [OPERATION]: rawMethod(`/${packageName}.OpenShell/${OPERATION}`, { request: false, response: false }),
+    [OPERATION]: rawMethod(`/${packageName}.OpenShell/${OPERATION}`, { request: false, response: true }),
   };
 }
 

@@ -20,6 +20,7 @@ export type CallRefusal =
   | { readonly kind: 'too-many-connections' }
   | { readonly kind: 'too-many-watches' }
   | { readonly kind: 'too-many-requests' }
+  | { readonly kind: 'too-much-unread' }
   | { readonly kind: 'malformed-request'; readonly what: string }
   | GatewayRefusal;
 
@@ -87,6 +88,11 @@ export function wireStatus(refusal: CallRefusal): WireStatus {
       return { code: status.RESOURCE_EXHAUSTED, details: 'too many watches of this UID' };
     case 'too-many-requests':
       return { code: status.RESOURCE_EXHAUSTED, details: 'too many requests of this UID; slow down' };
+    case 'too-much-unread':
+      return {
+        code: status.RESOURCE_EXHAUSTED,
+        details: 'too many responses of this UID are unread; read them first',
+      };
     case 'malformed-request':
       return { code: status.INVALID_ARGUMENT, details: 'the request is malformed' };
     case 'peer-not-compatible':

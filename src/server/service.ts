@@ -27,6 +27,10 @@ import { firstRequiredRefusal, type ServingState } from './serving-state.ts';
 import type { View, Views } from './views.ts';
 import { Watcher } from './watcher.ts';
 
+/** Names of an unknown provider that the audit repeats, and characters of each: a request may hold 64 KiB of them. */
+const MAX_AUDITED_NAMES = 8;
+const MAX_AUDITED_NAME_LENGTH = 64;
+
 export const SERVICE_NAME = 'secretresolver.v1.CredentialResolver';
 
 export interface ServiceOptions {
@@ -48,14 +52,14 @@ export interface ServiceOptions {
 export const RESOLVER_METHODS: Readonly<Record<string, RawMethod>> = {
   GetProviderEnvironment: rawMethod(`/${SERVICE_NAME}/GetProviderEnvironment`, {
     request: false,
-    response: false,
+    response: true,
   }),
   WatchProviderEnvironment: rawMethod(`/${SERVICE_NAME}/WatchProviderEnvironment`, {
     request: true,
     response: true,
   }),
-  ListCredentials: rawMethod(`/${SERVICE_NAME}/ListCredentials`, { request: false, response: false }),
-  GetStatus: rawMethod(`/${SERVICE_NAME}/GetStatus`, { request: false, response: false }),
+  ListCredentials: rawMethod(`/${SERVICE_NAME}/ListCredentials`, { request: false, response: true }),
+  GetStatus: rawMethod(`/${SERVICE_NAME}/GetStatus`, { request: false, response: true }),
 };
 
 export class ResolverService {
@@ -118,7 +122,7 @@ export class ResolverService {
   providersFor(connection: PeerConnection, requested: readonly string[]): readonly string[] {
     if (connection.caller.namesOnly) refuse({ kind: 'names-only' });
     const selected = selectProviders(connection.caller, requested, this.#options.providers());
-    return selected ?? refuse({ kind: 'provider-not-allowed', providers: requested });
+    return selected ?? refuse({ kind: 'provider-not-allowed', providers: shortened(requested) });
   }
 
   #list(connection: PeerConnection): Buffer {
@@ -187,6 +191,8 @@ export class ResolverService {
     stream.on('data', (bytes: Buffer) => {
       if (closed) return;
       try {
+        // Each message counts as a request: an acknowledgement is written down.
+        if (!usage.requests.take(performance.now())) refuse({ kind: 'too-many-requests' });
         const { message } = parse('WatchProviderEnvironmentRequest', () =>
           fromBinary(WatchProviderEnvironmentRequestSchema, bytes),
         );
@@ -218,6 +224,11 @@ export class ResolverService {
 }
 
 /** Nothing is served to whoever would see a required credential that is refused. */
+/** Names that a peer asked for, as many and as long as the audit has room for. */
+function shortened(names: readonly string[]): string[] {
+  return names.slice(0, MAX_AUDITED_NAMES).map((name) => name.slice(0, MAX_AUDITED_NAME_LENGTH));
+}
+
 export function refuseIfRequiredIsMissing(view: View): void {
   const missing = firstRequiredRefusal(view.refusals);
   if (missing === undefined) return;

@@ -40,6 +40,9 @@ export class Watcher {
   readonly #sentAt = new Map<bigint, number>();
   #writing = false;
   #ended = false;
+  /** Bytes of the write under way. */
+  #held = 0;
+  readonly #resume = () => this.push();
 
   constructor(options: WatcherOptions) {
     this.#options = options;
@@ -62,6 +65,13 @@ export class Watcher {
     }
     const { view, mountedAt } = current;
     if (view.revision === this.servedRevision) return;
+    const { unread } = this.connection.usage;
+    // Held up and not refused: the watch goes on with the newest view once its UID has read what it was sent.
+    if (!unread.take(view.bytes.byteLength)) {
+      unread.wait(this.#resume);
+      return;
+    }
+    this.#held = view.bytes.byteLength;
     this.#writing = true;
     const first = this.servedRevision === 0n;
     this.servedRevision = view.revision;
@@ -70,15 +80,17 @@ export class Watcher {
     this.#remember(view.revision, now);
     this.#options.stream.write(view.bytes, () => {
       this.#writing = false;
+      this.#release();
       this.push();
     });
     this.#options.onServed(view, first ? undefined : this.servedLagMs);
   }
 
-  /** Notes an acknowledgement; false where that revision was never sent. */
+  /** Notes an acknowledgement; false where it says nothing new, or is of a revision that was never sent. */
   acknowledge(revision: bigint, outcome: AcknowledgeOutcome): boolean {
     const sentAt = this.#sentAt.get(revision);
     if (sentAt === undefined) return false;
+    if (revision === this.acknowledgedRevision && outcome === this.acknowledgedOutcome) return false;
     this.acknowledgedRevision = revision;
     this.acknowledgedOutcome = outcome;
     this.acknowledgedLagMs = performance.now() - sentAt;
@@ -95,6 +107,14 @@ export class Watcher {
   /** The peer ended it. */
   ended(): void {
     this.#ended = true;
+    this.connection.usage.unread.forget(this.#resume);
+    this.#release();
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#held = 0;
+    if (held > 0) this.connection.usage.unread.give(held);
   }
 
   #remember(revision: bigint, at: number): void {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS, TokenBucket, UidUsage } from '../../src/access/limits.ts';
+import { DEFAULT_LIMITS, TokenBucket, UidUsage, UnreadBytes } from '../../src/access/limits.ts';
 
 describe('TokenBucket', () => {
   it('gives its burst, then nothing, then as many as time has brought', () => {
@@ -44,4 +44,31 @@ it('a UID begins with nothing in use and its whole burst', () => {
   const usage = new UidUsage({ ...DEFAULT_LIMITS, requestBurst: 1, requestsPerSecond: 1 }, 0);
   expect(usage).toMatchObject({ connections: 0, watches: 0 });
   expect([usage.requests.take(0), usage.requests.take(0)]).toEqual([true, false]);
+});
+
+describe('UnreadBytes', () => {
+  it('has room up to its limit, and for one response however large', () => {
+    const unread = new UnreadBytes(10);
+    expect([unread.take(25), unread.take(1)]).toEqual([true, false]);
+    unread.give(25);
+    expect([unread.take(6), unread.take(4), unread.take(1)]).toEqual([true, true, false]);
+  });
+
+  it('calls those who wait in their order, as long as there is room', () => {
+    const unread = new UnreadBytes(10);
+    const called: string[] = [];
+    const waiter = (name: string, bytes: number) => () => {
+      called.push(name);
+      if (!unread.take(bytes)) unread.wait(waiter(`${name} again`, bytes));
+    };
+    unread.take(10);
+    const forgotten = waiter('forgotten', 1);
+    for (const resume of [waiter('first', 6), forgotten, waiter('second', 4), waiter('third', 1)])
+      unread.wait(resume);
+    unread.forget(forgotten);
+    unread.give(10);
+    expect(called).toEqual(['first', 'second']);
+    unread.give(6);
+    expect(called).toEqual(['first', 'second', 'third']);
+  });
 });

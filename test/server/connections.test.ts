@@ -1,11 +1,17 @@
 /** What a listed peer may do to the others: nothing. */
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  AcknowledgeOutcome,
+  GetProviderEnvironmentRequestSchema,
+  WatchProviderEnvironmentRequestSchema,
+} from '../../src/gen/secretresolver/v1/resolver_pb.ts';
 import { until } from '../support/cli.ts';
 import { RawClient } from '../support/raw-calls.ts';
-import { newSecret } from '../support/secrets.ts';
+import { newSecret, registerSecret } from '../support/secrets.ts';
 import { TestServer } from '../support/test-server.ts';
 import { Workspace } from '../support/workspace.ts';
 
@@ -114,6 +120,80 @@ describe('a listed peer', () => {
     for (const socket of opened) socket.destroy();
     await until(() => server.server.connections.size === 0);
     await answersStill();
+  });
+
+  it('that asks and does not read is refused before its answers fill the memory, and served again when it has read', async () => {
+    await server[Symbol.asyncDispose]();
+    await open({ unreadBytesPerUid: 100_000 });
+    server.publish({ nvbugs: { TOKEN: registerSecret(newSecret().padEnd(40_000, 'x')) } });
+    // A window of nothing: not a byte of an answer can be sent.
+    const session = connectHttp2('http://localhost', {
+      createConnection: () => rawConnection(),
+      settings: { initialWindowSize: 0 },
+    });
+    session.on('error', () => {});
+    const ask = () => {
+      const request = session.request({
+        ':method': 'POST',
+        ':path': '/secretresolver.v1.CredentialResolver/GetProviderEnvironment',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      request.on('error', () => {});
+      request.end(Buffer.alloc(5));
+      return request;
+    };
+    const held = [ask(), ask()];
+    await until(() => server.audited('served').length === 2);
+    const third = ask();
+    const code = await new Promise((done) =>
+      third
+        .on('response', (headers) => done(headers['grpc-status']))
+        .on('trailers', (trailers) => done(trailers['grpc-status'])),
+    );
+    expect(code).toBe(String(status.RESOURCE_EXHAUSTED));
+    expect(server.audited('denied').at(-1)?.unmapped).toMatchObject({ reason: 'too-much-unread' });
+    // Letting go of an answer makes room, as reading it would.
+    for (const request of held) request.close();
+    await until(async () => {
+      using client = new RawClient(server.socket);
+      return (await client.call('GetProviderEnvironment')).code === status.OK;
+    });
+    session.destroy();
+  });
+
+  it('that acknowledges without end is told to slow down, and fills no audit', async () => {
+    await server[Symbol.asyncDispose]();
+    await open({ requestsPerSecond: 1, requestBurst: 30 });
+    server.publish({ nvbugs: { TOKEN: newSecret() } });
+    using client = new RawClient(server.socket);
+    const watch = client.stream('WatchProviderEnvironment');
+    const message = (value: Parameters<typeof create<typeof WatchProviderEnvironmentRequestSchema>>[1]) =>
+      watch.send(
+        toBinary(WatchProviderEnvironmentRequestSchema, create(WatchProviderEnvironmentRequestSchema, value)),
+      );
+    message({ message: { case: 'subscribe', value: {} } });
+    await until(() => watch.messages.length === 1);
+    const revision = server.server.service.watchers[0]?.servedRevision ?? 0n;
+    for (let again = 0; again < 200; again++)
+      message({ message: { case: 'acknowledge', value: { revision, outcome: AcknowledgeOutcome.APPLIED } } });
+    expect(await watch.ended).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+    expect(server.audited('acknowledged')).toHaveLength(1);
+  });
+
+  it('whose calls are refused without end is written down a number of times, and counted', async () => {
+    using client = new RawClient(server.socket);
+    const request = toBinary(
+      GetProviderEnvironmentRequestSchema,
+      create(GetProviderEnvironmentRequestSchema, {
+        providers: Array.from({ length: 60 }, (_, index) => `${index}`.padEnd(900, 'n')),
+      }),
+    );
+    for (let call = 0; call < 200; call++)
+      expect((await client.call('GetProviderEnvironment', request)).code).toBe(status.PERMISSION_DENIED);
+    expect(server.audited('denied')).toHaveLength(50);
+    // What is asked for by name is repeated in part only.
+    expect(JSON.stringify(server.audited('denied')[0]).length).toBeLessThan(2_500);
   });
 
   it('may ping every 10 s and more often without being taken for an attacker', async () => {
