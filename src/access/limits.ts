@@ -32,9 +32,9 @@ export const DEFAULT_LIMITS: Limits = {
   // About what one core can answer: one listed UID cannot take more than the machine from another.
   requestsPerSecond: 5_000,
   requestBurst: 5_000,
-  // Eight of the largest responses, and an eighth of the memory that the sidecar is given: HTTP/2 lets a peer
+  // Four of the largest responses, a sixteenth of the memory that the sidecar is given: HTTP/2 lets a peer
   // ask without reading, and gRPC holds a copy of each answer until it is read.
-  unreadBytesPerUid: 32 * 1024 * 1024,
+  unreadBytesPerUid: 16 * 1024 * 1024,
   // A list of provider names.
   requestBytes: 64 * 1024,
   // A peer that dribbles bytes holds a place no longer than this.
@@ -76,9 +76,14 @@ export class UnreadBytes {
     this.#limit = limit;
   }
 
-  /** Takes up room for one response; false where there is none. A response alone always fits. */
+  /** Whether nothing more is to be answered for now. */
+  get full(): boolean {
+    return this.#used >= this.#limit;
+  }
+
+  /** Takes up room for one response, the last of which may go beyond the limit; false where there is none. */
   take(bytes: number): boolean {
-    if (this.#used > 0 && this.#used + bytes > this.#limit) return false;
+    if (this.full) return false;
     this.#used += bytes;
     return true;
   }

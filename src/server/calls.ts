@@ -97,9 +97,11 @@ export class Calls {
       }
       try {
         this.#admit(connection);
-        const response = work(connection, stream.request);
         const { unread } = connection.usage;
-        if (!unread.take(response.byteLength)) refuse({ kind: 'too-much-unread' });
+        // Before the work is done and written down as served.
+        if (unread.full) refuse({ kind: 'too-much-unread' });
+        const response = work(connection, stream.request);
+        unread.take(response.byteLength);
         let held = true;
         const read = () => {
           if (held) unread.give(response.byteLength);

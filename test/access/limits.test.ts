@@ -47,9 +47,9 @@ it('a UID begins with nothing in use and its whole burst', () => {
 });
 
 describe('UnreadBytes', () => {
-  it('has room up to its limit, and for one response however large', () => {
+  it('has room until its limit is reached: the last response may go beyond it', () => {
     const unread = new UnreadBytes(10);
-    expect([unread.take(25), unread.take(1)]).toEqual([true, false]);
+    expect([unread.full, unread.take(25), unread.full, unread.take(1)]).toEqual([false, true, true, false]);
     unread.give(25);
     expect([unread.take(6), unread.take(4), unread.take(1)]).toEqual([true, true, false]);
   });

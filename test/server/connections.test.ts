@@ -124,7 +124,7 @@ describe('a listed peer', () => {
 
   it('that asks and does not read is refused before its answers fill the memory, and served again when it has read', async () => {
     await server[Symbol.asyncDispose]();
-    await open({ unreadBytesPerUid: 100_000 });
+    await open({ unreadBytesPerUid: 60_000 });
     server.publish({ nvbugs: { TOKEN: registerSecret(newSecret().padEnd(40_000, 'x')) } });
     // A window of nothing: not a byte of an answer can be sent.
     const session = connectHttp2('http://localhost', {
