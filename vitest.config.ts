@@ -1,8 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests that measure times: they run when all others have ended, one after the other. */
+const QUIET = ['test/endurance/**/*.test.ts', 'test/isolation/probe-soak.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      {
+        extends: true,
+        test: { name: 'suite', include: ['test/**/*.test.ts'], exclude: QUIET, sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: { name: 'quiet', include: QUIET, fileParallelism: false, sequence: { groupOrder: 1 } },
+      },
+    ],
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -25,6 +25,7 @@ import { lint } from '../../src/manifest/lint.ts';
 import { VERSION } from '../../src/version.ts';
 import { volumeDirectory } from '../../src/volume/wanted.ts';
 import { requestFor } from '../manifest/support.ts';
+import { describeIf } from '../support/root.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
 
@@ -186,9 +187,8 @@ describe('deploy/', () => {
     }
   })();
 
-  it.skipIf(!kubectl)(
-    'builds with kubectl kustomize, and the result is clean (left out where there is no kubectl)',
-    () => {
+  describeIf('kubectl kustomize', kubectl ? undefined : 'install kubectl', () => {
+    it('builds base and policies, and the result is clean', () => {
       const built = execFileSync('kubectl', ['kustomize', join(DEPLOY, 'base')], { encoding: 'utf8' });
       const { findings } = lint({ file: 'base', text: built, choice: {}, ignore: [] });
       expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
@@ -201,8 +201,8 @@ describe('deploy/', () => {
       }
       expect(objects.filter(({ kind }) => /Role|ServiceAccount/.test(kind))).toEqual([]);
       execFileSync('kubectl', ['kustomize', join(DEPLOY, 'policies')], { encoding: 'utf8' });
-    },
-  );
+    });
+  });
 
   it('has a dashboard whose panels each ask Prometheus for a metric of ours', () => {
     const dashboard = JSON.parse(readFileSync(join(DEPLOY, 'grafana/dashboard.json'), 'utf8'));

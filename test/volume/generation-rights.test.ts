@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { getDumpable } from '../../src/access/native.ts';
 import { readGeneration, type VolumeRead } from '../../src/volume/generation.ts';
 import { openDescriptors } from '../support/descriptors.ts';
@@ -33,6 +33,8 @@ describeAsRoot('a UID without rights of its own', () => {
   const read = (wanted = only('token')): VolumeRead =>
     asOther(() => readGeneration(volume.directory, wanted));
 
+  // Loaded while root: the checkout may be closed to others.
+  beforeAll(() => void getDumpable());
   beforeEach(() => {
     workspace = new Workspace();
     volume = workspace.secret('credentials');
