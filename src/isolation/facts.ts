@@ -46,6 +46,6 @@ export async function gatherFacts(config: Config, options: GatherOptions = {}): 
     self: gatherSelf(mounts, options.hardening ?? UNHARDENED, options.earlier?.self.exposure),
     mounts,
     processes: await gatherProcesses(mounts, resolved(dirname(config.socket.path))),
-    sockets: await gatherSockets(config, mounts, options.boundSocket),
+    sockets: gatherSockets(config, mounts, options.boundSocket),
   };
 }
