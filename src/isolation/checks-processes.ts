@@ -2,8 +2,9 @@
 import type { Config } from '../config/config.ts';
 import { matchGlob } from '../config/glob.ts';
 import type { Facts } from './facts.ts';
-import type { ProcessFacts, SharedMount } from './facts-processes.ts';
-import { type Check, fail, listed, pass, unknown } from './finding.ts';
+import type { ProcessFacts } from './facts-processes.ts';
+import { type Check, fail, listed, pass, unknown, type Verdict } from './finding.ts';
+import type { SharedMount } from './foreign-mounts.ts';
 
 /** Each of these lets a process read our memory, become our UID, or read past file modes. */
 const DANGEROUS = ['SYS_PTRACE', 'SYS_ADMIN', 'SETUID', 'DAC_READ_SEARCH', 'DAC_OVERRIDE'] as const;
@@ -177,6 +178,16 @@ function mountText(process: ProcessFacts, mounts: readonly SharedMount[]): strin
   return `${named(process)} at ${listed(mounts.map((mount) => mount.mountPoint))}`;
 }
 
+/** Nobody but who has a capability over our namespaces can make a table that we do not read to its end. */
+function notReadWhole(facts: Facts): Verdict | undefined {
+  const cut = foreign(facts).filter((process) => process.mountsCut);
+  if (cut.length === 0) return undefined;
+  return unknown(
+    `${listed(cut.map(named))}: more mounts than are read`,
+    'securityContext.capabilities.drop: [ALL] in its container, so that it makes no mounts',
+  );
+}
+
 const secretMounts: Check = {
   id: 'process-secret-mounts',
   group: 'processes',
@@ -190,6 +201,8 @@ const secretMounts: Check = {
         "volumeMounts: take the Secret (or the hostPath of kubelet's folder) out of that container",
       );
     }
+    const cut = notReadWhole(facts);
+    if (cut !== undefined) return cut;
     return pass(
       isShared(facts)
         ? 'no process of another container has one of our Secret volumes mounted'
@@ -214,6 +227,8 @@ const socketMounts: Check = {
         'volumeMounts: [{name: <socket volume>, readOnly: true}] in that container',
       );
     }
+    const cut = notReadWhole(facts);
+    if (cut !== undefined) return cut;
     return pass(
       isShared(facts)
         ? 'no process of another container has it mounted writable'
