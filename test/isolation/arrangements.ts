@@ -333,6 +333,29 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
     fails: [...SHARED, 'process-escalation'],
   },
   {
+    name: 'trusted-that-may-escalate',
+    spec: {
+      processNamespace: 'shared',
+      neighbours: [AGENT, { identity: '--reuid 1337 --regid 1337 --clear-groups' }],
+      config: 'boundary: {trusted: [{uid: 1337}]}',
+    },
+    fails: [...SHARED, 'config-exceptions'],
+  },
+  {
+    // Its bounding set is full, and all of it holds in its own user namespace alone.
+    name: 'escalation-in-a-user-namespace',
+    spec: {
+      processNamespace: 'shared',
+      neighbours: [
+        {
+          identity: `--reuid ${AGENT_UID} --regid ${AGENT_UID} --clear-groups --bounding-set=-all --inh-caps=-all`,
+          command: 'unshare --user --map-root-user sleep 60',
+        },
+      ],
+    },
+    fails: SHARED,
+  },
+  {
     name: 'agent-mounts-the-secret',
     spec: { processNamespace: 'shared', neighbours: [{ ...AGENT, volumes: 'secret' }] },
     fails: [...SHARED, 'process-secret-mounts'],
