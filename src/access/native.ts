@@ -18,6 +18,12 @@ const SO_PEERGROUPS = 59;
 const SO_PEERPIDFD = 77;
 const POLLIN = 1;
 const ERANGE = 34;
+const EBADF = 9;
+const ENOTSOCK = 88;
+const SO_ACCEPTCONN = 30;
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -28,6 +34,7 @@ type KoffiModule = typeof import('koffi');
 interface Libc {
   readonly errno: () => number;
   readonly getsockopt: (fd: number, level: number, name: number, value: Buffer, length: Buffer) => number;
+  readonly getsockname: (fd: number, name: Buffer, length: Buffer) => number;
   readonly poll: (fds: Buffer, count: number, timeoutMs: number) => number;
   readonly prctl: (option: number, a: number, b: number, c: number, d: number) => number;
   readonly setrlimit: (resource: number, limit: Buffer) => number;
@@ -49,6 +56,9 @@ function libc(): Libc {
     getsockopt: self.func(
       'int getsockopt(int fd, int level, int name, _Inout_ uint8_t *value, _Inout_ uint8_t *length)',
     ) as Libc['getsockopt'],
+    getsockname: self.func(
+      'int getsockname(int fd, _Out_ uint8_t *name, _Inout_ uint8_t *length)',
+    ) as Libc['getsockname'],
     poll: self.func('int poll(_Inout_ uint8_t *fds, unsigned long count, int timeout)') as Libc['poll'],
     prctl: self.func(
       'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
@@ -164,6 +174,75 @@ export function getCoreLimit(): { readonly soft: number; readonly hard: number }
 /** RLIMIT_CORE 0, soft and hard: cannot be raised again without privileges. */
 export function setCoreLimitZero(): void {
   orThrow('setrlimit(RLIMIT_CORE)', libc().setrlimit(RLIMIT_CORE, Buffer.alloc(16)));
+}
+
+/** What a descriptor of ours is bound to, in the kernel's own words. */
+export type LocalSocket =
+  /** `name` is empty where it has none, and begins with a zero byte where it is abstract. */
+  | { readonly family: 'unix'; readonly name: string }
+  /** `address` in the text form of its family, without brackets. */
+  | {
+      readonly family: 'inet' | 'inet6';
+      readonly address: string;
+      readonly port: number;
+      readonly listening: boolean;
+    }
+  | { readonly family: 'other' };
+
+/**
+ * getsockname(2) and SO_ACCEPTCONN of one of our own descriptors; undefined where it is closed or no socket.
+ * Unlike the tables in /proc/net nothing in the answer is another process's: those hold every socket of the
+ * network namespace, and print names that others chose without escaping a line break.
+ */
+export function localSocket(fd: number): LocalSocket | undefined {
+  const c = libc();
+  const name = Buffer.alloc(128);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(name.length);
+  if (c.getsockname(fd, name, length) !== 0) {
+    const errno = c.errno();
+    if (errno === EBADF || errno === ENOTSOCK) return undefined;
+    throw new NativeError('getsockname', errno);
+  }
+  const used = Math.min(length.readUInt32LE(), name.length);
+  const family = name.readUInt16LE(0);
+  switch (family) {
+    case AF_UNIX:
+      return { family: 'unix', name: unixName(name.subarray(2, Math.max(2, used))) };
+    case AF_INET:
+      return {
+        family: 'inet',
+        address: name.subarray(4, 8).join('.'),
+        port: name.readUInt16BE(2),
+        listening: isListening(fd),
+      };
+    case AF_INET6:
+      return {
+        family: 'inet6',
+        address: inet6Text(name.subarray(8, 24)),
+        port: name.readUInt16BE(2),
+        listening: isListening(fd),
+      };
+    default:
+      return { family: 'other' };
+  }
+}
+
+function isListening(fd: number): boolean {
+  const { errno, value } = socketOption(fd, SO_ACCEPTCONN, 4);
+  if (errno !== 0) throw new NativeError('getsockopt(SO_ACCEPTCONN)', errno);
+  return value.readInt32LE(0) !== 0;
+}
+
+/** A path ends with a zero byte; an abstract name begins with one, and may hold others. */
+function unixName(bytes: Buffer): string {
+  const end = bytes.indexOf(0);
+  return bytes.toString('utf8', 0, end > 0 ? end : bytes.length);
+}
+
+function inet6Text(bytes: Buffer): string {
+  const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16));
+  return groups.join(':').replace(/(^|:)0(:0)+(:|$)/, '::');
 }
 
 /*
@@ -309,7 +388,6 @@ export function unixPeerPath(fd: number): string {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(name.length);
   orThrow('getpeername', attackCalls().getpeername(fd, name, length));
-  const AF_UNIX = 1;
   const PATH_AT = 2;
   const used = Math.min(length.readUInt32LE(), name.length);
   if (used <= PATH_AT || name.readUInt16LE(0) !== AF_UNIX) return '';

@@ -2,8 +2,9 @@
 import type { Config } from '../config/config.ts';
 import { matchGlob } from '../config/glob.ts';
 import type { Facts } from './facts.ts';
-import type { ProcessFacts, SharedMount } from './facts-processes.ts';
-import { type Check, fail, listed, pass, unknown } from './finding.ts';
+import type { ProcessFacts } from './facts-processes.ts';
+import { type Check, fail, listed, pass, unknown, type Verdict } from './finding.ts';
+import type { SharedMount } from './foreign-mounts.ts';
 
 /** Each of these lets a process read our memory, become our UID, or read past file modes. */
 const DANGEROUS = ['SYS_PTRACE', 'SYS_ADMIN', 'SETUID', 'DAC_READ_SEARCH', 'DAC_OVERRIDE'] as const;
@@ -151,15 +152,21 @@ const capabilities: Check = {
   },
 };
 
+/**
+ * Enforced, for a boundary that holds only until somebody runs `su` is not proven: its image chooses what setuid
+ * programs there are, and one that waits for a password is root with all that the bounding set lets through. In a
+ * user namespace below ours the bounding set is full and means nothing, as the capabilities there do.
+ */
 const escalation: Check = {
   id: 'process-escalation',
   group: 'processes',
   title: 'nobody else can gain a dangerous capability',
-  severity: 'warn',
+  severity: 'enforce',
   judge: (facts, config) => {
     const faults = foreign(facts).filter(
       (process) =>
         !process.noNewPrivileges &&
+        process.userNamespace !== 'below' &&
         !isPause(process) &&
         trustOf(process, config) !== 'trusted' &&
         DANGEROUS.some((name) => process.bounding.includes(name)),
@@ -177,6 +184,16 @@ function mountText(process: ProcessFacts, mounts: readonly SharedMount[]): strin
   return `${named(process)} at ${listed(mounts.map((mount) => mount.mountPoint))}`;
 }
 
+/** Nobody but who has a capability over our namespaces can make a table that we do not read to its end. */
+function notReadWhole(facts: Facts): Verdict | undefined {
+  const cut = foreign(facts).filter((process) => process.mountsCut);
+  if (cut.length === 0) return undefined;
+  return unknown(
+    `${listed(cut.map(named))}: more mounts than are read`,
+    'securityContext.capabilities.drop: [ALL] in its container, so that it makes no mounts',
+  );
+}
+
 const secretMounts: Check = {
   id: 'process-secret-mounts',
   group: 'processes',
@@ -190,6 +207,8 @@ const secretMounts: Check = {
         "volumeMounts: take the Secret (or the hostPath of kubelet's folder) out of that container",
       );
     }
+    const cut = notReadWhole(facts);
+    if (cut !== undefined) return cut;
     return pass(
       isShared(facts)
         ? 'no process of another container has one of our Secret volumes mounted'
@@ -214,6 +233,8 @@ const socketMounts: Check = {
         'volumeMounts: [{name: <socket volume>, readOnly: true}] in that container',
       );
     }
+    const cut = notReadWhole(facts);
+    if (cut !== undefined) return cut;
     return pass(
       isShared(facts)
         ? 'no process of another container has it mounted writable'

@@ -10,7 +10,10 @@ import { breaches, runChecks } from './checks.ts';
 import { type Facts, type GatherOptions, gatherFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
 
-/** A scan costs a few milliseconds; a process that appears is noticed within this time, in milliseconds. */
+/**
+ * A process that appears is noticed within this time, in milliseconds, plus that of the scan itself: some 50 µs of
+ * CPU time for each process and thread of the pod, in slices, and as much as the pod's PID limit allows.
+ */
 export const DRIFT_INTERVAL_MS = 15_000;
 /** A round that fails for a shortage of ours (descriptors, memory) is tried once more after this many milliseconds. */
 const RETRY_AFTER_MS = 500;

@@ -12,13 +12,15 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { errorCode } from '../errors.ts';
-import { isReadOnlyMount, type Mount, parseMountinfo } from '../volume/mountinfo.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
+import { ForeignMounts, type MountView, NO_MOUNTS } from './foreign-mounts.ts';
 import { type CapabilitySets, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
+import { readText } from './read-proc.ts';
 
 /** Longest stretch of reading /proc before the event loop gets its turn, in milliseconds. */
 const SLICE_MS = 2;
+/** How often a process is looked at before what cannot be read of it counts as unreadable. */
+const MAX_LOOKS = 3;
 /** PF_KTHREAD of linux/sched.h in the flags of /proc/<pid>/stat. */
 const KERNEL_THREAD = 0x0020_0000;
 /** What the kernel shows for an id that has no name in the reader's user namespace. */
@@ -27,18 +29,12 @@ const UNMAPPED = 4294967295;
 /**
  * How a process's user namespace stands to ours. `below`: its capabilities count for nothing here, because
  * they hold in a namespace beneath ours that does not contain our UID. `ours` covers everything else,
- * namespaces above or beside ours included: what cannot be told apart counts.
+ * namespaces above or beside ours included: what cannot be told apart counts. So does `unreadable`: a process
+ * that lives and whose map the kernel does not show us.
  */
-type UserNamespace = 'ours' | 'below';
+type UserNamespace = 'ours' | 'below' | 'unreadable';
 
-/** A mount of another container that leads to one of our volumes. */
-export interface SharedMount {
-  readonly mountPoint: string;
-  readonly device: string;
-  readonly readOnly: boolean;
-}
-
-export interface ProcessFacts {
+export interface ProcessFacts extends MountView {
   readonly pid: number;
   readonly parent: number;
   /** Chosen by the process itself. */
@@ -51,14 +47,8 @@ export interface ProcessFacts {
   readonly capabilities: readonly string[];
   readonly bounding: CapabilitySets['bounding'];
   readonly noNewPrivileges: boolean;
-  /** Looked at only where there are capabilities to weigh. */
-  readonly userNamespace: UserNamespace | undefined;
-  readonly container: 'ours' | 'other' | 'unreadable';
-  /** Where another container has one of our Secret volumes mounted. */
-  readonly secretMounts: readonly SharedMount[];
-  /** Where another container has the socket's volume mounted. */
-  readonly socketMounts: readonly SharedMount[];
-  /** As above, and undefined where the kernel does not show it to us: a process of another UID. */
+  readonly userNamespace: UserNamespace;
+  /** Looked at only where there are capabilities to weigh, and undefined where the kernel does not show it to us: a process of another UID. */
   readonly exe: string | undefined;
 }
 
@@ -71,14 +61,14 @@ export interface ProcessesFacts {
 
 /** Reads every process that /proc shows. One that ends while it is read is left out. */
 export async function gatherProcesses(mounts: MountFacts, socketFolder: string): Promise<ProcessesFacts> {
-  const look = lookup(mounts, socketFolder);
-  const others: ProcessFacts[] = [];
   const breathe = breather();
+  const look = lookup(mounts, socketFolder, breathe);
+  const others: ProcessFacts[] = [];
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     await breathe();
-    const facts = await processFacts(pid, look, breathe);
+    const facts = await settledFacts(pid, look, breathe);
     if (facts !== undefined) others.push(facts);
   }
   const proc = mounts.all.findLast((mount) => mount.mountPoint === '/proc');
@@ -98,29 +88,44 @@ function breather(): () => Promise<void> {
 
 /** What a process is compared with. */
 interface Lookup {
-  readonly ownMounts: ReadonlySet<number>;
   readonly ownUidMap: string;
   readonly ownUid: number;
-  readonly secretDevices: ReadonlySet<string>;
-  readonly socketMount: Mount | undefined;
-  /** Containers have few mount tables and many processes: the same text is judged once. */
-  readonly judged: Map<string, MountView>;
+  readonly mounts: ForeignMounts;
 }
 
-type MountView = Pick<ProcessFacts, 'container' | 'secretMounts' | 'socketMounts'>;
-
-function lookup(mounts: MountFacts, socketFolder: string): Lookup {
+function lookup(mounts: MountFacts, socketFolder: string, breathe: () => Promise<void>): Lookup {
   return {
-    ownMounts: new Set(mounts.all.map((mount) => mount.id)),
     ownUidMap: readFileSync('/proc/self/uid_map', 'utf8'),
     ownUid: process.getuid?.() ?? -1,
-    // Only a tmpfs of its own has a device of its own: another kind could be the node's disk, which all share.
-    secretDevices: new Set(
-      mounts.secrets.flatMap(({ mount }) => (mount?.type === 'tmpfs' ? [mount.device] : [])),
+    mounts: new ForeignMounts(
+      {
+        mounts: new Set(mounts.all.map((mount) => mount.id)),
+        // Only a tmpfs of its own has a device of its own: another kind could be the node's disk, which all share.
+        secretDevices: new Set(
+          mounts.secrets.flatMap(({ mount }) => (mount?.type === 'tmpfs' ? [mount.device] : [])),
+        ),
+        socketMount: mountOf(socketFolder, mounts.all),
+      },
+      breathe,
     ),
-    socketMount: mountOf(socketFolder, mounts.all),
-    judged: new Map(),
   };
+}
+
+/**
+ * A process may end between two reads, and nothing that it was then counts: an agent could stop us with
+ * processes that come and go. What could not be read is therefore looked at again, the whole process from the
+ * start: by then it is gone, or it is another one that has its id now, or it lives and is truly unreadable.
+ */
+async function settledFacts(
+  pid: number,
+  look: Lookup,
+  breathe: () => Promise<void>,
+): Promise<ProcessFacts | undefined> {
+  for (let looks = 1; ; looks++) {
+    const facts = await processFacts(pid, look, breathe);
+    const whole = facts?.container !== 'unreadable' && facts?.userNamespace !== 'unreadable';
+    if (whole || looks === MAX_LOOKS) return facts;
+  }
 }
 
 async function processFacts(
@@ -140,11 +145,10 @@ async function processFacts(
     tasks.flatMap((task) => [...task.capabilities.effective, ...task.capabilities.permitted]),
   );
   const kernelThread = mayBeKernelThread(status) && isKernelThread(folder);
-  const view: MountView = kernelThread
-    ? { container: 'other', secretMounts: [], socketMounts: [] }
-    : mountView(folder, look);
-  // It may have ended between the two reads: then there is nothing left to judge.
-  if (view.container === 'unreadable' && readText(`${folder}/status`) === undefined) return undefined;
+  const namespace = kernelThread ? 'ours' : userNamespace(readText(`${folder}/uid_map`), look);
+  // One that has our UID is no agent's, wherever it is: its mounts are read as ours are.
+  const below = namespace === 'below' && !uids.includes(look.ownUid);
+  const view = kernelThread ? NO_MOUNTS : await look.mounts.view(folder, below);
   return {
     pid,
     parent: status.parent,
@@ -155,7 +159,7 @@ async function processFacts(
     capabilities,
     bounding: status.capabilities.bounding,
     noNewPrivileges: tasks.every((task) => task.noNewPrivileges),
-    userNamespace: capabilities.length === 0 ? undefined : userNamespace(readText(`${folder}/uid_map`), look),
+    userNamespace: namespace,
     ...view,
     exe: capabilities.length === 0 ? undefined : readExe(folder),
   };
@@ -179,40 +183,6 @@ async function taskStatuses(folder: string, breathe: () => Promise<void>): Promi
   return statuses;
 }
 
-function mountView(folder: string, look: Lookup): MountView {
-  const text = readText(`${folder}/mountinfo`);
-  if (text === undefined) return { container: 'unreadable', secretMounts: [], socketMounts: [] };
-  const known = look.judged.get(text);
-  if (known !== undefined) return known;
-  const view = judgeMounts(parseMountinfo(text), look);
-  look.judged.set(text, view);
-  return view;
-}
-
-function judgeMounts(mounts: readonly Mount[], look: Lookup): MountView {
-  if (mounts.some((mount) => look.ownMounts.has(mount.id))) {
-    return { container: 'ours', secretMounts: [], socketMounts: [] };
-  }
-  const socket = look.socketMount;
-  return {
-    container: 'other',
-    secretMounts: mounts.filter((mount) => look.secretDevices.has(mount.device)).map(shared),
-    socketMounts: mounts.filter((mount) => socket !== undefined && leadsTo(mount, socket)).map(shared),
-  };
-}
-
-/** Whether the other mount shows the same folder of the same file system, or one above it. */
-function leadsTo(mount: Mount, ours: Mount): boolean {
-  return (
-    mount.device === ours.device &&
-    (mount.root === '/' || mount.root === ours.root || ours.root.startsWith(`${mount.root}/`))
-  );
-}
-
-function shared(mount: Mount): SharedMount {
-  return { mountPoint: mount.mountPoint, device: mount.device, readOnly: isReadOnlyMount(mount) };
-}
-
 /**
  * An agent may make a user namespace of its own and hold every capability in it: they show in its status,
  * and mean nothing outside. uid_map tells them apart. A map that is still empty belongs to a namespace just
@@ -220,7 +190,8 @@ function shared(mount: Mount): SharedMount {
  * is in it, for then its SETUID becomes us.
  */
 function userNamespace(map: string | undefined, look: Lookup): UserNamespace {
-  if (map === undefined || map === look.ownUidMap) return 'ours';
+  if (map === undefined) return 'unreadable';
+  if (map === look.ownUidMap) return 'ours';
   const harmless = parseIdMap(map).every(
     ({ outside, count }) => outside !== UNMAPPED && (look.ownUid < outside || look.ownUid >= outside + count),
   );
@@ -243,17 +214,6 @@ function readExe(folder: string): string | undefined {
   try {
     return readlinkSync(`${folder}/exe`);
   } catch {
-    return undefined;
-  }
-}
-
-/** Undefined where the process has ended, or the kernel does not let us read. */
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    // Our own shortage is no fact about the process: fail the round instead of seeing nobody.
-    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(errorCode(error))) throw error;
     return undefined;
   }
 }

@@ -1,16 +1,21 @@
 /** Facts about the Unix socket that we serve on, and about every socket of ours that others might reach. */
-import { readdirSync, readlinkSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { localSocket } from '../access/native.ts';
 import type { Config } from '../config/config.ts';
-import { errorCode } from '../errors.ts';
 import { type MountFacts, type PathFacts, parentFacts, pathFacts, resolved } from './facts-mounts.ts';
-import { parseTcpListeners, parseUnixSockets, type TcpListener } from './proc.ts';
 
 /** The socket file as it was when we bound it. */
 export interface BoundSocket {
   /** `<dev>:<ino>` of its file. */
   readonly identity: string;
+}
+
+/** A TCP socket of ours that accepts connections. */
+export interface TcpListener {
+  /** As in a URL: an IPv6 address has its brackets. */
+  readonly address: string;
+  readonly port: number;
 }
 
 export interface SocketFacts {
@@ -27,53 +32,48 @@ export interface SocketFacts {
   readonly abstractNames: readonly string[];
 }
 
-export async function gatherSockets(
+export function gatherSockets(
   config: Config,
   mounts: MountFacts,
   bound: BoundSocket | undefined,
-): Promise<SocketFacts> {
+): SocketFacts {
   const named = dirname(config.socket.path);
   // /var/run is a link everywhere; what must not be one is the folder itself.
   const folder = join(resolved(dirname(named)), basename(named));
-  const [tcp, tcp6, unix] = await Promise.all([readTable('tcp'), readTable('tcp6'), readTable('unix')]);
-  const own = ownSocketInodes();
   return {
     path: config.socket.path,
     folder: pathFacts(folder, mounts.all),
     parents: parentFacts(folder, mounts.all),
     file: pathFacts(config.socket.path, mounts.all),
     bound,
-    tcpListeners: [...parseTcpListeners(tcp), ...parseTcpListeners(tcp6)].filter(({ inode }) =>
-      own.has(inode),
-    ),
-    abstractNames: parseUnixSockets(unix)
-      .filter(({ inode, path }) => path.startsWith('@') && own.has(inode))
-      .map(({ path }) => path),
+    ...ownSockets(),
   };
 }
 
-function ownSocketInodes(): Set<number> {
-  const inodes = new Set<number>();
+/**
+ * Asks the kernel about each of our own descriptors. The tables in /proc/net are those of the whole pod: an
+ * agent could write a line of its choice into one, or make it so long that reading it holds up the event loop.
+ */
+function ownSockets(): Pick<SocketFacts, 'tcpListeners' | 'abstractNames'> {
+  const tcpListeners: TcpListener[] = [];
+  const abstractNames: string[] = [];
   for (const fd of readdirSync('/proc/self/fd')) {
-    try {
-      const match = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`));
-      if (match !== null) inodes.add(Number(match[1]));
-    } catch {
-      // The descriptor that listed the folder is closed by now.
+    // Undefined, too, for the descriptor that listed the folder: it is closed by now.
+    const socket = localSocket(Number(fd));
+    switch (socket?.family) {
+      case 'unix':
+        if (socket.name.startsWith('\0')) abstractNames.push(`@${socket.name.slice(1)}`);
+        break;
+      case 'inet':
+        if (socket.listening) tcpListeners.push({ address: socket.address, port: socket.port });
+        break;
+      case 'inet6':
+        if (socket.listening) tcpListeners.push({ address: `[${socket.address}]`, port: socket.port });
+        break;
+      case 'other':
+      case undefined:
+        break;
     }
   }
-  return inodes;
-}
-
-/**
- * In the thread pool: the kernel walks its whole hash table of sockets for one line, which takes milliseconds.
- * A kernel without IPv6 has no tcp6.
- */
-async function readTable(name: string): Promise<string> {
-  try {
-    return await readFile(`/proc/self/net/${name}`, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return '';
-    throw error;
-  }
+  return { tcpListeners, abstractNames };
 }

@@ -35,8 +35,9 @@ export interface GatherOptions {
 }
 
 /**
- * Takes all facts. Reads /proc in slices and gives way to the event loop in between, so that a pod full of
- * processes costs no caller its latency. Throws where this process's own /proc cannot be read: there is
+ * Takes all facts. Reads other processes in slices of a few milliseconds and gives way to the event loop in
+ * between: a caller waits for one slice at a time, however many processes, threads and mounts the pod has. What
+ * is ours alone (mounts, configuration, descriptors) is read in one piece. Throws where this process's own /proc cannot be read: there is
  * nothing to judge then.
  */
 export async function gatherFacts(config: Config, options: GatherOptions = {}): Promise<Facts> {
@@ -46,6 +47,6 @@ export async function gatherFacts(config: Config, options: GatherOptions = {}): 
     self: gatherSelf(mounts, options.hardening ?? UNHARDENED, options.earlier?.self.exposure),
     mounts,
     processes: await gatherProcesses(mounts, resolved(dirname(config.socket.path))),
-    sockets: await gatherSockets(config, mounts, options.boundSocket),
+    sockets: gatherSockets(config, mounts, options.boundSocket),
   };
 }

@@ -12,6 +12,7 @@ import {
   exchangeNames,
   getCoreLimit,
   getDumpable,
+  localSocket,
   NativeError,
   openPidFd,
   pidFdExited,
@@ -115,6 +116,48 @@ describe('attacks on names', () => {
     const file = openSync('/dev/null', 'r');
     expect(errnoOf(() => unixPeerPath(file))).toBe(88);
     closeSync(file);
+  });
+});
+
+describe('a socket of our own', () => {
+  const fdOf = (handle: object) => (handle as { _handle: { fd: number } })._handle.fd;
+
+  it.each([
+    ['127.0.0.1', 'inet', '127.0.0.1'],
+    ['::1', 'inet6', '::1'],
+    ['::', 'inet6', '::'],
+  ] as const)('that listens on %s', async (host, family, address) => {
+    const server = createServer().listen(0, host);
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    expect(localSocket(fdOf(server))).toEqual({ family, address, port, listening: true });
+    const socket = connect(port, host === '::' ? '::1' : host);
+    await once(socket, 'connect');
+    expect(localSocket(fdOf(socket))).toMatchObject({ family, listening: false });
+    socket.destroy();
+    server.close();
+  });
+
+  it.each([
+    ['a path', () => join(folder, 'named')],
+    ['an abstract name', () => `\0native\na: b c d e f 1 @${process.pid}`],
+  ])('with %s, and its client without', async (_what, make) => {
+    const path = make();
+    const server = createServer().listen(path);
+    await once(server, 'listening');
+    expect(localSocket(fdOf(server))).toEqual({ family: 'unix', name: path });
+    const socket = connect(path);
+    await once(socket, 'connect');
+    expect(localSocket(fdOf(socket))).toEqual({ family: 'unix', name: '' });
+    socket.destroy();
+    server.close();
+  });
+
+  it('is not a file, nor what is closed', () => {
+    const file = openSync('/dev/null', 'r');
+    expect(localSocket(file)).toBeUndefined();
+    closeSync(file);
+    expect(localSocket(file)).toBeUndefined();
   });
 });
 

@@ -22,6 +22,7 @@ export interface Arrangement {
 export const USUAL = ['mount-readers', 'process-user-namespace'] as const;
 
 const AGENT = { identity: unprivileged(AGENT_UID) } as const;
+const MOUNT_BOMB = './node app/test/isolation/fixtures/mount-bomb.ts';
 /** What a shared PID namespace adds, for the record. */
 const SHARED = ['process-namespace'] as const;
 const NETWORK_SIDECAR = rootWith('sys_ptrace', 'dac_read_search');
@@ -288,6 +289,25 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
     fails: SHARED,
   },
   {
+    name: 'agent-with-a-mount-bomb',
+    spec: {
+      processNamespace: 'shared',
+      neighbours: [{ ...AGENT, command: `unshare --user --map-root-user --mount ${MOUNT_BOMB} 13` }],
+    },
+    fails: SHARED,
+  },
+  {
+    // Nobody makes so many mounts without a capability over our own user namespace.
+    name: 'more-mounts-than-are-read',
+    spec: {
+      processNamespace: 'shared',
+      neighbours: [AGENT, { identity: rootWith('sys_admin'), command: `${MOUNT_BOMB} 10` }],
+      config: 'boundary: {trusted: [{uid: 0}]}',
+    },
+    fails: [...SHARED, 'process-secret-mounts', 'process-socket-mounts', 'config-exceptions'],
+    evidence: { 'process-secret-mounts': /UID 0\): more mounts than are read/ },
+  },
+  {
     // SETUID in a user namespace that holds our UID is a way to become us.
     name: 'user-namespace-with-our-uid',
     spec: {
@@ -311,6 +331,29 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
       neighbours: [{ identity: `--reuid ${AGENT_UID} --regid ${AGENT_UID} --clear-groups` }],
     },
     fails: [...SHARED, 'process-escalation'],
+  },
+  {
+    name: 'trusted-that-may-escalate',
+    spec: {
+      processNamespace: 'shared',
+      neighbours: [AGENT, { identity: '--reuid 1337 --regid 1337 --clear-groups' }],
+      config: 'boundary: {trusted: [{uid: 1337}]}',
+    },
+    fails: [...SHARED, 'config-exceptions'],
+  },
+  {
+    // Its bounding set is full, and all of it holds in its own user namespace alone.
+    name: 'escalation-in-a-user-namespace',
+    spec: {
+      processNamespace: 'shared',
+      neighbours: [
+        {
+          identity: `--reuid ${AGENT_UID} --regid ${AGENT_UID} --clear-groups --bounding-set=-all --inh-caps=-all`,
+          command: 'unshare --user --map-root-user sleep 60',
+        },
+      ],
+    },
+    fails: SHARED,
   },
   {
     name: 'agent-mounts-the-secret',

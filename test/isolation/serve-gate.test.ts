@@ -40,6 +40,19 @@ describeAsRoot('serve in a pod', () => {
     expect(lines.filter(({ class_uid }) => class_uid !== 2004)).toEqual([]);
   });
 
+  it('serves nothing beside an agent that could become root by a setuid program', async () => {
+    const { code, stdout, stderr } = await runPod('serve-escalation', {
+      ...GOOD_POD,
+      processNamespace: 'shared',
+      neighbours: [{ identity: `--reuid ${AGENT_UID} --regid ${AGENT_UID} --clear-groups` }],
+      program: SERVE,
+    });
+    expect(code, stderr).toBe(1);
+    const findings = audit(stdout).filter(({ class_uid }) => class_uid === 2004);
+    expect(findings.map(({ unmapped }) => unmapped.finding)).toContain('process-escalation');
+    expect(stderr).toContain('allowPrivilegeEscalation: false');
+  });
+
   it('is served while the boundary holds, and not from the moment that a process with its UID shows up', async () => {
     const { code, stdout, stderr } = await runPod('serve-drift', {
       ...GOOD_POD,

@@ -268,6 +268,16 @@ export const POD_FAULTS: readonly PodFault[] = [
     },
     at: /containers\[\d\]$/,
   },
+  {
+    rule: 'privilege-escalation',
+    name: 'an agent that may gain privileges in one PID namespace with the resolver',
+    plant: (pod) => {
+      set(pod.spec, 'shareProcessNamespace', true);
+      set(pod.security(pod.agent), 'allowPrivilegeEscalation', undefined);
+    },
+    // The probe runs with what the agent runs with.
+    at: /(initC|c)ontainers\[\d\]$/,
+  },
   ...[
     '/',
     '/var/lib/',

@@ -34,7 +34,12 @@ function container(name: string, uid: number) {
     .map(({ capabilities: caps, ...rest }) => ({
       name,
       ...rest,
-      securityContext: { runAsUser: uid, ...(caps === undefined ? {} : { capabilities: caps }) },
+      securityContext: {
+        runAsUser: uid,
+        // Those that run beside the resolver, in one PID namespace with it or not.
+        ...(uid === 0 ? {} : { allowPrivilegeEscalation: false }),
+        ...(caps === undefined ? {} : { capabilities: caps }),
+      },
     }));
 }
 

@@ -182,6 +182,26 @@ export const CONTAINER_RULES: readonly PodRule[] = [
   },
   {
     about: 'pod',
+    id: 'privilege-escalation',
+    severity: 'error',
+    why: 'In a shared PID namespace whoever starts a setuid program such as su is root beside the resolver, which refuses to serve there.',
+    remedy:
+      'Write securityContext.allowPrivilegeEscalation: false for the container, or take out shareProcessNamespace.',
+    *check(subject) {
+      if (subject.pod.spec.shareProcessNamespace !== true) return;
+      for (const container of others(subject)) {
+        if (asMap(container.data.securityContext).allowPrivilegeEscalation === false) continue;
+        // A supervisor may be what boundary.trusted names, which no manifest tells: the resolver checks it at its start.
+        if (isSupervisor(subject, container) || !runsBesideResolver(subject.pod, container)) continue;
+        yield {
+          path: container.path,
+          message: `container ${container.name} may gain privileges, in one PID namespace with the resolver`,
+        };
+      }
+    },
+  },
+  {
+    about: 'pod',
     id: 'host-path',
     severity: 'error',
     why: "The folder of the node leads to the kubelet's copies of every Secret, or to the control of every container.",
