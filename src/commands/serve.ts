@@ -8,7 +8,7 @@ import { loadConfig } from '../config/load.ts';
 import { CommandError, ConfigError, ExitCode, formatIssue } from '../errors.ts';
 import { createLog, type Logger } from '../log.ts';
 import { SnapshotStore } from '../resolve/snapshot.ts';
-import { HealthListener } from '../server/health.ts';
+import { HealthListener } from '../server/health-listener.ts';
 import { Metrics, NO_METER } from '../server/metrics.ts';
 import { MetricsListener } from '../server/metrics-listener.ts';
 import type { CallRefusal } from '../server/refusal.ts';
