@@ -12,7 +12,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { errorCode } from '../errors.ts';
+import { throwShortage } from '../errors.ts';
 import { isReadOnlyMount, type Mount, parseMountinfo } from '../volume/mountinfo.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
 import { type CapabilitySets, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
@@ -167,7 +167,8 @@ async function taskStatuses(folder: string, breathe: () => Promise<void>): Promi
   let tids: string[];
   try {
     tids = readdirSync(`${folder}/task`);
-  } catch {
+  } catch (error) {
+    throwShortage(error);
     return statuses;
   }
   for (const tid of tids) {
@@ -242,7 +243,8 @@ function isKernelThread(folder: string): boolean {
 function readExe(folder: string): string | undefined {
   try {
     return readlinkSync(`${folder}/exe`);
-  } catch {
+  } catch (error) {
+    throwShortage(error);
     return undefined;
   }
 }
@@ -253,7 +255,7 @@ function readText(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (error) {
     // Our own shortage is no fact about the process: fail the round instead of seeing nobody.
-    if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(errorCode(error))) throw error;
+    throwShortage(error);
     return undefined;
   }
 }

@@ -30,6 +30,8 @@ export class Pipeline implements AsyncDisposable {
   readonly #options: PipelineOptions;
   #config: Config;
   #volumes: ReadonlyMap<string, Volume> = new Map();
+  /** Those of a reload, until each was read once. */
+  #starting: ReadonlyMap<string, Volume> = new Map();
   #stopped = false;
   #expiry: NodeJS.Timeout | undefined;
   /** The reloads so far, one after the other: two at once would each close what the other has just opened. */
@@ -63,6 +65,7 @@ export class Pipeline implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#expiry);
+    await closeAll(this.#starting);
     await this.#reloads;
     await closeAll(this.#volumes);
   }
@@ -70,6 +73,7 @@ export class Pipeline implements AsyncDisposable {
   async #replace(config: Config): Promise<void> {
     if (this.#stopped) return;
     const volumes = this.#volumesOf(config);
+    this.#starting = volumes;
     await Promise.all([...volumes.values()].map((volume) => volume.start()));
     const old = this.#volumes;
     this.#volumes = volumes;
