@@ -81,7 +81,7 @@ async function serve(context: CommandContext, file: string, options: ServeOption
   const startedAtMs = Date.now();
   let config = loadConfig(file, context.env);
   const hardening = protectProcess(context, config, relaxed);
-  const log = createLog({ level: config.log.level, relaxed });
+  await using log = createLog({ level: config.log.level, relaxed });
   await using audit = new Audit(openAuditSink(config.audit.path, context.stdout, log), config.sandbox);
   const boundary = await Boundary.prove(config, hardening, { relaxed, audit, log }, context);
 
