@@ -64,3 +64,16 @@ export function errorCode(error: unknown): string {
   }
   return 'unknown';
 }
+
+/** What this process or the machine has too few of: descriptors and memory. */
+const SHORTAGES: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM'];
+
+/** Whether a code tells of a shortage of ours, which says nothing about the file that was asked for. */
+export function isShortage(code: string): boolean {
+  return SHORTAGES.includes(code);
+}
+
+/** For a catch that takes an error for a fact: a shortage is none, and is thrown on. */
+export function throwShortage(error: unknown): void {
+  if (isShortage(errorCode(error))) throw error;
+}

@@ -1,5 +1,7 @@
+import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
+import { type LineTrouble, LineWriter, standardTarget } from './line-writer.ts';
 
 export type { Logger } from 'pino';
 
@@ -7,23 +9,91 @@ export type { Logger } from 'pino';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Bytes of lines that may wait for a reader that does not read; beyond that lines are dropped and counted. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+/** Characters of a text, and entries of a list, that a line shows: names come from peers and from Secrets. */
+const MAX_TEXT = 512;
+const MAX_ENTRIES = 20;
+/** Levels of nesting that are shortened; deeper ones are left out. */
+const MAX_DEPTH = 6;
+/** Characters of a stack: about twenty frames. */
+const MAX_STACK = 2_048;
+
+/** The log of a process. Disposing it waits, for a bounded time, until its last lines are written. */
+export type ProcessLog = Logger & AsyncDisposable;
+
 /**
  * The log: one JSON object a line on stderr. stdout belongs to the audit and to a command's result.
- * Writing is synchronous, so that the line that explains an exit is there when the process is gone.
+ * Nothing waits for it to be written; dispose it last, so that the line that explains an exit is there when the
+ * process is gone. Where the process ends without that, what stderr takes at once is written all the same.
  */
-export function createLog(options: { level: LogLevel; relaxed?: boolean }): Logger {
-  const stderr = pino.destination({ dest: 2, sync: true });
-  // A log that cannot be written (a full disk, a reader that is gone) must not end the service; nobody can be told.
-  stderr.on('error', () => {});
-  return pino(
+export function createLog(
+  options: { level: LogLevel; relaxed?: boolean },
+  stderr: Writable = process.stderr,
+): ProcessLog {
+  const writer = new LineWriter(standardTarget(2, stderr), {
+    maxWaitingBytes: MAX_WAITING_BYTES,
+    onTrouble: (trouble) => tell(log, trouble),
+  });
+  const log = pino(
     {
       level: options.level,
       base: { pid: process.pid, ...(options.relaxed === true ? { relaxed: true } : {}) },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: (facts) => shortened(facts, 0) as Record<string, unknown>,
+      },
       serializers: { err: serializeError },
     },
-    stderr,
+    {
+      write: (line) => {
+        unwritten.add(writer);
+        // Those that explain an exit: a few in the life of a process.
+        writer.write(line, line.startsWith('{"level":"fatal"'));
+      },
+    },
+  );
+  listenForExit();
+  return Object.assign(log, {
+    [Symbol.asyncDispose]: async () => {
+      await writer[Symbol.asyncDispose]();
+      unwritten.delete(writer);
+    },
+  });
+}
+
+/** Logs that may hold lines when the process ends by an error that nobody caught. */
+const unwritten = new Set<LineWriter>();
+let listening = false;
+
+function listenForExit(): void {
+  if (listening) return;
+  listening = true;
+  process.on('exit', () => {
+    for (const writer of unwritten) writer.flushNow(2);
+  });
+}
+
+/** Only what the log can be told of itself: where lines are missing. The rest is over by the time it could be read. */
+function tell(log: Logger, trouble: LineTrouble): void {
+  if (trouble.kind === 'written-again' && trouble.dropped > 0)
+    log.warn({ dropped: trouble.dropped }, 'log lines were dropped: the stream took no more');
+}
+
+/** The same facts with long texts cut and long lists counted. Errors are left to their serializer. */
+function shortened(value: unknown, depth: number): unknown {
+  if (typeof value === 'string')
+    return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}… (${value.length} characters)` : value;
+  if (typeof value !== 'object' || value === null || value instanceof Error) return value;
+  if (depth >= MAX_DEPTH) return '…';
+  if (Array.isArray(value)) {
+    const shown = value.slice(0, MAX_ENTRIES).map((entry) => shortened(entry, depth + 1));
+    return value.length > shown.length ? [...shown, `… and ${value.length - shown.length} more`] : shown;
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, entry]) => [name, shortened(entry, depth + 1)]),
   );
 }
 
@@ -33,9 +103,9 @@ function serializeError(error: unknown): object {
   const code = (error as NodeJS.ErrnoException).code;
   return {
     name: error.name,
-    message: error.message,
+    message: shortened(error.message, 0),
     ...(code === undefined ? {} : { code }),
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
+    ...(error.stack === undefined ? {} : { stack: error.stack.slice(0, MAX_STACK) }),
     ...(error.cause === undefined ? {} : { cause: serializeError(error.cause) }),
   };
 }

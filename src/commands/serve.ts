@@ -8,7 +8,7 @@ import { loadConfig } from '../config/load.ts';
 import { CommandError, ConfigError, ExitCode, formatIssue } from '../errors.ts';
 import { createLog, type Logger } from '../log.ts';
 import { SnapshotStore } from '../resolve/snapshot.ts';
-import { HealthListener } from '../server/health.ts';
+import { HealthListener } from '../server/health-listener.ts';
 import { Metrics, NO_METER } from '../server/metrics.ts';
 import { MetricsListener } from '../server/metrics-listener.ts';
 import type { CallRefusal } from '../server/refusal.ts';
@@ -81,7 +81,7 @@ async function serve(context: CommandContext, file: string, options: ServeOption
   const startedAtMs = Date.now();
   let config = loadConfig(file, context.env);
   const hardening = protectProcess(context, config, relaxed);
-  const log = createLog({ level: config.log.level, relaxed });
+  await using log = createLog({ level: config.log.level, relaxed });
   await using audit = new Audit(openAuditSink(config.audit.path, context.stdout, log), config.sandbox);
   const boundary = await Boundary.prove(config, hardening, { relaxed, audit, log }, context);
 

@@ -5,7 +5,7 @@
  * States: idle → checking → idle … → broken or stopped, and there is no way back from the last two.
  */
 import type { Config } from '../config/config.ts';
-import { errorCode } from '../errors.ts';
+import { errorCode, isShortage } from '../errors.ts';
 import { breaches, runChecks } from './checks.ts';
 import { type Facts, type GatherOptions, gatherFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
@@ -15,6 +15,11 @@ import type { Finding } from './finding.ts';
  * CPU time for each process and thread of the pod, in slices, and as much as the pod's PID limit allows.
  */
 export const DRIFT_INTERVAL_MS = 15_000;
+/**
+ * Intervals that a shortage of ours may last: between the second round on the timer and the third. It tells nothing
+ * about the boundary, and ending at once would let whoever causes it end us. Rounds that newcomers ask for do not count.
+ */
+const SHORTAGE_INTERVALS = 1.5;
 /** A round that fails for a shortage of ours (descriptors, memory) is tried once more after this many milliseconds. */
 const RETRY_AFTER_MS = 500;
 
@@ -50,7 +55,10 @@ export function watchDrift(options: DriftOptions): DriftWatch {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
 
-  const timer = setInterval(() => void checkNow(), options.intervalMs ?? DRIFT_INTERVAL_MS);
+  let shortSince: number | undefined;
+
+  const intervalMs = options.intervalMs ?? DRIFT_INTERVAL_MS;
+  const timer = setInterval(() => void checkNow(), intervalMs);
   const end = () => {
     ended = true;
     clearInterval(timer);
@@ -78,9 +86,15 @@ export function watchDrift(options: DriftOptions): DriftWatch {
         return gatherFacts(config, gatherOptions);
       });
     } catch (error) {
+      const now = performance.now();
+      if (isShortage(errorCode(error))) {
+        shortSince ??= now;
+        if (now - shortSince < SHORTAGE_INTERVALS * intervalMs) return;
+      }
       report([factsMissing(error)]);
       return;
     }
+    shortSince = undefined;
     if (ended) return;
     earlier = facts;
     const findings = runChecks(facts, config);

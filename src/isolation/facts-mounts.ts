@@ -2,7 +2,7 @@
 import { accessSync, constants, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Config, referencedSecrets, secretId } from '../config/config.ts';
-import { errorCode } from '../errors.ts';
+import { errorCode, throwShortage } from '../errors.ts';
 import { isReadOnlyMount, type Mount, readMounts } from '../volume/mountinfo.ts';
 
 /** Files looked at in one Secret volume: a Secret of 1 MiB has no more keys than this in practice. */
@@ -105,7 +105,8 @@ export function pathFacts(path: string, mounts: readonly Mount[]): PathFacts | u
       readOnly: isOnReadOnlyMount(path, mounts),
       mountPoint: mounts.some((mount) => mount.mountPoint === path),
     };
-  } catch {
+  } catch (error) {
+    throwShortage(error);
     return undefined;
   }
 }
@@ -140,7 +141,8 @@ function isOnReadOnlyMount(path: string, mounts: readonly Mount[]): boolean {
 export function resolved(path: string): string {
   try {
     return realpathSync(path);
-  } catch {
+  } catch (error) {
+    throwShortage(error);
     return path;
   }
 }
@@ -176,7 +178,8 @@ function listFiles(folder: string, mounts: readonly Mount[], into: PathFacts[], 
   let names: string[];
   try {
     names = readdirSync(folder);
-  } catch {
+  } catch (error) {
+    throwShortage(error);
     return;
   }
   for (const name of names) {
@@ -190,7 +193,8 @@ function listFiles(folder: string, mounts: readonly Mount[], into: PathFacts[], 
 function linkTarget(path: string): string | undefined {
   try {
     return readlinkSync(path);
-  } catch {
+  } catch (error) {
+    throwShortage(error);
     return undefined;
   }
 }
@@ -205,7 +209,8 @@ function configPaths(config: Config): string[] {
         // Names that begin with two dots are kubelet's own; the visible links lead into them.
         const names = readdirSync(folder).filter((name) => !name.startsWith('..'));
         return [folder, ...names.map((name) => join(folder, name))];
-      } catch {
+      } catch (error) {
+        throwShortage(error);
         return [folder];
       }
     }),
@@ -229,6 +234,7 @@ function writableByUs(path: string): boolean {
     accessSync(path, constants.W_OK);
     return true;
   } catch (error) {
+    throwShortage(error);
     // Anything but a plain "no" is no proof that we cannot write.
     return !['EACCES', 'EROFS', 'ENOENT', 'EPERM'].includes(errorCode(error));
   }

@@ -12,6 +12,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { throwShortage } from '../errors.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
 import { ForeignMounts, type MountView, NO_MOUNTS } from './foreign-mounts.ts';
 import { type CapabilitySets, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
@@ -171,7 +172,8 @@ async function taskStatuses(folder: string, breathe: () => Promise<void>): Promi
   let tids: string[];
   try {
     tids = readdirSync(`${folder}/task`);
-  } catch {
+  } catch (error) {
+    throwShortage(error);
     return statuses;
   }
   for (const tid of tids) {
@@ -213,7 +215,8 @@ function isKernelThread(folder: string): boolean {
 function readExe(folder: string): string | undefined {
   try {
     return readlinkSync(`${folder}/exe`);
-  } catch {
+  } catch (error) {
+    throwShortage(error);
     return undefined;
   }
 }

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import inspector from 'node:inspector';
 import { getCoreLimit, getDumpable, NativeError } from '../access/native.ts';
+import { throwShortage } from '../errors.ts';
 import type { MountFacts } from './facts-mounts.ts';
 import type { HardeningResult } from './harden.ts';
 import { type IdMapping, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
@@ -169,7 +170,8 @@ function readValue(path: string): Buffer | undefined {
     }
     const end = length > 0 && buffer[length - 1] === 0x0a ? length - 1 : length;
     return buffer.subarray(0, end);
-  } catch {
+  } catch (error) {
+    throwShortage(error);
     return undefined;
   } finally {
     if (fd !== undefined) closeSync(fd);

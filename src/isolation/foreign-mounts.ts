@@ -15,8 +15,8 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
+import { throwShortage } from '../errors.ts';
 import { isReadOnlyMount, type Mount, parseMountinfo } from '../volume/mountinfo.ts';
-import { failForShortage } from './read-proc.ts';
 
 /** Most bytes of one table: some 5,000 mounts. */
 const MAX_BYTES = 1024 * 1024;
@@ -105,7 +105,7 @@ export class ForeignMounts {
         await this.#breathe();
       }
     } catch (error) {
-      failForShortage(error);
+      throwShortage(error);
       return undefined;
     } finally {
       if (fd !== undefined) closeSync(fd);

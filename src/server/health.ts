@@ -4,15 +4,7 @@
  */
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import {
-  Server,
-  ServerCredentials,
-  type ServerWritableStream,
-  status,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
-import type { ListenAddress } from '../config/config.ts';
-import { CommandError, ExitCode, errorCode } from '../errors.ts';
+import { type ServerWritableStream, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import {
   HealthCheckRequestSchema,
   HealthCheckResponseSchema,
@@ -47,10 +39,22 @@ const RESPONSES = {
  */
 export const LIVENESS_SERVICE = 'liveness';
 
+/** How calls are counted where anybody may make them. Both take what `call.getPeer()` says. */
+export interface HealthMeter {
+  /** A call began; false where it is one too many. */
+  readonly began: (peer: string) => boolean;
+  /** A watch is open until the returned function is called. */
+  readonly holds: (peer: string) => () => void;
+}
+
+const UNCOUNTED: HealthMeter = { began: () => true, holds: () => () => {} };
+const TOO_MANY_CALLS = { code: status.RESOURCE_EXHAUSTED, details: 'too many calls' };
+
 /** Health of the named services, and of the server as a whole under the empty name. */
 export function healthImplementation(
   state: ServingState,
   services: readonly string[],
+  meter: HealthMeter = UNCOUNTED,
 ): UntypedServiceImplementation {
   const known = new Set(['', LIVENESS_SERVICE, ...services]);
   let watches = 0;
@@ -63,7 +67,14 @@ export function healthImplementation(
       return undefined;
     }
   };
-  const check = (call: { request: Buffer }, callback: (error: object | null, response?: Buffer) => void) => {
+  const check = (
+    call: { request: Buffer; getPeer: () => string },
+    callback: (error: object | null, response?: Buffer) => void,
+  ) => {
+    if (!meter.began(call.getPeer())) {
+      callback(TOO_MANY_CALLS);
+      return;
+    }
     const service = nameOf(call.request);
     if (service === undefined)
       callback({ code: status.INVALID_ARGUMENT, details: 'the request is malformed' });
@@ -71,6 +82,10 @@ export function healthImplementation(
     else callback(null, response(service));
   };
   const watch = (stream: ServerWritableStream<Buffer, Buffer>) => {
+    if (!meter.began(stream.getPeer())) {
+      stream.emit('error', TOO_MANY_CALLS);
+      return;
+    }
     const service = nameOf(stream.request);
     if (service === undefined) {
       stream.emit('error', { code: status.INVALID_ARGUMENT, details: 'the request is malformed' });
@@ -81,6 +96,7 @@ export function healthImplementation(
       return;
     }
     watches += 1;
+    const release = meter.holds(stream.getPeer());
     let last: Buffer | undefined;
     const send = () => {
       const next = known.has(service) ? response(service) : RESPONSES.unknown;
@@ -91,8 +107,10 @@ export function healthImplementation(
     const unsubscribe = state.onChange(send);
     let open = true;
     const close = () => {
-      if (open) watches -= 1;
+      if (!open) return;
       open = false;
+      watches -= 1;
+      release();
       unsubscribe();
     };
     stream.on('cancelled', close);
@@ -100,47 +118,4 @@ export function healthImplementation(
     send();
   };
   return { Check: check, Watch: watch } as UntypedServiceImplementation;
-}
-
-/** Health on TCP, for kubelet's `grpc:` probe. Nothing else is ever served there. */
-export class HealthListener implements AsyncDisposable {
-  readonly #server: Server;
-
-  private constructor(server: Server) {
-    this.#server = server;
-  }
-
-  static async open(
-    address: ListenAddress,
-    state: ServingState,
-    services: readonly string[],
-  ): Promise<HealthListener> {
-    const server = new Server({
-      'grpc.max_receive_message_length': 4_096,
-      'grpc.max_concurrent_streams': 16,
-      'grpc.max_connection_idle_ms': 60_000,
-      'grpc-node.max_session_memory': 1,
-      'grpc.enable_channelz': 0,
-    });
-    server.addService(HEALTH_METHODS, healthImplementation(state, services));
-    const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-    await new Promise<void>((resolve, reject) => {
-      server.bindAsync(`${host}:${address.port}`, ServerCredentials.createInsecure(), (error) => {
-        if (error === null) resolve();
-        else {
-          reject(
-            new CommandError(
-              `health.listen: ${host}:${address.port} cannot be bound: ${errorCode(error)} (choose a free port)`,
-              ExitCode.usage,
-            ),
-          );
-        }
-      });
-    });
-    return new HealthListener(server);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.forceShutdown();
-  }
 }

@@ -4,6 +4,7 @@
  */
 import type { Audit } from '../audit/audit.ts';
 import type { Logger } from '../log.ts';
+import { FewLines } from '../log-few.ts';
 import {
   applyOpenShellRules,
   explainViolation,
@@ -89,12 +90,14 @@ export class OpenShellViews {
       const id = JSON.stringify([what, candidate.identity, violations.map(({ rule }) => rule)]);
       return !reported.has(id) && reported.add(id);
     };
+    const lines = new FewLines(log);
     for (const judged of refused) {
       if (!isNew('withheld', judged)) continue;
       const { provider, key, credential } = judged.candidate;
       const rules = judged.violations.map(({ rule }) => rule);
       audit.withheldFromOpenShell({ provider, key, reference: credential.reference }, rules, view.revision);
-      log.warn(
+      lines.add(
+        'warn',
         { provider, key, rules, why: judged.violations.map(explainViolation) },
         'credential withheld from OpenShell; our own calls serve it',
       );
@@ -104,11 +107,13 @@ export class OpenShellViews {
       const violations = judged.violations.filter(({ rule }) => rule !== 'value-too-long');
       if (violations.length === 0 || !isNew('warned', judged)) continue;
       const { provider, key } = judged.candidate;
-      log.warn(
+      lines.add(
+        'warn',
         { provider, key, why: violations.map(explainViolation) },
         "beyond a limit of OpenShell's gateway",
       );
     }
+    lines.end();
   }
 }
 

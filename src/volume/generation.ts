@@ -20,7 +20,7 @@
  * O_NONBLOCK keeps a FIFO that somebody planted from stopping the process.
  */
 import { closeSync, constants, fstatSync, opendirSync, openSync, readlinkSync, readSync } from 'node:fs';
-import { errorCode } from '../errors.ts';
+import { errorCode, isShortage, throwShortage } from '../errors.ts';
 import { SecretValue } from '../secret-value.ts';
 
 /** Largest file that is read, in bytes: a Secret as a whole is at most 1 MiB, and a served value 64 KiB. */
@@ -76,6 +76,11 @@ export type VolumeFault =
 export type VolumeRead =
   | { readonly kind: 'generation'; readonly generation: Generation }
   | { readonly kind: 'fault'; readonly fault: VolumeFault; readonly code: string };
+
+/** Whether a read failed for a shortage of ours: it says nothing about the Secret. */
+export function readInShortage(read: VolumeRead): boolean {
+  return read.kind === 'fault' && read.fault === 'unreadable' && isShortage(read.code);
+}
 
 /** Which keys to read: a list of paths below the generation, and whether all that are there are wanted too. */
 export interface Wanted {
@@ -169,6 +174,9 @@ function readDirectory(volume: number, name: string, wanted: Wanted): VolumeRead
       }
     }
     return { kind: 'generation', generation: { id: name, keys } };
+  } catch (error) {
+    eraseGeneration({ id: name, keys });
+    throw error;
   } finally {
     closeSync(directory);
   }
@@ -207,6 +215,8 @@ function readKey(directory: number, key: string): KeyRead {
     opened.push(file);
     return readFile(file);
   } catch (error) {
+    // Of all files, not of this key: a generation without it would be a mixture.
+    throwShortage(error);
     const code = errorCode(error);
     // The last two: a name that no file can have, for example of a profile's credential.
     if (code === 'ENOENT' || code === 'ENAMETOOLONG' || code === 'ERR_INVALID_ARG_VALUE')

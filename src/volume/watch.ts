@@ -3,13 +3,22 @@
  *   1. start the watch on the volume's directory (a watch on a key or on `..data` dies at the first rotation);
  *   2. only then read for the first time, so that no rotation falls between the two;
  *   3. re-read on any hint, and every {@link REREAD_INTERVAL_MS} without one (gVisor and Kata lose events);
- *   4. publish a read only where its content differs.
+ *   4. publish a read only where its content differs;
+ *   5. a read that fails for want of descriptors or memory says nothing: what was read before stays in force while
+ *      it is tried again, for a bounded time.
  */
 import { lstatSync, realpathSync } from 'node:fs';
 import { watch as chokidarWatch, type FSWatcher } from 'chokidar';
 import { type SecretName, secretId } from '../config/config.ts';
 import type { Logger } from '../log.ts';
-import { eraseGeneration, readGeneration, sameContent, type VolumeRead, type Wanted } from './generation.ts';
+import {
+  eraseGeneration,
+  readGeneration,
+  readInShortage,
+  sameContent,
+  type VolumeRead,
+  type Wanted,
+} from './generation.ts';
 import { isSubPathMount, readMounts } from './mountinfo.ts';
 
 /** Milliseconds between two reads without a hint: the longest that a lost event can hide a rotation. */
@@ -20,6 +29,12 @@ const SETTLE_MS = 20;
 const UNSTABLE_RETRY_MS = 50;
 /** Milliseconds to wait for the watch before reading all the same; the re-read covers what it then misses. */
 const WATCH_START_TIMEOUT_MS = 2_000;
+
+/** Milliseconds after which a read that failed for a shortage is tried again; doubled each time, up to the second. */
+const SHORTAGE_RETRY_MS = 50;
+const MAX_SHORTAGE_RETRY_MS = 1_000;
+/** Milliseconds that a shortage keeps the last read in force. A Secret that was revoked meanwhile is served this long at most. */
+const SHORTAGE_MS = 30_000;
 
 /** A volume as it is now. */
 export interface VolumeState {
@@ -43,6 +58,8 @@ export interface VolumeOptions {
   readonly onChange: (state: VolumeState) => void;
   /** For tests; {@link REREAD_INTERVAL_MS} unless given. */
   readonly rereadIntervalMs?: number;
+  /** For tests; {@link SHORTAGE_MS} unless given. */
+  readonly shortageMs?: number;
 }
 
 export class Volume implements AsyncDisposable {
@@ -55,8 +72,11 @@ export class Volume implements AsyncDisposable {
   #settle: NodeJS.Timeout | undefined;
   #hinted = false;
   #rewatching = false;
+  /** The shortage that the last reads met, if any: since when, and the wait before the next. */
+  #shortage: { readonly since: number; retryMs: number } | undefined;
+  #retry: NodeJS.Timeout | undefined;
   #closed = false;
-  /** Ends the wait for a watch that is being started. */
+  /** Ends the wait for a watch that is being started, and for a first read. */
   #stopWaiting = () => {};
 
   constructor(options: VolumeOptions) {
@@ -68,13 +88,17 @@ export class Volume implements AsyncDisposable {
     return this.#state;
   }
 
-  /** Starts watching, reads for the first time, and publishes that. */
+  /** Starts watching, reads for the first time, and publishes that. In a shortage that may take as long as it is ridden out. */
   async start(): Promise<void> {
     await this.#watch(); // 1
     if (this.#closed) return;
     this.#read(); // 2
     this.#reread = setInterval(() => this.#read(), this.#options.rereadIntervalMs ?? REREAD_INTERVAL_MS); // 3
     this.#reread.unref();
+    if (this.#state !== undefined || this.#closed) return;
+    await new Promise<void>((resolve) => {
+      this.#stopWaiting = resolve;
+    });
   }
 
   /** Stops watching. The values of the last generation are overwritten. */
@@ -83,6 +107,7 @@ export class Volume implements AsyncDisposable {
     this.#closed = true;
     clearInterval(this.#reread);
     clearTimeout(this.#settle);
+    clearTimeout(this.#retry);
     this.#stopWaiting();
     if (this.#state?.read.kind === 'generation') eraseGeneration(this.#state.read.generation);
     await this.#unwatch();
@@ -157,6 +182,7 @@ export class Volume implements AsyncDisposable {
         this.#read();
       }, UNSTABLE_RETRY_MS);
     }
+    if (this.#ridesOut(read)) return; // 5
     const before = this.#state;
     if (before !== undefined && sameContent(before.read, read)) {
       if (read.kind === 'generation' && before.read.kind === 'generation') {
@@ -189,7 +215,34 @@ export class Volume implements AsyncDisposable {
       'volume read',
     );
     onChange(state); // 4
+    if (before === undefined) this.#stopWaiting();
     if (before?.read.kind === 'generation') eraseGeneration(before.read.generation);
+  }
+
+  /** Whether a read is to be forgotten, because a shortage made it fail; the next is then on its way. Log: once a shortage. */
+  #ridesOut(read: VolumeRead): boolean {
+    const { secret, log, shortageMs = SHORTAGE_MS } = this.#options;
+    const volume = secretId(secret);
+    if (!readInShortage(read) || read.kind !== 'fault') {
+      if (this.#shortage !== undefined) log.info({ volume }, 'the volume can be read again');
+      this.#shortage = undefined;
+      return false;
+    }
+    const now = performance.now();
+    if (this.#shortage === undefined) {
+      this.#shortage = { since: now, retryMs: SHORTAGE_RETRY_MS };
+      log.error(
+        { volume, code: read.code, forMs: shortageMs },
+        'the resolver has too few descriptors or too little memory to read; what was read before stays in force for a while',
+      );
+    }
+    const shortage = this.#shortage;
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      shortage.retryMs = Math.min(shortage.retryMs * 2, MAX_SHORTAGE_RETRY_MS);
+      this.#read();
+    }, shortage.retryMs);
+    return now - shortage.since < shortageMs;
   }
 
   /**

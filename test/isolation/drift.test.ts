@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { DRIFT_INTERVAL_MS, watchDrift } from '../../src/isolation/drift.ts';
 import type { Finding } from '../../src/isolation/finding.ts';
+import { withDescriptors } from '../support/descriptor-shortage.ts';
 import { describeAsRoot } from '../support/root.ts';
 import { AGENT_UID, GOOD_POD, type PodSpec, RESOLVER_UID, runPod, unprivileged } from './pod.ts';
 
@@ -105,4 +107,24 @@ socket: {path: ${folder}/own/resolver.sock}
     await drift.checkNow();
     expect([rounds(), broken.length]).toEqual([0, 0]);
   });
+
+  it.each(['passes', 'lasts'])(
+    'a shortage of descriptors that %s is told from a broken boundary',
+    (story) => {
+      const child = join(import.meta.dirname, 'fixtures', 'drift-shortage-child.ts');
+      const { early, broken } = JSON.parse(
+        execFileSync('sh', withDescriptors(200, process.execPath, child, config.file, story), {
+          encoding: 'utf8',
+          timeout: 30_000,
+        }),
+      ) as { early: number; broken: { id: string; evidence: string }[] };
+      expect(early).toBe(0);
+      if (story === 'lasts') {
+        expect(broken).toEqual([{ id: 'process-view', evidence: 'facts could not be taken: EMFILE' }]);
+      } else {
+        expect(broken.map(({ id }) => id)).toContain('self-dumpable');
+        expect(JSON.stringify(broken)).not.toContain('EMFILE');
+      }
+    },
+  );
 });

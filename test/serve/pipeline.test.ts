@@ -122,6 +122,26 @@ describe('volumes to snapshots', () => {
     ]);
   });
 
+  it('logs twenty of many refused keys and counts the rest, while the audit has them all', async () => {
+    workspace.writeBulkProvider('bulk', 'a');
+    const secret = workspace.secret('a');
+    const value = newSecret();
+    const keys = (prefix: string) =>
+      Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`${prefix}-${n}`, value]));
+    secret.write({ ...keys('illegal'), TOKEN: value });
+    await start();
+    expect(records).toHaveLength(501);
+    expect(log.lines.filter(({ level }) => Number(level) >= 30)).toHaveLength(21);
+    expect(log.lines.at(-1)).toMatchObject({
+      level: 40,
+      more: [{ what: 'credential refused', reason: 'illegal-name', count: expect.any(Number) }],
+      msg: 'further lines of the same kind are left out; the audit has a record of each credential',
+    });
+    secret.write({ ...keys('others'), TOKEN: value });
+    await until(() => records.length > 501);
+    expect(log.lines.filter(({ level }) => Number(level) >= 30)).toHaveLength(42);
+  });
+
   it("warns of a value above the 8192 bytes of OpenShell's gateway, and serves it", async () => {
     provide({ TOKEN: { source: source('a', 'token') } });
     workspace.secret('a').write({ token: newSecret().padEnd(8193, '=') });

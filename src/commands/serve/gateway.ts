@@ -41,6 +41,8 @@ class Gateway implements AsyncDisposable {
   #config: Config;
   #driver: GatewayDriver;
   #volumes: ReadonlyMap<string, Volume> = new Map();
+  /** Those of a reload, until each was read once. */
+  #starting: ReadonlyMap<string, Volume> = new Map();
   #server: GatewayServer | undefined;
   #reloads: Promise<void> = Promise.resolve();
   #closed = false;
@@ -110,6 +112,7 @@ class Gateway implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     await this.#server?.[Symbol.asyncDispose]();
+    await closeAll(this.#starting);
     await this.#reloads;
     await closeAll(this.#volumes);
   }
@@ -132,6 +135,7 @@ class Gateway implements AsyncDisposable {
         }),
       );
     }
+    this.#starting = volumes;
     await Promise.all([...volumes.values()].map((volume) => volume.start()));
     const old = this.#volumes;
     this.#volumes = volumes;

@@ -6,6 +6,7 @@
 import type { Audit } from '../../audit/audit.ts';
 import { type Config, referencedSecrets, secretId } from '../../config/config.ts';
 import type { Logger } from '../../log.ts';
+import { FewLines } from '../../log-few.ts';
 import { remedy } from '../../resolve/refusal.ts';
 import { resolve } from '../../resolve/resolve.ts';
 import { changes, eraseSnapshot, type SnapshotStore, sameResolution } from '../../resolve/snapshot.ts';
@@ -30,6 +31,8 @@ export class Pipeline implements AsyncDisposable {
   readonly #options: PipelineOptions;
   #config: Config;
   #volumes: ReadonlyMap<string, Volume> = new Map();
+  /** Those of a reload, until each was read once. */
+  #starting: ReadonlyMap<string, Volume> = new Map();
   #stopped = false;
   #expiry: NodeJS.Timeout | undefined;
   /** The reloads so far, one after the other: two at once would each close what the other has just opened. */
@@ -63,6 +66,7 @@ export class Pipeline implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#expiry);
+    await closeAll(this.#starting);
     await this.#reloads;
     await closeAll(this.#volumes);
   }
@@ -70,6 +74,7 @@ export class Pipeline implements AsyncDisposable {
   async #replace(config: Config): Promise<void> {
     if (this.#stopped) return;
     const volumes = this.#volumesOf(config);
+    this.#starting = volumes;
     await Promise.all([...volumes.values()].map((volume) => volume.start()));
     const old = this.#volumes;
     this.#volumes = volumes;
@@ -124,18 +129,21 @@ export class Pipeline implements AsyncDisposable {
       snapshot,
       this.#config.providers.map(({ name }) => name),
     );
+    const lines = new FewLines(log);
     for (const change of found) {
       audit.credentialChanged(change, revision);
       const { kind, provider, key, reason } = change;
-      if (reason === undefined) log.info({ provider, key }, `credential ${kind}`);
-      else log.warn({ provider, key, reason, todo: remedy(reason) }, `credential ${kind}`);
+      if (reason === undefined) lines.add('info', { provider, key }, `credential ${kind}`);
+      else lines.add('warn', { provider, key, reason, todo: remedy(reason) }, `credential ${kind}`, reason);
     }
     for (const { provider, key, value } of resolution.oversize) {
-      log.warn(
+      lines.add(
+        'warn',
         { provider, key, bytes: value.byteLength },
         "the value is larger than the 8192 bytes that OpenShell's gateway takes",
       );
     }
+    lines.end();
     return true;
   }
 
