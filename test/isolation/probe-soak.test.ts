@@ -16,7 +16,7 @@ const TIMEOUT_MS = 240_000;
  * few milliseconds, and a shared machine adds tens to it by itself: the ratio of a quiet machine is in the output,
  * and what fails here is an attack that holds rotations up.
  */
-const AT_ONCE_MS = 250;
+const AT_ONCE_MS = 100;
 
 /** The value that a share of the list does not exceed. */
 function quantile(list: readonly number[], share: number): number {
