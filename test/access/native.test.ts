@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -159,6 +160,18 @@ describe('a socket of our own', () => {
     closeSync(file);
     expect(localSocket(file)).toBeUndefined();
   });
+});
+
+it('a socket of another family is told from ours', () => {
+  const AF_NETLINK = 16;
+  const SOCK_RAW = 3;
+  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const socket = koffi.load(null).func('int socket(int family, int type, int protocol)') as (
+    ...words: number[]
+  ) => number;
+  const fd = socket(AF_NETLINK, SOCK_RAW, 0);
+  expect(localSocket(fd)).toEqual({ family: 'other' });
+  closeSync(fd);
 });
 
 describeAsRoot('attacks of root', () => {

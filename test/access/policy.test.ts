@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { UNMAPPED_UID } from '../../src/access/peer.ts';
+import { type Peer, UNMAPPED_UID } from '../../src/access/peer.ts';
 import { authorisePeer, maySee, selectProviders, strangerRefusal } from '../../src/access/policy.ts';
 import type { Caller } from '../../src/config/config.ts';
 
@@ -20,7 +20,7 @@ const peer = (uid: number, gid = uid, groups: readonly number[] | undefined = []
 });
 const exe = (path: string) => () => ({ path });
 const unknownExe = () => ({ unreadable: 'EACCES' });
-const judge = (who: ReturnType<typeof peer>, rules: Caller[], program = exe('/usr/bin/x')) =>
+const judge = (who: Peer, rules: Caller[], program = exe('/usr/bin/x')) =>
   authorisePeer(who, program, rules, OWN);
 
 describe('authorisePeer', () => {
@@ -30,12 +30,17 @@ describe('authorisePeer', () => {
     });
   });
 
-  it.each([
+  it.each<[string, Peer, Caller[], string]>([
     ['nobody, where there is no rule', peer(0), [], 'uid-not-listed'],
     ['another UID', peer(1), [caller({})], 'uid-not-listed'],
     ['another primary group', peer(0, 5), [caller({ gid: 6 })], 'gid-not-listed'],
     ['a group that is nowhere', peer(0, 5, [7, 8]), [caller({ gid: 6 })], 'gid-not-listed'],
-    ['groups that the kernel does not tell', peer(0, 5, undefined), [caller({ gid: 6 })], 'gid-not-listed'],
+    [
+      'groups that the kernel does not tell',
+      { ...peer(0, 5), groups: undefined },
+      [caller({ gid: 6 })],
+      'gid-not-listed',
+    ],
     ['another program', peer(0), [caller({ exe: '/opt/openshell/bin/*' })], 'exe-not-listed'],
     [
       'the unmapped UID, though a rule were to name it',
