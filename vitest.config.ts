@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that measure times: they run when all others have ended, one after the other. */
-const QUIET = ['test/endurance/**/*.test.ts', 'test/isolation/probe-soak.test.ts'];
+/** Tests that measure times: they run apart from all others, one after the other. */
+const QUIET = [
+  'test/endurance/**/*.test.ts',
+  'test/isolation/probe-soak.test.ts',
+  'test/server/health.test.ts',
+];
 
 export default defineConfig({
   test: {

@@ -3,7 +3,7 @@
  * with the isolation gate in force and the probe before the agent.
  */
 import { createHmac } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cli, until } from '../support/cli.ts';
@@ -17,8 +17,23 @@ import { startPod } from './kubelet.ts';
 /** An image build fetches packages where npm's cache is cold. In milliseconds. */
 const BUILD_TIMEOUT_MS = 300_000;
 
-/** Facts are taken every 15 s; the rest is for podman, which starts the intruder while other tests build images. In milliseconds. */
-const DRIFT_MS = 15_000 + 20_000;
+/** Whether a process of this UID and name runs on the machine, in whatever container. */
+function runsAs(uid: number, name: string): boolean {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .some((pid) => {
+      try {
+        return (
+          statSync(`/proc/${pid}`).uid === uid && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name
+        );
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** Facts are taken every 15 s, and taking them takes a moment. In milliseconds. */
+const DRIFT_MS = 18_000;
 
 /** Runs `secret-resolver inject` on the manifest of a pod. */
 async function inject(pod: AgentPod, name: string, ...more: string[]) {
@@ -223,6 +238,12 @@ describeWithPodman('a pod', () => {
       expect(await podman.logs(`${name}-secret-resolver`)).toContain('the isolation boundary is proven');
 
       const intruder = podman.exec(`${name}-agent`, ['sleep', '60'], { user: '10771:10771', mayFail: true });
+      // The time runs from the moment that the intruder is there: podman takes its own to start it.
+      await until(
+        () => runsAs(10_771, 'sleep'),
+        20_000,
+        () => 'podman never started the intruder',
+      );
       const [evidence] = await podman.waitForLog(
         `${name}-secret-resolver`,
         /"check":"process-same-uid","evidence":"[^"]*/,
