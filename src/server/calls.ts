@@ -89,14 +89,8 @@ export class Calls {
     operation: string,
     work: (connection: PeerConnection, request: Buffer) => Buffer,
   ): handleServerStreamingCall<Buffer, Buffer> {
-    return (stream) => {
-      const connection = this.#enter(stream.getPeer());
-      if (connection === undefined) {
-        stream.emit('error', wireStatus({ kind: 'not-ready' }));
-        return;
-      }
-      try {
-        this.#admit(connection);
+    return (stream) =>
+      this.#handle(operation, stream, (connection) => {
         const { unread } = connection.usage;
         // Before the work is done and written down as served.
         if (unread.full) refuse({ kind: 'too-much-unread' });
@@ -111,10 +105,7 @@ export class Calls {
         stream.once('close', read);
         stream.write(response, read);
         stream.end();
-      } catch (error) {
-        stream.emit('error', this.explain(operation, connection, error));
-      }
-    };
+      });
   }
 
   /** A bidirectional call: `work` takes over the stream or refuses. */
@@ -122,19 +113,7 @@ export class Calls {
     operation: string,
     work: (connection: PeerConnection, stream: RawStream) => void,
   ): handleBidiStreamingCall<Buffer, Buffer> {
-    return (stream) => {
-      const connection = this.#enter(stream.getPeer());
-      if (connection === undefined) {
-        stream.emit('error', wireStatus({ kind: 'not-ready' }));
-        return;
-      }
-      try {
-        this.#admit(connection);
-        work(connection, stream);
-      } catch (error) {
-        stream.emit('error', this.explain(operation, connection, error));
-      }
-    };
+    return (stream) => this.#handle(operation, stream, (connection) => work(connection, stream));
   }
 
   /** The snapshot in force, or the refusal that there is none. */
@@ -160,10 +139,24 @@ export class Calls {
     return wireStatus({ kind: 'not-ready' });
   }
 
-  #enter(tag: string): PeerConnection | undefined {
-    const connection = this.#options.connections.get(tag);
-    connection?.began();
-    return connection;
+  /** Finds the connection of a call, admits the call, does its work, and turns whatever is thrown into a status. */
+  #handle(
+    operation: string,
+    stream: Pick<RawStream, 'getPeer' | 'emit'>,
+    work: (connection: PeerConnection) => void,
+  ): void {
+    const connection = this.#options.connections.get(stream.getPeer());
+    if (connection === undefined) {
+      stream.emit('error', wireStatus({ kind: 'not-ready' }));
+      return;
+    }
+    connection.began();
+    try {
+      this.#admit(connection);
+      work(connection);
+    } catch (error) {
+      stream.emit('error', this.explain(operation, connection, error));
+    }
   }
 
   #admit(connection: PeerConnection): void {
