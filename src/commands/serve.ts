@@ -146,7 +146,13 @@ async function serve(context: CommandContext, file: string, options: ServeOption
       () => config,
       () => server.boundSocket,
       ended.signal,
-      (findings) => resolve({ kind: 'boundary-broken', findings: findings.map(({ id }) => id) }),
+      (failed) => {
+        const findings = failed.map(({ id }) => id);
+        // At once, whatever else is under way: from here on nothing can be served, nor loaded to be.
+        state.setBoundaryBroken(findings);
+        store.drop();
+        resolve({ kind: 'boundary-broken', findings });
+      },
     );
   });
 
@@ -163,10 +169,7 @@ async function serve(context: CommandContext, file: string, options: ServeOption
   stopReloading();
   // First no value is left to serve, then everybody is told.
   const stopped = pipeline[Symbol.asyncDispose]();
-  if (reason.kind === 'boundary-broken') {
-    state.setBoundaryBroken(reason.findings);
-    store.drop();
-  } else state.setDraining();
+  if (reason.kind !== 'boundary-broken') state.setDraining();
   await Promise.all([server.drain(reason), gateway?.[Symbol.asyncDispose]()]);
   store.drop();
   await stopped;
@@ -179,10 +182,26 @@ async function serve(context: CommandContext, file: string, options: ServeOption
   if (reason.kind === 'boundary-broken') context.exit(ExitCode.refused);
 }
 
+/** Fields that are bound to what the process opened or proved at its start. */
+const FIXED_FIELDS = [
+  'sandbox',
+  'socket',
+  'health',
+  'metrics',
+  'audit',
+  'log',
+  'agent',
+  'boundary',
+  'reflection',
+] as const satisfies readonly (keyof Config)[];
+
 /** Mistakes of a reload that the log names one by one. */
 const MAX_LOGGED_ISSUES = 20;
 
-/** Reads the configuration again. All or nothing: a wrong one leaves the one in force untouched. */
+/**
+ * Reads the configuration again. All or nothing: a wrong one leaves the one in force untouched. What the process
+ * opened or proved at its start stays as it was until the next one; a caller must not become the agent by that.
+ */
 function reread(
   file: string,
   context: CommandContext,
@@ -192,7 +211,10 @@ function reread(
 ): Config | undefined {
   try {
     const next = loadConfig(file, context.env);
-    const fixed = changedFixedFields(current, next);
+    refuseAgentAsCaller(current, next);
+    const fixed = FIXED_FIELDS.filter(
+      (field) => JSON.stringify(current[field]) !== JSON.stringify(next[field]),
+    );
     if (fixed.length > 0) {
       log.warn({ fields: fixed }, 'these fields take effect at the next start only');
     }
@@ -200,10 +222,7 @@ function reread(
     audit.configReloaded(true, file);
     return {
       ...next,
-      sandbox: current.sandbox,
-      socket: current.socket,
-      health: current.health,
-      metrics: current.metrics,
+      ...Object.fromEntries(FIXED_FIELDS.map((field) => [field, current[field]])),
       openshell: { ...next.openshell, package: current.openshell.package },
     };
   } catch (error) {
@@ -222,20 +241,20 @@ function reread(
   }
 }
 
-/** Fields that are bound to what the process opened at its start. */
-function changedFixedFields(current: Config, next: Config): string[] {
-  const fields = [
-    'sandbox',
-    'socket',
-    'health',
-    'audit',
-    'log',
-    'agent',
-    'reflection',
-    'metrics',
-    'boundary',
-  ] as const;
-  return fields.filter((field) => JSON.stringify(current[field]) !== JSON.stringify(next[field]));
+/** The loader compares callers with the agent of the same file; the agent in force is the one of the start. */
+function refuseAgentAsCaller(current: Config, next: Config): void {
+  const caller = next.callers.find(({ uid }) => uid === current.agent.uid);
+  if (caller === undefined) return;
+  throw new ConfigError([
+    {
+      file: next.file,
+      line: 0,
+      column: 0,
+      field: 'agent.uid',
+      message: `is ${current.agent.uid} until the resolver is started again, and that is the UID of a caller now`,
+      hint: 'start the resolver again to change the UID of the agent',
+    },
+  ]);
 }
 
 function onHangup(reload: () => void): () => void {

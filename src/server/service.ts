@@ -154,17 +154,21 @@ export class ResolverService {
     stream.on('finish', close);
 
     const subscribe = (requested: readonly string[]) => {
-      const providers = this.providersFor(connection, requested);
+      const asked = this.providersFor(connection, requested);
+      // "All that I may see" is answered anew each time: a reload may add a provider.
+      const providers = () =>
+        requested.length > 0
+          ? asked
+          : (selectProviders(connection.caller, [], this.#options.providers()) ?? []);
       // What a Get would be refused, a new watch is refused too. A watch that is open stays open: it must be
       // told that the required credential is withdrawn, and when it is back.
-      refuseIfRequiredIsMissing(views.of(calls.snapshot(), providers));
+      refuseIfRequiredIsMissing(views.of(calls.snapshot(), asked));
       watcher = new Watcher({
         connection,
-        providers,
         view: () => {
           const current = state.snapshot();
           if ('refusal' in current) return current;
-          return { view: views.of(current.snapshot, providers), mountedAt: current.snapshot.mountedAt };
+          return { view: views.of(current.snapshot, providers()), mountedAt: current.snapshot.mountedAt };
         },
         stream: {
           write: (bytes, done) => stream.write(bytes, done),

@@ -16,7 +16,6 @@ export interface WatchStream {
 
 export interface WatcherOptions {
   readonly connection: PeerConnection;
-  readonly providers: readonly string[];
   readonly stream: WatchStream;
   /** The newest view, or why there is none. */
   readonly view: () =>
@@ -28,7 +27,6 @@ export interface WatcherOptions {
 
 export class Watcher {
   readonly connection: PeerConnection;
-  readonly providers: readonly string[];
   readonly sinceMs = Date.now();
   /** Revision last sent; 0 before the first. */
   servedRevision = 0n;
@@ -47,7 +45,6 @@ export class Watcher {
   constructor(options: WatcherOptions) {
     this.#options = options;
     this.connection = options.connection;
-    this.providers = options.providers;
   }
 
   /** Sends the newest view unless it was sent already. While a write is under way nothing queues: the end of it calls again. */

@@ -104,6 +104,37 @@ describe('serve', () => {
     expect(serve.stdout).toContain('config-reloaded');
   });
 
+  it('gives an open watch of everything the providers that a reload adds', async () => {
+    sixtyCredentials();
+    workspace.writeProvider('third.yaml', 'provider: {name: third, type: custom, credentials: {}}');
+    await using serve = await startServe(workspace.configFile);
+    using client = connect({ socket: workspace.socket });
+    const sizes: number[] = [];
+    for await (const { credentials } of client.watchProviderEnvironment()) {
+      sizes.push(credentials.size);
+      if (credentials.size === 60) break;
+      workspace.writeBulkProvider('third', 'third');
+      serve.kill('SIGHUP');
+    }
+    expect(sizes).toEqual([40, 60]);
+  });
+
+  it('keeps the agent and the exceptions of its start at SIGHUP, and lists neither as a caller', async () => {
+    workspace.writeConfig({ agent: { uid: 4_242 } });
+    await using serve = await startServe(workspace.configFile);
+    workspace.writeConfig({ agent: { uid: 4_243 }, boundary: { warn: ['self-seccomp'] } });
+    serve.kill('SIGHUP');
+    await until(() => serve.stdout.includes('config-reloaded'));
+    expect(serve.lines('stderr').find(({ fields }) => fields !== undefined)).toMatchObject({
+      fields: ['agent', 'boundary'],
+    });
+    const callers = [{ name: 'the-agent', uid: 4_242, providers: ['*'] }];
+    workspace.writeConfig({ agent: { uid: 4_243 }, callers });
+    serve.kill('SIGHUP');
+    await until(() => serve.stdout.includes('config-refused'));
+    expect(serve.stderr).toContain('is 4242 until the resolver is started again');
+  });
+
   it('closes the connections of a caller that a reload no longer lists', async () => {
     sixtyCredentials();
     await using serve = await startServe(workspace.configFile);

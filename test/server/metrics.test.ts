@@ -155,6 +155,8 @@ describe('metrics of serve', () => {
     rotate();
     const mended = await untilSeries(MISSING, undefined);
     expect(mended.get(ROTATIONS)).toBe(3);
+    await untilSeries(APPLIED, 2);
+    await until(() => seen === 4);
     stop.abort();
     await watching;
     await untilSeries('secret_resolver_watchers', 0);
