@@ -7,8 +7,7 @@
  *   5. a read that fails for want of descriptors or memory says nothing: what was read before stays in force while
  *      it is tried again, for a bounded time.
  */
-import { lstatSync, realpathSync } from 'node:fs';
-import { watch as chokidarWatch, type FSWatcher } from 'chokidar';
+import { type FSWatcher, lstatSync, realpathSync, watch as watchPath } from 'node:fs';
 import { type SecretName, secretId } from '../config/config.ts';
 import type { Logger } from '../log.ts';
 import {
@@ -27,8 +26,6 @@ const REREAD_INTERVAL_MS = 10_000;
 const SETTLE_MS = 20;
 /** Milliseconds after which an unstable volume is read again. */
 const UNSTABLE_RETRY_MS = 50;
-/** Milliseconds to wait for the watch before reading all the same; the re-read covers what it then misses. */
-const WATCH_START_TIMEOUT_MS = 2_000;
 
 /** Milliseconds after which a read that failed for a shortage is tried again; doubled each time, up to the second. */
 const SHORTAGE_RETRY_MS = 50;
@@ -65,19 +62,20 @@ export interface VolumeOptions {
 export class Volume implements AsyncDisposable {
   readonly #options: VolumeOptions;
   #watcher: FSWatcher | undefined;
-  /** Device and inode of the directory that the watch is on. */
+  /** Device and inode of the directory that the watch is on; empty where there is none. */
   #watched = '';
+  /** The last attempt to watch failed, and the log was told. */
+  #watchFailed = false;
   #state: VolumeState | undefined;
   #reread: NodeJS.Timeout | undefined;
   #settle: NodeJS.Timeout | undefined;
   #hinted = false;
-  #rewatching = false;
   /** The shortage that the last reads met, if any: since when, and the wait before the next. */
   #shortage: { readonly since: number; retryMs: number } | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
-  /** Ends the wait for a watch that is being started, and for a first read. */
-  #stopWaiting = () => {};
+  /** Ends the wait for a first read. */
+  #firstRead = () => {};
 
   constructor(options: VolumeOptions) {
     this.#options = options;
@@ -90,14 +88,12 @@ export class Volume implements AsyncDisposable {
 
   /** Starts watching, reads for the first time, and publishes that. In a shortage that may take as long as it is ridden out. */
   async start(): Promise<void> {
-    await this.#watch(); // 1
-    if (this.#closed) return;
-    this.#read(); // 2
+    this.#read();
     this.#reread = setInterval(() => this.#read(), this.#options.rereadIntervalMs ?? REREAD_INTERVAL_MS); // 3
     this.#reread.unref();
     if (this.#state !== undefined || this.#closed) return;
     await new Promise<void>((resolve) => {
-      this.#stopWaiting = resolve;
+      this.#firstRead = resolve;
     });
   }
 
@@ -108,49 +104,37 @@ export class Volume implements AsyncDisposable {
     clearInterval(this.#reread);
     clearTimeout(this.#settle);
     clearTimeout(this.#retry);
-    this.#stopWaiting();
+    this.#firstRead();
     if (this.#state?.read.kind === 'generation') eraseGeneration(this.#state.read.generation);
-    await this.#unwatch();
+    this.#watcher?.close();
   }
 
-  async #unwatch(): Promise<void> {
-    const watcher = this.#watcher;
-    if (watcher === undefined) return;
-    this.#watcher = undefined;
-    const closed = watcher.close();
-    // A watch that was still starting may fail only now, and close() took the listeners away: an error that
-    // nobody listens to would end the process.
-    watcher.on('error', () => {});
-    await closed;
-  }
-
-  async #watch(): Promise<void> {
-    await this.#unwatch();
-    if (this.#closed) return;
+  /**
+   * Puts the watch on the directory that is there now. One that was made anew, or only now, has none: the old one
+   * watches a deleted inode. Where the kernel refuses, each re-read tries again.
+   */
+  #watch(): void {
     const { directory, log } = this.#options;
-    this.#watched = identity(directory);
-    if (this.#watched === '') return; // Nothing to watch: the re-read finds out when there is.
-    const watcher = chokidarWatch(directory, {
-      depth: 0,
-      // Links are neither followed nor looked at: the raw events of the directory are all that is wanted.
-      followSymlinks: false,
-      ignored: (path) => path !== directory,
-      ignoreInitial: true,
-      persistent: true,
-    });
-    this.#watcher = watcher;
-    watcher.on('raw', (_event, name) => this.#hint(typeof name === 'string' ? name : ''));
-    watcher.on('error', (error) =>
-      log.warn({ err: error, volume: secretId(this.#options.secret) }, 'the watch failed; re-reads go on'),
-    );
-    await new Promise<void>((resolve) => {
-      this.#stopWaiting = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = setTimeout(this.#stopWaiting, WATCH_START_TIMEOUT_MS);
-      watcher.once('ready', this.#stopWaiting);
-    });
+    const found = identity(directory);
+    if (found === this.#watched) return;
+    this.#watcher?.close();
+    this.#watched = '';
+    if (found === '') return; // Nothing to watch: the re-read finds out when there is.
+    const failed = (error: unknown) => {
+      this.#watched = '';
+      if (this.#watchFailed) return;
+      this.#watchFailed = true;
+      log.warn({ err: error, volume: secretId(this.#options.secret) }, 'the watch failed; re-reads go on');
+    };
+    try {
+      const watcher = watchPath(directory, (_event, name) => this.#hint(name ?? ''));
+      watcher.on('error', failed);
+      this.#watcher = watcher;
+      this.#watched = found;
+      this.#watchFailed = false;
+    } catch (error) {
+      failed(error);
+    }
   }
 
   #hint(name: string): void {
@@ -174,8 +158,8 @@ export class Volume implements AsyncDisposable {
   #read(): void {
     if (this.#closed) return;
     const { secret, directory, wanted, log, onChange } = this.#options;
-    const read = withSubPath(directory, readGeneration(directory, wanted));
-    this.#rewatchIfReplaced();
+    this.#watch(); // 1
+    const read = withSubPath(directory, readGeneration(directory, wanted)); // 2
     if (read.kind === 'fault' && read.fault === 'unstable') {
       this.#settle ??= setTimeout(() => {
         this.#settle = undefined;
@@ -215,7 +199,7 @@ export class Volume implements AsyncDisposable {
       'volume read',
     );
     onChange(state); // 4
-    if (before === undefined) this.#stopWaiting();
+    if (before === undefined) this.#firstRead();
     if (before?.read.kind === 'generation') eraseGeneration(before.read.generation);
   }
 
@@ -243,23 +227,6 @@ export class Volume implements AsyncDisposable {
       this.#read();
     }, shortage.retryMs);
     return now - shortage.since < shortageMs;
-  }
-
-  /**
-   * A directory that was made anew, or only now, has no watch on it: the old one watches a deleted inode. One
-   * at a time; the read at the end finds out whether it was replaced once more meanwhile.
-   */
-  #rewatchIfReplaced(): void {
-    if (this.#rewatching || identity(this.#options.directory) === this.#watched) return;
-    this.#rewatching = true;
-    this.#watch()
-      .catch((error: unknown) =>
-        this.#options.log.warn({ err: error }, 'the watch could not be started again; re-reads go on'),
-      )
-      .finally(() => {
-        this.#rewatching = false;
-        this.#read();
-      });
   }
 }
 
