@@ -1,0 +1,32 @@
+/**
+ * The least that a grpc-js server can be: one method that returns the same bytes each time.
+ *
+ *   grpc-server.ts <socket> <bytes of a response>
+ */
+import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+
+const [socket = '', bytes = '0'] = process.argv.slice(2);
+const identity = (buffer: Buffer): Buffer => buffer;
+const response = Buffer.alloc(Number(bytes), 'x');
+// What the resolver leaves out, its baseline leaves out too.
+const server = new Server({ 'grpc.enable_channelz': 0 });
+server.addService(
+  {
+    Get: {
+      path: '/bench.Empty/Get',
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: identity,
+      requestDeserialize: identity,
+      responseSerialize: identity,
+      responseDeserialize: identity,
+    },
+  },
+  {
+    Get: (_call: unknown, callback: (error: null, response: Buffer) => void) => callback(null, response),
+  } as UntypedServiceImplementation,
+);
+server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) => {
+  if (error !== null) throw error;
+  process.send?.({ ready: true });
+});

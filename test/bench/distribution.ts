@@ -1,0 +1,20 @@
+import type { Distribution } from './figure.ts';
+import { percentile } from './stats.ts';
+
+/** Percentiles that a distribution is thinned out to. */
+export const PERCENTS: readonly number[] = [...Array.from({ length: 99 }, (_, index) => index + 1), 99.9];
+
+export function distribution(
+  name: string,
+  unit: Distribution['unit'],
+  rounds: readonly { readonly ours: readonly number[]; readonly baseline: readonly number[] }[],
+): Distribution {
+  const of = (samples: readonly number[]) =>
+    PERCENTS.map((percent) => Number(percentile(samples, percent).toPrecision(4)));
+  return {
+    name,
+    unit,
+    ours: of(rounds.flatMap(({ ours }) => ours)),
+    baseline: of(rounds.flatMap(({ baseline }) => baseline)),
+  };
+}

@@ -1,0 +1,53 @@
+/** What every figure gives back. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Row } from './verdict.ts';
+
+/** How long a run may take. */
+export interface Scale {
+  readonly quick: boolean;
+  /** `full` in a full run, `quick` in a short one. */
+  readonly pick: (full: number, quick: number) => number;
+}
+
+/** Samples of both sides of one figure, thinned out to percentiles. */
+export interface Distribution {
+  readonly name: string;
+  readonly unit: 'µs' | 'ms';
+  /** Percentiles 1 to 99, and then 99.9, of each side. */
+  readonly ours: readonly number[];
+  readonly baseline: readonly number[];
+}
+
+/** A stage of the start, and the milliseconds that it takes. */
+export interface Stage {
+  readonly name: string;
+  readonly ms: number;
+}
+
+export interface MemoryPoint {
+  readonly requests: number;
+  readonly rss: number;
+  readonly privateDirty: number;
+}
+
+/** What the plots are drawn from. */
+export interface Details {
+  readonly distributions?: readonly Distribution[];
+  readonly start?: { readonly bareMs: number; readonly stages: readonly Stage[] };
+  readonly memory?: {
+    readonly bare: { readonly rss: number; readonly privateDirty: number };
+    readonly series: readonly MemoryPoint[];
+  };
+  readonly scaling?: readonly { readonly size: number; readonly ours: number; readonly baseline: number }[];
+}
+
+export interface FigureResult {
+  readonly rows: readonly Row[];
+  readonly details?: Details;
+  /** How it was measured, where the table cannot say it. */
+  readonly notes?: readonly string[];
+}
+
+export type Figure = (scale: Scale) => Promise<FigureResult>;
+
+export const pause = (ms: number): Promise<void> => sleep(ms);

@@ -1,0 +1,75 @@
+/** From the spawn to SERVING, and what the time goes into. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { NODE } from '../../support/checkout.ts';
+import { BARE_ENVIRONMENT } from '../child.ts';
+import type { FigureResult, Scale, Stage } from '../figure.ts';
+import { interleave } from '../interleave.ts';
+import { ResolverProcess } from '../resolver-process.ts';
+import { compare, percentile } from '../stats.ts';
+import { comparisonRow } from '../verdict.ts';
+
+const KEYS = 60;
+
+/** Milliseconds since the spawn at which each stage ended. */
+interface Start {
+  readonly provenMs: number;
+  readonly socketMs: number;
+  readonly servingMs: number;
+}
+
+async function startResolver(): Promise<Start> {
+  await using resolver = ResolverProcess.prepare(KEYS);
+  const { socketMs, servingMs } = await resolver.start();
+  const verdict = resolver.log
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as { readonly time: number | string; readonly msg: string })
+    .find(({ msg }) => msg.includes('isolation boundary is'));
+  if (verdict === undefined) throw new Error('the log does not tell when the boundary was judged');
+  return { provenMs: new Date(verdict.time).getTime() - resolver.spawnedAtMs, socketMs, servingMs };
+}
+
+async function startBareNode(): Promise<Start> {
+  const from = performance.now();
+  await once(spawn(NODE, ['-e', '0'], { env: BARE_ENVIRONMENT, stdio: 'ignore' }), 'exit');
+  const ms = performance.now() - from;
+  return { provenMs: ms, socketMs: ms, servingMs: ms };
+}
+
+export async function start(scale: Scale): Promise<FigureResult> {
+  await startResolver();
+  await startBareNode();
+  const rounds = await interleave(scale.pick(25, 7), { ours: startResolver, baseline: startBareNode });
+  const comparison = compare(
+    rounds.map(({ ours, baseline }) => ({ ours: ours.servingMs, baseline: baseline.servingMs })),
+  );
+  const middle = (of: (start: Start) => number) =>
+    percentile(
+      rounds.map(({ ours }) => of(ours)),
+      50,
+    );
+  const stages: Stage[] = [
+    { name: 'node, modules, configuration, boundary', ms: middle(({ provenMs }) => provenMs) },
+    { name: 'socket in place', ms: middle(({ provenMs, socketMs }) => socketMs - provenMs) },
+    { name: 'Secret read, SERVING', ms: middle(({ socketMs, servingMs }) => servingMs - socketMs) },
+  ];
+  return {
+    rows: [
+      comparisonRow(
+        {
+          id: 'start',
+          figure: `process start → SERVING, ${KEYS} credentials`,
+          unit: 'ms',
+          baseline: '`node -e 0`, start to exit',
+          bar: { on: 'ratio', atMost: 3 },
+        },
+        comparison,
+      ),
+    ],
+    details: { start: { bareMs: comparison.baseline, stages } },
+    notes: [
+      'start: from the spawn until Health.Watch on the socket says SERVING; the socket is looked for every 0.25 ms.',
+    ],
+  };
+}

@@ -1,0 +1,148 @@
+/** The product as it is built, in a process of its own, with its audit drained by another. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { CHECKOUT, NODE } from '../support/checkout.ts';
+import { newSecret } from '../support/secrets.ts';
+import { NAMESPACE, Workspace } from '../support/workspace.ts';
+import { BARE_ENVIRONMENT, killed } from './child.ts';
+import { generation } from './generations.ts';
+
+const SECRET = 'nvbugs';
+const START_TIMEOUT_MS = 30_000;
+/** Milliseconds between two looks for the socket; what a start is overestimated by at most. */
+const POLL_MS = 0.25;
+
+/** What a container would run. */
+export function serveCommand(configFile: string): readonly [string, ...string[]] {
+  // The boundary of a bare machine is no pod's: --relaxed takes all facts and judges them, and goes on.
+  return [NODE, join(CHECKOUT, 'dist/main.js'), 'serve', '--relaxed', '--config', configFile];
+}
+
+/** When what happened, in milliseconds since the process was spawned. */
+export interface StartTimes {
+  /** The socket can be connected to. */
+  readonly socketMs: number;
+  /** Health.Watch says SERVING. */
+  readonly servingMs: number;
+}
+
+export class ResolverProcess implements AsyncDisposable {
+  readonly workspace: Workspace;
+  readonly keys: number;
+  /** What every value begins with. */
+  readonly prefix: string;
+  readonly #sink: ChildProcess;
+  readonly #fifo: number;
+  readonly #log: string;
+  #child: ChildProcess | undefined;
+  #spawnedAt = 0;
+
+  private constructor(keys: number) {
+    this.workspace = new Workspace();
+    this.keys = keys;
+    this.prefix = newSecret('rot');
+    this.#log = join(this.workspace.root, 'log');
+    this.workspace.writeBulkProvider(SECRET, SECRET);
+    this.workspace.secret(SECRET).write(generation(this.prefix, 0, keys));
+    const fifo = join(this.workspace.root, 'audit');
+    execFileSync('mkfifo', [fifo]);
+    this.#sink = spawn('cat', [fifo], { stdio: ['ignore', 'ignore', 'inherit'] });
+    // Both ends, so that neither waits for the other to open it.
+    this.#fifo = openSync(fifo, 'r+');
+  }
+
+  /** Everything but the start: the configuration, and a Secret of `keys` keys, each of which is a credential. */
+  static prepare(keys: number): ResolverProcess {
+    return new ResolverProcess(keys);
+  }
+
+  static async serving(keys: number): Promise<ResolverProcess> {
+    const resolver = new ResolverProcess(keys);
+    await resolver.start();
+    return resolver;
+  }
+
+  get directory(): string {
+    return join(this.workspace.secretsRoot, NAMESPACE, SECRET);
+  }
+
+  get socket(): string {
+    return this.workspace.socket;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? -1;
+  }
+
+  /** What it logged so far. */
+  get log(): string {
+    return readFileSync(this.#log, 'utf8');
+  }
+
+  /** Wall clock of the spawn, in Unix milliseconds with fractions. */
+  get spawnedAtMs(): number {
+    return performance.timeOrigin + this.#spawnedAt;
+  }
+
+  /** Spawns it and waits until it serves. Nothing but the wait happens in this process meanwhile. */
+  async start(): Promise<StartTimes> {
+    const [program, ...args] = serveCommand(this.workspace.configFile);
+    const log = openSync(this.#log, 'a');
+    this.#spawnedAt = performance.now();
+    const child = spawn(program, args, { env: BARE_ENVIRONMENT, stdio: ['ignore', this.#fifo, log] });
+    this.#child = child;
+    closeSync(log);
+    // Not the event loop's timers: they know whole milliseconds.
+    const clock = new Int32Array(new SharedArrayBuffer(4));
+    while (!existsSync(this.socket)) {
+      if (performance.now() - this.#spawnedAt > START_TIMEOUT_MS)
+        throw new Error(`the resolver did not come up:\n${this.log}`);
+      Atomics.wait(clock, 0, 0, POLL_MS);
+    }
+    const socketMs = performance.now() - this.#spawnedAt;
+    await untilServing(this.socket);
+    return { socketMs, servingMs: performance.now() - this.#spawnedAt };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child !== undefined) await killed(this.#child);
+    await killed(this.#sink);
+    closeSync(this.#fifo);
+    this.workspace[Symbol.dispose]();
+  }
+}
+
+/** Health.Watch over bare HTTP/2: it is told the moment it changes, so that nothing need be asked twice. */
+function untilServing(socket: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2('http://localhost', { createConnection: () => connect(socket) });
+    const timer = setTimeout(() => done(new Error('the resolver is not SERVING')), START_TIMEOUT_MS);
+    const done = (error?: Error) => {
+      clearTimeout(timer);
+      session.destroy();
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    session.on('error', done);
+    const watch = session.request({
+      ':method': 'POST',
+      ':path': '/grpc.health.v1.Health/Watch',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    watch.on('error', done);
+    // Messages of a status are two bytes behind a frame of five; SERVING is 1.
+    let received = Buffer.alloc(0);
+    watch.on('data', (bytes: Buffer) => {
+      received = Buffer.concat([received, bytes]);
+      for (; received.length >= 7; received = received.subarray(7)) {
+        if (received[5] === 0x08 && received[6] === 1) return done();
+      }
+    });
+    watch.on('end', () => done(new Error('the health watch ended')));
+    watch.end(Buffer.alloc(5));
+  });
+}

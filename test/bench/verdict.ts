@@ -1,0 +1,53 @@
+/** Rows of the table, and whether each meets its bar. Pure. */
+import type { Comparison, Spread } from './stats.ts';
+
+export type Unit = 'µs' | 'ms' | 'MiB' | '% of a core' | '%' | 'exponent';
+
+/** One line of the table. */
+export interface Row {
+  /** Kebab-case, the same in every run. */
+  readonly id: string;
+  readonly figure: string;
+  readonly unit: Unit;
+  readonly ours: number;
+  /** What it is measured against. */
+  readonly baseline: { readonly name: string; readonly value: number };
+  /** Ours over the baseline, from the rounds. */
+  readonly ratio?: Spread;
+  readonly rounds: number;
+  /** None for a row that is there for context. */
+  readonly bar?: {
+    readonly on: 'ratio' | 'value';
+    readonly atMost: number;
+    /** Has no meaning in a short run, where it is shown and not judged. */
+    readonly fullRunOnly?: true;
+  };
+}
+
+export type Verdict = 'met' | 'missed' | 'not judged';
+
+/** What a bar is compared with. */
+export function judgedValue(row: Row): number {
+  return row.bar?.on === 'ratio' ? (row.ratio?.median ?? Number.NaN) : row.ours;
+}
+
+/** `tolerance` widens each bar: 1.5 lets half as much again pass. A value that is no number is a miss. */
+export function judge(row: Row, run: { readonly quick: boolean; readonly tolerance: number }): Verdict {
+  if (row.bar === undefined || (run.quick && row.bar.fullRunOnly === true)) return 'not judged';
+  return judgedValue(row) <= row.bar.atMost * run.tolerance ? 'met' : 'missed';
+}
+
+/** A row of a comparison. `scale` turns the samples' unit into the row's. */
+export function comparisonRow(
+  row: Omit<Row, 'ours' | 'baseline' | 'ratio' | 'rounds'> & { readonly baseline: string },
+  comparison: Comparison,
+  scale = 1,
+): Row {
+  return {
+    ...row,
+    ours: comparison.ours * scale,
+    baseline: { name: row.baseline, value: comparison.baseline * scale },
+    ratio: comparison.ratio,
+    rounds: comparison.rounds,
+  };
+}
