@@ -4,9 +4,10 @@ import type { Round } from './stats.ts';
 export async function interleave<T>(
   rounds: number,
   sides: { readonly ours: () => Promise<T>; readonly baseline: () => Promise<T> },
+  firstRound = 0,
 ): Promise<{ readonly ours: T; readonly baseline: T }[]> {
   const results: { ours: T; baseline: T }[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = firstRound; round < firstRound + rounds; round++) {
     if (round % 2 === 0) {
       const ours = await sides.ours();
       results.push({ ours, baseline: await sides.baseline() });

@@ -13,7 +13,7 @@ const KEYS = 20;
 /** Samples of the memory over a load. */
 const SAMPLES = 100;
 /** Milliseconds that the resolver is left alone after a load, before its memory counts as "after". */
-const REST_AFTER_LOAD_MS = 3_000;
+const REST_AFTER_LOAD_MS = 2_000;
 
 interface Pair {
   readonly ours: Memory;
@@ -35,9 +35,9 @@ function rows(id: string, figure: string, pairs: readonly Pair[], atMost: number
 
 export async function memoryAtRest(scale: Scale): Promise<FigureResult> {
   requireRoot();
-  const restMs = scale.pick(20_000, 2_500);
+  const restMs = scale.pick(20_000, 1_500);
   const pairs: Pair[] = [];
-  for (let round = 0; round < scale.pick(7, 3); round++) {
+  for (let round = 0; round < scale.pick(7, 2); round++) {
     await using first = round % 2 === 0 ? await ResolverProcess.serving(KEYS) : new BareNode();
     await using second = round % 2 === 0 ? new BareNode() : await ResolverProcess.serving(KEYS);
     await pause(restMs);
@@ -79,7 +79,7 @@ async function load(
 
 export async function memoryAfterLoad(scale: Scale): Promise<FigureResult> {
   requireRoot();
-  const requests = scale.pick(200_000, 8_000);
+  const requests = scale.pick(200_000, 4_000);
   const rotations = requests / 10;
   const pairs: Pair[] = [];
   const growths: Record<keyof Memory, number[]> = { rss: [], privateDirty: [] };

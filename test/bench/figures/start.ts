@@ -40,7 +40,7 @@ async function startBareNode(): Promise<Start> {
 export async function start(scale: Scale): Promise<FigureResult> {
   await startResolver();
   await startBareNode();
-  const rounds = await interleave(scale.pick(25, 7), { ours: startResolver, baseline: startBareNode });
+  const rounds = await interleave(scale.pick(25, 5), { ours: startResolver, baseline: startBareNode });
   const comparison = compare(
     rounds.map(({ ours, baseline }) => ({ ours: ours.servingMs, baseline: baseline.servingMs })),
   );

@@ -60,11 +60,11 @@ async function unary(figure: UnaryFigure, scale: Scale): Promise<FigureResult> {
   await using _server = await Child.start('grpc-server.ts', [socket, String(sameBytes ? bytes : 0)]);
   using empty = new RawClient(socket);
 
-  const block = scale.pick(500, 200);
-  const warmUp = scale.pick(3_000, 1_000);
+  const block = scale.pick(500, 100);
+  const warmUp = scale.pick(3_000, 600);
   await timeCalls(ours, GET, warmUp);
   await timeCalls(empty, EMPTY, warmUp);
-  const rounds = await interleave(scale.pick(30, 8), {
+  const rounds = await interleave(scale.pick(30, 6), {
     ours: () => timeCalls(ours, GET, block),
     baseline: () => timeCalls(empty, EMPTY, block),
   });
@@ -108,7 +108,7 @@ export async function grpcFloor(scale: Scale): Promise<FigureResult> {
   using opened = new DisposableStack();
   const socket = opened.adopt(connect(sockets.echo), (open) => open.destroy());
   await once(socket, 'connect');
-  const block = scale.pick(500, 200);
+  const block = scale.pick(500, 100);
   await timeCalls(client, EMPTY, scale.pick(3_000, 1_000));
   await timeEchoes(socket, scale.pick(3_000, 1_000));
   const rounds = await interleave(scale.pick(20, 6), {

@@ -1,0 +1,103 @@
+/** From the rename of `..data` to the values in a reader's hands: our subscriber's, and a bare loop's. */
+import { distribution } from '../distribution.ts';
+import { type FigureResult, pause, type Scale } from '../figure.ts';
+import { InotifyLoop } from '../inotify-loop.ts';
+import { interleave, reduce } from '../interleave.ts';
+import { ResolverProcess } from '../resolver-process.ts';
+import { compare, percentile } from '../stats.ts';
+import { Subscriber } from '../subscriber.ts';
+import { comparisonRow } from '../verdict.ts';
+import { type Rotatable, Writer } from '../writer.ts';
+
+const KEYS = 20;
+/**
+ * Milliseconds between two rotations. The resolver gathers the events around a rename for 20 ms and looks once
+ * more; a kubelet rotates a minute later at the earliest, so that must not fall on the next rotation.
+ */
+const PAUSE_MS = 40;
+
+/** Whoever waits for a rotation. */
+export interface Reader {
+  readonly has: (rotation: number) => Promise<bigint>;
+}
+
+/** Rotates again and again, one at a time; milliseconds of each. */
+export class Rotations {
+  readonly #writer: Writer;
+  readonly #volume: Rotatable;
+  readonly #readers: readonly Reader[];
+  #rotation = 0;
+
+  constructor(writer: Writer, volume: Rotatable, readers: readonly Reader[]) {
+    this.#writer = writer;
+    this.#volume = volume;
+    this.#readers = readers;
+  }
+
+  /** Milliseconds from the rename until the last reader has it. */
+  async one(): Promise<number> {
+    this.#rotation += 1;
+    const arrivals = this.#readers.map((reader) => reader.has(this.#rotation));
+    const from = await this.#writer.rotate(this.#volume, this.#rotation);
+    const waits = (await Promise.all(arrivals)).map((at) => Number(at - from) / 1e6);
+    await pause(PAUSE_MS);
+    return Math.max(...waits);
+  }
+
+  async many(count: number): Promise<number[]> {
+    const times: number[] = [];
+    while (times.length < count) times.push(await this.one());
+    return times;
+  }
+}
+
+export async function rotation(scale: Scale): Promise<FigureResult> {
+  await using writer = await Writer.start();
+  await using resolver = await ResolverProcess.serving(KEYS);
+  await using beside = ResolverProcess.prepare(KEYS);
+  await using loop = await InotifyLoop.on(beside);
+  using subscriber = await Subscriber.to(resolver);
+  const ours = new Rotations(writer, resolver, [subscriber]);
+  const baseline = new Rotations(writer, beside, [loop]);
+  await ours.many(scale.pick(50, 10));
+  await baseline.many(scale.pick(50, 10));
+  const block = scale.pick(100, 12);
+  const rounds = await interleave(scale.pick(10, 5), {
+    ours: () => ours.many(block),
+    baseline: () => baseline.many(block),
+  });
+  const name = `rename of ..data → snapshot at the subscriber, ${KEYS} keys`;
+  const p50 = compare(reduce(rounds, (times) => percentile(times, 50)));
+  const p99 = compare(reduce(rounds, (times) => percentile(times, 99)));
+  const all = (side: 'ours' | 'baseline') =>
+    percentile(
+      rounds.flatMap((round) => round[side]),
+      99,
+    );
+  const common = { unit: 'ms', baseline: 'bare inotify loop' } as const;
+  return {
+    rows: [
+      comparisonRow(
+        { ...common, id: 'rotation-p50', figure: `${name}, p50`, bar: { on: 'ratio', atMost: 3 } },
+        p50,
+      ),
+      comparisonRow(
+        { ...common, id: 'rotation-p99', figure: `${name}, p99`, bar: { on: 'ratio', atMost: 5 } },
+        p99,
+      ),
+      {
+        id: 'rotation-p99-ms',
+        figure: `the same, p99 of all ${rounds.length * block} rotations`,
+        unit: 'ms',
+        ours: all('ours'),
+        baseline: { name: common.baseline, value: all('baseline') },
+        rounds: rounds.length,
+        bar: { on: 'value', atMost: 15, fullRunOnly: true },
+      },
+    ],
+    details: { distributions: [distribution('rotation, 20 keys', 'ms', rounds)] },
+    notes: [
+      `rotation: ${rounds.length} rounds of ${block} a side, ${PAUSE_MS} ms apart, on two volumes in memory; from right before the new \`..data\` link is made and renamed, in the writer's process, to the bytes in the reader's.`,
+    ],
+  };
+}
