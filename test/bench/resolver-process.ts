@@ -23,6 +23,8 @@ export function serveCommand(configFile: string): readonly [string, ...string[]]
 
 /** When what happened, in milliseconds since the process was spawned. */
 export interface StartTimes {
+  /** The process runs under the flags that it is to serve under: at once where it was started with them. */
+  readonly flaggedMs: number;
   /** The socket can be connected to. */
   readonly socketMs: number;
   /** Health.Watch says SERVING. */
@@ -97,14 +99,17 @@ export class ResolverProcess implements AsyncDisposable {
     closeSync(log);
     // Not the event loop's timers: they know whole milliseconds.
     const clock = new Int32Array(new SharedArrayBuffer(4));
+    let flaggedMs: number | undefined;
     while (!existsSync(this.socket)) {
+      if (flaggedMs === undefined && underPermissions(child.pid))
+        flaggedMs = performance.now() - this.#spawnedAt;
       if (performance.now() - this.#spawnedAt > START_TIMEOUT_MS)
         throw new Error(`the resolver did not come up:\n${this.log}`);
       Atomics.wait(clock, 0, 0, POLL_MS);
     }
     const socketMs = performance.now() - this.#spawnedAt;
     await untilServing(this.socket);
-    return { socketMs, servingMs: performance.now() - this.#spawnedAt };
+    return { flaggedMs: flaggedMs ?? 0, socketMs, servingMs: performance.now() - this.#spawnedAt };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -113,6 +118,11 @@ export class ResolverProcess implements AsyncDisposable {
     closeSync(this.#fifo);
     this.workspace[Symbol.dispose]();
   }
+}
+
+/** Whether the command line of a process, which may change as it starts itself again, names the permission model. */
+function underPermissions(pid: number | undefined): boolean {
+  return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes('--permission');
 }
 
 /** Health.Watch over bare HTTP/2: it is told the moment it changes, so that nothing need be asked twice. */

@@ -9,12 +9,12 @@ const KEYS = 20;
 
 export async function cpuAtRest(scale: Scale): Promise<FigureResult> {
   requireRoot();
-  const windowMs = scale.pick(20_000, 3_000);
+  const windowMs = scale.pick(20_000, 2_000);
   const windows = scale.pick(3, 1);
   await using resolver = await ResolverProcess.serving(KEYS);
   await using bare = new BareNode();
   // The start itself is over, and the compiler's threads have gone to sleep.
-  await pause(scale.pick(20_000, 1_000));
+  await pause(scale.pick(20_000, 500));
   const shares: Record<'ours' | 'baseline', number[]> = { ours: [], baseline: [] };
   for (let window = 0; window < windows; window++) {
     const from = performance.now();

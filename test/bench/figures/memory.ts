@@ -96,7 +96,7 @@ export async function memoryAfterLoad(scale: Scale): Promise<FigureResult> {
     for (const field of ['rss', 'privateDirty'] as const)
       growths[field].push(growthOfLastHalf(series.map((point) => point[field])));
   }
-  const figure = `memory after ${requests.toLocaleString('en')} requests and ${rotations.toLocaleString('en')} rotations`;
+  const figure = `memory after ${requests.toLocaleString('en')} requests, ${rotations.toLocaleString('en')} rotations`;
   const growth = (field: keyof Memory, name: string): Row => ({
     id: `memory-load-growth-${name.replaceAll(' ', '-').toLowerCase()}`,
     figure: `growth over the last half of that, ${name}`,

@@ -66,7 +66,7 @@ export async function rotation(scale: Scale): Promise<FigureResult> {
     ours: () => ours.many(block),
     baseline: () => baseline.many(block),
   });
-  const name = `rename of ..data → snapshot at the subscriber, ${KEYS} keys`;
+  const name = `rename of ..data → subscriber, ${KEYS} keys`;
   const p50 = compare(reduce(rounds, (times) => percentile(times, 50)));
   const p99 = compare(reduce(rounds, (times) => percentile(times, 99)));
   const all = (side: 'ours' | 'baseline') =>

@@ -28,9 +28,9 @@ export async function watchers(scale: Scale): Promise<FigureResult> {
   }
   const many = new Rotations(writer, crowded, crowd);
   const one = new Rotations(writer, alone, [opened.use(await Subscriber.to(alone))]);
-  await many.many(scale.pick(20, 5));
-  await one.many(scale.pick(20, 5));
-  const rounds = await interleave(scale.pick(60, 12), { ours: () => many.one(), baseline: () => one.one() });
+  await many.many(scale.pick(20, 3));
+  await one.many(scale.pick(20, 3));
+  const rounds = await interleave(scale.pick(60, 8), { ours: () => many.one(), baseline: () => one.one() });
   return {
     rows: [
       comparisonRow(

@@ -14,8 +14,9 @@ const OURS = '#3b82d6';
 const BASELINE = '#d6862b';
 const GOOD = '#3f9e5a';
 const BAD = '#d9534f';
-const STAGES = ['#3b82d6', '#7b6fd0', '#2f9e9e'];
-const WIDTH = 860;
+const STAGES = ['#7b6fd0', '#3b82d6', '#c2557a', '#2f9e9e'];
+const WIDTH = 900;
+const FONT = 'Helvetica, Arial, sans-serif';
 
 const title = (text: string, left: number | string = 'center', top = 8) => ({
   text,
@@ -33,12 +34,18 @@ const axis = {
 const legend = (data: readonly string[], top: number) => ({
   data: [...data],
   top,
+  itemGap: 36,
   textStyle: { color: GREY, fontSize: 12 },
 });
 
 function svg(option: Option, height: number): string {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
-  chart.setOption({ animation: false, backgroundColor: 'transparent', ...(option as object) });
+  chart.setOption({
+    animation: false,
+    backgroundColor: 'transparent',
+    textStyle: { fontFamily: FONT },
+    ...(option as object),
+  });
   const text = chart.renderToSVGString();
   chart.dispose();
   return `${text}\n`;
@@ -57,18 +64,21 @@ export function plots(run: Run): Map<string, string> {
   return drawn;
 }
 
+/** A share below this is drawn as this: almost nothing. */
+const LEAST_SHARE = 0.1;
+
 /** How much of its bar each figure takes. */
 function bars(run: Run): string {
   const rows = run.rows.filter((row) => row.bar !== undefined && judge(row, run) !== 'not judged').reverse();
-  const share = rows.map((row) => Math.max(judgedValue(row) / (row.bar?.atMost ?? 1), 0.01));
+  const share = rows.map((row) => Math.max(judgedValue(row) / (row.bar?.atMost ?? 1), LEAST_SHARE));
   return svg(
     {
       title: title('Each figure as a share of its bar: left of the line is met'),
-      grid: { left: 330, right: 130, top: 44, bottom: 44 },
+      grid: { left: 400, right: 120, top: 44, bottom: 44 },
       xAxis: {
         ...axis,
         type: 'log',
-        min: 0.05,
+        min: LEAST_SHARE,
         name: 'times the bar',
         nameLocation: 'middle',
         nameGap: 26,
@@ -79,7 +89,7 @@ function bars(run: Run): string {
         type: 'category',
         data: rows.map(({ figure }) => figure),
         axisTick: { show: false },
-        axisLabel: { ...axis.axisLabel, width: 315, overflow: 'truncate' },
+        axisLabel: { ...axis.axisLabel, fontSize: 11 },
         splitLine: { show: false },
       },
       series: [
@@ -115,7 +125,7 @@ function latency(distributions: readonly Distribution[]): string {
   const width = WIDTH / distributions.length;
   // Equal steps for each halving of what is left: 50, 75, 87.5, … as tails are looked at.
   const place = (percent: number) => Math.log2(100 / (100 - percent));
-  const marks = new Map([50, 75, 90, 99, 99.9].map((percent) => [place(percent), `${percent} %`]));
+  const marks = new Map([50, 90, 99, 99.9].map((percent) => [place(percent), `${percent} %`]));
   return svg(
     {
       title: distributions
@@ -150,7 +160,12 @@ function latency(distributions: readonly Distribution[]): string {
         },
         splitLine: { show: false },
       })),
-      yAxis: distributions.map((_, index) => ({ ...axis, gridIndex: index, type: 'log' as const })),
+      yAxis: distributions.map((_, index) => ({
+        ...axis,
+        gridIndex: index,
+        type: 'log' as const,
+        logBase: 2,
+      })),
       series: distributions.flatMap((each, index) =>
         (['ours', 'baseline'] as const).map((side) => ({
           name: side,
@@ -254,8 +269,16 @@ function rotationCost(points: NonNullable<Run['details']['scaling']>): string {
     {
       title: title('Rename of ..data → values in hand, over the number of credentials (medians)'),
       legend: legend(['ours, at the subscriber', 'bare inotify loop'], 32),
-      grid: { left: 64, right: 40, top: 66, bottom: 48 },
-      xAxis: { ...axis, type: 'log', name: 'credentials', nameLocation: 'middle', nameGap: 28 },
+      grid: { left: 64, right: 60, top: 76, bottom: 48 },
+      xAxis: {
+        ...axis,
+        type: 'log',
+        min: 5,
+        max: 20_000,
+        name: 'credentials',
+        nameLocation: 'middle',
+        nameGap: 28,
+      },
       yAxis: { ...axis, type: 'log', name: 'ms' },
       series: (['ours', 'baseline'] as const).map((side) => ({
         name: side === 'ours' ? 'ours, at the subscriber' : 'bare inotify loop',

@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { ratioRow, runOf, valueRow } from '../rows.ts';
+import { markdown } from './markdown.ts';
+
+it('each row has its figures with units, its bar and the verdict', () => {
+  const lines = markdown(runOf([ratioRow(3.25, 3), ratioRow(2, 3), valueRow(0.05, 0.2), ratioRow(12)])).split(
+    '\n',
+  );
+  expect(lines.filter((line) => line.startsWith('| ')).slice(2)).toEqual([
+    '| process start | 130 ms | 40 ms – bare Node | 3.25× (3.15–3.35) | ≤ 3.00× | **missed** |',
+    '| process start | 80 ms | 40 ms – bare Node | 2.00× (1.90–2.10) | ≤ 3.00× | met |',
+    '| CPU at rest | 0.05 % | 0 % – bare Node | – | ≤ 0.2 % | met |',
+    '| process start | 480 ms | 40 ms – bare Node | 12.00× (11.90–12.10) | – | not judged |',
+  ]);
+});
+
+it('says on what it was measured, by how much bars are widened, and what could not be measured', () => {
+  const text = markdown(
+    runOf([], { tolerance: 1.5, notes: ['how'], failures: [{ figure: 'scaling', message: 'no tmpfs' }] }),
+  );
+  expect(text).toContain('2 cores (a processor), 8 GiB, Linux 6.1, Node 26.0.0');
+  expect(text).toContain('Bars are widened 1.5 times.');
+  expect(text).toContain('- how\n');
+  expect(text).toContain('- **scaling was not measured**: no tmpfs');
+});
