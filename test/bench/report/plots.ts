@@ -275,6 +275,7 @@ function rotationCost(points: NonNullable<Run['details']['scaling']>): string {
         type: 'log',
         min: 5,
         max: 20_000,
+        axisLabel: { ...axis.axisLabel, showMinLabel: false, showMaxLabel: false },
         name: 'credentials',
         nameLocation: 'middle',
         nameGap: 28,
