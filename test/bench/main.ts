@@ -83,25 +83,22 @@ async function measureAll(figures: readonly string[]): Promise<Run> {
   // Everything that is measured lies in memory, as kubelet's volumes do.
   const folder = folderInMemory();
   process.env.TMPDIR = folder;
-  try {
-    for (const figure of figures) {
-      const from = performance.now();
-      try {
-        const result = await FIGURES[figure]!(scale);
-        rows.push(...result.rows);
-        notes.push(...(result.notes ?? []));
-        details = {
-          ...details,
-          ...result.details,
-          distributions: [...(details.distributions ?? []), ...(result.details?.distributions ?? [])],
-        };
-      } catch (error) {
-        failures.push({ figure, message: error instanceof Error ? error.message : String(error) });
-      }
-      process.stderr.write(`${figure}: ${((performance.now() - from) / 1000).toFixed(1)} s\n`);
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  for (const figure of figures) {
+    const from = performance.now();
+    try {
+      const result = await FIGURES[figure]!(scale);
+      rows.push(...result.rows);
+      notes.push(...(result.notes ?? []));
+      details = {
+        ...details,
+        ...result.details,
+        distributions: [...(details.distributions ?? []), ...(result.details?.distributions ?? [])],
+      };
+    } catch (error) {
+      failures.push({ figure, message: error instanceof Error ? error.message : String(error) });
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    process.stderr.write(`${figure}: ${((performance.now() - from) / 1000).toFixed(1)} s\n`);
   }
   return { machine: thisMachine(), quick, tolerance, rows, notes, failures, details };
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { CHECKOUT, NODE } from '../support/checkout.ts';
 import { newSecret } from '../support/secrets.ts';
 import { NAMESPACE, Workspace } from '../support/workspace.ts';
-import { BARE_ENVIRONMENT, killed } from './child.ts';
+import { BARE_ENVIRONMENT, killed, ours } from './child.ts';
 import { generation } from './generations.ts';
 
 const SECRET = 'nvbugs';
@@ -51,7 +51,7 @@ export class ResolverProcess implements AsyncDisposable {
     this.workspace.secret(SECRET).write(generation(this.prefix, 0, keys));
     const fifo = join(this.workspace.root, 'audit');
     execFileSync('mkfifo', [fifo]);
-    this.#sink = spawn('cat', [fifo], { stdio: ['ignore', 'ignore', 'inherit'] });
+    this.#sink = ours(spawn('cat', [fifo], { stdio: ['ignore', 'ignore', 'inherit'] }));
     // Both ends, so that neither waits for the other to open it.
     this.#fifo = openSync(fifo, 'r+');
   }
@@ -95,7 +95,7 @@ export class ResolverProcess implements AsyncDisposable {
     const log = openSync(this.#log, 'a');
     this.#spawnedAt = performance.now();
     const child = spawn(program, args, { env: BARE_ENVIRONMENT, stdio: ['ignore', this.#fifo, log] });
-    this.#child = child;
+    this.#child = ours(child);
     closeSync(log);
     // Not the event loop's timers: they know whole milliseconds.
     const clock = new Int32Array(new SharedArrayBuffer(4));
