@@ -1,5 +1,4 @@
 /** A watch that outlives the resolver: it reconnects, and each snapshot that it yields is whole. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Client, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import {
@@ -9,11 +8,12 @@ import {
 import { decodeEnvironment } from './decode.ts';
 import type { ProviderEnvironment } from './environment.ts';
 import { ResolverError, toResolverError } from './errors.ts';
+import { socketIdentity, waitForSocket } from './retry-wait.ts';
 import { bidirectionalCall, openChannel } from './transport.ts';
 
 /** First wait before a new attempt, in milliseconds; it doubles with each that fails. */
 export const BACKOFF_INITIAL_MS = 50;
-/** Longest wait. A resolver that restarts is found again within this. */
+/** Longest wait. A resolver that restarts is found sooner: its new socket ends the wait. */
 export const BACKOFF_MAX_MS = 1_000;
 /** Milliseconds in which a subscription must be answered by a first snapshot. */
 const FIRST_SNAPSHOT_TIMEOUT_MS = 10_000;
@@ -41,6 +41,7 @@ export async function* watchEnvironment(
   const signal = options.signal ?? new AbortController().signal;
   let failures = 0;
   while (!signal.aborted) {
+    const socket = socketIdentity(socketPath);
     const session = new WatchSession(openChannel(socketPath), options.providers ?? [], signal);
     try {
       for await (const environment of session) {
@@ -52,9 +53,9 @@ export async function* watchEnvironment(
       if (!(error instanceof ResolverError) || !error.retryable) throw error;
       options.onDisconnect?.(error);
       const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_INITIAL_MS * 2 ** Math.min(failures, 10));
-      failures += 1;
       // Jitter of a half: a thousand watchers do not come back in the same millisecond.
-      await sleep(wait * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
+      const restarted = await waitForSocket(socketPath, socket, wait * (0.5 + Math.random() / 2), signal);
+      failures = restarted ? 0 : failures + 1;
     } finally {
       session.close();
     }

@@ -110,7 +110,7 @@ describe('with a resolver', () => {
     await until(async () => (await status_()).watchers.length === 0);
   });
 
-  test('it comes back within about a second when the resolver is killed and started again', async () => {
+  test('it comes back at once when the resolver that was killed is started again, however long its waits have grown', async () => {
     using client = connect({ socket: workspace.socket });
     const losses: ResolverError[] = [];
     const watch = client.watchProviderEnvironment({ onDisconnect: (error) => losses.push(error) });
@@ -127,7 +127,7 @@ describe('with a resolver', () => {
     serve = await start();
     const up = performance.now();
     const after = (await again).value as WatchedEnvironment;
-    expect(performance.now() - up).toBeLessThan(1_500);
+    expect(performance.now() - up).toBeLessThan(300);
     expect(textOf(after)).toBe(rotated);
     // Placeholders that the agent holds go on to resolve; revisions of two processes say nothing about each other.
     expect(after.credentials.get('TOKEN')?.handle).toBe(before.credentials.get('TOKEN')?.handle);
