@@ -16,6 +16,9 @@ export function openChannel(socketPath: string): Client {
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
     'grpc.enable_retries': 0,
+    // A resolver that restarts is a second or so away, and asking a local socket costs microseconds.
+    'grpc.initial_reconnect_backoff_ms': 50,
+    'grpc.max_reconnect_backoff_ms': 250,
     // Nobody but this socket is to be asked: no proxy from the environment, no name resolution.
     'grpc.enable_http_proxy': 0,
     'grpc.enable_channelz': 0,

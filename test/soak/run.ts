@@ -1,0 +1,462 @@
+/** One run: the plan is carried out on the real resolver while the invariants are checked. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { newSecret } from '../support/secrets.ts';
+import { Workspace } from '../support/workspace.ts';
+import { Peer, playCaller } from './cast.ts';
+import { Clock } from './clock.ts';
+import { growth } from './growth.ts';
+import { type Excuse, History } from './history.ts';
+import { Judge } from './judge.ts';
+import { now, type Observation } from './observation.ts';
+import { Operator, type Uids } from './operator.ts';
+import {
+  type Blow,
+  below,
+  type Change,
+  type Disturbance,
+  type Planned,
+  pick,
+  planOf,
+  randomFrom,
+  SETTLE_MS,
+} from './plan.ts';
+import { Resolver } from './resolver.ts';
+import type { Report } from './supervisor.ts';
+import { summaryOf, Tally } from './tally.ts';
+import { chooseSecret, EXPIRING, JUMP_MS, SECRETS, Volumes } from './volumes.ts';
+
+/** UIDs of nobody else: the resolver's, those of two listed callers, the agent's. */
+const ROOT_RUN = { resolver: 10_771, supervisor: 10_772, neighbour: 10_773, agent: 10_774 };
+/** MiB of the tmpfs that the Secrets are on. */
+const VOLUME_MIB = 8;
+/** Milliseconds after which a watch that has not recovered is not waited for any more. */
+const RECOVERY_TIMEOUT_MS = 20_000;
+/** Disturbances under way at once, for each peer. */
+const MAX_DISTURBANCES = 4;
+const PROGRESS_MS = 30_000;
+
+export interface RunOptions {
+  readonly minutes: number;
+  readonly seed: number;
+  /** Path of the checkout for other UIDs. */
+  readonly checkout: string;
+  /** Ends the run early; what was seen until then is told. */
+  readonly signal: AbortSignal;
+}
+
+export async function run({ minutes, seed, checkout, signal }: RunOptions) {
+  const soak = new Soak(minutes, seed, checkout, signal);
+  try {
+    await soak.start();
+    await soak.carryOut();
+    return soak.summary();
+  } finally {
+    await soak.end();
+  }
+}
+
+class Soak {
+  readonly #minutes: number;
+  readonly #seed: number;
+  readonly #signal: AbortSignal;
+  readonly #root = process.getuid?.() === 0;
+  readonly #workspace = new Workspace();
+  readonly #history = new History();
+  readonly #judge = new Judge(this.#history, [EXPIRING]);
+  readonly #tally = new Tally();
+  readonly #prefix = newSecret('soak');
+  readonly #volumes = new Volumes(this.#workspace, this.#history, this.#prefix);
+  readonly #clock: Clock | undefined;
+  readonly #operator: Operator;
+  readonly #resolver: Resolver;
+  readonly #checkout: string;
+  readonly #leftOut: string[] = [];
+  readonly #peers: Peer[] = [];
+  readonly #callers: { readonly pid: number; readonly kill: (signal: NodeJS.Signals) => void }[] = [];
+  readonly #disturbing = new Map<Peer, Set<Promise<void>>>();
+  /** One at a time of what must not meet: a reload reads files, which a shortage forbids and a stopped process puts off. */
+  #exclusive: Promise<void> = Promise.resolve();
+  #stream = 0;
+  #watchers: number | undefined;
+  #last: Observation | undefined;
+  #onSnapshot: ((stream: number, at: number) => void) | undefined;
+  #startedAt = now();
+  #ending = false;
+
+  constructor(minutes: number, seed: number, checkout: string, signal: AbortSignal) {
+    this.#minutes = minutes;
+    this.#seed = seed;
+    this.#checkout = checkout;
+    this.#signal = signal;
+    this.#clock = Clock.find(join(this.#workspace.root, 'clock'));
+    const own = process.getuid?.() ?? 0;
+    const uids: Uids = this.#root ? ROOT_RUN : { supervisor: own, neighbour: undefined, agent: own + 1 };
+    this.#operator = new Operator(this.#workspace, this.#history, uids);
+    this.#resolver = new Resolver({
+      checkout,
+      configFile: this.#workspace.configFile,
+      uid: this.#root ? ROOT_RUN.resolver : undefined,
+      env: this.#clock?.env ?? {},
+      onUnexpectedEnd: (how) => this.#restartAfter(how),
+    });
+    if (!this.#root)
+      this.#leftOut.push(
+        'not root: no other UIDs, so no agent, no neighbour and no floods; no full tmpfs; no shortage of descriptors, which are not counted either',
+      );
+    if (this.#clock === undefined)
+      this.#leftOut.push('clock jumps: libfaketime is not installed (Debian: apt-get install libfaketime)');
+  }
+
+  async start(): Promise<void> {
+    const { secretsRoot, socket } = this.#workspace;
+    mkdirSync(secretsRoot);
+    if (this.#root)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${VOLUME_MIB}m,mode=0755`, 'tmpfs', secretsRoot]);
+    for (const secret of SECRETS) this.#volumes.rotate(secret);
+    this.#operator.restore();
+    const excuse = this.#history.excuse(now());
+    this.#resolver.start();
+    const listening = this.#resolver.listening().then(() => true);
+    if (!(await Promise.race([listening, sleep(RECOVERY_TIMEOUT_MS, false)])))
+      throw new Error('the resolver did not come up; its output is kept');
+    const role = (name: string, uid: number | undefined) => ({
+      name,
+      checkout: this.#checkout,
+      socket,
+      uid: this.#root ? uid : undefined,
+    });
+    const caller = (name: string, uid: number | undefined, providers: readonly string[]) => {
+      const child = playCaller(role(name, uid), {
+        providers,
+        prefix: this.#prefix,
+        onReport: (report) => this.#hear(name, report),
+        onEnd: (how) => {
+          if (!this.#ending) this.#judge.report('ended-by-itself', now(), how);
+        },
+      });
+      this.#callers.push({ pid: child.pid ?? -1, kill: (which) => child.kill(which) });
+    };
+    const first = this.#nextSnapshot(0);
+    caller('supervisor', ROOT_RUN.supervisor, SECRETS);
+    if ((await first) === undefined) throw new Error('the supervisor got no first snapshot');
+    if (this.#root) {
+      caller('neighbour', ROOT_RUN.neighbour, ['alpha']);
+      this.#peers.push(new Peer(role('agent', ROOT_RUN.agent)));
+    }
+    this.#peers.push(new Peer(role('rogue', ROOT_RUN.neighbour)));
+    excuse.until = now();
+  }
+
+  async carryOut(): Promise<void> {
+    this.#startedAt = now();
+    const plan = planOf(this.#seed, this.#minutes);
+    const sampling = setInterval(() => this.#resolver.sample(this.#watchers), 1_000);
+    const telling = setInterval(() => this.#progress(), PROGRESS_MS);
+    try {
+      await Promise.all([
+        this.#follow(plan.changes, (each) => this.#change(each)),
+        this.#follow(plan.disturbances, async (each) => this.#disturb(each)),
+        this.#follow(plan.blows, (each) => this.#strike(each)),
+      ]);
+      // The plan ends SETTLE_MS before the time; what is longer was held up.
+      await sleep(SETTLE_MS, undefined, { signal: this.#signal }).catch(() => {});
+      await Promise.all([...this.#disturbing.values()].flatMap((under) => [...under]));
+      await sleep(1_000);
+    } finally {
+      clearInterval(sampling);
+      clearInterval(telling);
+    }
+    this.#judgeEnd();
+  }
+
+  summary() {
+    return summaryOf({
+      seed: this.#seed,
+      minutes: this.#minutes,
+      tally: this.#tally,
+      lives: this.#resolver.lives.map(({ samples }) => samples),
+      violations: this.#judge.violations,
+      leftOut: this.#leftOut,
+      startedAt: this.#startedAt,
+    });
+  }
+
+  async end(): Promise<void> {
+    this.#ending = true;
+    for (const peer of this.#peers) peer.end();
+    for (const caller of this.#callers) caller.kill('SIGKILL');
+    if (this.#resolver.lives.length > 0) {
+      this.#resolver.signal('SIGCONT');
+      await Promise.race([this.#resolver.end('SIGTERM'), sleep(6_000)]);
+      await this.#resolver.end('SIGKILL');
+    }
+    if (this.#root) execFileSync('umount', ['--lazy', this.#workspace.secretsRoot]);
+    this.#workspace[Symbol.dispose]();
+  }
+
+  async #follow<T>(planned: readonly Planned<T>[], act: (each: Planned<T>) => Promise<void>): Promise<void> {
+    for (const each of planned) {
+      const wait = this.#startedAt + each.atMs - now();
+      if (wait > 0) await sleep(wait, undefined, { signal: this.#signal }).catch(() => {});
+      if (this.#signal.aborted) return;
+      await act(each);
+    }
+  }
+
+  // ---- what changes ------------------------------------------------------------------------------------------
+
+  async #change({ action, seed }: Planned<Change>): Promise<void> {
+    const random = randomFrom(seed);
+    const secret = chooseSecret(random);
+    switch (action) {
+      case 'rotate':
+        this.#volumes.rotate(secret);
+        break;
+      case 'remove-keys':
+        this.#volumes.removeKeys(secret, random);
+        break;
+      case 'remove-secret':
+        this.#volumes.removeSecret(secret);
+        break;
+      case 'bad-values':
+        this.#volumes.badValues(secret, random);
+        break;
+      case 'odd-shape':
+        this.#volumes.oddShape(secret, random);
+        break;
+      case 'full-tmpfs': {
+        if (!this.#root) return;
+        const { failed, release } = this.#volumes.fill(secret);
+        if (failed) this.#tally.add('full-tmpfs: the writer failed');
+        await sleep(300);
+        release();
+        break;
+      }
+      case 'reload-right':
+        await this.#alone(async () => {
+          await this.#resolver.listening();
+          this.#operator.change(random, () => this.#resolver.signal('SIGHUP'));
+          await sleep(300);
+        });
+        break;
+      case 'reload-wrong':
+        await this.#alone(async () => {
+          await this.#resolver.listening();
+          this.#operator.mistake(random);
+          this.#resolver.signal('SIGHUP');
+          await sleep(250);
+          this.#operator.restore();
+          await this.#resolver.listening();
+          this.#resolver.signal('SIGHUP');
+        });
+        break;
+      case 'clock-jump': {
+        const { clockAheadMs } = this.#volumes;
+        const ahead = clockAheadMs > 0 && random() < 0.4 ? 0 : clockAheadMs + JUMP_MS;
+        if (this.#clock === undefined) return;
+        this.#volumes.jump(ahead, () => this.#clock?.set(ahead));
+        break;
+      }
+    }
+    this.#tally.add(action);
+  }
+
+  // ---- what disturbs -----------------------------------------------------------------------------------------
+
+  #disturb({ action, seed }: Planned<Disturbance>): void {
+    const random = randomFrom(seed);
+    const peer = pick(random, this.#peers);
+    // Without other UIDs the peer is the supervisor itself, whose own share a flood may use up.
+    if (!this.#root && (action.endsWith('flood') || action === 'half-open')) return;
+    const under = this.#disturbing.get(peer) ?? new Set<Promise<void>>();
+    this.#disturbing.set(peer, under);
+    if (under.size >= MAX_DISTURBANCES) return;
+    const isAgent = this.#root && peer === this.#peers[0];
+    const who = isAgent ? 'by the agent' : 'by a listed peer';
+    const acting = peer.act(action, below(random, 2 ** 32)).then(({ connections, bytes }) => {
+      this.#tally.add(`${action} ${who}`);
+      this.#tally.add(`connections ${who}`, connections);
+      if (isAgent) {
+        this.#tally.add('bytes sent to the agent', bytes);
+        this.#judge.stranger(now(), bytes, action);
+      }
+      under.delete(acting);
+    });
+    under.add(acting);
+  }
+
+  // ---- what strikes ------------------------------------------------------------------------------------------
+
+  async #strike({ action, seed }: Planned<Blow>): Promise<void> {
+    const random = randomFrom(seed);
+    switch (action) {
+      case 'kill':
+        await this.#kill(random() < 0.2);
+        break;
+      case 'freeze-resolver':
+        await this.#alone(() =>
+          this.#excused(undefined, async () => {
+            this.#resolver.signal('SIGSTOP');
+            await sleep(200 + random() * 2_800);
+            this.#resolver.signal('SIGCONT');
+          }),
+        );
+        break;
+      case 'freeze-watcher':
+        await this.#excused('supervisor', async () => {
+          this.#callers[0]?.kill('SIGSTOP');
+          await sleep(200 + random() * 3_800);
+          this.#callers[0]?.kill('SIGCONT');
+          await sleep(200);
+        });
+        break;
+      case 'shortage':
+        if (!this.#root) return;
+        await this.#alone(() =>
+          this.#excused(undefined, async () => {
+            await this.#resolver.listening();
+            const restore = this.#resolver.shorten(below(random, 3));
+            this.#disturb({ action: 'flood', atMs: 0, seed });
+            await sleep(500 + random() * 2_000);
+            restore();
+            // The next try of a read that failed comes within a second.
+            await sleep(1_500);
+          }),
+        );
+        break;
+    }
+    this.#tally.add(action);
+  }
+
+  async #kill(frozen: boolean): Promise<void> {
+    const excuse = this.#history.excuse(now());
+    if (frozen) {
+      this.#resolver.signal('SIGSTOP');
+      await sleep(200);
+      this.#tally.add('kill of a stopped process');
+    }
+    const recovered = this.#nextSnapshot(this.#stream);
+    const killedAt = now();
+    this.#history.died(killedAt);
+    await this.#resolver.end('SIGKILL');
+    // A wrong configuration that was just tried is the operator's to take back: kubelet would start it in vain.
+    this.#operator.restore();
+    this.#resolver.start();
+    const { life } = this.#resolver;
+    const at = await recovered;
+    excuse.until = now();
+    this.#judge.recovered(killedAt, at ?? Number.POSITIVE_INFINITY);
+    this.#tally.recoveries.push({
+      spawnedMs: life.spawnedAt - killedAt,
+      listeningMs: (life.listeningAt ?? Number.NaN) - killedAt,
+      snapshotMs: (at ?? Number.POSITIVE_INFINITY) - killedAt,
+    });
+  }
+
+  #restartAfter(how: string): void {
+    if (this.#ending) return;
+    this.#judge.report('ended-by-itself', now(), `the resolver ended: ${how}`);
+    const excuse = this.#history.excuse(now());
+    this.#history.died(now());
+    setTimeout(() => {
+      this.#operator.restore();
+      this.#resolver.start();
+      void this.#resolver.listening().then(() => {
+        excuse.until = now() + 1_000;
+      });
+    }, 200);
+  }
+
+  async #excused(client: string | undefined, work: () => Promise<void>): Promise<void> {
+    const excuse: Excuse = this.#history.excuse(now(), client);
+    await work();
+    excuse.until = now();
+  }
+
+  async #alone(work: () => Promise<void>): Promise<void> {
+    const turn = this.#exclusive.then(work);
+    this.#exclusive = turn.catch(() => {});
+    await turn;
+  }
+
+  // ---- what is seen ------------------------------------------------------------------------------------------
+
+  #hear(name: string, report: Report): void {
+    switch (report.type) {
+      case 'seen': {
+        const { observation, stream } = report;
+        this.#judge.observe(observation);
+        this.#tally.add(
+          { poll: 'snapshots polled', snapshot: 'snapshots watched', held: 'looks at what a watch holds' }[
+            observation.kind
+          ],
+        );
+        if (name !== 'supervisor') return;
+        if (observation.kind === 'poll') this.#last = observation;
+        this.#stream = Math.max(this.#stream, stream);
+        if (observation.kind === 'snapshot') this.#onSnapshot?.(stream, observation.at);
+        break;
+      }
+      case 'failed':
+        this.#tally.add(`calls refused: ${report.code}`);
+        // A neighbour that is unlisted for a while, or shares its places with a rogue, is refused with reason.
+        if (name === 'supervisor') this.#judge.failed(report.client, report.from, report.at, report.code);
+        break;
+      case 'answered':
+        this.#tally.add('calls answered');
+        break;
+      case 'watchers':
+        if (name === 'supervisor') this.#watchers = report.watchers;
+        break;
+    }
+  }
+
+  /** When the supervisor's watch had a snapshot of a stream after this one; undefined where it never had. */
+  #nextSnapshot(after: number): Promise<number | undefined> {
+    return new Promise((done) => {
+      const timer = setTimeout(() => finish(undefined), RECOVERY_TIMEOUT_MS);
+      const finish = (at: number | undefined) => {
+        clearTimeout(timer);
+        this.#onSnapshot = undefined;
+        done(at);
+      };
+      this.#onSnapshot = (stream, at) => {
+        if (stream > after) finish(at);
+      };
+    });
+  }
+
+  #judgeEnd(): void {
+    const at = now();
+    this.#resolver.sample(this.#watchers);
+    for (const [index, { samples }] of this.#resolver.lives.entries()) {
+      for (const what of growth(samples)) this.#judge.report('growth', at, `life ${index + 1}: ${what}`);
+    }
+    if (this.#signal.aborted) return;
+    if (this.#last === undefined) this.#judge.report('unserved', at, 'the supervisor never got an answer');
+    else this.#judge.settled(this.#last);
+    if ((this.#watchers ?? 0) > this.#callers.length)
+      this.#judge.report('growth', at, `${this.#watchers} watches are open, of ${this.#callers.length}`);
+  }
+
+  #progress(): void {
+    const seconds = Math.round((now() - this.#startedAt) / 1000);
+    const sample = this.#resolver.life.samples.at(-1);
+    const slowest = Math.max(0, ...this.#tally.recoveries.map(({ snapshotMs }) => snapshotMs));
+    console.log(
+      [
+        `${seconds} s of ${this.#minutes * 60}`,
+        `rotations ${this.#tally.get('rotate')}`,
+        `snapshots ${this.#tally.get('snapshots polled') + this.#tally.get('snapshots watched')}`,
+        `kills ${this.#tally.get('kill')} (slowest recovery ${slowest.toFixed(0)} ms)`,
+        `RSS ${sample?.rssMiB.toFixed(0) ?? '?'} MiB`,
+        `descriptors ${sample?.descriptors ?? 'not counted'}`,
+        `watchers ${this.#watchers ?? '?'}`,
+        `violations ${this.#judge.violations.length}`,
+      ].join(', '),
+    );
+  }
+}
