@@ -102,8 +102,13 @@ export class Resolver {
   /** Lets the process have so few descriptors that at most `more` can be opened; returns what undoes it. Root's. */
   shorten(more: number): () => void {
     const { pid } = this.life;
+    const { uid } = this.#options;
+    // The resolver's own UID may change it; root may only with CAP_SYS_RESOURCE, which a container's root has not.
     const limit = (soft: number | string) =>
-      execFileSync('prlimit', ['--pid', String(pid), `--nofile=${soft}:`], { stdio: 'ignore' });
+      execFileSync('prlimit', ['--pid', String(pid), `--nofile=${soft}:`], {
+        stdio: 'ignore',
+        ...(uid === undefined ? {} : { uid, gid: uid }),
+      });
     const before = /Max open files\s+(\d+)/.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1] ?? '1024';
     const open = Math.max(...readdirSync(`/proc/${pid}/fd`).map(Number));
     limit(open + 1 + more);

@@ -77,6 +77,9 @@ export function summaryOf({ seed, minutes, tally, lives, violations, leftOut, st
       spawnToListening: spreadOf(
         recoveries.map(({ spawnedMs, listeningMs }) => listeningMs - spawnedMs).filter(Number.isFinite),
       ),
+      listeningToSnapshot: spreadOf(
+        recoveries.map(({ listeningMs, snapshotMs }) => snapshotMs - listeningMs).filter(Number.isFinite),
+      ),
       killToSnapshot: spreadOf(recoveries.map(({ snapshotMs }) => snapshotMs)),
     },
     wholeRun: threeOf(lives.flat()),
