@@ -24,6 +24,8 @@ export interface Life {
   readonly spawnedAt: number;
   /** When its log said that it listens. */
   listeningAt: number | undefined;
+  /** CPU time that it had taken by then, in milliseconds: a slow start on a busy machine is told by it. */
+  startCpuMs: number;
   readonly samples: Sample[];
 }
 
@@ -56,7 +58,13 @@ export class Resolver {
         ...(uid === undefined ? {} : { uid, gid: uid }),
       },
     );
-    const life: Life = { pid: child.pid ?? -1, spawnedAt, listeningAt: undefined, samples: [] };
+    const life: Life = {
+      pid: child.pid ?? -1,
+      spawnedAt,
+      listeningAt: undefined,
+      startCpuMs: Number.NaN,
+      samples: [],
+    };
     this.lives.push(life);
     this.#child = child;
     let tail = '';
@@ -66,6 +74,7 @@ export class Resolver {
       tail += text;
       if (!tail.includes('"msg":"listening"')) return;
       life.listeningAt = now();
+      life.startCpuMs = cpuMs(life.pid);
       for (const told of this.#onListening.splice(0)) told();
     });
     this.#ended = new Promise((done) => {
@@ -127,5 +136,17 @@ export class Resolver {
     } catch {
       // It was just killed.
     }
+  }
+}
+
+/** User and system time of a process, in milliseconds; the kernel counts it in hundredths of a second. */
+function cpuMs(pid: number): number {
+  try {
+    // The name in parentheses may hold anything; the numbers begin after it.
+    const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?!.*\) )/s);
+    const [user, system] = fields.split(' ').slice(11, 13);
+    return (Number(user) + Number(system)) * 10;
+  } catch {
+    return Number.NaN;
   }
 }

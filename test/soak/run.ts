@@ -352,6 +352,7 @@ class Soak {
     this.#tally.recoveries.push({
       spawnedMs: life.spawnedAt - killedAt,
       listeningMs: (life.listeningAt ?? Number.NaN) - killedAt,
+      startCpuMs: life.startCpuMs,
       snapshotMs: (at ?? Number.POSITIVE_INFINITY) - killedAt,
     });
   }

@@ -9,6 +9,8 @@ export interface Recovery {
   readonly spawnedMs: number;
   /** The next one said that it listens. */
   readonly listeningMs: number;
+  /** CPU time that its start took. */
+  readonly startCpuMs: number;
   /** The supervisor's watch had a snapshot of it. */
   readonly snapshotMs: number;
 }
@@ -77,6 +79,7 @@ export function summaryOf({ seed, minutes, tally, lives, violations, leftOut, st
       spawnToListening: spreadOf(
         recoveries.map(({ spawnedMs, listeningMs }) => listeningMs - spawnedMs).filter(Number.isFinite),
       ),
+      startCpuTime: spreadOf(recoveries.map(({ startCpuMs }) => startCpuMs).filter(Number.isFinite)),
       listeningToSnapshot: spreadOf(
         recoveries.map(({ listeningMs, snapshotMs }) => snapshotMs - listeningMs).filter(Number.isFinite),
       ),
