@@ -17,6 +17,7 @@ const SO_PEERCRED = 17;
 const SO_PEERGROUPS = 59;
 const SO_PEERPIDFD = 77;
 const POLLIN = 1;
+const EINTR = 4;
 const ERANGE = 34;
 const EBADF = 9;
 const ENOTSOCK = 88;
@@ -142,7 +143,12 @@ export function pidFdExited(pidFd: number): boolean {
   const fds = Buffer.alloc(8);
   fds.writeInt32LE(pidFd, 0);
   fds.writeInt16LE(POLLIN, 4);
-  return orThrow('poll', c.poll(fds, 1, 0)) > 0;
+  for (;;) {
+    const ready = c.poll(fds, 1, 0);
+    // A signal that came in meanwhile, a SIGHUP say, ends even a poll() that does not wait.
+    if (ready < 0 && c.errno() === EINTR) continue;
+    return orThrow('poll', ready) > 0;
+  }
 }
 
 /** PR_GET_DUMPABLE: 0 means that no other process of our UID may read our memory, and no core is written. */
