@@ -1,5 +1,7 @@
 /**
- * Lines for a stream that may be in trouble: nobody is ever made to wait. A write that fails is tried again, a reader
+ * Lines for a stream that may be in trouble: nobody is ever made to wait. A line is written at the end of its turn of
+ * the event loop, after the response that it tells of; where lines follow each other closely, those of a few
+ * milliseconds are written together, since each write wakes a reader. A write that fails is tried again, a reader
  * that does not read is not waited for, and what cannot be kept is dropped and counted. A line is never torn: a file
  * that was full goes on where it stopped.
  */
@@ -12,6 +14,8 @@ import { errorCode } from './errors.ts';
 const RETRY_MS = 1_000;
 /** Milliseconds that the end of the process waits for what is not written yet. */
 const FLUSH_MS = 1_000;
+/** Milliseconds between two writes. A process that is killed may lose the lines of so long. */
+const GATHER_MS = 5;
 /** Bytes handed to the kernel at once. */
 const BATCH_BYTES = 64 * 1024;
 
@@ -77,6 +81,10 @@ export class LineWriter implements AsyncDisposable {
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #writing = false;
+  /** A write is due soon. */
+  #due = false;
+  /** When a write was begun last, in milliseconds of the monotonic clock. */
+  #begun = Number.NEGATIVE_INFINITY;
   #retry: NodeJS.Timeout | undefined;
   #failed = false;
   #dropped = 0;
@@ -100,7 +108,15 @@ export class LineWriter implements AsyncDisposable {
     }
     this.#waiting.push(line);
     this.#waitingBytes += line.length;
-    this.#pump();
+    if (this.#due || this.#writing) return;
+    this.#due = true;
+    const write = () => {
+      this.#due = false;
+      this.#pump();
+    };
+    const waitMs = this.#begun + GATHER_MS - performance.now();
+    if (waitMs > 0) setTimeout(write, waitMs);
+    else setImmediate(write);
   }
 
   /** Waits a moment for what is not written yet, and says how much is lost. */
@@ -145,6 +161,7 @@ export class LineWriter implements AsyncDisposable {
   #pump(): void {
     if (this.#writing || this.#retry !== undefined || this.#waitingBytes === 0) return;
     this.#writing = true;
+    this.#begun = performance.now();
     this.#target.write(this.#batch(), (error, written) => {
       this.#writing = false;
       if (error === null) this.#wrote(written);

@@ -17,6 +17,7 @@ import {
   Severity,
 } from './record.ts';
 import { DENIED_PER_PERIOD, RefusedPeers } from './refused-peers.ts';
+import { ServedLists } from './served-lists.ts';
 import type { AuditSink } from './sink.ts';
 
 const READ = 2;
@@ -40,12 +41,20 @@ export interface AuditedFinding {
   readonly remedy: string;
 }
 
+interface DescribedCaller {
+  readonly actor: Record<string, unknown>;
+  readonly endpoint: Record<string, unknown>;
+  readonly plain: Record<string, unknown>;
+}
+
 export class Audit implements AsyncDisposable {
   readonly #sink: AuditSink;
   readonly #sandbox: Sandbox;
   readonly #clock: () => number;
   readonly #refusedPeers: RefusedPeers;
   readonly #deniedCalls: RefusedPeers;
+  readonly #lists = new ServedLists();
+  readonly #described = new WeakMap<AuditedCaller, DescribedCaller>();
 
   constructor(sink: AuditSink, sandbox: Sandbox, clock: () => number = Date.now) {
     this.#sink = sink;
@@ -74,7 +83,7 @@ export class Audit implements AsyncDisposable {
     });
   }
 
-  /** Values left the process: these credentials, in this revision, for this caller. */
+  /** Values left the process: these credentials, in this revision, for this caller. The list is the caller's to keep. */
   served(
     operation: string,
     caller: AuditedCaller,
@@ -84,7 +93,7 @@ export class Audit implements AsyncDisposable {
     this.#api(operation, caller, true, undefined, {
       outcome: 'served',
       revision: String(revision),
-      credentials: credentials.map(plainCredential),
+      ...this.#lists.facts(caller, credentials, this.#clock()),
     });
   }
 
@@ -212,6 +221,7 @@ export class Audit implements AsyncDisposable {
     reason: string | undefined,
     unmapped: Record<string, unknown>,
   ): void {
+    const who = this.#describe(caller);
     this.#write({
       classUid: API_ACTIVITY,
       activityId: READ,
@@ -220,16 +230,24 @@ export class Audit implements AsyncDisposable {
       message: `${operation}: ${String(unmapped.outcome)}`,
       reason,
       attributes: {
-        actor: actor(caller),
+        actor: who.actor,
         api: { operation, service: { name: serviceOf(operation) } },
-        src_endpoint: {
-          name: 'unix socket',
-          ...(caller.uid === undefined ? {} : { uid: String(caller.uid) }),
-        },
+        src_endpoint: who.endpoint,
         action_id: success ? 1 : 2,
       },
-      unmapped: { caller: plainCaller(caller), ...(reason === undefined ? {} : { reason }), ...unmapped },
+      unmapped: { caller: who.plain, ...(reason === undefined ? {} : { reason }), ...unmapped },
     });
+  }
+
+  /** A caller in OCSF's words and in ours, made once for each connection. */
+  #describe(caller: AuditedCaller): DescribedCaller {
+    let who = this.#described.get(caller);
+    if (who === undefined) {
+      const uid = caller.uid === undefined ? {} : { uid: String(caller.uid) };
+      who = { actor: actor(caller), endpoint: { name: 'unix socket', ...uid }, plain: plainCaller(caller) };
+      this.#described.set(caller, who);
+    }
+    return who;
   }
 
   #state(

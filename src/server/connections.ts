@@ -117,6 +117,11 @@ export class Connections {
     const tag = `peer:${this.#next}`;
     const firstCall = setTimeout(() => socket.destroy(), this.#options.limits.firstCallTimeoutMs).unref();
     const rule = JSON.stringify(caller);
+    const { uid } = anchor.peer;
+    /** The rules that let the peer in, where its program cannot change what they say; undefined where it can. */
+    const settledBy = (rules: readonly Caller[]) =>
+      rules.some((one) => one.uid === uid && one.exe !== undefined) ? undefined : rules;
+    let settled = settledBy(this.#options.callers());
     this.#open.set(tag, {
       tag,
       caller,
@@ -126,15 +131,14 @@ export class Connections {
       began: () => clearTimeout(firstCall),
       stillAllowed: () => {
         if (!anchor.stillRuns()) return 'peer-gone';
-        const again = authorisePeer(
-          anchor.peer,
-          () => anchor.exe(),
-          this.#options.callers(),
-          this.#options.ownUid,
-        );
+        const rules = this.#options.callers();
+        if (rules === settled) return undefined;
+        const again = authorisePeer(anchor.peer, () => anchor.exe(), rules, this.#options.ownUid);
         if ('refusal' in again) return again.refusal;
         // A reload that gave the peer another rule: it must come again and be judged anew.
-        return JSON.stringify(again.caller) === rule ? undefined : { kind: 'uid-not-listed' };
+        if (JSON.stringify(again.caller) !== rule) return { kind: 'uid-not-listed' };
+        settled = settledBy(rules);
+        return undefined;
       },
       close: () => socket.destroy(),
     });
