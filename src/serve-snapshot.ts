@@ -1,0 +1,28 @@
+/**
+ * Entry of the image's start-up snapshot. Node runs this file once with `--build-snapshot`, when the image is made,
+ * and writes its heap down with all modules of `serve` loaded; each start of a container goes on from there.
+ *
+ * Nothing that must differ between two pods may be drawn or read while this file is loaded: no random bytes, no
+ * clock, no environment. What a call makes of them is made after the start.
+ */
+import { join } from 'node:path';
+import { startupSnapshot } from 'node:v8';
+import * as serve from './commands/serve.ts';
+import { run } from './run.ts';
+import { warmUp } from './warm-up.ts';
+
+void warmUp();
+
+startupSnapshot.setDeserializeMainFunction(() => {
+  const argv = process.argv.slice(2);
+  if (argv[0] === 'serve') void run(argv, { serve: () => Promise.resolve(serve) });
+  else {
+    // Every other command is rare, and is loaded from its files.
+    const main = join(import.meta.dirname, 'main.js');
+    process.execve?.(
+      process.execPath,
+      [process.execPath, main, ...argv],
+      process.env as Record<string, string>,
+    );
+  }
+});
