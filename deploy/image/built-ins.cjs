@@ -17,6 +17,8 @@ const DEFERRED = new Set([
   'tls',
   'worker_threads',
 ]);
+// What a stand-in answers while the snapshot is written: no inspector can be open then.
+const MEANWHILE = { inspector: { url: () => undefined } };
 let started = false;
 const nodeRequire = require;
 nodeRequire('node:v8').startupSnapshot.addDeserializeCallback(() => {
@@ -25,7 +27,7 @@ nodeRequire('node:v8').startupSnapshot.addDeserializeCallback(() => {
 
 /** A member that was taken out of a module while the snapshot was written: `const { Worker } = require(...)`. */
 function deferredMember(name, member) {
-  const real = () => nodeRequire(name)[member];
+  const real = () => nodeRequire(`node:${name}`)[member];
   return new Proxy(function deferred() {}, {
     apply: (_target, self, args) => Reflect.apply(real(), self, args),
     construct: (_target, args) => Reflect.construct(real(), args),
@@ -34,13 +36,13 @@ function deferredMember(name, member) {
 }
 
 function deferredModule(name) {
-  const constants = CONSTANTS[name] ?? {};
+  const known = { ...CONSTANTS[name], ...MEANWHILE[name] };
   return new Proxy(
     {},
     {
       get(_target, member) {
-        if (started) return nodeRequire(name)[member];
-        if (Object.hasOwn(constants, member)) return constants[member];
+        if (started) return nodeRequire(`node:${name}`)[member];
+        if (Object.hasOwn(known, member)) return known[member];
         return typeof member === 'symbol' || member === '__esModule' || member === 'default'
           ? undefined
           : deferredMember(name, member);
@@ -50,8 +52,8 @@ function deferredModule(name) {
 }
 
 const deferredModules = new Map();
-// The bundle's own `require`: every built-in is asked for through it.
-require = (id) => {
+/** The bundle's own `require`: every built-in is asked for through it. */
+function bundleRequire(id) {
   const name = id.replace(/^node:/, '');
   if (!BUILT_IN.has(name)) return nodeRequire('node:module').createRequire(__filename)(id);
   if (!DEFERRED.has(name)) return nodeRequire(id);
@@ -61,4 +63,6 @@ require = (id) => {
     deferredModules.set(name, module);
   }
   return module;
-};
+}
+// biome-ignore lint/suspicious/noGlobalAssign: it is no global but the parameter of the bundle's own wrapper.
+require = bundleRequire;
