@@ -13,16 +13,19 @@ import { warmUp } from './warm-up.ts';
 
 void warmUp();
 
+/** Every other command is rare, and is loaded from its files: this process becomes it, without `serve`'s restrictions. */
+function becomeMain(argv: readonly string[]): void {
+  if (process.execve === undefined)
+    throw new Error('this Node.js cannot replace a process: it has no execve');
+  process.execve(
+    process.execPath,
+    [process.execPath, join(import.meta.dirname, 'main.js'), ...argv],
+    process.env as NodeJS.ProcessEnv & Record<string, string>,
+  );
+}
+
 startupSnapshot.setDeserializeMainFunction(() => {
   const argv = process.argv.slice(2);
   if (argv[0] === 'serve') void run(argv, { serve: () => Promise.resolve(serve) });
-  else {
-    // Every other command is rare, and is loaded from its files.
-    const main = join(import.meta.dirname, 'main.js');
-    process.execve?.(
-      process.execPath,
-      [process.execPath, main, ...argv],
-      process.env as Record<string, string>,
-    );
-  }
+  else becomeMain(argv);
 });
