@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
+const dist = process.argv[2] ?? join(CHECKOUT, 'dist');
 
 /** V8 keeps a source with one character beyond Latin-1 in two bytes a character, and so does the snapshot. */
 function asciiOnly(code: string): string {
@@ -22,10 +23,12 @@ const bundle = await rolldown({
 const { output } = await bundle.generate({
   format: 'cjs',
   codeSplitting: false,
+  // Code in a snapshot cannot use import(): what is external is required when it is wanted.
+  dynamicImportInCjs: false,
   // Names stay: the stack trace of a defect must be readable.
   minify: { compress: true, mangle: false, codegen: true },
   banner: readFileSync(join(import.meta.dirname, 'built-ins.cjs'), 'utf8'),
 });
 await bundle.close();
-mkdirSync(join(CHECKOUT, 'dist'), { recursive: true });
-writeFileSync(join(CHECKOUT, 'dist/serve-snapshot.cjs'), asciiOnly(output[0].code));
+mkdirSync(dist, { recursive: true });
+writeFileSync(join(dist, 'serve-snapshot.cjs'), asciiOnly(output[0].code));
