@@ -3,15 +3,18 @@
 #   docker build --tag mounted-secret-resolver .
 #
 # The defaults are public images; pin them by digest where that matters:
-# `--build-arg BASE_IMAGE=<name>@sha256:<digest>`. Another base works if it has glibc and Node.js 24 or newer;
+# `--build-arg BASE_IMAGE=<name>@sha256:<digest>`. Another base works if it has glibc and Node.js 26 or newer;
 # say with `--build-arg NODE=<path>` where its node is.
 #
-# The last stage runs nothing, so an image for another architecture needs no emulation.
+# `serve` starts from a snapshot of Node's heap, which the base's own node writes. That is the one step which runs a
+# program of the image's architecture: to build for another one, register an emulator with the kernel (binfmt_misc).
+# The snapshot has times and addresses of that run in it, so its layer, the last one, differs from build to build;
+# all others come out the same.
 
-ARG BUILD_IMAGE=docker.io/library/node:24-trixie-slim
-ARG BASE_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
+ARG BUILD_IMAGE=docker.io/library/node:26-trixie-slim
+ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian13:nonroot
 
-# ---- sources → dist ------------------------------------------------------------------------------------------
+# ---- sources → dist, and serve as one file -------------------------------------------------------------------
 FROM --platform=$BUILDPLATFORM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
@@ -20,6 +23,8 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build
+COPY deploy/image ./deploy/image
+RUN node deploy/image/bundle.ts
 
 # ---- production dependencies, for the target's architecture --------------------------------------------------
 FROM --platform=$BUILDPLATFORM ${BUILD_IMAGE} AS dependencies
@@ -47,6 +52,7 @@ COPY proto ./app/proto
 RUN sed -i "1s|.*|#!${NODE}|" app/dist/main.js \
  && mkdir -p usr/local/bin \
  && ln -s /app/dist/main.js usr/local/bin/secret-resolver \
+ && ln -s "${NODE}" app/node \
  && rm -rf app/node_modules/.package-lock.json app/node_modules/.bin \
  && find app/dist -type f ! -name '*.js' -exec rm {} + \
  && find app/node_modules -type f ! \( -name '*.js' -o -name '*.cjs' -o -name '*.mjs' -o -name '*.json' \
@@ -54,6 +60,16 @@ RUN sed -i "1s|.*|#!${NODE}|" app/dist/main.js \
  && chmod -R u=rwX,go=rX app \
  && find app -type f -exec chmod 0644 {} + \
  && chmod 0755 app/dist/main.js
+
+# ---- the start-up snapshot, by the node that starts from it --------------------------------------------------
+FROM ${BASE_IMAGE} AS snapshot
+COPY --from=tree /out/ /
+COPY --from=build /src/dist/serve-snapshot.cjs /app/dist/
+COPY deploy/image/write-snapshot.ts /build/
+USER 0:0
+WORKDIR /build
+# No shell in the base.
+RUN ["/app/node", "/build/write-snapshot.ts", "/app/dist"]
 
 # ---- the image -----------------------------------------------------------------------------------------------
 FROM ${BASE_IMAGE}
@@ -67,9 +83,19 @@ LABEL org.opencontainers.image.title="mounted-secret-resolver" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 COPY --from=tree /out/ /
+COPY --from=snapshot /app/dist/serve.blob /app/dist/
 ENV NODE_ENV=production
 # In no other use in a pod: not 0, not the agent's 1000, not a mesh's 1337, not nobody's 65534.
 USER 10771:10771
 WORKDIR /
-ENTRYPOINT ["/usr/local/bin/secret-resolver"]
+# All that `serve` is started with where the configuration keeps to the default places (src/isolation/reexec.ts);
+# where it does not, `serve` replaces itself once. Every other command becomes /usr/local/bin/secret-resolver, which
+# is also the one for `exec`.
+ENTRYPOINT ["/app/node", "--snapshot-blob=/app/dist/serve.blob", \
+  "--disable-sigusr1", "--disallow-code-generation-from-strings", \
+  "--permission", "--allow-addons", "--allow-net", "--allow-fs-read=*", \
+  "--allow-fs-write=/run/secret-resolver/socket", "--allow-fs-write=/run/secret-resolver/socket/*", \
+  "--disable-warning=PERM0001", "--disable-warning=ExperimentalWarning", \
+  "--allow-child-process", "--disable-warning=PERM0002", \
+  "secret-resolver"]
 CMD ["serve", "--config", "/etc/secret-resolver/config.yaml"]

@@ -11,6 +11,7 @@
  */
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
+import { startupSnapshot } from 'node:v8';
 
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
@@ -44,13 +45,42 @@ interface Libc {
 
 let loaded: Libc | undefined;
 
+/** An addon cannot stand in a start-up snapshot. While one is written there is nobody to serve, and nothing to ask the kernel. */
+const DURING_SNAPSHOT: Libc = {
+  errno: () => EBADF,
+  getsockopt: () => -1,
+  getsockname: () => -1,
+  poll: () => -1,
+  prctl: () => 0,
+  setrlimit: () => 0,
+  getrlimit: () => 0,
+};
+
+/**
+ * koffi's addon, without its loader where it is found: that looks for the addon in many places and wraps calls that
+ * are not made here, and is nine tenths of the time. The loader has the last word: on musl, and where the package is
+ * laid out otherwise.
+ */
+function loadKoffi(): KoffiModule {
+  const require = createRequire(import.meta.url);
+  try {
+    const addon = { exports: {} };
+    const folder = `@koromix/koffi-linux-${process.arch}/linux_${process.arch}`;
+    process.dlopen(addon, require.resolve(`${folder}/koffi.node`));
+    return addon.exports as KoffiModule;
+  } catch {
+    return require('koffi') as KoffiModule;
+  }
+}
+
 /** Loads the symbols at first use: `--help` and the client library never pay for it. */
 function libc(): Libc {
   if (loaded !== undefined) return loaded;
+  if (startupSnapshot.isBuildingSnapshot()) return DURING_SNAPSHOT;
   if (process.platform !== 'linux' || endianness() !== 'LE') {
     throw new Error('peer credentials are read on little-endian Linux only; run the resolver there');
   }
-  const koffi = createRequire(import.meta.url)('koffi') as KoffiModule;
+  const koffi = loadKoffi();
   const self = koffi.load(null);
   loaded = {
     errno: () => koffi.errno(),
@@ -306,7 +336,7 @@ let loadedAttacks: AttackCalls | undefined;
 function attackCalls(): AttackCalls {
   if (loadedAttacks !== undefined) return loadedAttacks;
   libc();
-  const koffi = createRequire(import.meta.url)('koffi') as KoffiModule;
+  const koffi = loadKoffi();
   const self = koffi.load(null);
   const declare = <T>(prototype: string): T => self.func(prototype) as T;
   loadedAttacks = {

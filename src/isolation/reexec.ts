@@ -1,6 +1,7 @@
 /**
  * Start flags that Node takes on its command line alone. The process replaces itself once by execve(2): the
- * pid stays, so signals reach it and its exit code is its own, without a parent to pass them on.
+ * pid stays, so signals reach it and its exit code is its own, without a parent to pass them on. The image gives
+ * node the flags for the default places at once, and nothing is replaced where the configuration keeps to those.
  *
  * Nothing is added to argv but flags, and nothing to the environment.
  *
@@ -52,21 +53,54 @@ export function startFlags(
 }
 
 /**
- * Replaces this process by itself under {@link startFlags}, unless it runs under them. Flags that it was
- * started with stay: an `--inspect` is for the checks to find, not for us to hide. Returns only where there
- * is nothing to do.
+ * What the image gives node besides {@link startFlags}: the right to be replaced once more, for a configuration that
+ * needs other flags. It is given back before anything else is done.
+ */
+export const ENTRY_FLAGS = ['--allow-child-process', '--disable-warning=PERM0002'];
+
+/**
+ * Replaces this process by itself under {@link startFlags}, unless it runs under them and may start nothing.
+ * Flags that it was started with stay, but for those that permit something: an `--inspect` is for the checks to
+ * find, not for us to hide. Returns only where there is nothing left to do, and the checks say what is lacking.
  */
 export function reexecOnce(config: WritablePlaces): void {
   const flags = startFlags(config);
-  if (flags.every((flag) => process.execArgv.includes(flag))) return;
-  // An enforcing permission model forbids execve: an operator chose flags of his own, and the checks say what
-  // they lack. A run that has our flags came through the line above, so this can never become a loop.
-  const auditsOnly = process.execArgv.includes('--permission-audit');
-  if (process.execve === undefined || (process.permission !== undefined && !auditsOnly)) return;
-  const kept = process.execArgv.filter((flag) => !flags.includes(flag));
+  if (flags.every((flag) => process.execArgv.includes(flag)) && giveUpChildren()) return;
+  // An enforcing permission model forbids execve, unless it permits children: an operator chose flags of his own.
+  if (process.execve === undefined || !mayStartOthers()) return;
+  const next = [...flags, ...withoutPermits(process.execArgv).filter((flag) => !flags.includes(flag))];
+  // What is as it would become is not replaced again: this can never become a loop.
+  if (next.join('\0') === process.execArgv.join('\0')) return;
   process.execve(
     process.execPath,
-    [process.execPath, ...flags, ...kept, ...process.argv.slice(1)],
+    [process.execPath, ...next, ...process.argv.slice(1)],
     process.env as NodeJS.ProcessEnv & Record<string, string>,
+  );
+}
+
+/** Whether Node lets this process start another, or be replaced by one. A model that only audits forbids nothing. */
+function mayStartOthers(): boolean {
+  const { permission } = process;
+  return (
+    permission === undefined || process.execArgv.includes('--permission-audit') || permission.has('child')
+  );
+}
+
+/** Gives the right to start others back, for good. False where there was one and it is still there. */
+function giveUpChildren(): boolean {
+  const { permission } = process;
+  if (permission === undefined || !permission.has('child')) return true;
+  // Node before 26 has no `drop`.
+  permission.drop?.('child');
+  return !permission.has('child');
+}
+
+/** The flags without those that permit something. */
+function withoutPermits(flags: readonly string[]): string[] {
+  return flags.filter(
+    (flag, at) =>
+      !(flag.startsWith('--allow-') || ENTRY_FLAGS.includes(flag)) &&
+      // A path may stand apart from its flag.
+      !(/^--allow-fs-(read|write)$/.test(flags[at - 1] ?? '') && !flag.startsWith('-')),
   );
 }

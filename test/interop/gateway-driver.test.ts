@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import { startServe, until } from '../support/cli.ts';
 import { describeIf } from '../support/root.ts';
-import { ARTIFACTS, newSecret, registerSecret } from '../support/secrets.ts';
+import { ARTIFACTS, newSecret } from '../support/secrets.ts';
 import { NAMESPACE, Workspace } from '../support/workspace.ts';
 import { TOOLCHAINS } from './toolchains.ts';
 
@@ -48,18 +48,7 @@ describeIf('a gateway in Go', missing === undefined ? undefined : `no ${missing}
     const { program, args, env } = (await go?.build()) ?? { program: '', args: [], env: {} };
     using workspace = new Workspace();
     const socket = join(workspace.root, 'run/driver/driver.sock');
-    workspace.secret('seal').write({ key: registerSecret(randomBytes(32)) });
-    workspace.writeConfig({
-      gatewayDriver: {
-        socket: { path: socket },
-        callers: [{ name: 'gateway', uid: process.getuid?.() ?? 0 }],
-        handleKey: { name: 'seal', key: 'key' },
-        workspaces: [
-          { name: 'default', secrets: [{ name: 'credentials' }] },
-          { name: 'second', secrets: [{ name: 'credentials' }] },
-        ],
-      },
-    });
+    workspace.writeGatewayConfig(socket, { default: ['credentials'], second: ['credentials'] });
     const fresh = () => Object.fromEntries(KEYS.map((key) => [key, newSecret()]));
     const [before, after] = [fresh(), fresh()];
     const secret = workspace.secret('credentials');

@@ -4,7 +4,7 @@ import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { startFlags } from '../../src/isolation/reexec.ts';
+import { ENTRY_FLAGS, startFlags } from '../../src/isolation/reexec.ts';
 import { ARTIFACTS } from '../support/secrets.ts';
 
 const FIXTURE = join(import.meta.dirname, 'fixtures/reexec-child.ts');
@@ -16,6 +16,12 @@ interface Became {
   readonly argv: string[];
   readonly environment: string[];
   readonly caught: string;
+  readonly startsOthers: boolean;
+}
+
+/** A preload that changes what the process sees of Node's permission model, as another version of Node would. */
+function permissionOf(members: string): string {
+  return `--import=data:text/javascript,if(process.permission)Object.assign(process.permission,${members})`;
 }
 
 function start(nodeFlags: string[], ...args: string[]): ChildProcessWithoutNullStreams {
@@ -50,6 +56,57 @@ describe('reexecOnce', () => {
   it('keeps flags that it was started with', async () => {
     const child = start(['--no-deprecation'], '0');
     expect((await firstLine(child)).execArgv).toEqual([...flags, '--no-deprecation']);
+    await once(child, 'close');
+  });
+
+  it('goes on at once where the image gave all flags, and gives the right to start others back', async () => {
+    const child = start([...flags, ...ENTRY_FLAGS], '0');
+    const became = await firstLine(child);
+    expect(became.execArgv).toEqual([...flags, ...ENTRY_FLAGS]);
+    expect(became.startsOthers).toBe(false);
+    await once(child, 'close');
+  });
+
+  it('becomes itself under exactly its own flags where the image gave those of another place', async () => {
+    const others = startFlags({ socket: { path: '/run/other/own/r.sock' }, audit: { path: '/run/audit' } });
+    const child = start([...others, ...ENTRY_FLAGS, '--no-deprecation'], '0');
+    const became = await firstLine(child);
+    expect(became.pid).toBe(child.pid);
+    expect(became.execArgv).toEqual([...flags, '--no-deprecation']);
+    expect(became.startsOthers).toBe(false);
+    await once(child, 'close');
+  });
+
+  it('takes a permitted path away that stands apart from its flag, and nothing else with it', async () => {
+    const child = start(
+      ['--permission', '--allow-child-process', '--allow-fs-read', '*', '--no-deprecation'],
+      '0',
+    );
+    const became = await firstLine(child);
+    expect(became.execArgv).toEqual([...flags, '--no-deprecation']);
+    expect(became.argv).toEqual([SOCKET, '0']);
+    await once(child, 'close');
+  });
+
+  it.each([
+    ['cannot give a permission back', '{drop:undefined}'],
+    ['does not give it back when told', '{drop(){}}'],
+    ['says that it is still there whatever is done', '{has:()=>true,drop(){}}'],
+  ])('becomes itself without the right, once, where Node %s', async (_what, members) => {
+    const preload = permissionOf(members);
+    const child = start([...flags, ...ENTRY_FLAGS, preload], '0');
+    const became = await firstLine(child);
+    expect(became.execArgv).toEqual([...flags, preload]);
+    expect(became.startsOthers).toBe(false);
+    await once(child, 'close');
+  });
+
+  it("stays as it is under an operator's own permissions, which forbid to be replaced", async () => {
+    const own = ['--permission', '--allow-fs-read=*', '--disable-warning=ExperimentalWarning'];
+    const child = start(own, '0');
+    const became = await firstLine(child);
+    expect(became.execArgv).toEqual(own);
+    expect(became.startsOthers).toBe(false);
     await once(child, 'close');
   });
 

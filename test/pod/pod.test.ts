@@ -132,6 +132,27 @@ describeWithPodman('a pod', () => {
       expect(stdout).toContain('\nsecret_resolver_boundary_proven 1\n');
     });
 
+    it('runs the resolver from its snapshot, as the process that the image started', async () => {
+      const { pid } = await podman.state(`${name}-secret-resolver`);
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      expect(words.slice(0, 2)).toEqual(['/app/node', '--snapshot-blob=/app/dist/serve.blob']);
+      // A process that had replaced itself would have left this one out.
+      expect(words).toContain('--allow-child-process');
+      expect(words.slice(words.indexOf('secret-resolver'))).toEqual([
+        'secret-resolver',
+        'serve',
+        '--config',
+        '/etc/secret-resolver/config.yaml',
+        '',
+      ]);
+      const { stdout } = await podman.exec(
+        `${name}-secret-resolver`,
+        ['/usr/local/bin/secret-resolver', 'status'],
+        { user: '1337:1337', mayFail: true },
+      );
+      expect(stdout).toContain('serving');
+    });
+
     it('lets the probe, as the agent, find nothing', async () => {
       expect(await podman.state(`${name}-secret-resolver-probe`)).toMatchObject({ exitCode: 0 });
     });

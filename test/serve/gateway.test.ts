@@ -1,6 +1,5 @@
 /** `serve --gateway-driver` as a process: its socket, its end, and what it writes down. */
 
-import { randomBytes } from 'node:crypto';
 import { existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
@@ -13,7 +12,7 @@ import {
 } from '../../src/gen/openshell/credentials/v1/credential_driver_pb.ts';
 import { cli, startServe, until } from '../support/cli.ts';
 import { RawClient } from '../support/raw-calls.ts';
-import { newSecret, registerSecret } from '../support/secrets.ts';
+import { newSecret } from '../support/secrets.ts';
 import { NAMESPACE, Workspace } from '../support/workspace.ts';
 
 const SERVICE = '/openshell.credentials.v1.CredentialDriver';
@@ -32,17 +31,7 @@ beforeEach(() => {
 });
 afterEach(() => workspace[Symbol.dispose]());
 
-function configure(): void {
-  workspace.secret('seal').write({ key: registerSecret(randomBytes(32)) });
-  workspace.writeConfig({
-    gatewayDriver: {
-      socket: { path: socket },
-      callers: [{ name: 'gateway', uid: process.getuid?.() ?? 0 }],
-      handleKey: { name: 'seal', key: 'key' },
-      workspaces: [{ name: 'default', secrets: [{ name: 'gitlab' }] }],
-    },
-  });
-}
+const configure = () => workspace.writeGatewayConfig(socket, { default: ['gitlab'] });
 
 const refer = (client: RawClient, value: string) =>
   client.call(

@@ -1,13 +1,9 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
-import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
-import {
-  type ServerReflectionRequest,
-  ServerReflectionRequestSchema,
-  type ServerReflectionResponse,
-  ServerReflectionResponseSchema,
-} from '../../src/gen/grpc/reflection/v1/reflection_pb.ts';
+import type { ServerReflectionRequest } from '../../src/gen/grpc/reflection/v1/reflection_pb.ts';
+import { askReflection } from '../support/reflection.ts';
 import { TestServer } from '../support/test-server.ts';
 import { Workspace } from '../support/workspace.ts';
 
@@ -17,32 +13,7 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-/** One question over the socket. */
-async function ask(
-  messageRequest: ServerReflectionRequest['messageRequest'],
-): Promise<ServerReflectionResponse | number> {
-  const client = new Client(`unix:${server.socket}`, credentials.createInsecure());
-  const identity = (bytes: Buffer): Buffer => bytes;
-  const stream = client.makeBidiStreamRequest(
-    '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
-    identity,
-    identity,
-  );
-  try {
-    return await new Promise((resolve) => {
-      stream.on('data', (bytes: Buffer) => resolve(fromBinary(ServerReflectionResponseSchema, bytes)));
-      stream.on('error', (error: ServiceError) => resolve(error.code));
-      stream.write(
-        Buffer.from(
-          toBinary(ServerReflectionRequestSchema, create(ServerReflectionRequestSchema, { messageRequest })),
-        ),
-      );
-    });
-  } finally {
-    stream.cancel();
-    client.close();
-  }
-}
+const ask = (question: ServerReflectionRequest['messageRequest']) => askReflection(server.socket, question);
 
 describe('reflection', () => {
   it('is not there unless asked for', async () => {

@@ -14,6 +14,8 @@ export interface CliOptions {
   readonly input?: string;
   /** Flags for node itself. */
   readonly nodeFlags?: readonly string[];
+  /** What stands behind node's flags in place of the checkout's program. */
+  readonly program?: string;
 }
 
 export interface Finished {
@@ -35,7 +37,7 @@ export class CliProcess implements AsyncDisposable {
   constructor(args: readonly string[], options: CliOptions = {}) {
     mkdirSync(ARTIFACTS, { recursive: true });
     this.artifacts = mkdtempSync(join(ARTIFACTS, `${args[0] ?? 'cli'}-`));
-    this.child = spawn(NODE, [...(options.nodeFlags ?? []), MAIN, ...args], {
+    this.child = spawn(NODE, [...(options.nodeFlags ?? []), options.program ?? MAIN, ...args], {
       env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1', ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
       ...(options.uid === undefined ? {} : { uid: options.uid }),

@@ -7,6 +7,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   realpathSync,
   renameSync,
   rmdirSync,
@@ -108,6 +109,8 @@ export async function importNodeBase(podman: Podman, tag: string): Promise<void>
 async function importBuildBase(podman: Podman): Promise<void> {
   const root = newTree(podman, BUILD_BASE);
   await copyProgram(root, process.execPath, '/usr/bin/node');
+  // All of glibc is in a public image; the bundler's native part needs more of it than node does.
+  await copyLibraries(root, rolldownBinding());
   await copyBusybox(root);
   await copyNpm(root);
   await podman.importTree(root, BUILD_BASE, [PATH_IN_IMAGE]);
@@ -137,6 +140,10 @@ function newTree(podman: Podman, tag: string): string {
 /** Copies a program to `target`, and each library that the dynamic linker would load for it. */
 async function copyProgram(root: string, program: string, target: string): Promise<void> {
   copy(program, join(root, target));
+  await copyLibraries(root, program);
+}
+
+async function copyLibraries(root: string, program: string): Promise<void> {
   // ldd fails on a static program: that one needs nothing.
   const { stdout } = await execa('ldd', [program], { reject: false });
   for (const [library] of stdout.matchAll(/\/\S+/g)) {
@@ -168,6 +175,13 @@ async function copyNpm(root: string): Promise<void> {
   // npm's global settings are at <prefix>/etc/npmrc, and the prefix is that of the node that runs it: /usr.
   mkdirSync(join(root, 'usr/etc'), { recursive: true });
   writeFileSync(join(root, 'usr/etc/npmrc'), `${settings.join('\n')}\n`);
+}
+
+function rolldownBinding(): string {
+  const folder = `node_modules/@rolldown/binding-linux-${process.arch}-gnu`;
+  const file = readdirSync(folder).find((name) => name.endsWith('.node'));
+  if (file === undefined) throw new Error(`${folder} has no native part: run npm ci`);
+  return join(folder, file);
 }
 
 function copy(from: string, to: string): void {

@@ -1,9 +1,11 @@
 /** A folder of one test: configuration, providers, Secrets and socket below it. Removed at the end. */
+import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { SecretVolume } from './secret-volume.ts';
+import { registerSecret } from './secrets.ts';
 
 export const NAMESPACE = 'tenant-nvbugs-prod';
 export const SANDBOX = { id: 'sandbox-0001', name: 'nvbugs', namespace: NAMESPACE };
@@ -47,6 +49,22 @@ export class Workspace implements Disposable {
       ...overrides,
     };
     writeFileSync(this.configFile, stringify(config));
+  }
+
+  /** Writes the configuration with a gateway driver for workspaces, each with its Secrets, and the key of its handles. */
+  writeGatewayConfig(socket: string, workspaces: Readonly<Record<string, readonly string[]>>): void {
+    this.secret('seal').write({ key: registerSecret(randomBytes(32)) });
+    this.writeConfig({
+      gatewayDriver: {
+        socket: { path: socket },
+        callers: [{ name: 'gateway', uid: process.getuid?.() ?? 0 }],
+        handleKey: { name: 'seal', key: 'key' },
+        workspaces: Object.entries(workspaces).map(([name, secrets]) => ({
+          name,
+          secrets: secrets.map((secret) => ({ name: secret })),
+        })),
+      },
+    });
   }
 
   writeProvider(file: string, provider: WorkspaceConfig | string): void {

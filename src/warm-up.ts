@@ -1,0 +1,109 @@
+/**
+ * Does once, with an example and while the start-up snapshot is written, what every start does: so that its code
+ * lies compiled in the snapshot. Everything that it makes is thrown away, and its values are no secrets.
+ */
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { Audit } from './audit/audit.ts';
+import { referencedSecrets, secretId } from './config/config.ts';
+import { loadConfig } from './config/load.ts';
+import { runChecks } from './isolation/checks.ts';
+import { gatherFacts } from './isolation/facts.ts';
+import { startFlags } from './isolation/reexec.ts';
+import { createLog } from './log.ts';
+import { resolve } from './resolve/resolve.ts';
+import { changes, SnapshotStore } from './resolve/snapshot.ts';
+import { Views } from './server/views.ts';
+import { readGeneration } from './volume/generation.ts';
+import { volumeDirectory, wantedKeys } from './volume/wanted.ts';
+
+const CONFIG = `sandbox: {id: example, name: example, namespace: example}
+callers:
+  - name: supervisor
+    uid: 10779
+    providers: ["*"]
+agent:
+  uid: 1000
+health:
+  listen: 127.0.0.1:8781
+`;
+
+const PROVIDER = `provider:
+  name: example
+  type: custom
+  endpoints:
+    - host: example.com
+      port: 443
+  credentials:
+    TOKEN:
+      source:
+        type: kubernetesSecret
+        namespace: example
+        name: one
+        key: token
+  credentialsFrom:
+    - source: {type: kubernetesSecret, namespace: example, name: two}
+      mode: allKeys
+`;
+
+/** Leaves no handle open, no timer and no listener: any of them would keep the snapshot from being written. */
+export async function warmUp(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'warm-up-'));
+  try {
+    const places = { secretsRoot: join(folder, 'secrets'), providersDir: join(folder, 'providers') };
+    mkdirSync(places.providersDir);
+    writeFileSync(join(places.providersDir, 'example.yaml'), PROVIDER);
+    for (const [name, key] of [
+      ['one', 'token'],
+      ['two', 'TWO'],
+    ] as const)
+      exampleVolume(join(places.secretsRoot, 'example', name), key);
+    const file = join(folder, 'config.yaml');
+    writeFileSync(
+      file,
+      `${CONFIG}${Object.entries(places)
+        .map(([field, path]) => `${field}: ${path}\n`)
+        .join('')}`,
+    );
+    const config = loadConfig(file, {});
+    startFlags(config);
+
+    const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+    const log = createLog({ level: 'info' }, nowhere);
+    const audit = new Audit(
+      { write: (record) => void JSON.stringify(record), [Symbol.asyncDispose]: async () => {} },
+      config.sandbox,
+    );
+    runChecks(await gatherFacts(config), config);
+    const views = new Views(config.sandbox, Buffer.alloc(32));
+    const reads = new Map(
+      referencedSecrets(config).map((secret) => [
+        secretId(secret),
+        readGeneration(volumeDirectory(config, secret), wantedKeys(config, secret)),
+      ]),
+    );
+    const resolution = resolve(config, reads, 0);
+    const store = new SnapshotStore();
+    const snapshot = { ...resolution, mountedAt: 0 };
+    store.publish(snapshot);
+    const { revision } = views.of(snapshot, ['example']);
+    for (const change of changes(undefined, resolution)) {
+      audit.credentialChanged(change, revision);
+      log.info({ provider: 'example', key: change.key }, 'example');
+    }
+    await audit[Symbol.asyncDispose]();
+    await log[Symbol.asyncDispose]();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** As kubelet writes it. */
+function exampleVolume(directory: string, key: string): void {
+  mkdirSync(join(directory, '..2026'), { recursive: true });
+  writeFileSync(join(directory, '..2026', key), 'example');
+  symlinkSync('..2026', join(directory, '..data'));
+  symlinkSync(join('..data', key), join(directory, key));
+}
