@@ -1,0 +1,12 @@
+/** What YAML is made of, and what makes a parser of it work hard. */
+import { SECRET_WORD } from './planted.ts';
+
+export const YAML_WORDS: readonly string[] = [
+  ...[': ', ':\n  ', '- ', '\n- ', '\n  - ', '{', '}', '[', ']', ', ', '? ', '\n', '\n  ', '\n    ', '\t', ' '],
+  ...['"', "'", '|\n  ', '>-\n  ', '#', '---\n', '...\n', '%YAML 1.1\n', '&a ', '*a', '<<: *a', '&a [*a, *a]', '!!set '],
+  ...['!!binary ', '!!str ', '!!int ', '!!float ', '!x ', '!<tag:yaml.org,2002:map> ', '~', 'null', 'true', 'no', '0x1F'],
+  ...['0o17', '.inf', '.nan', '1e999', '-0', '12345678901234567890', '2027-01-31', '__proto__', 'constructor'],
+  ...['toString', 'hasOwnProperty', 'prototype', '\\u0000', '\\x41', '\u2028', '\ufeff', '\u0000', '\u0085', 'ü', '\ud83d\ude00'],
+  ...[SECRET_WORD, `${SECRET_WORD}: `, `"${SECRET_WORD}"`, `*${SECRET_WORD}`, `&${SECRET_WORD} `, `!${SECRET_WORD} `],
+  ...['[[[[[[[[', '{a: {a: {a: {a: ', '- - - - - - ', '? ? ? ', '&b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n', '"\\\n'],
+];
