@@ -3,13 +3,14 @@
  * closed. What is answered on it is the caller's: it adds services to `grpc` before it calls `open`.
  */
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { type ConnectionInjector, Server, ServerCredentials } from '@grpc/grpc-js';
+import { type ConnectionInjector, type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Limits } from '../access/limits.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { SocketSettings } from '../config/config.ts';
 import type { Logger } from '../log.ts';
 import { Connections, type ConnectionsOptions } from './connections.ts';
 import type { Meter } from './metrics.ts';
+import { quietServer } from './quiet-grpc.ts';
 import { type BoundSocket, bindSocket, removeSocket, socketState } from './socket-file.ts';
 
 /** Milliseconds between two looks at the socket file: the longest that a removed socket can keep a new client out. */
@@ -57,7 +58,7 @@ export class GrpcSocket {
 
   constructor(options: GrpcSocketOptions) {
     this.#options = options;
-    this.grpc = new Server(channelOptions(options.limits));
+    this.grpc = quietServer(channelOptions(options.limits));
     this.#injector = this.grpc.createConnectionInjector(ServerCredentials.createInsecure());
     this.connections = new Connections({
       callers: options.callers,
