@@ -23,9 +23,8 @@ function channelOptions(limits: Limits) {
   return {
     'grpc.max_receive_message_length': limits.requestBytes,
     'grpc.max_concurrent_streams': limits.streamsPerConnection,
-    // A peer that is gone without a word (a stopped VM, a frozen cgroup) is found out within 40 s.
-    'grpc.keepalive_time_ms': 30_000,
-    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.keepalive_time_ms': limits.pingIntervalMs,
+    'grpc.keepalive_timeout_ms': limits.pingTimeoutMs,
     // Bytes of header that a peer may send: a method name and a few words.
     'grpc.max_metadata_size': 8_192,
     // MiB that one connection may hold in memory. The default is no limit.
