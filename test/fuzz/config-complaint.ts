@@ -26,7 +26,10 @@ export function checkIssue(issue: ConfigIssue, planted: Planted, folder: string)
   const { file, line, column, field, message, hint } = issue;
   planted.notIn(JSON.stringify(issue), 'an issue');
   must(file.startsWith(folder), 'an issue names a file that is not ours');
-  must(Number.isInteger(line) && line >= 0 && Number.isInteger(column) && column >= 0, 'an issue has no place');
+  must(
+    Number.isInteger(line) && line >= 0 && Number.isInteger(column) && column >= 0,
+    'an issue has no place',
+  );
   must(message !== '' && hint !== '', 'an issue says nothing, or not what to do');
   must(!/[\x00-\x1f\x7f]/.test(`${field}${message}${hint}`), 'an issue has control characters');
   must(field.length + message.length + hint.length < 2_000, 'an issue is longer than anybody reads');

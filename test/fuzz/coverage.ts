@@ -43,8 +43,8 @@ export interface Coverage {
 const hits = new Uint32Array(MAX_BRANCHES);
 const files: string[] = [];
 
-/** Sources are changed from here on. */
-export function instrument(root: string): Coverage {
+/** Sources are changed from here on: those below `root` whose path from there matches. */
+export function instrument(root: string, instrumented = INSTRUMENTED): Coverage {
   Object.defineProperty(globalThis, COUNTERS, { value: hits });
   registerHooks({
     load: (url, context, next) => {
@@ -52,9 +52,10 @@ export function instrument(root: string): Coverage {
       if (!url.startsWith('file:')) return loaded;
       const path = fileURLToPath(url);
       const file = relative(root, path);
-      if (!INSTRUMENTED.test(file) || !/^(module|commonjs)(-typescript)?$/.test(loaded.format ?? ''))
+      if (!instrumented.test(file) || !/^(module|commonjs)(-typescript)?$/.test(loaded.format ?? ''))
         return loaded;
-      const source = loaded.source == null ? readFileSync(path, 'utf8') : Buffer.from(loaded.source as string);
+      const source =
+        loaded.source == null ? readFileSync(path, 'utf8') : Buffer.from(loaded.source as string);
       return { ...loaded, source: withCounters(file, source.toString()) };
     },
   });
@@ -105,7 +106,8 @@ export function withCounters(file: string, source: string): string {
   };
   const statement = (node: Place | null | undefined) => {
     if (node == null) return;
-    if (node.type === 'BlockStatement' || node.type === 'FunctionBody') text.appendRight(node.start + 1, `${counter()};`);
+    if (node.type === 'BlockStatement' || node.type === 'FunctionBody')
+      text.appendRight(node.start + 1, `${counter()};`);
     else text.appendRight(node.start, `{${counter()};`).prependLeft(node.end, '}');
   };
   const expression = (node: Place) => {

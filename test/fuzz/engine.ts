@@ -65,7 +65,7 @@ export async function fuzz(target: Target, opened: Opened, options: FuzzOptions)
   const most = options.executions ?? Number.POSITIVE_INFINITY;
   let executions = 0;
 
-  const attempt = async (input: Buffer): Promise<string | undefined> => {
+  const attempt = async (input: Buffer): Promise<Wrong | undefined> => {
     onRun?.(input);
     executions += 1;
     coverage?.reset();
@@ -74,19 +74,24 @@ export async function fuzz(target: Target, opened: Opened, options: FuzzOptions)
   const note = async (input: Buffer, what: string) => {
     const id = what.replaceAll(/[0-9]+/g, '0');
     if (findings.has(id)) return;
-    const shortest = await shorten(input, async (candidate) => (await attempt(candidate)) === what, random);
+    const shortest = await shorten(
+      input,
+      async (candidate) => (await attempt(candidate))?.what === what,
+      random,
+    );
     const finding = { input: shortest, what };
     findings.set(id, finding);
     options.onFinding?.(finding);
   };
   const step = async (input: Buffer) => {
-    const what = await attempt(input);
-    if (what !== undefined) await note(input, what);
+    const wrong = await attempt(input);
+    if (wrong !== undefined) await note(wrong.input ?? input, wrong.what);
     else if (coverage === undefined || coverage.takeNew() > 0) {
       if (coverage !== undefined) corpus.push(input);
     }
     if (executions % MEMORY_CHECK_EVERY === 0) {
-      if (process.memoryUsage.rss() > MAX_RESIDENT_BYTES) await note(input, 'memory: more than 1 GiB is resident');
+      if (process.memoryUsage.rss() > MAX_RESIDENT_BYTES)
+        await note(input, 'memory: more than 1 GiB is resident');
     }
   };
   const goesOn = () =>
@@ -100,7 +105,8 @@ export async function fuzz(target: Target, opened: Opened, options: FuzzOptions)
   try {
     await opened.settle?.();
   } catch (error) {
-    await note(corpus.at(-1) ?? Buffer.alloc(0), describe(error));
+    const { what, input = corpus.at(-1) ?? Buffer.alloc(0) } = describe(error);
+    await note(input, what);
   }
   return {
     executions,
@@ -118,13 +124,19 @@ function choose(corpus: readonly Buffer[], random: Random): Buffer {
   return a.byteLength <= b.byteLength ? a : b;
 }
 
+/** What an input came upon; the input where it is another one. */
+export interface Wrong {
+  readonly what: string;
+  readonly input?: Buffer | undefined;
+}
+
 /** Runs one input; what was wrong, if anything. */
 export async function runOnce(
   target: Target,
   opened: Opened,
   input: Buffer,
   stray: () => unknown = () => undefined,
-): Promise<string | undefined> {
+): Promise<Wrong | undefined> {
   const cpuMs = async () => {
     const before = process.cpuUsage();
     await opened.run(Buffer.from(input));
@@ -135,19 +147,21 @@ export async function runOnce(
     let spent = await cpuMs();
     // A collection of garbage or a compilation can fall into any run, and not into three.
     for (let again = 0; again < 2 && spent > target.maxCpuMs; again++) spent = Math.min(spent, await cpuMs());
-    if (spent > target.maxCpuMs) return `slow: an input takes more than ${target.maxCpuMs} ms of CPU`;
+    if (spent > target.maxCpuMs)
+      return { what: `slow: an input takes more than ${target.maxCpuMs} ms of CPU` };
   } catch (error) {
     return describe(error);
   }
   const error = stray();
-  return error === undefined ? undefined : `nobody caught: ${describe(error)}`;
+  return error === undefined ? undefined : { what: `nobody caught: ${describe(error).what}` };
 }
 
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return `not an error was thrown: ${typeof error}`;
-  if (error instanceof Violation) return error.message;
+/** An error in words, with the place that it comes from. */
+export function describe(error: unknown): Wrong {
+  if (!(error instanceof Error)) return { what: `not an error was thrown: ${typeof error}` };
+  if (error instanceof Violation) return { what: error.message, input: error.input };
   const place = /\/(src|test|node_modules)\/[^)\n]*/.exec(error.stack ?? '')?.[0] ?? '';
-  return `${error.name}: ${error.message.slice(0, 200)} at ${place}`;
+  return { what: `${error.name}: ${error.message.slice(0, 200)} at ${place}` };
 }
 
 /** Cuts pieces out of an input for as long as `same` holds. */

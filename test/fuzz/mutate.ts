@@ -12,7 +12,19 @@ type Mutation = (input: Buffer, random: Random, material: Material) => Buffer;
 
 /** Bytes and numbers at which programs change their minds. */
 const EDGES = [0, 1, 9, 10, 13, 32, 34, 37, 0x2f, 0x5c, 0x7f, 0x80, 0xc0, 0xe2, 0xff];
-const NUMBERS = ['0', '-1', '1', '65534', '65535', '65536', '4294967295', '1e999', '.inf', '0x41', '9'.repeat(30)];
+const NUMBERS = [
+  '0',
+  '-1',
+  '1',
+  '65534',
+  '65535',
+  '65536',
+  '4294967295',
+  '1e999',
+  '.inf',
+  '0x41',
+  '9'.repeat(30),
+];
 /** Most times that a piece is repeated: enough for what grows faster than its input to be seen. */
 const MAX_REPEATS = 4_096;
 
@@ -35,7 +47,8 @@ const MUTATIONS: readonly Mutation[] = [
   },
   (input, random) => {
     const changed = Buffer.from(input);
-    if (changed.byteLength > 0) changed[random.below(changed.byteLength)] = random.pick(EDGES) ?? 0;
+    const byte = random.below(2) === 0 ? random.pick(EDGES) : random.below(256);
+    if (changed.byteLength > 0) changed[random.below(changed.byteLength)] = byte ?? 0;
     return changed;
   },
   (input, random) => {
@@ -47,7 +60,12 @@ const MUTATIONS: readonly Mutation[] = [
   (input, random) => splice(input, ...piece(input, random), Buffer.alloc(0)),
   (input, random) => {
     const at = random.below(input.byteLength + 1);
-    return splice(input, at, at, Buffer.from(Array.from({ length: 1 + random.below(6) }, () => random.below(256))));
+    return splice(
+      input,
+      at,
+      at,
+      Buffer.from(Array.from({ length: 1 + random.below(6) }, () => random.below(256))),
+    );
   },
   (input, random, { words }) => {
     const at = random.below(input.byteLength + 1);
@@ -74,7 +92,12 @@ const MUTATIONS: readonly Mutation[] = [
     const numbers = [...input.toString('latin1').matchAll(/-?\d+/g)];
     const found = random.pick(numbers);
     if (found === undefined) return input;
-    return splice(input, found.index, found.index + found[0].length, Buffer.from(random.pick(NUMBERS) ?? '0'));
+    return splice(
+      input,
+      found.index,
+      found.index + found[0].length,
+      Buffer.from(random.pick(NUMBERS) ?? '0'),
+    );
   },
   (input, random, { words, maxBytes }) => {
     const [from, to] = piece(input, random);

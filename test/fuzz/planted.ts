@@ -16,7 +16,9 @@ export class Planted {
 
   constructor() {
     const [, hex = ''] = this.secret.split('-');
-    this.#pieces = Array.from({ length: hex.length / 4 - 2 }, (_, part) => hex.slice(part * 4, part * 4 + PIECE));
+    this.#pieces = Array.from({ length: hex.length / 4 - 2 }, (_, part) =>
+      hex.slice(part * 4, part * 4 + PIECE),
+    );
     if (this.secret.length !== SECRET_WORD.length) throw new Error('the word must be as long as the secret');
   }
 

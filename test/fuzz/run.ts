@@ -109,7 +109,12 @@ async function search(target: TargetName): Promise<Summary> {
   };
   const child = spawn(
     process.execPath,
-    [`--max-old-space-size=${HEAP_MIB}`, join(import.meta.dirname, 'worker.ts'), target, JSON.stringify(task)],
+    [
+      `--max-old-space-size=${HEAP_MIB}`,
+      join(import.meta.dirname, 'worker.ts'),
+      target,
+      JSON.stringify(task),
+    ],
     { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, TMPDIR: folder } },
   );
   children.add(child);

@@ -3,6 +3,12 @@
 /** An input made something happen that must not. The message names what, and quotes nothing of the input. */
 export class Violation extends Error {
   override readonly name = 'Violation';
+  /** The input, where it is not the one that ran last. */
+  readonly input: Buffer | undefined;
+  constructor(message: string, input?: Buffer) {
+    super(message);
+    this.input = input;
+  }
 }
 
 /** Throws a {@link Violation} unless `holds`. */

@@ -9,7 +9,7 @@ import { instrument } from './coverage.ts';
 
 const coverage = instrument(join(import.meta.dirname, '../..'));
 const { CORPUS_LIMIT, readCorpus, writeCorpus } = await import('./corpus.ts');
-const { fuzz, runOnce, smallestCorpus } = await import('./engine.ts');
+const { describe, fuzz, runOnce, smallestCorpus } = await import('./engine.ts');
 const { isTarget, loadTarget } = await import('./targets.ts');
 
 /** What the parent asks for. */
@@ -71,8 +71,9 @@ try {
   if (task.input !== undefined) {
     const input = readFileSync(task.input);
     onRun(input);
-    const what = await runOnce(target, opened, input, () => strays.shift());
-    if (what !== undefined) onFinding({ what, input });
+    const wrong =
+      (await runOnce(target, opened, input, () => strays.shift())) ?? (await settled(opened).catch(describe));
+    if (wrong !== undefined) onFinding({ what: wrong.what, input });
     coverage.takeNew();
     const { covered, all } = coverage.count(target.covers);
     tell({ kind: 'done', executions: 1, seconds: 0, covered, all, corpus: { files: 0, bytes: 0 } });
@@ -100,4 +101,8 @@ try {
   clearInterval(heart);
   closeSync(current);
   process.disconnect?.();
+}
+
+async function settled({ settle }: { readonly settle?: () => Promise<void> }): Promise<undefined> {
+  await settle?.();
 }

@@ -1,6 +1,6 @@
 /** Any request of an agent, through the PlaceholderResolver. */
 import type { CredentialEndpoint } from '../../../src/client/environment.ts';
-import { parsePlaceholder, formatPlaceholder } from '../../../src/client/placeholder.ts';
+import { formatPlaceholder, parsePlaceholder } from '../../../src/client/placeholder.ts';
 import { decodeFully, hasMarker, splitAtPlaceholders } from '../../../src/client/placeholder-marker.ts';
 import { redactPlaceholders, redactTarget } from '../../../src/client/placeholder-redact.ts';
 import type { AgentRequest } from '../../../src/client/placeholder-request.ts';
@@ -24,7 +24,14 @@ const ENDPOINTS: Readonly<Record<string, readonly CredentialEndpoint[]>> = {
   ENDED: [{ host: 'a.example.com', port: 443, path: '' }],
 };
 const KEYS = Object.keys(ENDPOINTS);
-const HOSTS = ['a.example.com', 'b.example.com', 'EU.b.example.com', 'evil.example.net', 'example.com', ''] as const;
+const HOSTS = [
+  'a.example.com',
+  'b.example.com',
+  'EU.b.example.com',
+  'evil.example.net',
+  'example.com',
+  '',
+] as const;
 const PORTS = [443, 80, 8443, 0] as const;
 const TYPES = [
   'application/json',
@@ -47,15 +54,48 @@ const words = [
   ...handles.slice(0, 2).map((handle) => handle.replaceAll('o', '\\u006f')),
   ...KEYS.map((key) => `openshell:resolve:env:v7_${key}`),
   ...['openshell:resolve:env:', 'OPENSHELL-RESOLVE-ENV-', 'openshell:resolve:env:v6_ALPHA', 'v7_', '_ALPHA'],
-  ...['%6f', '%4F', '%253a', '%25', '%2', '\\u003a', '\\u', '\\', '/api/', '/x/', '/../', '%2e%2e', ';', '//'],
-  ...['Basic ', 'Bearer ', 'basic\t', '?t=', '&', '=', '"', '..', '.', '\u001e', '\r\n', '\0', 'ü', '\ud83d\ude00'],
+  ...[
+    '%6f',
+    '%4F',
+    '%253a',
+    '%25',
+    '%2',
+    '\\u003a',
+    '\\u',
+    '\\',
+    '/api/',
+    '/x/',
+    '/../',
+    '%2e%2e',
+    ';',
+    '//',
+  ],
+  ...[
+    'Basic ',
+    'Bearer ',
+    'basic\t',
+    '?t=',
+    '&',
+    '=',
+    '"',
+    '..',
+    '.',
+    '\u001e',
+    '\r\n',
+    '\0',
+    'ü',
+    '\ud83d\ude00',
+  ],
 ];
 const input = (where: number[], ...parts: string[]) =>
   Buffer.concat([Buffer.from(where), Buffer.from(parts.join('\u001e'))]);
 
 /** What a test may replace. */
 export interface Subject {
-  readonly rewrite: PlaceholderResolver['rewriteRequest'];
+  readonly rewrite: (
+    resolver: PlaceholderResolver,
+    ...request: Parameters<PlaceholderResolver['rewriteRequest']>
+  ) => ReturnType<PlaceholderResolver['rewriteRequest']>;
 }
 
 export const placeholders: Target<Subject> = {
@@ -67,7 +107,13 @@ export const placeholders: Target<Subject> = {
   seeds: [
     input([0, 0, 0, 0, 1], '/api/v4', `Bearer ${handles[0]}`, 'x', `{"token":"${handles[0]}"}`),
     input([1, 0, 2, 0, 1], `/api/${handles[1]}?t=${handles[1]}`, 'y', 'x', `a=${handles[1]}`),
-    input([2, 2, 1, 0, 1], '/', `Basic ${Buffer.from(`u:${handles[1]}`).toString('base64')}`, '', `${handles[1]}`),
+    input(
+      [2, 2, 1, 0, 1],
+      '/',
+      `Basic ${Buffer.from(`u:${handles[1]}`).toString('base64')}`,
+      '',
+      `${handles[1]}`,
+    ),
     input([1, 1, 0, 0, 0], `/x/${handles[3]}`, 'plain', 'Basic Og==', 'body'),
     input([0, 0, 0, 1, 0], '/', 'a', 'b', 'c'),
   ],
@@ -83,7 +129,8 @@ export const placeholders: Target<Subject> = {
       })),
     );
     const resolver = new PlaceholderResolver();
-    const rewrite = subject.rewrite ?? resolver.rewriteRequest.bind(resolver);
+    const rewrite = (request: AgentRequest) =>
+      subject.rewrite?.(resolver, request, NOW) ?? resolver.rewriteRequest(request, NOW);
     const withoutSecret = (text: string, what: string) => {
       for (const each of planted.values()) each.notIn(text, what);
     };
@@ -91,7 +138,7 @@ export const placeholders: Target<Subject> = {
       run: (bytes) => {
         const request = requestOf(bytes);
         resolver.update(environment);
-        const result = rewrite(request, NOW);
+        const result = rewrite(request);
         const readings = everyReading(result.kind === 'rewritten' ? result.value : result);
         for (const [key, { secret }] of planted) {
           if (!readings.some((text) => text.includes(secret))) continue;
@@ -107,7 +154,9 @@ export const placeholders: Target<Subject> = {
           // Values come in with placeholders alone.
           if (result.keys.length === 0) {
             must(result.value.target === request.target, 'a target without placeholders was changed');
-            const same = result.value.headers.every(([, value], index) => value === request.headers[index]?.[1]);
+            const same = result.value.headers.every(
+              ([, value], index) => value === request.headers[index]?.[1],
+            );
             must(same, 'a header without placeholders was changed');
             must(result.value.body === request.body, 'a body without placeholders was changed');
           }
@@ -122,9 +171,11 @@ export const placeholders: Target<Subject> = {
         textHolds(request.target);
 
         resolver.update(undefined);
-        const withdrawn = rewrite(request, NOW);
-        for (const text of everyReading(withdrawn)) withoutSecret(text, 'a request after everything was withdrawn');
-        if (withdrawn.kind === 'rewritten') must(withdrawn.keys.length === 0, 'a withdrawn credential is named');
+        const withdrawn = rewrite(request);
+        for (const text of everyReading(withdrawn))
+          withoutSecret(text, 'a request after everything was withdrawn');
+        if (withdrawn.kind === 'rewritten')
+          must(withdrawn.keys.length === 0, 'a withdrawn credential is named');
       },
       [Symbol.asyncDispose]: async () => {},
     };
@@ -167,10 +218,17 @@ function requestOf(bytes: Buffer): AgentRequest {
 function agrees(
   resolver: PlaceholderResolver,
   request: AgentRequest,
-  whole: { readonly target: string; readonly headers: AgentRequest['headers']; readonly body: Buffer | undefined },
+  whole: {
+    readonly target: string;
+    readonly headers: AgentRequest['headers'];
+    readonly body: Buffer | undefined;
+  },
 ): void {
   const target = resolver.rewriteTarget(request.target, request, NOW);
-  must(target.kind === 'rewritten' && target.value === whole.target, 'the target alone is rewritten differently');
+  must(
+    target.kind === 'rewritten' && target.value === whole.target,
+    'the target alone is rewritten differently',
+  );
   const path = request.target.split('?')[0] ?? '';
   if (hasMarker(path)) return;
   const destination = { host: request.host, port: request.port, path };

@@ -1,11 +1,12 @@
 /** Any text as OpenShell provider profiles: the linter and the loader, which must agree. */
-import { join } from 'node:path';
+
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../../../src/config/config.ts';
 import { loadConfig } from '../../../src/config/load.ts';
+import { ENVIRONMENT_NAME } from '../../../src/config/names.ts';
 import { lintProfile } from '../../../src/config/profile-lint.ts';
 import { parseYaml } from '../../../src/config/yaml-source.ts';
-import { ENVIRONMENT_NAME } from '../../../src/config/names.ts';
 import { ENVIRONMENT } from '../../config/examples.ts';
 import { NAMESPACE, Workspace } from '../../support/workspace.ts';
 import { checkIssue, loadedOrComplained } from '../config-complaint.ts';
@@ -37,14 +38,34 @@ export interface Subject {
 
 export const profiles: Target<Subject> = {
   name: 'profiles',
-  covers: ['src/config/profile', 'src/config/yaml-source.ts', 'src/config/explain.ts', 'src/config/schema.ts'],
+  covers: [
+    'src/config/profile',
+    'src/config/yaml-source.ts',
+    'src/config/explain.ts',
+    'src/config/schema.ts',
+  ],
   maxBytes: 64 * 1024,
   maxCpuMs: 1_000,
   words: [
     ...YAML_WORDS,
     ...new Set(FULL.match(/[A-Za-z_]{2,}/g)),
-    ...['auth_style: bearer', 'auth_style: basic', 'auth_style: ""', 'ports: []', 'host: "*"', 'host: a..b', 'v7_X'],
-    ...['{credential}', '65536', 'port: 0', `id: ${SECRET_WORD}`, `name: ${SECRET_WORD}`, `host: ${SECRET_WORD}`],
+    ...[
+      'auth_style: bearer',
+      'auth_style: basic',
+      'auth_style: ""',
+      'ports: []',
+      'host: "*"',
+      'host: a..b',
+      'v7_X',
+    ],
+    ...[
+      '{credential}',
+      '65536',
+      'port: 0',
+      `id: ${SECRET_WORD}`,
+      `name: ${SECRET_WORD}`,
+      `host: ${SECRET_WORD}`,
+    ],
   ],
   seeds: [
     FULL,
@@ -63,7 +84,10 @@ export const profiles: Target<Subject> = {
       name: 'p',
       type: 'gitlab',
       credentialsFrom: [
-        { source: { type: 'kubernetesSecret', namespace: NAMESPACE, name: 's' }, mode: 'providerProfileKeys' },
+        {
+          source: { type: 'kubernetesSecret', namespace: NAMESPACE, name: 's' },
+          mode: 'providerProfileKeys',
+        },
       ],
     });
     return {
@@ -84,7 +108,10 @@ export const profiles: Target<Subject> = {
         }
         const complaints = loaded.issues.filter(({ message }) => !BETWEEN_FILES.test(message));
         const errors = findings.filter(({ severity }) => severity === 'error').length;
-        must('issues' in linted || errors > 0 || complaints.length === 0, 'the linter overlooks what loading refuses');
+        must(
+          'issues' in linted || errors > 0 || complaints.length === 0,
+          'the linter overlooks what loading refuses',
+        );
       },
       [Symbol.asyncDispose]: async () => workspace[Symbol.dispose](),
     };

@@ -71,8 +71,25 @@ export const providerFiles: Target<Subject> = {
   words: [
     ...YAML_WORDS,
     ...FIELDS,
-    ...['%%% config\n', '%%% provider\n', '%%% profile\n', '../', '/..', '"*"', 'v7_X', 'mode: providerProfileKeys'],
-    ...[`name: ${SECRET_WORD}`, `key: ${SECRET_WORD}`, `type: ${SECRET_WORD}`, 'uid: 65534', 'uid: 0', '65536', '0.5'],
+    ...[
+      '%%% config\n',
+      '%%% provider\n',
+      '%%% profile\n',
+      '../',
+      '/..',
+      '"*"',
+      'v7_X',
+      'mode: providerProfileKeys',
+    ],
+    ...[
+      `name: ${SECRET_WORD}`,
+      `key: ${SECRET_WORD}`,
+      `type: ${SECRET_WORD}`,
+      'uid: 65534',
+      'uid: 0',
+      '65536',
+      '0.5',
+    ],
   ],
   seeds: [
     PROVIDER,
@@ -92,12 +109,16 @@ export const providerFiles: Target<Subject> = {
     return {
       run: (input) => {
         const [first = '', ...others] = planted.into(input).toString('utf8').split(NEXT_FILE);
-        for (const folder of Object.values(folders)) for (const name of readdirSync(folder)) rmSync(join(folder, name));
+        for (const folder of Object.values(folders))
+          for (const name of readdirSync(folder)) rmSync(join(folder, name));
         workspace.writeConfig({});
         writeFileSync(join(folders.providersDir, '0.yaml'), first);
         for (let at = 0; at + 1 < others.length && at < 2 * MAX_FILES; at += 2) {
           const folder = others[at] === 'profile' ? folders.profilesDir : folders.providersDir;
-          writeFileSync(others[at] === 'config' ? configFile : join(folder, `${at}.yaml`), others[at + 1] ?? '');
+          writeFileSync(
+            others[at] === 'config' ? configFile : join(folder, `${at}.yaml`),
+            others[at + 1] ?? '',
+          );
         }
         const loaded = loadedOrComplained(() => load(configFile, ENVIRONMENT, folders), planted, root);
         if ('value' in loaded) checkConfig(loaded.value);
@@ -113,10 +134,16 @@ export const providerFiles: Target<Subject> = {
 /** What the rest of the house takes for granted. */
 function checkConfig(config: Config): void {
   must(Object.isFrozen(config) && Object.isFrozen(config.providers), 'a configuration can be changed');
-  must(config.socket.path.startsWith('/') && !config.socket.path.includes('/../'), 'the socket stands anywhere');
+  must(
+    config.socket.path.startsWith('/') && !config.socket.path.includes('/../'),
+    'the socket stands anywhere',
+  );
   must((config.socket.mode & ~0o666) === 0, 'the socket has a mode that none may have');
   for (const { uid } of [...config.callers, ...(config.gatewayDriver?.callers ?? [])])
-    must(Number.isInteger(uid) && uid >= 0 && uid !== 65_534 && uid !== config.agent.uid, 'a caller that none may be');
+    must(
+      Number.isInteger(uid) && uid >= 0 && uid !== 65_534 && uid !== config.agent.uid,
+      'a caller that none may be',
+    );
   for (const secret of referencedSecrets(config)) {
     const below = config.secretsRoot.endsWith(sep) ? config.secretsRoot : `${config.secretsRoot}${sep}`;
     const directory = volumeDirectory(config, secret);
@@ -129,11 +156,16 @@ function checkConfig(config: Config): void {
   for (const { credentials, from, endpoints } of config.providers) {
     for (const { key, reference, expiresAt } of credentials) {
       must(ENVIRONMENT_NAME.test(key), 'a credential has an illegal name');
-      must(!reference.key.split('/').includes('..') && !reference.key.startsWith('/'), 'a key leaves its volume');
-      if (expiresAt !== undefined && 'atMs' in expiresAt) must(expiresAt.atMs > 0, 'an expiry that is no time');
+      must(
+        !reference.key.split('/').includes('..') && !reference.key.startsWith('/'),
+        'a key leaves its volume',
+      );
+      if (expiresAt !== undefined && 'atMs' in expiresAt)
+        must(expiresAt.atMs > 0, 'an expiry that is no time');
     }
     for (const { rename } of from)
-      for (const name of rename.values()) must(ENVIRONMENT_NAME.test(name), 'a key is renamed to an illegal name');
+      for (const name of rename.values())
+        must(ENVIRONMENT_NAME.test(name), 'a key is renamed to an illegal name');
     for (const { host, port } of endpoints)
       must(host !== '' && Number.isInteger(port) && port > 0 && port < 65_536, 'an endpoint that is none');
   }
