@@ -29,6 +29,11 @@ const COUNTERS = '__branchHits';
 const INSTRUMENTED =
   /^(src\/(?!gen\/)|node_modules\/(yaml|@grpc\/grpc-js|@bufbuild\/protobuf)\/(?!.*\/generated\/))/;
 
+export interface Counted {
+  covered: number;
+  all: number;
+}
+
 export interface Coverage {
   /** Forgets what ran until now. */
   readonly reset: () => void;
@@ -36,8 +41,10 @@ export interface Coverage {
   readonly takeNew: () => number;
   /** Forgets all that ran before, as if every input were new. */
   readonly forget: () => void;
-  /** Branches of the files below these folders, and how many of them ran so far. */
-  readonly count: (folders: readonly string[]) => { readonly covered: number; readonly all: number };
+  /** Branches of the files whose path begins with one of these, and how many of them ran so far. */
+  readonly count: (
+    beginnings: readonly string[],
+  ) => Counted & { readonly files: Readonly<Record<string, Counted>> };
 }
 
 const hits = new Uint32Array(MAX_BRANCHES);
@@ -76,15 +83,17 @@ export function instrument(root: string, instrumented = INSTRUMENTED): Coverage 
       return found;
     },
     forget: () => void steps.fill(0),
-    count: (folders) => {
-      let covered = 0;
-      let all = 0;
+    count: (beginnings) => {
+      const total = { covered: 0, all: 0, files: {} as Record<string, Counted> };
       files.forEach((file, branch) => {
-        if (!folders.some((folder) => file.startsWith(folder))) return;
-        all += 1;
-        if (steps[branch] !== 0) covered += 1;
+        if (!beginnings.some((beginning) => file.startsWith(beginning))) return;
+        total.files[file] ??= { covered: 0, all: 0 };
+        for (const counted of [total, total.files[file]]) {
+          counted.all += 1;
+          if (steps[branch] !== 0) counted.covered += 1;
+        }
       });
-      return { covered, all };
+      return total;
     },
   };
 }

@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeFinding } from './corpus.ts';
+import type { Counted } from './coverage.ts';
+// from './corpus.ts';
 import { isTarget, TARGETS, type TargetName } from './targets.ts';
 import type { Report, Task } from './worker.ts';
 
@@ -26,6 +28,7 @@ interface Summary {
   seconds: number;
   covered: number;
   all: number;
+  files: Readonly<Record<string, Counted>>;
   corpus: { readonly files: number; readonly bytes: number };
   readonly findings: { readonly what: string; readonly file: string }[];
 }
@@ -99,6 +102,7 @@ async function search(target: TargetName): Promise<Summary> {
     seconds: 0,
     covered: 0,
     all: 0,
+    files: {},
     corpus: { files: 0, bytes: 0 },
     findings: [],
   };

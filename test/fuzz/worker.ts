@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { instrument } from './coverage.ts';
+import { type Counted, instrument } from './coverage.ts';
 
 const coverage = instrument(join(import.meta.dirname, '../..'));
 const { CORPUS_LIMIT, readCorpus, writeCorpus } = await import('./corpus.ts');
@@ -33,6 +33,7 @@ export type Report =
       readonly seconds: number;
       readonly covered: number;
       readonly all: number;
+      readonly files: Readonly<Record<string, Counted>>;
       readonly corpus: { readonly files: number; readonly bytes: number };
     };
 
@@ -67,6 +68,8 @@ const onFinding = (finding: { what: string; input: Buffer }) =>
   tell({ kind: 'finding', what: finding.what, input: finding.input.toString('base64') });
 
 const opened = await target.open();
+// What opening runs counts as reached, and makes no input special.
+coverage.takeNew();
 try {
   if (task.input !== undefined) {
     const input = readFileSync(task.input);
@@ -75,8 +78,8 @@ try {
       (await runOnce(target, opened, input, () => strays.shift())) ?? (await settled(opened).catch(describe));
     if (wrong !== undefined) onFinding({ what: wrong.what, input });
     coverage.takeNew();
-    const { covered, all } = coverage.count(target.covers);
-    tell({ kind: 'done', executions: 1, seconds: 0, covered, all, corpus: { files: 0, bytes: 0 } });
+    const counted = coverage.count(target.covers);
+    tell({ kind: 'done', executions: 1, seconds: 0, ...counted, corpus: { files: 0, bytes: 0 } });
   } else {
     const given = readCorpus(name);
     const { executions, seconds, corpus } = await fuzz(target, opened, {
@@ -88,13 +91,13 @@ try {
       stray: () => strays.shift(),
       stopped: () => stopped,
     });
-    const { covered, all } = coverage.count(target.covers);
+    const counted = coverage.count(target.covers);
     if (task.save) {
       coverage.forget();
       writeCorpus(name, await smallestCorpus(opened, coverage, [...given, ...corpus], CORPUS_LIMIT));
     }
     const bytes = corpus.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    tell({ kind: 'done', executions, seconds, covered, all, corpus: { files: corpus.length, bytes } });
+    tell({ kind: 'done', executions, seconds, ...counted, corpus: { files: corpus.length, bytes } });
   }
 } finally {
   await opened[Symbol.asyncDispose]();

@@ -179,6 +179,9 @@ export const requests: Target<Subject> = {
       0,
       encoded(DeleteCredentialRequestSchema, { ...FIELDS, handle: { handle: 'x' } }),
     ),
+    call('ResolveCredentials', 0, Buffer.from(HANDLE_WORD)),
+    call('ResolveCredentials', 0, Buffer.from(`12${HANDLE_WORD}`)),
+    call('ResolveCredentials', 0, Buffer.from(`1${HANDLE_WORD}`)),
     ...HEADERS.map((_, bit) => call('GetStatus', 1 << bit, Buffer.alloc(0))),
   ],
 
