@@ -2,7 +2,8 @@
  * The committed corpus through every target, and proof that each of them can tell: what it looks at is broken on
  * purpose, and it must say so. The search itself is `npm run fuzz`.
  */
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
@@ -11,6 +12,7 @@ import { lintProfile } from '../../src/config/profile-lint.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { readGeneration } from '../../src/volume/generation.ts';
 import { NODE } from '../support/checkout.ts';
+import { until } from '../support/cli.ts';
 import { CORPUS_LIMIT, readCorpus } from './corpus.ts';
 import { withCounters } from './coverage.ts';
 import { fuzz, runOnce } from './engine.ts';
@@ -121,6 +123,25 @@ it('placeholders finds a value that goes where it is not bound to', async () => 
       resolver.rewriteRequest({ ...request, host: 'a.example.com', port: 443 }, now),
   });
   expect(wrong).toContain('a value leaves to an endpoint that it is not bound to');
+});
+
+it('an input that ends the process is a finding', async () => {
+  const run = spawn(NODE, [join(import.meta.dirname, 'run.ts'), 'placeholders', '--seconds', '40']);
+  let said = '';
+  run.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  const ended = new Promise((resolve) => run.once('close', resolve));
+  const worker = () =>
+    Number(readFileSync(`/proc/${run.pid}/task/${run.pid}/children`, 'utf8').split(' ')[0]);
+  await until(() => worker() > 0);
+  process.kill(worker(), 'SIGKILL');
+  expect(await ended).toBe(1);
+  expect(said).toContain(
+    'placeholders: the process ended (SIGKILL)\n  again: npm run fuzz -- placeholders --input ',
+  );
+  const file = /--input (.*)/.exec(said)?.[1];
+  if (file !== undefined) rmSync(file);
 });
 
 it.each([
