@@ -19,6 +19,10 @@ export interface Limits {
   readonly requestBytes: number;
   /** Milliseconds in which a new connection must begin its first call, or be closed. */
   readonly firstCallTimeoutMs: number;
+  /** Milliseconds between two pings to a peer. */
+  readonly pingIntervalMs: number;
+  /** Milliseconds in which a peer must answer a ping, or be closed. */
+  readonly pingTimeoutMs: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -39,6 +43,10 @@ export const DEFAULT_LIMITS: Limits = {
   requestBytes: 64 * 1024,
   // A peer that dribbles bytes holds a place no longer than this.
   firstCallTimeoutMs: 10_000,
+  // A peer that is gone without a word (a stopped VM, a frozen cgroup) is found out within 40 s. So is one that
+  // closed after GOAWAY and a broken frame: Node's HTTP/2 does not notice that by itself.
+  pingIntervalMs: 30_000,
+  pingTimeoutMs: 10_000,
 };
 
 /** Refills by `perSecond` and holds at most `burst`. */

@@ -12,8 +12,10 @@ import {
   isSeq,
   LineCounter,
   parseAllDocuments,
+  type Scalar,
   visit,
   type YAMLError,
+  type YAMLMap,
 } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError, type ConfigIssue } from '../errors.ts';
@@ -39,7 +41,7 @@ export class YamlSource {
 
   /** Checks the document against a schema and returns what the schema makes of it, defaults filled in. */
   validate<S extends z.ZodType>(schema: S): z.output<S> {
-    const result = schema.safeParse(this.#plainData() ?? {});
+    const result = notTooDeep(this.file, () => schema.safeParse(this.#plainData() ?? {}));
     if (result.success) return result.data;
     // One thing to mend at each place: a text that breaks two patterns is still one mistake.
     const issues = new Map(
@@ -89,6 +91,8 @@ export class YamlSource {
               'put text that begins with "*" in quotes, or set the anchor before it',
             );
         } else if (node.anchor !== undefined) anchors.add(node.anchor);
+        if (isMap(node))
+          for (const key of repeated(node)) add(key, 'this field is there twice', 'keep one of the two');
       },
       Pair: (_key, { key }) => {
         if (!isScalar(key)) add(key, 'is no name of a field', 'write plain text before the ":"');
@@ -138,6 +142,18 @@ export class YamlSource {
   }
 }
 
+/** Names of a map that stand in it before. As text: `1` and `"1"` become one name in JavaScript. */
+function repeated({ items }: YAMLMap): Scalar[] {
+  const names = new Set<string>();
+  return items.flatMap(({ key }) => {
+    if (!isScalar(key)) return [];
+    const name = String(key.value);
+    const known = names.has(name);
+    names.add(name);
+    return known ? [key] : [];
+  });
+}
+
 /** Tags of what JSON has too; everything else makes a type that a configuration does not have. */
 const CORE_TAG = /^tag:yaml\.org,2002:(map|seq|str|int|float|bool|null)$/;
 
@@ -149,14 +165,18 @@ export function parseYaml(file: string, text: string): YamlSource[] {
     throw wholeFile(file, 'is larger than 1 MiB', 'split it, or check that it is the right file');
   }
   const lines = new LineCounter();
-  const parsed = parseAllDocuments(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    version: '1.2',
-    schema: 'core',
-    // Warnings go to stderr and quote the source.
-    logLevel: 'silent',
-  });
+  const parsed = notTooDeep(file, () =>
+    parseAllDocuments(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      version: '1.2',
+      schema: 'core',
+      // The library compares each name with all before it, which takes 20 s for 150 KB. `#unusable` looks for them.
+      uniqueKeys: false,
+      // Warnings go to stderr and quote the source.
+      logLevel: 'silent',
+    }),
+  );
   const documents: Document[] = Array.isArray(parsed) ? parsed : [];
   const issues = documents.flatMap((document) =>
     document.errors.map((error): ConfigIssue => {
@@ -172,8 +192,6 @@ export function parseYaml(file: string, text: string): YamlSource[] {
 /** The code of a YAML error in words. Its message is not used: it quotes the source. */
 function syntaxError(code: YAMLError['code']): { message: string; hint: string } {
   switch (code) {
-    case 'DUPLICATE_KEY':
-      return { message: 'this field is there twice', hint: 'keep one of the two' };
     case 'TAB_AS_INDENT':
       return { message: 'not valid YAML: a tab indents this line', hint: 'indent with spaces' };
     case 'BAD_INDENT':
@@ -199,11 +217,25 @@ function syntaxError(code: YAMLError['code']): { message: string; hint: string }
       };
     case 'BAD_SCALAR_START':
       return { message: 'not valid YAML: text begins with a reserved character', hint: 'put it in quotes' };
+    case 'RESOURCE_EXHAUSTION':
+      return TOO_DEEP;
     default:
       return {
         message: `not valid YAML: ${code.toLowerCase().replaceAll('_', ' ')}`,
         hint: 'mend the syntax at this place',
       };
+  }
+}
+
+const TOO_DEEP = { message: 'is nested too deeply', hint: 'write fewer levels, or close every [ and {' };
+
+/** The parser goes down a level of calls for each level of the file, and the stack may end before the file does. */
+function notTooDeep<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof RangeError) throw wholeFile(file, TOO_DEEP.message, TOO_DEEP.hint);
+    throw error;
   }
 }
 

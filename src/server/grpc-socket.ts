@@ -3,13 +3,14 @@
  * closed. What is answered on it is the caller's: it adds services to `grpc` before it calls `open`.
  */
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { type ConnectionInjector, Server, ServerCredentials } from '@grpc/grpc-js';
+import { type ConnectionInjector, type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Limits } from '../access/limits.ts';
 import type { Audit } from '../audit/audit.ts';
 import type { SocketSettings } from '../config/config.ts';
 import type { Logger } from '../log.ts';
 import { Connections, type ConnectionsOptions } from './connections.ts';
 import type { Meter } from './metrics.ts';
+import { quietServer } from './quiet-grpc.ts';
 import { type BoundSocket, bindSocket, removeSocket, socketState } from './socket-file.ts';
 
 /** Milliseconds between two looks at the socket file: the longest that a removed socket can keep a new client out. */
@@ -22,9 +23,8 @@ function channelOptions(limits: Limits) {
   return {
     'grpc.max_receive_message_length': limits.requestBytes,
     'grpc.max_concurrent_streams': limits.streamsPerConnection,
-    // A peer that is gone without a word (a stopped VM, a frozen cgroup) is found out within 40 s.
-    'grpc.keepalive_time_ms': 30_000,
-    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.keepalive_time_ms': limits.pingIntervalMs,
+    'grpc.keepalive_timeout_ms': limits.pingTimeoutMs,
     // Bytes of header that a peer may send: a method name and a few words.
     'grpc.max_metadata_size': 8_192,
     // MiB that one connection may hold in memory. The default is no limit.
@@ -57,7 +57,7 @@ export class GrpcSocket {
 
   constructor(options: GrpcSocketOptions) {
     this.#options = options;
-    this.grpc = new Server(channelOptions(options.limits));
+    this.grpc = quietServer(channelOptions(options.limits));
     this.#injector = this.grpc.createConnectionInjector(ServerCredentials.createInsecure());
     this.connections = new Connections({
       callers: options.callers,

@@ -1,11 +1,12 @@
 /** Health on TCP, for kubelet's `grpc:` probe. Nothing else is ever served there. */
 import { createServer, type Server as NetServer } from 'node:net';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ListenAddress } from '../config/config.ts';
 import { CommandError, ExitCode, errorCode } from '../errors.ts';
 import { HEALTH_METHODS, healthImplementation } from './health.ts';
 import { HEALTH_LIMITS, HealthConnections, type HealthLimits } from './health-connections.ts';
 import { OwnAddresses } from './own-addresses.ts';
+import { quietServer } from './quiet-grpc.ts';
 import type { ServingState } from './serving-state.ts';
 
 /** Connections that the kernel keeps until they are accepted: a flood waits outside, where it costs us nothing. */
@@ -36,7 +37,7 @@ export class HealthListener implements AsyncDisposable {
     services: readonly string[],
     options: HealthListenerOptions = {},
   ): Promise<HealthListener> {
-    const grpc = new Server({
+    const grpc = quietServer({
       'grpc.max_receive_message_length': 4_096,
       'grpc.max_metadata_size': 4_096,
       'grpc.max_concurrent_streams': 16,

@@ -4,10 +4,11 @@ import { describe, expect, it } from 'vitest';
 import type { CredentialEndpoint } from '../../src/client/environment.ts';
 import { decodeFully, hasMarker, splitAtPlaceholders } from '../../src/client/placeholder-marker.ts';
 import { redactPlaceholders, redactTarget } from '../../src/client/placeholder-redact.ts';
-import type { AgentRequest, OutgoingRequest } from '../../src/client/placeholder-request.ts';
+import type { AgentRequest } from '../../src/client/placeholder-request.ts';
 import { PlaceholderResolver } from '../../src/client/placeholder-resolver.ts';
 import { newSecret } from '../support/secrets.ts';
 import { handlePlaceholder, RUNS, snapshot } from './placeholder-fixtures.ts';
+import { everyReading, simplyMatches } from './placeholder-readings.ts';
 
 const NOW = 1_800_000_000_000;
 const HOSTS = ['a.example.com', 'b.example.com', 'eu.b.example.com', 'evil.example.net'] as const;
@@ -321,45 +322,4 @@ function percent(character: string, lower: boolean): string {
 
 function hasMarkerPlainly(text: string): boolean {
   return text.includes('openshell:resolve:env:') || text.includes('OPENSHELL-RESOLVE-ENV-');
-}
-
-/** A second opinion on endpoints, written another way: it may be told what normal paths are, and asks for no more. */
-function simplyMatches(endpoint: CredentialEndpoint, request: AgentRequest): boolean {
-  const host = new RegExp(`^${endpoint.host.replaceAll('.', '\\.').replaceAll('*', '[^.]+')}$`, 'i');
-  if (!host.test(request.host) || endpoint.port !== request.port) return false;
-  if (endpoint.path === '') return true;
-  const path = new URL(`http://h${request.target.split('?')[0]}`).pathname;
-  return endpoint.path === '/api/**'
-    ? path === '/api' || path.startsWith('/api/')
-    : /^\/x\/[^/]*$/.test(path);
-}
-
-/** Every text that somebody could read out of a request: each part as it is, decoded step by step, unescaped, and a Basic header out of its Base64. */
-function everyReading(value: OutgoingRequest | object): string[] {
-  const found = new Set<string>();
-  const collect = (part: unknown): void => {
-    if (typeof part === 'string') {
-      read(part, found, 6);
-      const basic = /^\s*basic\s+(\S.*)$/i.exec(part)?.[1];
-      if (basic !== undefined) read(Buffer.from(basic, 'base64').toString('latin1'), found, 5);
-    } else if (Buffer.isBuffer(part)) read(part.toString('latin1'), found, 6);
-    else if (typeof part === 'object' && part !== null) Object.values(part).forEach(collect);
-  };
-  collect(value);
-  return [...found];
-}
-
-function read(text: string, found: Set<string>, depth: number): void {
-  if (found.has(text)) return;
-  found.add(text);
-  if (depth === 0) return;
-  const decoded = text.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-  read(decoded, found, depth - 1);
-  read(
-    text.replace(/\\u([0-9a-fA-F]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
-    found,
-    depth - 1,
-  );
 }

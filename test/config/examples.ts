@@ -322,6 +322,16 @@ export const SYNTAX: readonly (readonly [name: string, text: string, expected: s
     ':2:1: this field is there twice (keep one of the two)',
   ],
   [
+    'a field twice, as a number and as text',
+    'agent: {1: a, "1": b}\n',
+    ':1:15: this field is there twice (keep one of the two)',
+  ],
+  [
+    'colons without end',
+    `${' c:c:'.repeat(12_000)}\nx`,
+    ': is nested too deeply (write fewer levels, or close every [ and {)',
+  ],
+  [
     'an alias of nothing',
     'agent: *x\n',
     ':1:8: is an alias of an anchor that is not there (put text that begins with "*" in quotes, or set the anchor before it)',

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
+import { parseYaml } from '../../src/config/yaml-source.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { cli } from '../support/cli.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
@@ -57,6 +58,17 @@ describe('what is no YAML, or YAML that is no configuration', () => {
       expect(complaint()).toContain(`providers/p.yaml${expected}`);
     },
   );
+});
+
+test('brackets without end are told as levels, and many names do not take the square of their time', () => {
+  writeFileSync(workspace.configFile, '['.repeat(20_000));
+  expect(complaint()).toContain(': is nested too deeply (write fewer levels, or close every [ and {)');
+  const names = Array.from({ length: 20_000 }, (_, index) => `k${index}: 1\n`).join('');
+  const before = process.cpuUsage();
+  parseYaml('names.yaml', names);
+  const { user } = process.cpuUsage(before);
+  // Milliseconds of CPU: a second where each is looked up, half a minute where each is compared with all before it.
+  expect(user / 1_000).toBeLessThan(8_000);
 });
 
 describe('files and folders', () => {

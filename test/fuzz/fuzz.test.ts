@@ -1,0 +1,173 @@
+/**
+ * The committed corpus through every target, and proof that each of them can tell: what it looks at is broken on
+ * purpose, and it must say so. The search itself is `npm run fuzz`.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { lintProfile } from '../../src/config/profile-lint.ts';
+import { ConfigError } from '../../src/errors.ts';
+import { readGeneration } from '../../src/volume/generation.ts';
+import { NODE } from '../support/checkout.ts';
+import { until } from '../support/cli.ts';
+import { CORPUS_LIMIT, readCorpus } from './corpus.ts';
+import { withCounters } from './coverage.ts';
+import { fuzz, runOnce } from './engine.ts';
+import type { Target } from './target.ts';
+import { http2 } from './targets/http2.ts';
+import { placeholders } from './targets/placeholders.ts';
+import { profiles } from './targets/profiles.ts';
+import { providerFiles } from './targets/provider-files.ts';
+import { requests } from './targets/requests.ts';
+import { secretVolumes } from './targets/secret-volumes.ts';
+import { loadTarget, TARGETS } from './targets.ts';
+
+it.each(TARGETS)('nothing in the corpus of %s is a finding', async (name) => {
+  const corpus = readCorpus(name);
+  expect(corpus.length).toBeGreaterThan(10);
+  expect(corpus.length).toBeLessThanOrEqual(CORPUS_LIMIT.files);
+  expect(corpus.reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThanOrEqual(CORPUS_LIMIT.bytes);
+  const target = await loadTarget(name);
+  await using opened = await target.open();
+  for (const input of corpus) expect(await runOnce(target, opened, input)).toBeUndefined();
+  await opened.settle?.();
+});
+
+/** What a short search finds that is not guided. */
+async function found<S extends object>(target: Target<S>, broken: Partial<S>): Promise<string[]> {
+  await using opened = await target.open(broken);
+  const corpus = readCorpus(target.name);
+  const options = { seed: 1, seconds: 30, executions: 800, corpus, coverage: undefined };
+  const { findings } = await fuzz(target, opened, options);
+  return findings.map(({ what }) => what);
+}
+
+it('http2 finds values that come back to whom they do not belong', async () => {
+  expect(
+    await found(http2, {
+      // As a server would that answers a GOAWAY with what it had in its buffer.
+      received: (bytes, live) =>
+        bytes.includes('CONTINUATION') ? Buffer.concat([bytes, Buffer.from(live.open.secret)]) : bytes,
+    }),
+  ).toContain('a value came back to a connection that made no call for it');
+  expect(
+    await found(http2, {
+      received: (bytes, live) => (bytes.includes('OPEN') ? Buffer.from(live.closed.secret) : bytes),
+    }),
+  ).toContain('what came back repeats a secret');
+});
+
+it('requests finds codes that are not documented, and details that tell too much', async () => {
+  const wrong = await found(requests, {
+    answer: (answer) => {
+      if (answer.code === 3) return { ...answer, code: 2 };
+      return answer.code === 7 ? { ...answer, details: 'no\n    at refuse (calls.ts:1)' } : answer;
+    },
+  });
+  expect(wrong.some((what) => what.startsWith('an answer has the code 2'))).toBe(true);
+  expect(wrong).toContain('the details of an answer are long or odd');
+});
+
+it('provider-files finds errors that quote the file, and those that are no ConfigError', async () => {
+  const wrong = await found(providerFiles, {
+    load: (file, environment, folders) => {
+      try {
+        const config = loadConfig(file, environment, folders);
+        if (config.providers[0]?.credentials[0]?.trim === 'none') throw new RangeError('not known here');
+        return config;
+      } catch (error) {
+        if (!(error instanceof ConfigError) || folders?.providersDir === undefined) throw error;
+        const text = readFileSync(join(folders.providersDir, '0.yaml'), 'utf8');
+        const message = text.replaceAll(/[^ -~]/g, '').slice(0, 400) || 'is wrong';
+        throw new ConfigError(error.issues.map((issue) => ({ ...issue, message })));
+      }
+    },
+  });
+  expect(wrong).toContain('the message of a ConfigError repeats a secret');
+  expect(wrong.some((what) => what.startsWith('RangeError: not known here'))).toBe(true);
+});
+
+it('profiles finds a linter that overlooks what the loader refuses', async () => {
+  const wrong = await found(profiles, {
+    lint: (source) => {
+      const { id, findings } = lintProfile(source);
+      return { id, findings: findings.filter(({ issue }) => !issue.message.startsWith('must be lowercase')) };
+    },
+  });
+  expect(wrong).toContain('the linter overlooks what loading refuses');
+});
+
+it('secret-volumes finds a reader that cuts off, and one that throws', async () => {
+  const wrong = await found(secretVolumes, {
+    read: (directory, wanted) => {
+      const read = readGeneration(directory, wanted);
+      if (read.kind === 'fault' && read.fault === 'leads-out-of-volume') throw new Error('no such volume');
+      if (read.kind === 'generation') {
+        const keys = [...read.generation.keys].filter(([key]) => key !== 'b.c');
+        return { kind: 'generation', generation: { ...read.generation, keys: new Map(keys) } };
+      }
+      return read;
+    },
+  });
+  expect(wrong).toContain('a key was overlooked');
+  expect(wrong.some((what) => what.startsWith('Error: no such volume'))).toBe(true);
+});
+
+it('placeholders finds a value that goes where it is not bound to', async () => {
+  const wrong = await found(placeholders, {
+    // As a resolver would that looked at another host than the request goes to.
+    rewrite: (resolver, request, now) =>
+      resolver.rewriteRequest({ ...request, host: 'a.example.com', port: 443 }, now),
+  });
+  expect(wrong).toContain('a value leaves to an endpoint that it is not bound to');
+});
+
+it('an input that ends the process is a finding', async () => {
+  const run = spawn(NODE, [join(import.meta.dirname, 'run.ts'), 'placeholders', '--seconds', '40']);
+  let said = '';
+  run.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  const ended = new Promise((resolve) => run.once('close', resolve));
+  const worker = () =>
+    Number(readFileSync(`/proc/${run.pid}/task/${run.pid}/children`, 'utf8').split(' ')[0]);
+  await until(() => worker() > 0);
+  process.kill(worker(), 'SIGKILL');
+  expect(await ended).toBe(1);
+  expect(said).toContain(
+    'placeholders: the process ended (SIGKILL)\n  again: npm run fuzz -- placeholders --input ',
+  );
+  const file = /--input (.*)/.exec(said)?.[1];
+  if (file !== undefined) rmSync(file);
+});
+
+it.each([
+  ['guided', ['Error: out of the maze']],
+  ['blind', []],
+])(
+  'a %s search finds in the maze: %j',
+  async (how, expected) => {
+    const { stdout } = await execa(NODE, [join(import.meta.dirname, 'fixtures', 'maze-child.ts'), how]);
+    const { found, covered, all } = JSON.parse(stdout) as { found: string[]; covered: number; all: number };
+    expect(found.map((what) => what.split(' at ')[0])).toEqual(expected);
+    expect(all).toBe(6);
+    if (how === 'guided') expect(covered).toBe(5);
+  },
+  90_000,
+);
+
+it.each([
+  ['if (a) b();', 'if (a) {C;b();}'],
+  ['const f = (a) => a ? b : c && d;', 'const f = (a) => (C,(a ? (C,(b)) : (C,(c && (C,(d))))));'],
+  ['for (const a of b) if (a) { c(); } else d();', 'for (const a of b) {C;if (a) {C; c(); } else {C;d();}}'],
+  ['switch (a) { case 1: b(); default: }', 'switch (a) { case 1: C;b(); default: }'],
+  [
+    'class A { m(): void { try { b(); } catch { c(); } } }',
+    'class A { m(): void {C; try { b(); } catch {C; c(); } } }',
+  ],
+])('counters stand in every branch of %j', (source, expected) => {
+  expect(withCounters('a.ts', source).replaceAll(/__branchHits\[\d+\]\+\+/g, 'C')).toBe(expected);
+});
