@@ -234,6 +234,7 @@ test('an unknown name is repeated where it reads as words, and only there', () =
       expect(shownName(`${prefix}${token.slice(0, 20)}`)).toBe('<name>');
       expect(shownName(`${prefix}${Buffer.from(token, 'hex').toString('base64url')}`)).toBe('<name>');
     }
+  expect(shownName('ghp_8RoZntmkYxm_2c_xIjbasg')).toBe('<name>');
   for (const odd of ['', 'a b', 'a\nb', '{ a: 1 }', 'ü', 'x'.repeat(49)])
     expect(shownName(odd)).toBe('<name>');
 });
