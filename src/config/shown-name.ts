@@ -13,7 +13,7 @@ const MAX_PART = 20;
 /** Digits in all: `AWS_KEY_2` has one, a token of 20 characters usually more than four. */
 const MAX_DIGITS = 4;
 /** A name without separators that reads as words: capitals, small letters or camelCase of at most four words, with a number at the end. */
-const WORDS = /^([A-Z]{1,16}|[A-Z]?[a-z]+([A-Z][a-z]+){0,3})?[0-9]{0,4}$/;
+const WORDS = /^[0-9]?([A-Z]{1,16}|[A-Z]?[a-z]+([A-Z][a-z]+){0,3})?[0-9]{0,4}$/;
 /** A part between separators: nobody writes camelCase there, and what follows `ghp_` often looks like it. */
 const WORD = /^([A-Z]{1,16}|[A-Z]?[a-z]+)?[0-9]{0,4}$/;
 

@@ -122,11 +122,11 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
         '--permission',
         '--allow-addons',
         "'--allow-fs-read=*'",
-        '--allow-child-process',
+        '--allow-worker',
       ],
     },
     fails: ['self-permission-model'],
-    evidence: { 'self-permission-model': /allows child$/ },
+    evidence: { 'self-permission-model': /allows worker$/ },
   },
   {
     name: 'loader-variables',
