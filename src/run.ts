@@ -64,7 +64,10 @@ export async function run(argv: readonly string[], commands: Commands): Promise<
 
   const context: CommandContext = {
     env: process.env,
-    stdin: process.stdin,
+    // Node makes a stream of it at the first look, and `serve` never looks.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     signal: controller.signal,

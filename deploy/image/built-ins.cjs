@@ -6,6 +6,8 @@ const BUILT_IN = new Set(BUILT_IN_NAMES);
 const DEFERRED = new Set([
   'async_hooks',
   'child_process',
+  'dns',
+  'dns/promises',
   'http',
   'http2',
   'https',

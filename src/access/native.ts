@@ -167,18 +167,21 @@ export function peerPidFd(fd: number): number | undefined {
   return errno === 0 && length === 4 ? value.readInt32LE(0) : undefined;
 }
 
-/** Whether the process behind a pidfd has ended. One poll() that never waits. */
-export function pidFdExited(pidFd: number): boolean {
+/** Tells, each time it is called, whether the process behind a pidfd has ended. One poll() that never waits. */
+export function pidFdWatch(pidFd: number): () => boolean {
   const c = libc();
+  // Made once for each peer and asked at each call: the kernel writes the last two bytes alone.
   const fds = Buffer.alloc(8);
   fds.writeInt32LE(pidFd, 0);
   fds.writeInt16LE(POLLIN, 4);
-  for (;;) {
-    const ready = c.poll(fds, 1, 0);
-    // A signal that came in meanwhile, a SIGHUP say, ends even a poll() that does not wait.
-    if (ready < 0 && c.errno() === EINTR) continue;
-    return orThrow('poll', ready) > 0;
-  }
+  return () => {
+    for (;;) {
+      const ready = c.poll(fds, 1, 0);
+      // A signal that came in meanwhile, a SIGHUP say, ends even a poll() that does not wait.
+      if (ready < 0 && c.errno() === EINTR) continue;
+      return orThrow('poll', ready) > 0;
+    }
+  };
 }
 
 /** PR_GET_DUMPABLE: 0 means that no other process of our UID may read our memory, and no core is written. */

@@ -12,7 +12,7 @@
  */
 import { closeSync, readFileSync, readlinkSync } from 'node:fs';
 import { errorCode } from '../errors.ts';
-import { type PeerCredentials, peerCredentials, peerGroups, peerPidFd, pidFdExited } from './native.ts';
+import { type PeerCredentials, peerCredentials, peerGroups, peerPidFd, pidFdWatch } from './native.ts';
 
 /** The uid that stands for "has no number in this user namespace". */
 export const UNMAPPED_UID = 65534;
@@ -34,12 +34,14 @@ export type PeerExe = { readonly path: string } | { readonly unreadable: string 
 export class PeerAnchor implements Disposable {
   readonly peer: Peer;
   #pidFd: number | undefined;
+  readonly #exited: (() => boolean) | undefined;
   readonly #startTime: string | undefined;
   #disposed = false;
 
   private constructor(peer: Peer, pidFd: number | undefined, startTime: string | undefined) {
     this.peer = peer;
     this.#pidFd = pidFd;
+    this.#exited = pidFd === undefined ? undefined : pidFdWatch(pidFd);
     this.#startTime = startTime;
   }
 
@@ -55,7 +57,7 @@ export class PeerAnchor implements Disposable {
   stillRuns(): boolean {
     if (this.#disposed) return false;
     if (this.peer.pid <= 0) return true;
-    if (this.#pidFd !== undefined) return !pidFdExited(this.#pidFd);
+    if (this.#exited !== undefined) return !this.#exited();
     // No pidfd and no start time: the process was gone before we looked.
     return this.#startTime !== undefined && startTime(this.peer.pid) === this.#startTime;
   }

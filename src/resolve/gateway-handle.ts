@@ -10,7 +10,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { SecretReference } from '../config/config.ts';
 import { isItemPath, isNamespaceName, isSecretName } from '../config/schema.ts';
-import { updateWithTexts } from './length-prefixed.ts';
+import { lengthPrefixed } from './length-prefixed.ts';
 
 /** Least bytes of a key: as many as the digest has. */
 export const MIN_HANDLE_KEY_BYTES = 32;
@@ -27,16 +27,17 @@ export interface HandleBinding {
 /** Makes a handle. */
 export function sealHandle(binding: HandleBinding, reference: SecretReference, key: Buffer): string {
   const { namespace, name } = reference;
-  const mac = createHmac('sha256', key);
-  updateWithTexts(mac, [
-    'secretresolver.v1.gateway-handle',
-    binding.workspace,
-    binding.providerId,
-    binding.credentialKey,
-    namespace,
-    name,
-    reference.key,
-  ]);
+  const mac = createHmac('sha256', key).update(
+    lengthPrefixed([
+      'secretresolver.v1.gateway-handle',
+      binding.workspace,
+      binding.providerId,
+      binding.credentialKey,
+      namespace,
+      name,
+      reference.key,
+    ]),
+  );
   const named = Buffer.from(`${namespace}/${name}/${reference.key}`, 'utf8').toString('base64url');
   return `${VERSION}.${named}.${mac.digest('base64url')}`;
 }

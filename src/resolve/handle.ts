@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Endpoint, Sandbox, SecretReference } from '../config/config.ts';
-import { updateWithTexts } from './length-prefixed.ts';
+import { lengthPrefixed } from './length-prefixed.ts';
 
 /** What a handle is derived from. The value is not among it: a placeholder outlives rotations. */
 export interface HandleInput {
@@ -19,8 +19,7 @@ export function deriveHandle(input: HandleInput): string {
   const endpoints = input.endpoints.map((endpoint) =>
     JSON.stringify([endpoint.host, endpoint.port, endpoint.path]),
   );
-  const hash = createHash('sha256');
-  updateWithTexts(hash, [
+  const names = lengthPrefixed([
     'secretresolver.v1.handle',
     input.sandbox.id,
     input.sandbox.namespace,
@@ -31,5 +30,5 @@ export function deriveHandle(input: HandleInput): string {
     input.reference.key,
     ...[...new Set(endpoints)].sort(),
   ]);
-  return hash.digest('hex');
+  return hash('sha256', names, 'hex');
 }

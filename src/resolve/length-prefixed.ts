@@ -1,10 +1,15 @@
-/** Writes texts into a hash or MAC, each with its length in front, so that no two lists run together to the same bytes. */
-export function updateWithTexts(hash: { update(data: Uint8Array): unknown }, texts: readonly string[]): void {
+/** Bytes of the length in front of each text. */
+const LENGTH = 4;
+
+/** Texts as bytes, each with its length in front, so that no two lists run together to the same bytes. */
+export function lengthPrefixed(texts: readonly string[]): Buffer {
+  const size = texts.reduce((sum, text) => sum + LENGTH + Buffer.byteLength(text), 0);
+  const bytes = Buffer.allocUnsafe(size);
+  let at = 0;
   for (const text of texts) {
-    const bytes = Buffer.from(text, 'utf8');
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.byteLength);
-    hash.update(length);
-    hash.update(bytes);
+    const length = bytes.write(text, at + LENGTH);
+    bytes.writeUInt32BE(length, at);
+    at += LENGTH + length;
   }
+  return bytes;
 }

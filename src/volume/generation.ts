@@ -19,7 +19,7 @@
  * to the thread pool for each of four calls a key would cost a hundred times that, in the middle of a rotation.
  * O_NONBLOCK keeps a FIFO that somebody planted from stopping the process.
  */
-import { closeSync, constants, fstatSync, opendirSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, opendirSync, openSync, readlinkSync, readvSync } from 'node:fs';
 import { errorCode, isShortage, throwShortage } from '../errors.ts';
 import { SecretValue } from '../secret-value.ts';
 
@@ -233,21 +233,19 @@ function readFile(file: number): KeyRead {
   const stat = fstatSync(file);
   if (!stat.isFile()) return keyFault('not-a-file', stat.isDirectory() ? 'EISDIR' : 'EINVAL');
   if (stat.size > MAX_FILE_BYTES) return keyFault('too-large', 'EFBIG');
+  // A buffer of its own, which the value takes as it is: no second copy is left behind.
+  const bytes = Buffer.from(new ArrayBuffer(stat.size));
   // One byte more than stat said: a file that grows meanwhile is noticed and not cut off.
-  const buffer = Buffer.from(new ArrayBuffer(stat.size + 1));
+  const more = Buffer.alloc(1);
   let length = 0;
-  while (length < buffer.byteLength) {
-    const count = readSync(file, buffer, length, buffer.byteLength - length, length);
-    if (count === 0) break;
-    length += count;
-  }
+  for (let count = -1; count !== 0 && (count < 0 || length < stat.size); length += count)
+    count = readvSync(file, [bytes.subarray(length), more], length);
   if (length !== stat.size) {
-    buffer.fill(0);
+    bytes.fill(0);
+    more.fill(0);
     return keyFault('unreadable', 'EAGAIN');
   }
-  const value = SecretValue.from(buffer.subarray(0, length));
-  buffer.fill(0);
-  return { kind: 'bytes', value };
+  return { kind: 'bytes', value: SecretValue.from(bytes) };
 }
 
 /** Whether both hold the same keys with the same bytes and the same faults. The generations' names do not count. */

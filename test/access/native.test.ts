@@ -16,7 +16,7 @@ import {
   localSocket,
   NativeError,
   openPidFd,
-  pidFdExited,
+  pidFdWatch,
   readProcessMemory,
   setCoreLimitZero,
   setNoNewPrivileges,
@@ -75,16 +75,16 @@ describe('attacks on a process that may be attacked', () => {
     expect(copy).toBeGreaterThan(2);
     expect(errnoOf(() => copyForeignDescriptor(fd, 9_999))).toBe(EBADF);
     closeSync(copy);
-    expect(pidFdExited(fd)).toBe(false);
+    expect(pidFdWatch(fd)()).toBe(false);
     closeSync(fd);
     expect(errnoOf(() => openPidFd(NO_PROCESS))).toBe(ESRCH);
-    expect(errnoOf(() => pidFdExited(-1))).toBe(0);
+    expect(errnoOf(() => pidFdWatch(-1)())).toBe(0);
   });
 
   it('a pidfd tells that its process has ended', async () => {
     const short = spawn(NODE, ['-e', ''], { stdio: 'ignore' });
     const fd = openPidFd(short.pid ?? -1);
-    await until(() => pidFdExited(fd));
+    await until(() => pidFdWatch(fd)());
     closeSync(fd);
   });
 });

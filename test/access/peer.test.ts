@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as native from '../../src/access/native.ts';
-import { NativeError, peerCredentials, peerGroups, peerPidFd, pidFdExited } from '../../src/access/native.ts';
+import { NativeError, peerCredentials, peerGroups, peerPidFd, pidFdWatch } from '../../src/access/native.ts';
 import { PeerAnchor } from '../../src/access/peer.ts';
 import { NODE } from '../support/checkout.ts';
 import { until } from '../support/cli.ts';
@@ -157,7 +157,7 @@ describe('an anchor', () => {
     closeSync(file);
     expect(peerPidFd(-1)).toBe(undefined);
     expect(peerGroups(-1)).toBe(undefined);
-    expect(() => pidFdExited(-1)).not.toThrow();
+    expect(() => pidFdWatch(-1)()).not.toThrow();
   });
 });
 

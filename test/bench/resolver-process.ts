@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { ENTRY_FLAGS, startFlags } from '../../src/isolation/reexec.ts';
 import { CHECKOUT, NODE } from '../support/checkout.ts';
 import { newSecret } from '../support/secrets.ts';
 import { NAMESPACE, Workspace } from '../support/workspace.ts';
@@ -15,10 +16,20 @@ const START_TIMEOUT_MS = 30_000;
 /** Milliseconds between two looks for the socket; what a start is overestimated by at most. */
 const POLL_MS = 0.25;
 
-/** What a container would run. */
-export function serveCommand(configFile: string): readonly [string, ...string[]] {
-  // The boundary of a bare machine is no pod's: --relaxed takes all facts and judges them, and goes on.
-  return [NODE, join(CHECKOUT, 'dist/main.js'), 'serve', '--relaxed', '--config', configFile];
+/** What a container runs: the image's entry point, with the workspace's folder in place of the image's. */
+export function serveCommand({ configFile, socket }: Workspace): readonly [string, ...string[]] {
+  return [
+    NODE,
+    `--snapshot-blob=${join(CHECKOUT, 'dist/serve.blob')}`,
+    ...startFlags({ socket: { path: socket }, audit: { path: undefined } }),
+    ...ENTRY_FLAGS,
+    'secret-resolver',
+    'serve',
+    // The boundary of a bare machine is no pod's: --relaxed takes all facts and judges them, and goes on.
+    '--relaxed',
+    '--config',
+    configFile,
+  ];
 }
 
 /** When what happened, in milliseconds since the process was spawned. */
@@ -91,7 +102,7 @@ export class ResolverProcess implements AsyncDisposable {
 
   /** Spawns it and waits until it serves. Nothing but the wait happens in this process meanwhile. */
   async start(): Promise<StartTimes> {
-    const [program, ...args] = serveCommand(this.workspace.configFile);
+    const [program, ...args] = serveCommand(this.workspace);
     const log = openSync(this.#log, 'a');
     this.#spawnedAt = performance.now();
     const child = spawn(program, args, { env: BARE_ENVIRONMENT, stdio: ['ignore', this.#fifo, log] });
