@@ -16,8 +16,8 @@ const RETRY_MS = 1_000;
 const FLUSH_MS = 1_000;
 /** Milliseconds between two writes. A process that is killed may lose the lines of so long. */
 const GATHER_MS = 5;
-/** Bytes handed to the kernel at once. */
-const BATCH_BYTES = 64 * 1024;
+/** Characters handed to the kernel at once. */
+const BATCH_LENGTH = 64 * 1024;
 
 /** What became of lines, for whoever can still be told. `dropped` counts since the start. */
 export type LineTrouble =
@@ -78,7 +78,11 @@ export interface LineWriterOptions {
 export class LineWriter implements AsyncDisposable {
   readonly #target: LineTarget;
   readonly #options: LineWriterOptions;
-  #waiting: Buffer[] = [];
+  /** Text, so that a line costs its caller nothing but its place: bytes are made of many at once. */
+  #waiting: string[] = [];
+  /** What was handed to the kernel last, or is left of it. */
+  #batch: Buffer | undefined;
+  /** Bytes of both. */
   #waitingBytes = 0;
   #writing = false;
   /** A write is due soon. */
@@ -99,15 +103,15 @@ export class LineWriter implements AsyncDisposable {
 
   /** Takes one line, with its newline. One to `keep` has room beyond the bound; the caller has few of these. */
   write(text: string, keep = false): void {
-    const line = Buffer.from(text);
-    if (!keep && this.#waitingBytes + line.length > this.#options.maxWaitingBytes) {
+    const bytes = Buffer.byteLength(text);
+    if (!keep && this.#waitingBytes + bytes > this.#options.maxWaitingBytes) {
       this.#dropped += 1;
       if ((this.#dropped & (this.#dropped - 1)) === 0)
         this.#options.onTrouble({ kind: 'dropped', dropped: this.#dropped });
       return;
     }
-    this.#waiting.push(line);
-    this.#waitingBytes += line.length;
+    this.#waiting.push(text);
+    this.#waitingBytes += bytes;
     if (this.#due || this.#writing) return;
     this.#due = true;
     const write = () => {
@@ -147,14 +151,16 @@ export class LineWriter implements AsyncDisposable {
   flushNow(fd: number): void {
     if (this.#writing) {
       if (!this.#target.reached()) return;
-      this.#waiting.shift();
+      this.#batch = undefined;
     }
     try {
+      if (this.#batch !== undefined) writeSync(fd, this.#batch);
       for (const line of this.#waiting) writeSync(fd, line);
     } catch {
       // The stream takes no more.
     }
     this.#waiting = [];
+    this.#batch = undefined;
     this.#waitingBytes = 0;
   }
 
@@ -162,28 +168,25 @@ export class LineWriter implements AsyncDisposable {
     if (this.#writing || this.#retry !== undefined || this.#waitingBytes === 0) return;
     this.#writing = true;
     this.#begun = performance.now();
-    this.#target.write(this.#batch(), (error, written) => {
+    this.#batch ??= this.#nextBatch();
+    this.#target.write(this.#batch, (error, written) => {
       this.#writing = false;
       if (error === null) this.#wrote(written);
       else this.#fail(error);
     });
   }
 
-  /** What is to be written next, joined into one buffer that stays at the head of the queue until it is written. */
-  #batch(): Buffer {
+  /** What is to be written next, joined. */
+  #nextBatch(): Buffer {
     let count = 0;
-    for (let bytes = 0; count < this.#waiting.length && bytes < BATCH_BYTES; count++)
-      bytes += this.#waiting[count]?.length ?? 0;
-    const batch = Buffer.concat(this.#waiting.splice(0, count));
-    this.#waiting.unshift(batch);
-    return batch;
+    for (let length = 0; count < this.#waiting.length && length < BATCH_LENGTH; count++)
+      length += this.#waiting[count]?.length ?? 0;
+    return Buffer.from(this.#waiting.splice(0, count).join(''));
   }
 
   #wrote(written: number): void {
-    const [head] = this.#waiting;
-    if (head !== undefined) {
-      if (written < head.length) this.#waiting[0] = head.subarray(written);
-      else this.#waiting.shift();
+    if (this.#batch !== undefined) {
+      this.#batch = written < this.#batch.length ? this.#batch.subarray(written) : undefined;
       this.#waitingBytes -= written;
     }
     const caughtUp = this.#waitingBytes === 0 && this.#dropped > this.#toldDropped;

@@ -72,10 +72,7 @@ export async function warmUp(): Promise<void> {
 
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     const log = createLog({ level: 'info' }, nowhere);
-    const audit = new Audit(
-      { write: (record) => void JSON.stringify(record), [Symbol.asyncDispose]: async () => {} },
-      config.sandbox,
-    );
+    const audit = new Audit({ write: () => {}, [Symbol.asyncDispose]: async () => {} }, config.sandbox);
     runChecks(await gatherFacts(config), config);
     const views = new Views(config.sandbox, Buffer.alloc(32));
     const reads = new Map(

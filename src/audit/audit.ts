@@ -14,6 +14,7 @@ import {
   plainCaller,
   plainCredential,
   plainGatewayCredential,
+  type RecordOptions,
   Severity,
 } from './record.ts';
 import { DENIED_PER_PERIOD, RefusedPeers } from './refused-peers.ts';
@@ -41,6 +42,14 @@ export interface AuditedFinding {
   readonly remedy: string;
 }
 
+/** A record that says the same each time but for its time, which stands between the two parts of its JSON. */
+interface Repeated {
+  readonly revision: bigint;
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly beforeTime: string;
+  readonly afterTime: string;
+}
+
 interface DescribedCaller {
   readonly actor: Record<string, unknown>;
   readonly endpoint: Record<string, unknown>;
@@ -54,6 +63,8 @@ export class Audit implements AsyncDisposable {
   readonly #refusedPeers: RefusedPeers;
   readonly #deniedCalls: RefusedPeers;
   readonly #lists = new ServedLists();
+  /** The last record of a serve for each caller and call. */
+  readonly #served = new WeakMap<AuditedCaller, Map<string, Repeated>>();
   readonly #described = new WeakMap<AuditedCaller, DescribedCaller>();
 
   constructor(sink: AuditSink, sandbox: Sandbox, clock: () => number = Date.now) {
@@ -90,11 +101,21 @@ export class Audit implements AsyncDisposable {
     credentials: readonly AuditedCredential[],
     revision: bigint,
   ): void {
-    this.#api(operation, caller, true, undefined, {
-      outcome: 'served',
-      revision: String(revision),
-      ...this.#lists.facts(caller, credentials, this.#clock()),
-    });
+    const now = this.#clock();
+    const facts = this.#lists.facts(caller, credentials, now);
+    let of = this.#served.get(caller);
+    if (of === undefined) {
+      of = new Map();
+      this.#served.set(caller, of);
+    }
+    let repeated = of.get(operation);
+    if (repeated?.revision !== revision || repeated.facts !== facts) {
+      const unmapped = { outcome: 'served', revision: String(revision), ...facts };
+      const parts = aroundTime(this.#apiRecord(operation, caller, true, undefined, unmapped));
+      repeated = { revision, facts, ...parts };
+      of.set(operation, repeated);
+    }
+    this.#sink.write(`${repeated.beforeTime}${now}${repeated.afterTime}`);
   }
 
   /** A gateway was given a handle for a reference, handed one back, or was given the values of some. */
@@ -221,8 +242,19 @@ export class Audit implements AsyncDisposable {
     reason: string | undefined,
     unmapped: Record<string, unknown>,
   ): void {
+    this.#write(this.#apiRecord(operation, caller, success, reason, unmapped));
+  }
+
+  #apiRecord(
+    operation: string,
+    caller: AuditedCaller,
+    success: boolean,
+    reason: string | undefined,
+    unmapped: Record<string, unknown>,
+  ): Timeless {
     const who = this.#describe(caller);
-    this.#write({
+    return {
+      sandbox: this.#sandbox,
       classUid: API_ACTIVITY,
       activityId: READ,
       severity: success ? Severity.informational : Severity.medium,
@@ -236,7 +268,7 @@ export class Audit implements AsyncDisposable {
         action_id: success ? 1 : 2,
       },
       unmapped: { caller: who.plain, ...(reason === undefined ? {} : { reason }), ...unmapped },
-    });
+    };
   }
 
   /** A caller in OCSF's words and in ours, made once for each connection. */
@@ -289,7 +321,17 @@ export class Audit implements AsyncDisposable {
     });
   }
 
-  #write(options: Omit<Parameters<typeof ocsfRecord>[0], 'now' | 'sandbox'>): void {
-    this.#sink.write(ocsfRecord({ ...options, now: this.#clock(), sandbox: this.#sandbox }));
+  #write(options: Omit<Timeless, 'sandbox'>): void {
+    const record = ocsfRecord({ ...options, now: this.#clock(), sandbox: this.#sandbox });
+    this.#sink.write(JSON.stringify(record));
   }
+}
+
+type Timeless = Omit<RecordOptions, 'now'>;
+
+/** The JSON of a record, cut where its time stands. Only names and numbers of OCSF's own stand before that. */
+function aroundTime(options: Timeless): { readonly beforeTime: string; readonly afterTime: string } {
+  const json = JSON.stringify(ocsfRecord({ ...options, now: 0 }));
+  const from = json.indexOf('"time":0,') + '"time":'.length;
+  return { beforeTime: json.slice(0, from), afterTime: json.slice(from + 1) };
 }

@@ -12,18 +12,27 @@ export const LIST_AGAIN_MS = 300_000;
 /** Callers that are remembered for one list; beyond that each record has it. */
 const MAX_CALLERS = 1_024;
 
+type Facts = Readonly<Record<string, unknown>>;
+
+/** The record of one caller that named them all. */
+interface Listed {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** What the records after it say. */
+  readonly facts: Facts;
+}
+
 export class ServedLists {
   /** Credentials, in the words of a record. Both are kept as long as somebody else keeps the list itself. */
-  readonly #plain = new WeakMap<readonly AuditedCredential[], readonly Record<string, unknown>[]>();
-  /** When which caller's record named them all, in milliseconds since 1970. */
-  readonly #listed = new WeakMap<readonly AuditedCredential[], Map<string, number>>();
+  readonly #plain = new WeakMap<readonly AuditedCredential[], Facts>();
+  /** By caller. */
+  readonly #listed = new WeakMap<readonly AuditedCredential[], Map<string, Listed>>();
 
-  /** What the record of this serve says: the credentials, or when a record of the same caller and revision said them. */
-  facts(
-    caller: AuditedCaller,
-    credentials: readonly AuditedCredential[],
-    now: number,
-  ): Readonly<Record<string, unknown>> {
+  /**
+   * What the record of this serve says: the credentials, or when a record of the same caller and revision said them.
+   * The same object for as long as it says the same.
+   */
+  facts(caller: AuditedCaller, credentials: readonly AuditedCredential[], now: number): Facts {
     if (credentials.length > ALWAYS_LISTED) {
       const key = `${caller.uid} ${caller.name}`;
       let listed = this.#listed.get(credentials);
@@ -33,18 +42,19 @@ export class ServedLists {
       }
       const last = listed.get(key);
       // A clock that was set back must not keep a list away.
-      if (last !== undefined && now >= last && now - last < LIST_AGAIN_MS) {
-        return { credentials_count: credentials.length, credentials_listed_at: last };
+      if (last !== undefined && now >= last.at && now - last.at < LIST_AGAIN_MS) return last.facts;
+      if (last !== undefined || listed.size < MAX_CALLERS) {
+        const facts = { credentials_count: credentials.length, credentials_listed_at: now };
+        listed.set(key, { at: now, facts });
       }
-      if (last !== undefined || listed.size < MAX_CALLERS) listed.set(key, now);
     }
-    return { credentials: this.#plainOf(credentials) };
+    return this.#plainOf(credentials);
   }
 
-  #plainOf(credentials: readonly AuditedCredential[]): readonly Record<string, unknown>[] {
+  #plainOf(credentials: readonly AuditedCredential[]): Facts {
     let plain = this.#plain.get(credentials);
     if (plain === undefined) {
-      plain = credentials.map(plainCredential);
+      plain = { credentials: credentials.map(plainCredential) };
       this.#plain.set(credentials, plain);
     }
     return plain;

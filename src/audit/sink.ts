@@ -12,7 +12,8 @@ import type { Logger } from '../log.ts';
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
 export interface AuditSink extends AsyncDisposable {
-  write(record: Record<string, unknown>): void;
+  /** Takes one record as JSON, without a line break. */
+  write(record: string): void;
 }
 
 /** Opens the stream. Throws {@link CommandError} where the file cannot be opened: nothing is served without audit. */
@@ -23,7 +24,7 @@ export function openAuditSink(path: string | undefined, stdout: Writable, log: L
     onTrouble: (trouble) => tell(log, trouble),
   });
   return {
-    write: (record) => writer.write(`${JSON.stringify(record)}\n`),
+    write: (record) => writer.write(`${record}\n`),
     [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
   };
 }

@@ -89,14 +89,10 @@ function sameRefusal(a: CredentialRefusal, b: CredentialRefusal | undefined): bo
   );
 }
 
+/** None of the names can hold a NUL: they come from file names, or are checked when the configuration is loaded. */
 function refusalId(item: { provider: string; key: string; reference: SecretReference }): string {
-  return JSON.stringify([
-    item.provider,
-    item.key,
-    item.reference.namespace,
-    item.reference.name,
-    item.reference.key,
-  ]);
+  const { namespace, name, key } = item.reference;
+  return `${item.provider}\0${item.key}\0${namespace}\0${name}\0${key}`;
 }
 
 /** What an auditor wants to know of a new snapshot. */

@@ -2,27 +2,19 @@
  * Snapshots as one caller may see them, encoded once. A view belongs to one snapshot and one set of providers;
  * all callers with that set get the same buffer.
  */
-import { createHmac } from 'node:crypto';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Sandbox } from '../config/config.ts';
-import {
-  CredentialRefusalSchema,
-  ProviderEnvironmentSchema,
-  StaticCredentialBindingSchema,
-} from '../gen/secretresolver/v1/resolver_pb.ts';
 import type { CredentialRefusal } from '../resolve/refusal.ts';
 import type { ServedCredential } from '../resolve/resolve.ts';
 import type { Snapshot } from '../resolve/snapshot.ts';
+import { EnvironmentEncoder } from './environment-encoder.ts';
 import { KeptViews } from './kept-views.ts';
 
-/**
- * Refusals in one response; the audit has all of them. With the longest names one takes 350 bytes, and 256 KiB
- * of a response are kept free for them.
- */
-const MAX_SERVED_REFUSALS = 500;
 /** Field number of `provider_env_revision`. */
 const REVISION_FIELD = 2;
+/** Bytes of that field at most: a tag, and 64 bits at seven a byte. */
+const MAX_REVISION_BYTES = 11;
 
 export interface View {
   /** Never 0. */
@@ -34,13 +26,13 @@ export interface View {
 }
 
 export class Views {
-  readonly #sandbox: Sandbox;
-  readonly #processKey: Buffer;
+  readonly #encoder: EnvironmentEncoder;
+  readonly #processKey: KeyObject;
   readonly #kept = new KeptViews<View>();
 
   constructor(sandbox: Sandbox, processKey: Buffer) {
-    this.#sandbox = sandbox;
-    this.#processKey = processKey;
+    this.#encoder = new EnvironmentEncoder(sandbox);
+    this.#processKey = createSecretKey(processKey);
   }
 
   /** The view of a set of providers. */
@@ -61,37 +53,12 @@ export class Views {
 
   /** A view of these credentials and refusals. The caller keeps it, or it is encoded again. */
   encode(credentials: readonly ServedCredential[], refusals: readonly CredentialRefusal[]): View {
-    // Everything but the revision, in one order: equal content is equal bytes.
-    const content = toBinary(ProviderEnvironmentSchema, this.#message(credentials, refusals));
-    const revision = this.#revision(content);
+    // Everything but the revision, which is made of it and stands behind it.
+    const { buffer, length } = this.#encoder.encode(credentials, refusals, MAX_REVISION_BYTES);
+    const revision = this.#revision(buffer.subarray(0, length));
     const tail = new BinaryWriter().tag(REVISION_FIELD, WireType.Varint).uint64(revision).finish();
-    const bytes = Buffer.from(new ArrayBuffer(content.byteLength + tail.byteLength));
-    bytes.set(content);
-    bytes.set(tail, content.byteLength);
-    content.fill(0);
-    return { revision, credentials, refusals, bytes };
-  }
-
-  #message(credentials: readonly ServedCredential[], refusals: readonly CredentialRefusal[]) {
-    const message = create(ProviderEnvironmentSchema, { sandbox: this.#sandbox });
-    for (const credential of credentials) {
-      message.environment[credential.key] = credential.value.reveal() as Uint8Array<ArrayBuffer>;
-      message.credentialProviders[credential.key] = credential.provider;
-      if (credential.expiresAtMs !== undefined) {
-        message.credentialExpiresAtMs[credential.key] = BigInt(credential.expiresAtMs);
-      }
-      message.staticCredentialBindings[credential.key] = create(StaticCredentialBindingSchema, {
-        endpoints: credential.endpoints.map(({ host, port, path }) => ({ host, port, path })),
-        credentialIdentity: credential.identity,
-        workloadCredentialHandle: credential.handle,
-      });
-    }
-    message.refusals = refusals
-      .slice(0, MAX_SERVED_REFUSALS)
-      .map(({ provider, key, reason, required }) =>
-        create(CredentialRefusalSchema, { provider, key, reason, required }),
-      );
-    return message;
+    buffer.set(tail, length);
+    return { revision, credentials, refusals, bytes: buffer.subarray(0, length + tail.length) };
   }
 
   /**

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as written } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Audit } from '../../src/audit/audit.ts';
 import { Pipeline } from '../../src/commands/serve/pipeline.ts';
@@ -39,7 +39,7 @@ async function start(): Promise<void> {
   const { sandbox } = config();
   const audit = new Audit(
     {
-      write: (record) => records.push(record as unknown as Records[number]),
+      write: (record) => records.push(JSON.parse(record) as Records[number]),
       [Symbol.asyncDispose]: async () => {},
     },
     sandbox,
@@ -61,7 +61,11 @@ function jwt(expiresAtMs: number): string {
   );
 }
 
-const outcomes = () => records.map(({ unmapped }) => `${unmapped.outcome} ${unmapped.key ?? ''}`);
+/** What is written down is written after the snapshot is on its way. */
+async function outcomes(): Promise<string[]> {
+  await written();
+  return records.map(({ unmapped }) => `${unmapped.outcome} ${unmapped.key ?? ''}`);
+}
 
 beforeEach(() => {
   workspace = new Workspace();
@@ -96,7 +100,7 @@ describe('volumes to snapshots', () => {
     b.write({ token: second });
     await until(() => served.length === 2);
     expect(served[1]).toEqual({ TOKEN: first, OTHER: second });
-    expect(outcomes()).toEqual(['loaded OTHER', 'loaded TOKEN', 'rotated OTHER']);
+    expect(await outcomes()).toEqual(['loaded OTHER', 'loaded TOKEN', 'rotated OTHER']);
     expect(pipeline.volumes.map(({ secret, rotations }) => [secret.name, rotations])).toEqual([
       ['a', 0],
       ['b', 1],
@@ -111,7 +115,7 @@ describe('volumes to snapshots', () => {
     secret.write({});
     await until(() => served.length === 2);
     expect([served[1], refused[1]]).toEqual([{}, { TOKEN: 'key-missing' }]);
-    expect(outcomes()).toEqual(['loaded TOKEN', 'revoked TOKEN']);
+    expect(await outcomes()).toEqual(['loaded TOKEN', 'revoked TOKEN']);
     expect(log.with('credential revoked')).toEqual([
       expect.objectContaining({
         provider: 'gitlab',
@@ -130,6 +134,7 @@ describe('volumes to snapshots', () => {
       Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`${prefix}-${n}`, value]));
     secret.write({ ...keys('illegal'), TOKEN: value });
     await start();
+    await written();
     expect(records).toHaveLength(501);
     expect(log.lines.filter(({ level }) => Number(level) >= 30)).toHaveLength(21);
     expect(log.lines.at(-1)).toMatchObject({
@@ -147,6 +152,7 @@ describe('volumes to snapshots', () => {
     workspace.secret('a').write({ token: newSecret().padEnd(8193, '=') });
     await start();
     expect(served[0]?.TOKEN).toHaveLength(8193);
+    await written();
     expect(log.lines.filter(({ bytes }) => bytes === 8193)).toHaveLength(1);
   });
 
@@ -183,7 +189,7 @@ describe('expiry, without an event of a file', () => {
     expect(late).toBeLessThan(1_200);
     expect(served[1]).toEqual({ LASTING: lasting });
     expect(refused[1]).toEqual({ LITERAL: 'expired', SIBLING: 'expired', JWT: 'expired' });
-    expect(outcomes().slice(4).sort()).toEqual(['revoked JWT', 'revoked LITERAL', 'revoked SIBLING']);
+    expect((await outcomes()).slice(4).sort()).toEqual(['revoked JWT', 'revoked LITERAL', 'revoked SIBLING']);
   });
 
   it('withdraws one after the other, each at its time', async () => {
@@ -204,7 +210,7 @@ describe('expiry, without an event of a file', () => {
     await start();
     await sleep(50);
     expect([served, refused]).toEqual([[{}], [{ TOKEN: 'expired' }]]);
-    expect(outcomes()).toEqual(['refused TOKEN']);
+    expect(await outcomes()).toEqual(['refused TOKEN']);
   });
 
   it('notices within about a second that the wall clock was set forward, far beyond the next look', async () => {
@@ -271,7 +277,7 @@ describe('reload', () => {
     await start();
     provide({ TOKEN: { source: source('b', 'token') } });
     await pipeline.reload(config());
-    expect(outcomes()).toEqual(['loaded TOKEN', 'loaded TOKEN', 'revoked TOKEN']);
+    expect(await outcomes()).toEqual(['loaded TOKEN', 'loaded TOKEN', 'revoked TOKEN']);
     a.write({ token: newSecret() });
     const next = newSecret();
     b.write({ token: next });

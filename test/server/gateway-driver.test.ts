@@ -88,7 +88,7 @@ class Scene implements AsyncDisposable {
       audit: new Audit(
         {
           write: (record) => {
-            this.records.push(record as unknown as AuditRecord);
+            this.records.push(JSON.parse(record) as AuditRecord);
             this.log.log.info({ audit: record }, 'audit'); // Searched for leaks with the rest.
           },
           [Symbol.asyncDispose]: async () => {},

@@ -50,7 +50,7 @@ export class TestServer implements AsyncDisposable {
       state,
       audit: new Audit(
         {
-          write: (record) => records.push(record as unknown as AuditRecord),
+          write: (record) => records.push(JSON.parse(record) as AuditRecord),
           [Symbol.asyncDispose]: async () => {},
         },
         config.sandbox,

@@ -9,7 +9,13 @@ import type { Logger } from '../../log.ts';
 import { FewLines } from '../../log-few.ts';
 import { remedy } from '../../resolve/refusal.ts';
 import { resolve } from '../../resolve/resolve.ts';
-import { changes, eraseSnapshot, type SnapshotStore, sameResolution } from '../../resolve/snapshot.ts';
+import {
+  type CredentialChange,
+  changes,
+  eraseSnapshot,
+  type SnapshotStore,
+  sameResolution,
+} from '../../resolve/snapshot.ts';
 import { type Meter, NO_METER } from '../../server/metrics.ts';
 import type { Views } from '../../server/views.ts';
 import { volumeDirectory, wantedKeys } from '../../volume/wanted.ts';
@@ -17,6 +23,13 @@ import { Volume, type VolumeState } from '../../volume/watch.ts';
 
 /** Milliseconds between two looks at the wall clock for expiries: a clock that is set forward is noticed this soon. */
 const EXPIRY_CHECK_MS = 1_000;
+
+/** A value above the size that OpenShell's gateway takes, by name. */
+interface Oversize {
+  readonly provider: string;
+  readonly key: string;
+  readonly bytes: number;
+}
 
 export interface PipelineOptions {
   readonly store: SnapshotStore;
@@ -34,6 +47,8 @@ export class Pipeline implements AsyncDisposable {
   /** Those of a reload, until each was read once. */
   #starting: ReadonlyMap<string, Volume> = new Map();
   #stopped = false;
+  /** What is to be written down of the last snapshot, once it is on its way. */
+  #untold: (() => void) | undefined;
   #expiry: NodeJS.Timeout | undefined;
   /** The reloads so far, one after the other: two at once would each close what the other has just opened. */
   #reloads: Promise<void> = Promise.resolve();
@@ -66,6 +81,7 @@ export class Pipeline implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#expiry);
+    this.#tell();
     await closeAll(this.#starting);
     await this.#reloads;
     await closeAll(this.#volumes);
@@ -107,7 +123,8 @@ export class Pipeline implements AsyncDisposable {
    */
   #refresh(mountedAt: number): boolean {
     if (this.#stopped) return false;
-    const { store, views, audit, log } = this.#options;
+    this.#tell();
+    const { store, views } = this.#options;
     const now = Date.now();
     const reads = new Map(
       [...this.#volumes].flatMap(([id, { state }]) =>
@@ -122,13 +139,32 @@ export class Pipeline implements AsyncDisposable {
       return false;
     }
     const found = changes(before, resolution);
-    // Watchers first: what is written down must not delay what is revoked.
+    // Watchers first: what is written down must not delay what is revoked, and the messages to them leave this
+    // process at the end of this turn of the event loop only.
     const snapshot = { ...resolution, mountedAt };
     store.publish(snapshot);
-    const { revision } = views.of(
-      snapshot,
-      this.#config.providers.map(({ name }) => name),
-    );
+    const providers = this.#config.providers.map(({ name }) => name);
+    const { revision } = views.of(snapshot, providers);
+    // Now: a snapshot that is dropped meanwhile has no values left.
+    const oversize = resolution.oversize.map(({ provider, key, value: { byteLength: bytes } }) => ({
+      provider,
+      key,
+      bytes,
+    }));
+    this.#untold = () => this.#writeDown(found, oversize, revision);
+    setImmediate(() => this.#tell());
+    return true;
+  }
+
+  /** Writes down what is not yet. */
+  #tell(): void {
+    const tell = this.#untold;
+    this.#untold = undefined;
+    tell?.();
+  }
+
+  #writeDown(found: readonly CredentialChange[], oversize: readonly Oversize[], revision: bigint): void {
+    const { audit, log } = this.#options;
     const lines = new FewLines(log);
     for (const change of found) {
       audit.credentialChanged(change, revision);
@@ -136,15 +172,10 @@ export class Pipeline implements AsyncDisposable {
       if (reason === undefined) lines.add('info', { provider, key }, `credential ${kind}`);
       else lines.add('warn', { provider, key, reason, todo: remedy(reason) }, `credential ${kind}`, reason);
     }
-    for (const { provider, key, value } of resolution.oversize) {
-      lines.add(
-        'warn',
-        { provider, key, bytes: value.byteLength },
-        "the value is larger than the 8192 bytes that OpenShell's gateway takes",
-      );
+    for (const value of oversize) {
+      lines.add('warn', value, "the value is larger than the 8192 bytes that OpenShell's gateway takes");
     }
     lines.end();
-    return true;
   }
 
   /** Expiry is acted on when its time comes, without an event of a file. */

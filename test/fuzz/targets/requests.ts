@@ -302,10 +302,7 @@ async function startGateway(live: LiveServer) {
   const gateway = await openGateway(true, {
     config: loadConfig(workspace.configFile, {}),
     state: new ServingState(store),
-    audit: new Audit(
-      { write: (record) => hear(JSON.stringify(record)), [Symbol.asyncDispose]: async () => {} },
-      SANDBOX,
-    ),
+    audit: new Audit({ write: hear, [Symbol.asyncDispose]: async () => {} }, SANDBOX),
     log: pino({ level: 'debug' }, { write: hear }),
     meter: NO_METER,
     limits: { requestsPerSecond: 1e12, requestBurst: 1e12 },
