@@ -65,7 +65,7 @@ RUN sed -i "1s|.*|#!${NODE}|" app/dist/main.js \
 FROM ${BASE_IMAGE} AS snapshot
 COPY --from=tree /out/ /
 COPY --from=build /src/dist/serve-snapshot.cjs /app/dist/
-COPY deploy/image/write-snapshot.ts /build/
+COPY deploy/image/write-snapshot.ts deploy/image/code-cache.ts /build/
 USER 0:0
 WORKDIR /build
 # No shell in the base.
@@ -84,7 +84,8 @@ LABEL org.opencontainers.image.title="mounted-secret-resolver" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 COPY --from=tree /out/ /
 COPY --from=snapshot /app/dist/serve.blob /app/dist/
-ENV NODE_ENV=production
+# One arena for all threads: few of them ever run at once, and each arena keeps what was freed in it.
+ENV NODE_ENV=production MALLOC_ARENA_MAX=1
 # In no other use in a pod: not 0, not the agent's 1000, not a mesh's 1337, not nobody's 65534.
 USER 10771:10771
 WORKDIR /
@@ -93,6 +94,7 @@ WORKDIR /
 # is also the one for `exec`.
 ENTRYPOINT ["/app/node", "--snapshot-blob=/app/dist/serve.blob", \
   "--disable-sigusr1", "--disallow-code-generation-from-strings", \
+  "--single-threaded-gc", "--max-semi-space-size=2", "--heap-growing-percent=20", "--v8-pool-size=1", \
   "--permission", "--allow-addons", "--allow-net", "--allow-fs-read=*", \
   "--allow-fs-write=/run/secret-resolver/socket", "--allow-fs-write=/run/secret-resolver/socket/*", \
   "--disable-warning=PERM0001", "--disable-warning=ExperimentalWarning", \

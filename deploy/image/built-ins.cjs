@@ -1,24 +1,13 @@
 // Put in front of the bundle that becomes the start-up snapshot. Node cannot write the state of some of its own
 // modules into a snapshot (http2 and http have handles that V8 does not serialise; the others are not verified).
 // The bundle gets a stand-in for each, which loads the module at the first use after the start.
-const { names: BUILT_IN_NAMES, constants: CONSTANTS } = JSON.parse(process.env.BUILT_INS);
+const {
+  names: BUILT_IN_NAMES,
+  deferred: DEFERRED_NAMES,
+  constants: CONSTANTS,
+} = JSON.parse(process.env.BUILT_INS);
 const BUILT_IN = new Set(BUILT_IN_NAMES);
-const DEFERRED = new Set([
-  'async_hooks',
-  'child_process',
-  'dns',
-  'dns/promises',
-  'http',
-  'http2',
-  'https',
-  'inspector',
-  'module',
-  'perf_hooks',
-  'readline',
-  'stream/consumers',
-  'tls',
-  'worker_threads',
-]);
+const DEFERRED = new Set(DEFERRED_NAMES);
 // What a stand-in answers while the snapshot is written: no inspector can be open then.
 const MEANWHILE = { inspector: { url: () => undefined } };
 let started = false;
@@ -27,9 +16,18 @@ nodeRequire('node:v8').startupSnapshot.addDeserializeCallback(() => {
   started = true;
 });
 
+/** Loads a module once: what a call needs of it must not be asked of node each time. */
+function loaderOf(name) {
+  let module;
+  return () => {
+    module ??= nodeRequire(`node:${name}`);
+    return module;
+  };
+}
+
 /** A member that was taken out of a module while the snapshot was written: `const { Worker } = require(...)`. */
-function deferredMember(name, member) {
-  const real = () => nodeRequire(`node:${name}`)[member];
+function deferredMember(load, member) {
+  const real = () => load()[member];
   return new Proxy(function deferred() {}, {
     apply: (_target, self, args) => Reflect.apply(real(), self, args),
     construct: (_target, args) => Reflect.construct(real(), args),
@@ -39,15 +37,16 @@ function deferredMember(name, member) {
 
 function deferredModule(name) {
   const known = { ...CONSTANTS[name], ...MEANWHILE[name] };
+  const load = loaderOf(name);
   return new Proxy(
     {},
     {
       get(_target, member) {
-        if (started) return nodeRequire(`node:${name}`)[member];
+        if (started) return load()[member];
         if (Object.hasOwn(known, member)) return known[member];
         return typeof member === 'symbol' || member === '__esModule' || member === 'default'
           ? undefined
-          : deferredMember(name, member);
+          : deferredMember(load, member);
       },
     },
   );

@@ -14,19 +14,47 @@ function asciiOnly(code: string): string {
   return code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+const GRPC = join(CHECKOUT, 'node_modules/@grpc/grpc-js/build/src');
+
+/**
+ * `serve` is a gRPC server and never a client: a third of the package's code, which holds its half of the tables of
+ * channels and balancers, is left out. Its public entry loads both, so the parts are taken from where that takes them.
+ */
+const serverOnly = {
+  name: 'grpc-server-only',
+  resolveId: (id: string, importer: string | undefined) => {
+    if (id === '@grpc/grpc-js') return '\0grpc-server';
+    return id === './make-client' && importer?.startsWith(GRPC) ? '\0no-client' : undefined;
+  },
+  load: (id: string) => {
+    if (id === '\0no-client')
+      return `export function loadPackageDefinition() { throw new Error('no gRPC client'); }`;
+    if (id !== '\0grpc-server') return undefined;
+    return `export { Server } from '${GRPC}/server.js';
+      export { ServerCredentials } from '${GRPC}/server-credentials.js';
+      export { Status as status, LogVerbosity as logVerbosity } from '${GRPC}/constants.js';
+      export { setLoggerVerbosity as setLogVerbosity } from '${GRPC}/logging.js';`;
+  },
+};
+
 const bundle = await rolldown({
   input: join(CHECKOUT, 'src/serve-snapshot.ts'),
   platform: 'node',
   // The native part is loaded from its own file, after the start.
   external: ['koffi', 'prom-client', '@grpc/proto-loader', /^node:/],
+  plugins: [serverOnly],
 });
 const { output } = await bundle.generate({
   format: 'cjs',
   codeSplitting: false,
   // Code in a snapshot cannot use import(): what is external is required when it is wanted.
   dynamicImportInCjs: false,
-  // Names stay: the stack trace of a defect must be readable.
-  minify: { compress: true, mangle: false, codegen: true },
+  // Names of functions stay: the stack trace of a defect must be readable.
+  minify: {
+    compress: true,
+    mangle: { toplevel: false, keepNames: { function: true, class: true } },
+    codegen: true,
+  },
   banner: readFileSync(join(import.meta.dirname, 'built-ins.cjs'), 'utf8'),
 });
 await bundle.close();
