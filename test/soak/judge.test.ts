@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { History } from './history.ts';
 import {
   ANSWERED_AFTER_MS,
+  BARE_START_WITHIN_MS,
   Judge,
   RECOVERED_WITHIN_MS,
   SERVED_WITHIN_MS,
@@ -154,15 +155,32 @@ describe('service', () => {
   });
 
   it('condemns a slow recovery, a byte for a stranger, and a run that does not settle', () => {
-    judge.recovered(0, RECOVERED_WITHIN_MS);
+    judge.recovered(0, RECOVERED_WITHIN_MS, 40);
     judge.stranger(1, 0, 'flood');
     judge.settled(seen(2, 1));
     expect(found()).toEqual([]);
-    judge.recovered(0, RECOVERED_WITHIN_MS + 1);
+    judge.recovered(0, RECOVERED_WITHIN_MS + 1, BARE_START_WITHIN_MS);
     judge.stranger(1, 1, 'flood');
     history.wrote('s', 2, ['A'], 2, 3);
     judge.settled(seen(4, 1));
     expect(found()).toEqual(['slow-recovery', 'stranger-served', 'behind']);
+  });
+});
+
+describe('a machine without time', () => {
+  it('is told of where a recovery was late, and excuses none that never came', () => {
+    judge.recovered(0, RECOVERED_WITHIN_MS, BARE_START_WITHIN_MS + 1);
+    expect(judge.notJudged).toEqual([]);
+    judge.recovered(0, RECOVERED_WITHIN_MS + 1, BARE_START_WITHIN_MS + 1);
+    expect(found()).toEqual([]);
+    expect(judge.notJudged).toEqual([
+      {
+        at: 1_001,
+        what: 'the watch had a snapshot 1001 ms after kill -9; a bare node beside it took 251 ms',
+      },
+    ]);
+    judge.recovered(0, undefined, BARE_START_WITHIN_MS + 1);
+    expect(found()).toEqual(['slow-recovery']);
   });
 });
 

@@ -1,8 +1,10 @@
 /** One run: the plan is carried out on the real resolver while the invariants are checked. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Product } from '../support/product.ts';
 import { newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
 import { Peer, playCaller } from './cast.ts';
@@ -13,9 +15,12 @@ import { Judge } from './judge.ts';
 import { now, type Observation } from './observation.ts';
 import { Operator, type Uids } from './operator.ts';
 import {
+  BLOWS,
   type Blow,
   below,
+  CHANGES,
   type Change,
+  DISTURBANCES,
   type Disturbance,
   type Planned,
   pick,
@@ -43,12 +48,14 @@ export interface RunOptions {
   readonly seed: number;
   /** Path of the checkout for other UIDs. */
   readonly checkout: string;
+  /** What the resolver is started from. */
+  readonly product: Product;
   /** Ends the run early; what was seen until then is told. */
   readonly signal: AbortSignal;
 }
 
-export async function run({ minutes, seed, checkout, signal }: RunOptions) {
-  const soak = new Soak(minutes, seed, checkout, signal);
+export async function run(options: RunOptions) {
+  const soak = new Soak(options);
   try {
     await soak.start();
     await soak.carryOut();
@@ -86,7 +93,7 @@ class Soak {
   #startedAt = now();
   #ending = false;
 
-  constructor(minutes: number, seed: number, checkout: string, signal: AbortSignal) {
+  constructor({ minutes, seed, checkout, product, signal }: RunOptions) {
     this.#minutes = minutes;
     this.#seed = seed;
     this.#checkout = checkout;
@@ -96,8 +103,15 @@ class Soak {
     const uids: Uids = this.#root ? ROOT_RUN : { supervisor: own, neighbour: undefined, agent: own + 1 };
     this.#operator = new Operator(this.#workspace, this.#history, uids);
     this.#resolver = new Resolver({
-      checkout,
-      configFile: this.#workspace.configFile,
+      command: [
+        join(checkout, 'node_modules/.bin/node'),
+        ...product.entry(this.#workspace.socket),
+        'serve',
+        // The boundary of a bare machine is no pod's.
+        '--relaxed',
+        '--config',
+        this.#workspace.configFile,
+      ],
       uid: this.#root ? ROOT_RUN.resolver : undefined,
       env: this.#clock?.env ?? {},
       onUnexpectedEnd: (how) => this.#restartAfter(how),
@@ -179,7 +193,8 @@ class Soak {
       tally: this.#tally,
       lives: this.#resolver.lives.map(({ samples }) => samples),
       violations: this.#judge.violations,
-      leftOut: this.#leftOut,
+      notJudged: this.#judge.notJudged,
+      leftOut: [...this.#leftOut, ...this.#notDone()],
       startedAt: this.#startedAt,
     });
   }
@@ -195,6 +210,14 @@ class Soak {
     }
     if (this.#root) execFileSync('umount', ['--lazy', this.#workspace.secretsRoot]);
     this.#workspace[Symbol.dispose]();
+  }
+
+  /** What of the plan's kinds was never carried out, though all of them are planned. */
+  #notDone(): string[] {
+    const done = [...this.#tally.counts.keys()];
+    return [...Object.keys(CHANGES), ...Object.keys(DISTURBANCES), ...Object.keys(BLOWS)]
+      .filter((kind) => !done.some((name) => name === kind || name.startsWith(`${kind} by `)))
+      .map((kind) => `${kind}: it was never carried out`);
   }
 
   async #follow<T>(planned: readonly Planned<T>[], act: (each: Planned<T>) => Promise<void>): Promise<void> {
@@ -345,15 +368,17 @@ class Soak {
     // A wrong configuration that was just tried is the operator's to take back: kubelet would start it in vain.
     this.#operator.restore();
     this.#resolver.start();
+    const bareStart = bareStartMs();
     const { life } = this.#resolver;
     const at = await recovered;
     excuse.until = now();
-    this.#judge.recovered(killedAt, at ?? Number.POSITIVE_INFINITY);
+    this.#judge.recovered(killedAt, at, await bareStart);
     this.#tally.recoveries.push({
       spawnedMs: life.spawnedAt - killedAt,
       listeningMs: (life.listeningAt ?? Number.NaN) - killedAt,
       startCpuMs: life.startCpuMs,
       snapshotMs: (at ?? Number.POSITIVE_INFINITY) - killedAt,
+      bareStartMs: await bareStart,
     });
   }
 
@@ -460,4 +485,12 @@ class Soak {
       ].join(', '),
     );
   }
+}
+
+/** Milliseconds that this machine needs to start a node which does nothing, and to end it. */
+async function bareStartMs(): Promise<number> {
+  const from = now();
+  const child = spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' });
+  await once(child, 'exit');
+  return now() - from;
 }
