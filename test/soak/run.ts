@@ -91,6 +91,7 @@ class Soak {
   #last: Observation | undefined;
   #onSnapshot: ((stream: number, at: number) => void) | undefined;
   #startedAt = now();
+  #told = 0;
   #ending = false;
 
   constructor({ minutes, seed, checkout, product, signal }: RunOptions) {
@@ -182,6 +183,7 @@ class Soak {
     } finally {
       clearInterval(sampling);
       clearInterval(telling);
+      this.#tellViolations();
     }
     this.#judgeEnd();
   }
@@ -468,7 +470,15 @@ class Soak {
       this.#judge.report('growth', at, `${this.#watchers} watches are open, of ${this.#callers.length}`);
   }
 
+  /** Tells each violation once, while the run goes on: it may end in a way in which nothing is told any more. */
+  #tellViolations(): void {
+    for (const { invariant, at, what } of this.#judge.violations.slice(this.#told))
+      console.log(`${invariant} at ${((at - this.#startedAt) / 1000).toFixed(1)} s: ${what}`);
+    this.#told = this.#judge.violations.length;
+  }
+
   #progress(): void {
+    this.#tellViolations();
     const seconds = Math.round((now() - this.#startedAt) / 1000);
     const sample = this.#resolver.life.samples.at(-1);
     const slowest = Math.max(0, ...this.#tally.recoveries.map(({ snapshotMs }) => snapshotMs));
