@@ -50,7 +50,7 @@ function enterOwnMounts(): void {
 }
 
 async function soak({ minutes, seed, json }: Options): Promise<boolean> {
-  const hide = exposeCheckout();
+  using _exposed = { [Symbol.dispose]: exposeCheckout() };
   const checkout = process.env.TEST_CHECKOUT ?? CHECKOUT;
   using product = new Product(checkout);
   // Named after this process: the test runner removes the folders of those that have ended.
@@ -70,7 +70,6 @@ async function soak({ minutes, seed, json }: Options): Promise<boolean> {
     product,
     signal: stop.signal,
   });
-  hide();
   const search = spawnSync(process.execPath, [join(OWN, 'test/support/leak-search.ts')], {
     cwd: OWN,
     encoding: 'utf8',
