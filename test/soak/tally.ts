@@ -1,7 +1,7 @@
 /** What is counted, and how it is shown at the end. */
 import Table from 'cli-table3';
 import { quantile, type Sample } from './growth.ts';
-import type { Violation } from './judge.ts';
+import type { Machine, Violation } from './judge.ts';
 
 /** One kill, in milliseconds since it. */
 export interface Recovery {
@@ -13,8 +13,7 @@ export interface Recovery {
   readonly startCpuMs: number;
   /** The supervisor's watch had a snapshot of it. */
   readonly snapshotMs: number;
-  /** What a bare `node -e 0` took that was started beside it. */
-  readonly bareStartMs: number;
+  readonly machine: Machine;
 }
 
 export class Tally {
@@ -89,7 +88,8 @@ export function summaryOf(input: SummaryInput) {
         recoveries.map(({ listeningMs, snapshotMs }) => snapshotMs - listeningMs).filter(Number.isFinite),
       ),
       killToSnapshot: spreadOf(recoveries.map(({ snapshotMs }) => snapshotMs)),
-      bareNodeBesideIt: spreadOf(recoveries.map(({ bareStartMs }) => bareStartMs)),
+      withoutACore: spreadOf(recoveries.map(({ machine }) => machine.coreWaitMs)),
+      bareNodeBesideIt: spreadOf(recoveries.map(({ machine }) => machine.bareStartMs)),
     },
     wholeRun: threeOf(lives.flat()),
     longestLife: { seconds: Math.round(spanOf(longest) / 1000), ...threeOf(longest) },
@@ -125,10 +125,7 @@ export function tableOf(summary: ReturnType<typeof summaryOf>): string {
     table.push([`descriptors, ${name}: begin / middle / end`, three('descriptors')]);
     table.push([`watchers, ${name}: begin / middle / end`, three('watchers')]);
   }
-  table.push([
-    'recoveries that were late and not judged, for the machine had no time for node',
-    summary.notJudged.length,
-  ]);
+  table.push(['recoveries that were late and not judged: the machine had no time', summary.notJudged.length]);
   table.push(['violations', summary.violations.length]);
   return table.toString();
 }
