@@ -440,12 +440,12 @@ class Soak {
         break;
       }
       case 'failed':
-        this.#tally.add(`calls refused: ${report.code}`);
+        this.#tally.add(`calls of the ${name} that failed: ${report.code}`);
         // A neighbour that is unlisted for a while, or shares its places with a rogue, is refused with reason.
         if (name === 'supervisor') this.#judge.failed(report.client, report.from, report.at, report.code);
         break;
       case 'answered':
-        this.#tally.add('calls answered');
+        this.#tally.add(`calls of the ${name} that were answered`);
         break;
       case 'watchers':
         if (name === 'supervisor') this.#watchers = report.watchers;
