@@ -9,7 +9,7 @@ import { newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
 import { Peer, playCaller } from './cast.ts';
 import { Clock } from './clock.ts';
-import { growth } from './growth.ts';
+import { growth, SHORTEST_LIFE_MS } from './growth.ts';
 import { type Excuse, History } from './history.ts';
 import { Judge } from './judge.ts';
 import { now, type Observation } from './observation.ts';
@@ -42,6 +42,8 @@ const RECOVERY_TIMEOUT_MS = 20_000;
 /** Disturbances under way at once, for each peer. */
 const MAX_DISTURBANCES = 4;
 const PROGRESS_MS = 30_000;
+/** Rounds of call floods at the beginning of a life, and how many of them at once: further ones make it no larger. */
+const WARM_UP = { rounds: 4, atOnce: 3 } as const;
 
 export interface RunOptions {
   readonly minutes: number;
@@ -92,6 +94,7 @@ class Soak {
   #onSnapshot: ((stream: number, at: number) => void) | undefined;
   #startedAt = now();
   #told = 0;
+  #killsAtMs: readonly number[] = [];
   #ending = false;
 
   constructor({ minutes, seed, checkout, product, signal }: RunOptions) {
@@ -168,6 +171,8 @@ class Soak {
   async carryOut(): Promise<void> {
     this.#startedAt = now();
     const plan = planOf(this.#seed, this.#minutes);
+    this.#killsAtMs = plan.blows.filter(({ action }) => action === 'kill').map(({ atMs }) => atMs);
+    void this.#warmUp();
     const sampling = setInterval(() => this.#resolver.sample(this.#watchers), 1_000);
     const telling = setInterval(() => this.#progress(), PROGRESS_MS);
     try {
@@ -299,18 +304,21 @@ class Soak {
     const under = this.#disturbing.get(peer) ?? new Set<Promise<void>>();
     this.#disturbing.set(peer, under);
     if (under.size >= MAX_DISTURBANCES) return;
-    const isAgent = this.#root && peer === this.#peers[0];
-    const who = isAgent ? 'by the agent' : 'by a listed peer';
-    const acting = peer.act(action, below(random, 2 ** 32)).then(({ connections, bytes }) => {
-      this.#tally.add(`${action} ${who}`);
-      this.#tally.add(`connections ${who}`, connections);
-      if (isAgent) {
-        this.#tally.add('bytes sent to the agent', bytes);
-        this.#judge.stranger(now(), bytes, action);
-      }
+    const acting = this.#act(peer, action, below(random, 2 ** 32)).then(() => {
       under.delete(acting);
     });
     under.add(acting);
+  }
+
+  async #act(peer: Peer, action: Disturbance, seed: number): Promise<void> {
+    const isAgent = this.#root && peer === this.#peers[0];
+    const who = isAgent ? 'by the agent' : 'by a listed peer';
+    const { connections, bytes } = await peer.act(action, seed);
+    this.#tally.add(`${action} ${who}`);
+    this.#tally.add(`connections ${who}`, connections);
+    if (!isAgent) return;
+    this.#tally.add('bytes sent to the agent', bytes);
+    this.#judge.stranger(now(), bytes, action);
   }
 
   // ---- what strikes ------------------------------------------------------------------------------------------
@@ -393,6 +401,22 @@ class Soak {
       snapshotMs: (at ?? Number.POSITIVE_INFINITY) - killedAt,
       machine,
     });
+    void this.#warmUp();
+  }
+
+  /**
+   * Brings a life that will be long enough to be judged for growth to its working size at once: what it takes for the
+   * most that one UID may ask stays with it, and whether that comes sooner or later is chance and no growth.
+   */
+  async #warmUp(): Promise<void> {
+    const at = now() - this.#startedAt;
+    const nextKill = this.#killsAtMs.find((atMs) => atMs > at) ?? Number.POSITIVE_INFINITY;
+    const [rogue] = this.#peers.slice(-1);
+    // A kill comes later than planned where something else went on.
+    if (!this.#root || rogue === undefined || nextKill - at < SHORTEST_LIFE_MS / 2) return;
+    const { life } = this.#resolver;
+    for (let round = 0; round < WARM_UP.rounds && this.#resolver.life === life; round++)
+      await Promise.all(Array.from({ length: WARM_UP.atOnce }, () => this.#act(rogue, 'call-flood', round)));
   }
 
   #restartAfter(how: string): void {
