@@ -46,14 +46,18 @@ COPY --from=dependencies /src/node_modules ./app/node_modules
 COPY --from=build /src/dist ./app/dist
 COPY package.json LICENSE ./app/
 COPY proto ./app/proto
+COPY deploy/image/left-out.txt /build/
 # A command of its own name for `exec` and for the entry point: the kernel reads the first line, so that neither
-# a shell nor /usr/bin/env is needed. Of each package only what node loads is kept, and its licence: no sources,
-# declarations, documents or scripts.
+# a shell nor /usr/bin/env is needed. Packages that nothing loads are left out; of each other one what node loads is
+# kept, and its licence: no sources, declarations, documents, tests, scripts, and no addon for another C library.
 RUN sed -i "1s|.*|#!${NODE}|" app/dist/main.js \
  && mkdir -p usr/local/bin \
  && ln -s /app/dist/main.js usr/local/bin/secret-resolver \
  && ln -s "${NODE}" app/node \
  && rm -rf app/node_modules/.package-lock.json app/node_modules/.bin \
+ && (cd app/node_modules && grep '^[^#]' /build/left-out.txt | xargs rm -r) \
+ && find app/node_modules -depth -type d \( -name test -o -name specs -o -name benchmarks -o -name examples \
+      -o -name fixtures -o -name 'musl_*' \) -exec rm -r {} + \
  && find app/dist -type f ! -name '*.js' -exec rm {} + \
  && find app/node_modules -type f ! \( -name '*.js' -o -name '*.cjs' -o -name '*.mjs' -o -name '*.json' \
       -o -name '*.node' -o -name '*.proto' -o -iname 'licen[cs]e*' -o -iname 'notice*' \) -exec rm {} + \

@@ -23,6 +23,39 @@ const TOOLS =
 /** As much as a pod's securityContext takes away. */
 const RESTRICTED = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges', '--network=none'];
 
+/** Packages of the image, besides koffi's addon for the architecture. */
+const CARRIED = [
+  '@bufbuild/protobuf',
+  '@grpc/grpc-js',
+  '@js-sdsl/ordered-map',
+  '@opentelemetry/api',
+  '@pinojs/redact',
+  'ansi-regex',
+  'atomic-sleep',
+  'bintrees',
+  'cli-table3',
+  'commander',
+  'emoji-regex',
+  'is-fullwidth-code-point',
+  'koffi',
+  'on-exit-leak-free',
+  'pino',
+  'pino-std-serializers',
+  'prom-client',
+  'quick-format-unescaped',
+  'safe-stable-stringify',
+  'sonic-boom',
+  'string-width',
+  'strip-ansi',
+  'tdigest',
+  'thread-stream',
+  'yaml',
+  'zod',
+];
+
+/** What a file loads by name: `require('x')`, `import('x')`, `from 'x'`, `import 'x'`. */
+const LOADED = /(?:\b(?:require|import)\s*\(\s*|\bfrom\s+|\bimport\s+)['"]([^'"./][^'"]*)['"]/g;
+
 interface LockedPackage {
   readonly version: string;
   readonly dev?: boolean;
@@ -89,16 +122,60 @@ describeWithPodman('the image', () => {
     expect(readlinkSync(join(root, 'app/node'))).toBe(NODE_IN_IMAGE);
   });
 
-  it('carries the locked production dependencies, each of them, and no development dependency', async () => {
+  it('carries these packages, each as it is locked, and no other', () => {
     const present = installedPackages(added);
+    expect(present.map((path) => path.replace(/^node_modules\//, '')).sort()).toEqual(
+      [...CARRIED, `@koromix/koffi-linux-${process.arch}`].sort(),
+    );
     const locked = lockedPackages();
     const development = present.filter((path) => locked.get(path)?.dev !== undefined || !locked.has(path));
     expect(development).toEqual([]);
-    const required = [...locked].filter(([, entry]) => !entry.dev && !entry.optional).map(([path]) => path);
-    expect(required.filter((path) => !present.includes(path))).toEqual([]);
-    expect(present.filter((path) => path.includes('koffi-'))).toEqual([
-      `node_modules/@koromix/koffi-linux-${process.arch}`,
+    const addon = `app/node_modules/@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`;
+    expect(added.filter((path) => path.endsWith('.node'))).toEqual([addon]);
+    expect(added.filter((path) => /\/(test|specs|benchmarks|examples|fixtures)\//.test(path))).toEqual([]);
+  });
+
+  it('leaves out of the locked production dependencies what it says, and nothing else', () => {
+    const present = new Set(installedPackages(added));
+    const missing = [...lockedPackages()]
+      .filter(([path, { dev }]) => !dev && !present.has(path) && !path.includes('@koromix/'))
+      .map(([path]) => path.replace(/^node_modules\//, ''));
+    const said = leftOut();
+    expect(missing.filter((name) => !said.some((entry) => isBelow(name, entry)))).toEqual([]);
+    expect(said.filter((entry) => !missing.some((name) => isBelow(name, entry)))).toEqual([]);
+  });
+
+  it('would load what is left out in these files alone, which are for what we do not use', async () => {
+    const root = await podman.mountImage(RESOLVER_IMAGE);
+    const said = leftOut();
+    const found = added
+      .filter((path) => /^app\/node_modules\/.*\.[cm]?js$/.test(path))
+      .flatMap((path) =>
+        [...readFileSync(join(root, path), 'utf8').matchAll(LOADED)]
+          .map(([, name = '']) => name)
+          .filter((name) => said.some((entry) => isBelow(name, entry)))
+          .map((name) => `${path.slice('app/node_modules/'.length)}: ${name}`),
+      );
+    expect(found).toEqual([
+      // Only in a function each, that registers channelz or asks for ORCA.
+      '@grpc/grpc-js/build/src/channelz.js: @grpc/proto-loader',
+      '@grpc/grpc-js/build/src/orca.js: @grpc/proto-loader',
+      // Within a `try`, for a table with colours.
+      'cli-table3/src/cell.js: @colors/colors/safe',
+      // Files that are started in a worker, or that nothing requires.
+      'pino/lib/deprecations.js: process-warning',
+      'pino/lib/transport-stream.js: real-require',
+      'pino/lib/worker.js: pino-abstract-transport',
+      'thread-stream/lib/worker.js: real-require',
     ]);
+    const used = added
+      .filter((path) => /^app\/dist\/.*\.js$/.test(path))
+      .filter((path) =>
+        /getChannelzServiceDefinition|addAdminServicesToServer|Orca|ServerMetricRecorder|\btransport\b *[:(]/.test(
+          readFileSync(join(root, path), 'utf8'),
+        ),
+      );
+    expect(used).toEqual([]);
   });
 
   it('is described by the SBOM: each package in it, by name and version, none marked as for development', async () => {
@@ -194,6 +271,18 @@ function installedPackages(paths: readonly string[]): string[] {
   return paths
     .map((path) => /^app\/((?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/@]+)\/package\.json$/.exec(path)?.[1])
     .filter((path) => path !== undefined);
+}
+
+/** Packages and scopes that the image leaves out, as the Dockerfile reads them. */
+function leftOut(): string[] {
+  return readFileSync('deploy/image/left-out.txt', 'utf8')
+    .split('\n')
+    .filter((line) => /^[^#]/.test(line));
+}
+
+/** Whether a package, or a path in it, is the named one or is of the named scope. */
+function isBelow(name: string, entry: string): boolean {
+  return name === entry || name.startsWith(`${entry}/`);
 }
 
 function lockedPackages(): Map<string, LockedPackage> {

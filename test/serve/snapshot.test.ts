@@ -1,24 +1,14 @@
 /** `serve` from its start-up snapshot, as the image starts it: built from the checkout, with real processes. */
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect } from '../../src/client/index.ts';
-import { ENTRY_FLAGS, startFlags } from '../../src/isolation/reexec.ts';
-import { CHECKOUT, NODE } from '../support/checkout.ts';
+import { startFlags } from '../../src/isolation/reexec.ts';
+import { NODE } from '../support/checkout.ts';
 import { type CliProcess, cli, startServe, until } from '../support/cli.ts';
 import { freePort } from '../support/free-port.ts';
+import { Product } from '../support/product.ts';
 import { askReflection } from '../support/reflection.ts';
 import { newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
@@ -29,25 +19,14 @@ const BUILD_TIMEOUT_MS = 120_000;
 /** Exit code of node where it cannot start from a snapshot. */
 const SNAPSHOT_REFUSED = 14;
 
-/** Laid out as in the image: dist, package.json and node_modules. */
-let folder: string;
-let blob: string;
+let product: Product;
 let workspace: Workspace;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'msr-snapshot-'));
-  chmodSync(folder, 0o755);
-  const dist = join(folder, 'dist');
-  blob = join(dist, 'serve.blob');
-  copyFileSync(join(CHECKOUT, 'package.json'), join(folder, 'package.json'));
-  symlinkSync(join(CHECKOUT, 'node_modules'), join(folder, 'node_modules'));
-  const tsc = ['node_modules/.bin/tsc', '-p', 'tsconfig.build.json', '--outDir', dist];
-  execFileSync('nice', tsc, { stdio: 'inherit' });
-  for (const step of ['bundle', 'write-snapshot'])
-    execFileSync('nice', [NODE, `deploy/image/${step}.ts`, dist], { stdio: 'inherit' });
+  product = new Product();
 }, BUILD_TIMEOUT_MS);
 
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => product[Symbol.dispose]());
 
 beforeEach(() => {
   workspace = new Workspace();
@@ -60,13 +39,9 @@ beforeEach(() => {
 
 afterEach(() => workspace[Symbol.dispose]());
 
-/** Start flags for a socket, with the snapshot in front as the Dockerfile has it. */
+/** As the image starts it, for a socket. */
 function entry(socket = workspace.socket) {
-  const flags = startFlags({ socket: { path: socket }, audit: { path: undefined } });
-  return {
-    program: 'secret-resolver',
-    nodeFlags: [`--snapshot-blob=${blob}`, ...flags, ...ENTRY_FLAGS],
-  };
+  return { program: 'secret-resolver', nodeFlags: product.nodeFlags(socket) };
 }
 
 /** The words that the process was last started with: those of the image, unless it replaced itself. */
@@ -110,7 +85,7 @@ describe('serve from the start-up snapshot', () => {
     expect(node).toBe(NODE);
     expect(rest.slice(0, rest.indexOf('secret-resolver'))).toEqual([
       ...startFlags({ socket: { path: workspace.socket }, audit: { path: undefined } }),
-      `--snapshot-blob=${blob}`,
+      `--snapshot-blob=${product.blob}`,
     ]);
     expect(await selfFindings()).toEqual(['pass', 'pass', 'pass', 'pass']);
   });
@@ -200,23 +175,23 @@ describe('serve from the start-up snapshot', () => {
   });
 
   it('ends with an internal error, shown, where a part of it is missing', async () => {
-    renameSync(join(folder, 'node_modules'), join(folder, 'away'));
+    renameSync(join(product.folder, 'node_modules'), join(product.folder, 'away'));
     try {
       const { code, stderr } = await cli(['serve', '--relaxed', '--config', workspace.configFile], entry());
       expect(stderr).toContain('secret-resolver: internal error\n');
       expect(stderr).toContain('koffi');
       expect(code).toBe(70);
     } finally {
-      renameSync(join(folder, 'away'), join(folder, 'node_modules'));
+      renameSync(join(product.folder, 'away'), join(product.folder, 'node_modules'));
     }
   });
 
   it('is refused by node itself where another node wrote it', async () => {
-    const bytes = readFileSync(blob);
+    const bytes = readFileSync(product.blob);
     // The first string in it is the version of the node that wrote it.
     const at = bytes.indexOf(process.versions.node);
     bytes.write('00', at);
-    const foreign = join(folder, 'foreign.blob');
+    const foreign = join(product.folder, 'foreign.blob');
     writeFileSync(foreign, bytes);
     const { code, stderr } = await cli(['serve'], {
       program: 'secret-resolver',

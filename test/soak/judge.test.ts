@@ -3,7 +3,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { History } from './history.ts';
 import {
   ANSWERED_AFTER_MS,
+  BARE_START_WITHIN_MS,
   Judge,
+  type Machine,
   RECOVERED_WITHIN_MS,
   SERVED_WITHIN_MS,
   WITHDRAWN_WITHIN_MS,
@@ -34,6 +36,9 @@ function seen(
     ...rest,
   };
 }
+
+/** At the edge of what excuses nothing. */
+const idle: Machine = { bareStartMs: BARE_START_WITHIN_MS, coreWaitMs: 0 };
 
 const found = () => judge.violations.map(({ invariant }) => invariant);
 
@@ -154,15 +159,45 @@ describe('service', () => {
   });
 
   it('condemns a slow recovery, a byte for a stranger, and a run that does not settle', () => {
-    judge.recovered(0, RECOVERED_WITHIN_MS);
+    judge.recovered(0, RECOVERED_WITHIN_MS, idle);
     judge.stranger(1, 0, 'flood');
     judge.settled(seen(2, 1));
     expect(found()).toEqual([]);
-    judge.recovered(0, RECOVERED_WITHIN_MS + 1);
+    judge.recovered(0, RECOVERED_WITHIN_MS + 1, idle);
     judge.stranger(1, 1, 'flood');
     history.wrote('s', 2, ['A'], 2, 3);
     judge.settled(seen(4, 1));
     expect(found()).toEqual(['slow-recovery', 'stranger-served', 'behind']);
+  });
+});
+
+describe('a machine without time', () => {
+  it.each([
+    [
+      'for a bare node',
+      { ...idle, bareStartMs: BARE_START_WITHIN_MS + 1 },
+      1_001,
+      'the watch had a snapshot 1001 ms after kill -9, 0 ms of it without a core; a bare node beside it took 251 ms',
+    ],
+    [
+      'for whoever had to act',
+      { ...idle, coreWaitMs: 300 },
+      1_300,
+      'the watch had a snapshot 1300 ms after kill -9, 300 ms of it without a core; a bare node beside it took 250 ms',
+    ],
+  ])('is told of where a recovery was late, and excuses none that never came: %s', (_, busy, at, what) => {
+    judge.recovered(0, RECOVERED_WITHIN_MS, busy);
+    expect(judge.notJudged).toEqual([]);
+    judge.recovered(0, at, busy);
+    expect(found()).toEqual([]);
+    expect(judge.notJudged).toEqual([{ at, what }]);
+    judge.recovered(0, undefined, busy);
+    expect(found()).toEqual(['slow-recovery']);
+  });
+
+  it('excuses no more than the time without a core', () => {
+    judge.recovered(0, 1_301, { ...idle, coreWaitMs: 300 });
+    expect(found()).toEqual(['slow-recovery']);
   });
 });
 

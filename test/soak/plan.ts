@@ -107,9 +107,14 @@ function spread<T extends string>(
   const names = (Object.entries(weights) as [T, number][]).flatMap(([name, weight]) =>
     Array.from({ length: weight }, () => name),
   );
+  // Each kind once, in any order: none is left to chance.
+  const first = [...new Set(names)]
+    .map((name) => ({ name, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ name }) => name);
   const planned: Planned<T>[] = [];
   for (let atMs = 1_000; atMs < endMs; atMs += least + random() * (most - least)) {
-    planned.push({ atMs, action: pick(random, names), seed: below(random, 2 ** 32) });
+    planned.push({ atMs, action: first.pop() ?? pick(random, names), seed: below(random, 2 ** 32) });
   }
   return planned;
 }

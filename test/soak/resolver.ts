@@ -1,18 +1,14 @@
 /** The resolver's process, life after life, as kubelet starts it again. All that it prints is kept for the leak search. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, createWriteStream, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ARTIFACTS } from '../support/secrets.ts';
 import type { Sample } from './growth.ts';
 import { now } from './observation.ts';
 
-/** What is run, below the checkout: the built product, as the image has it. */
-export const PROGRAM = 'dist/main.js';
-
 export interface ResolverOptions {
-  /** Path of the checkout for other UIDs. */
-  readonly checkout: string;
-  readonly configFile: string;
+  /** Node, and all that it is started with. */
+  readonly command: readonly [string, ...string[]];
   readonly uid: number | undefined;
   readonly env: Readonly<Record<string, string>>;
   /** Called when a process ends that nobody ended. */
@@ -43,21 +39,20 @@ export class Resolver {
 
   /** Starts a process. It listens later. */
   start(): void {
-    const { checkout, configFile, uid, env } = this.#options;
+    const { command, uid, env } = this.#options;
+    const [node, ...args] = command;
     const folder = join(ARTIFACTS, `life-${this.lives.length + 1}`);
     mkdirSync(folder, { recursive: true });
     const stderr = createWriteStream(join(folder, 'stderr'));
     this.#expected = false;
+    const stdout = openSync(join(folder, 'stdout'), 'w');
     const spawnedAt = now();
-    const child = spawn(
-      join(checkout, 'node_modules/.bin/node'),
-      [join(checkout, PROGRAM), 'serve', '--relaxed', '--config', configFile],
-      {
-        env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1', ...env },
-        stdio: ['ignore', openSync(join(folder, 'stdout'), 'w'), 'pipe'],
-        ...(uid === undefined ? {} : { uid, gid: uid }),
-      },
-    );
+    const child = spawn(node, args, {
+      env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1', ...env },
+      stdio: ['ignore', stdout, 'pipe'],
+      ...(uid === undefined ? {} : { uid, gid: uid }),
+    });
+    closeSync(stdout);
     const life: Life = {
       pid: child.pid ?? -1,
       spawnedAt,

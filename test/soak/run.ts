@@ -1,21 +1,26 @@
 /** One run: the plan is carried out on the real resolver while the invariants are checked. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Product } from '../support/product.ts';
 import { newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
 import { Peer, playCaller } from './cast.ts';
 import { Clock } from './clock.ts';
-import { growth } from './growth.ts';
+import { growth, SHORTEST_LIFE_MS } from './growth.ts';
 import { type Excuse, History } from './history.ts';
 import { Judge } from './judge.ts';
 import { now, type Observation } from './observation.ts';
 import { Operator, type Uids } from './operator.ts';
 import {
+  BLOWS,
   type Blow,
   below,
+  CHANGES,
   type Change,
+  DISTURBANCES,
   type Disturbance,
   type Planned,
   pick,
@@ -37,18 +42,22 @@ const RECOVERY_TIMEOUT_MS = 20_000;
 /** Disturbances under way at once, for each peer. */
 const MAX_DISTURBANCES = 4;
 const PROGRESS_MS = 30_000;
+/** Rounds of call floods at the beginning of a life, and how many of them at once: further ones make it no larger. */
+const WARM_UP = { rounds: 4, atOnce: 3 } as const;
 
 export interface RunOptions {
   readonly minutes: number;
   readonly seed: number;
   /** Path of the checkout for other UIDs. */
   readonly checkout: string;
+  /** What the resolver is started from. */
+  readonly product: Product;
   /** Ends the run early; what was seen until then is told. */
   readonly signal: AbortSignal;
 }
 
-export async function run({ minutes, seed, checkout, signal }: RunOptions) {
-  const soak = new Soak(minutes, seed, checkout, signal);
+export async function run(options: RunOptions) {
+  const soak = new Soak(options);
   try {
     await soak.start();
     await soak.carryOut();
@@ -84,9 +93,11 @@ class Soak {
   #last: Observation | undefined;
   #onSnapshot: ((stream: number, at: number) => void) | undefined;
   #startedAt = now();
+  #told = 0;
+  #killsAtMs: readonly number[] = [];
   #ending = false;
 
-  constructor(minutes: number, seed: number, checkout: string, signal: AbortSignal) {
+  constructor({ minutes, seed, checkout, product, signal }: RunOptions) {
     this.#minutes = minutes;
     this.#seed = seed;
     this.#checkout = checkout;
@@ -96,8 +107,15 @@ class Soak {
     const uids: Uids = this.#root ? ROOT_RUN : { supervisor: own, neighbour: undefined, agent: own + 1 };
     this.#operator = new Operator(this.#workspace, this.#history, uids);
     this.#resolver = new Resolver({
-      checkout,
-      configFile: this.#workspace.configFile,
+      command: [
+        join(checkout, 'node_modules/.bin/node'),
+        ...product.entry(this.#workspace.socket),
+        'serve',
+        // The boundary of a bare machine is no pod's.
+        '--relaxed',
+        '--config',
+        this.#workspace.configFile,
+      ],
       uid: this.#root ? ROOT_RUN.resolver : undefined,
       env: this.#clock?.env ?? {},
       onUnexpectedEnd: (how) => this.#restartAfter(how),
@@ -153,6 +171,8 @@ class Soak {
   async carryOut(): Promise<void> {
     this.#startedAt = now();
     const plan = planOf(this.#seed, this.#minutes);
+    this.#killsAtMs = plan.blows.filter(({ action }) => action === 'kill').map(({ atMs }) => atMs);
+    void this.#warmUp();
     const sampling = setInterval(() => this.#resolver.sample(this.#watchers), 1_000);
     const telling = setInterval(() => this.#progress(), PROGRESS_MS);
     try {
@@ -168,6 +188,7 @@ class Soak {
     } finally {
       clearInterval(sampling);
       clearInterval(telling);
+      this.#tellViolations();
     }
     this.#judgeEnd();
   }
@@ -179,7 +200,8 @@ class Soak {
       tally: this.#tally,
       lives: this.#resolver.lives.map(({ samples }) => samples),
       violations: this.#judge.violations,
-      leftOut: this.#leftOut,
+      notJudged: this.#judge.notJudged,
+      leftOut: [...this.#leftOut, ...this.#notDone()],
       startedAt: this.#startedAt,
     });
   }
@@ -195,6 +217,14 @@ class Soak {
     }
     if (this.#root) execFileSync('umount', ['--lazy', this.#workspace.secretsRoot]);
     this.#workspace[Symbol.dispose]();
+  }
+
+  /** What of the plan's kinds was never carried out, though all of them are planned. */
+  #notDone(): string[] {
+    const done = [...this.#tally.counts.keys()];
+    return [...Object.keys(CHANGES), ...Object.keys(DISTURBANCES), ...Object.keys(BLOWS)]
+      .filter((kind) => !done.some((name) => name === kind || name.startsWith(`${kind} by `)))
+      .map((kind) => `${kind}: it was never carried out`);
   }
 
   async #follow<T>(planned: readonly Planned<T>[], act: (each: Planned<T>) => Promise<void>): Promise<void> {
@@ -274,18 +304,21 @@ class Soak {
     const under = this.#disturbing.get(peer) ?? new Set<Promise<void>>();
     this.#disturbing.set(peer, under);
     if (under.size >= MAX_DISTURBANCES) return;
-    const isAgent = this.#root && peer === this.#peers[0];
-    const who = isAgent ? 'by the agent' : 'by a listed peer';
-    const acting = peer.act(action, below(random, 2 ** 32)).then(({ connections, bytes }) => {
-      this.#tally.add(`${action} ${who}`);
-      this.#tally.add(`connections ${who}`, connections);
-      if (isAgent) {
-        this.#tally.add('bytes sent to the agent', bytes);
-        this.#judge.stranger(now(), bytes, action);
-      }
+    const acting = this.#act(peer, action, below(random, 2 ** 32)).then(() => {
       under.delete(acting);
     });
     under.add(acting);
+  }
+
+  async #act(peer: Peer, action: Disturbance, seed: number): Promise<void> {
+    const isAgent = this.#root && peer === this.#peers[0];
+    const who = isAgent ? 'by the agent' : 'by a listed peer';
+    const { connections, bytes } = await peer.act(action, seed);
+    this.#tally.add(`${action} ${who}`);
+    this.#tally.add(`connections ${who}`, connections);
+    if (!isAgent) return;
+    this.#tally.add('bytes sent to the agent', bytes);
+    this.#judge.stranger(now(), bytes, action);
   }
 
   // ---- what strikes ------------------------------------------------------------------------------------------
@@ -340,21 +373,50 @@ class Soak {
     }
     const recovered = this.#nextSnapshot(this.#stream);
     const killedAt = now();
+    const ownWait = coreWaitMs(process.pid);
     this.#history.died(killedAt);
     await this.#resolver.end('SIGKILL');
     // A wrong configuration that was just tried is the operator's to take back: kubelet would start it in vain.
     this.#operator.restore();
     this.#resolver.start();
+    // Three take turns: the harness until the spawn, the resolver until it listens, the supervisor until it has a snapshot.
+    let waited = coreWaitMs(process.pid) - ownWait;
     const { life } = this.#resolver;
+    const supervisor = this.#callers[0]?.pid ?? -1;
+    void this.#resolver.listening().then(() => {
+      waited += coreWaitMs(life.pid) - coreWaitMs(supervisor);
+    });
+    const bareStart = bareStartMs();
     const at = await recovered;
+    waited += coreWaitMs(supervisor);
     excuse.until = now();
-    this.#judge.recovered(killedAt, at ?? Number.POSITIVE_INFINITY);
+    // Nothing is taken off where the watch was faster than the word of it.
+    const coreWait = life.listeningAt === undefined ? 0 : waited;
+    const machine = { bareStartMs: await bareStart, coreWaitMs: coreWait };
+    this.#judge.recovered(killedAt, at, machine);
     this.#tally.recoveries.push({
       spawnedMs: life.spawnedAt - killedAt,
       listeningMs: (life.listeningAt ?? Number.NaN) - killedAt,
       startCpuMs: life.startCpuMs,
       snapshotMs: (at ?? Number.POSITIVE_INFINITY) - killedAt,
+      machine,
     });
+    void this.#warmUp();
+  }
+
+  /**
+   * Brings a life that will be long enough to be judged for growth to its working size at once: what it takes for the
+   * most that one UID may ask stays with it, and whether that comes sooner or later is chance and no growth.
+   */
+  async #warmUp(): Promise<void> {
+    const at = now() - this.#startedAt;
+    const nextKill = this.#killsAtMs.find((atMs) => atMs > at) ?? Number.POSITIVE_INFINITY;
+    const [rogue] = this.#peers.slice(-1);
+    // A kill comes later than planned where something else went on.
+    if (!this.#root || rogue === undefined || nextKill - at < SHORTEST_LIFE_MS / 2) return;
+    const { life } = this.#resolver;
+    for (let round = 0; round < WARM_UP.rounds && this.#resolver.life === life; round++)
+      await Promise.all(Array.from({ length: WARM_UP.atOnce }, () => this.#act(rogue, 'call-flood', round)));
   }
 
   #restartAfter(how: string): void {
@@ -402,12 +464,12 @@ class Soak {
         break;
       }
       case 'failed':
-        this.#tally.add(`calls refused: ${report.code}`);
+        this.#tally.add(`calls of the ${name} that failed: ${report.code}`);
         // A neighbour that is unlisted for a while, or shares its places with a rogue, is refused with reason.
         if (name === 'supervisor') this.#judge.failed(report.client, report.from, report.at, report.code);
         break;
       case 'answered':
-        this.#tally.add('calls answered');
+        this.#tally.add(`calls of the ${name} that were answered`);
         break;
       case 'watchers':
         if (name === 'supervisor') this.#watchers = report.watchers;
@@ -443,7 +505,15 @@ class Soak {
       this.#judge.report('growth', at, `${this.#watchers} watches are open, of ${this.#callers.length}`);
   }
 
+  /** Tells each violation once, while the run goes on: it may end in a way in which nothing is told any more. */
+  #tellViolations(): void {
+    for (const { invariant, at, what } of this.#judge.violations.slice(this.#told))
+      console.log(`${invariant} at ${((at - this.#startedAt) / 1000).toFixed(1)} s: ${what}`);
+    this.#told = this.#judge.violations.length;
+  }
+
   #progress(): void {
+    this.#tellViolations();
     const seconds = Math.round((now() - this.#startedAt) / 1000);
     const sample = this.#resolver.life.samples.at(-1);
     const slowest = Math.max(0, ...this.#tally.recoveries.map(({ snapshotMs }) => snapshotMs));
@@ -460,4 +530,21 @@ class Soak {
       ].join(', '),
     );
   }
+}
+
+/** Milliseconds that the main thread of a process was ready to run and had no core; 0 where the kernel does not tell. */
+function coreWaitMs(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1_000_000;
+  } catch {
+    return 0;
+  }
+}
+
+/** Milliseconds that this machine needs to start a node which does nothing, and to end it. */
+async function bareStartMs(): Promise<number> {
+  const from = now();
+  const child = spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' });
+  await once(child, 'exit');
+  return now() - from;
 }

@@ -1,7 +1,7 @@
 /** What is counted, and how it is shown at the end. */
 import Table from 'cli-table3';
 import { quantile, type Sample } from './growth.ts';
-import type { Violation } from './judge.ts';
+import type { Machine, Violation } from './judge.ts';
 
 /** One kill, in milliseconds since it. */
 export interface Recovery {
@@ -13,6 +13,7 @@ export interface Recovery {
   readonly startCpuMs: number;
   /** The supervisor's watch had a snapshot of it. */
   readonly snapshotMs: number;
+  readonly machine: Machine;
 }
 
 export class Tally {
@@ -60,12 +61,15 @@ export interface SummaryInput {
   readonly tally: Tally;
   readonly lives: readonly (readonly Sample[])[];
   readonly violations: readonly Violation[];
+  readonly notJudged: readonly { readonly at: number; readonly what: string }[];
   readonly leftOut: readonly string[];
   readonly startedAt: number;
 }
 
 /** The whole result, as the JSON file has it. */
-export function summaryOf({ seed, minutes, tally, lives, violations, leftOut, startedAt }: SummaryInput) {
+export function summaryOf(input: SummaryInput) {
+  const { seed, minutes, tally, lives, violations, notJudged, leftOut, startedAt } = input;
+  const atSeconds = ({ at }: { readonly at: number }) => round((at - startedAt) / 1000);
   const { recoveries } = tally;
   const longest = lives.toSorted((a, b) => spanOf(b) - spanOf(a)).find((samples) => samples.length > 0) ?? [];
   return {
@@ -84,13 +88,16 @@ export function summaryOf({ seed, minutes, tally, lives, violations, leftOut, st
         recoveries.map(({ listeningMs, snapshotMs }) => snapshotMs - listeningMs).filter(Number.isFinite),
       ),
       killToSnapshot: spreadOf(recoveries.map(({ snapshotMs }) => snapshotMs)),
+      withoutACore: spreadOf(recoveries.map(({ machine }) => machine.coreWaitMs)),
+      bareNodeBesideIt: spreadOf(recoveries.map(({ machine }) => machine.bareStartMs)),
     },
     wholeRun: threeOf(lives.flat()),
     longestLife: { seconds: Math.round(spanOf(longest) / 1000), ...threeOf(longest) },
-    violations: violations.map(({ invariant, at, what }) => ({
-      invariant,
-      atSeconds: round((at - startedAt) / 1000),
-      what,
+    notJudged: notJudged.map((each) => ({ atSeconds: atSeconds(each), what: each.what })),
+    violations: violations.map((each) => ({
+      invariant: each.invariant,
+      atSeconds: atSeconds(each),
+      what: each.what,
     })),
   };
 }
@@ -118,6 +125,7 @@ export function tableOf(summary: ReturnType<typeof summaryOf>): string {
     table.push([`descriptors, ${name}: begin / middle / end`, three('descriptors')]);
     table.push([`watchers, ${name}: begin / middle / end`, three('watchers')]);
   }
+  table.push(['recoveries that were late and not judged: the machine had no time', summary.notJudged.length]);
   table.push(['violations', summary.violations.length]);
   return table.toString();
 }

@@ -1,6 +1,7 @@
 /** Plays kubelet: writes generations, removals and damage to real `..data` volumes, and writes down when what was true. */
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -157,8 +158,11 @@ export class Volumes {
           break;
         case 'generation-gone': {
           const target = this.#target(directory);
-          if (target === undefined) return;
-          renameSync(join(directory, target), join(directory, '..moved-away'));
+          // Another damage took it already.
+          if (target === undefined || !existsSync(join(directory, target))) return;
+          const away = join(directory, '..moved-away');
+          rmSync(away, { recursive: true, force: true });
+          renameSync(join(directory, target), away);
           break;
         }
       }

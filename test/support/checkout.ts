@@ -3,7 +3,7 @@
  * entered by the UIDs that tests run as, so root's tests see it through a read-only bind mount.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -20,10 +20,8 @@ export const NODE = process.execPath.startsWith(OWN)
   : process.execPath;
 export const MAIN = join(CHECKOUT, 'src/main.ts');
 
-/** Folders of the checkout that child processes of other UIDs need; package.json beside them. `dist` is there once built. */
-export const CHECKOUT_FOLDERS = ['src', 'test', 'proto', 'deploy', 'node_modules', 'dist'].filter((folder) =>
-  existsSync(join(OWN, folder)),
-);
+/** Folders of the checkout that child processes of other UIDs need; package.json beside them. */
+export const CHECKOUT_FOLDERS = ['src', 'test', 'proto', 'deploy', 'node_modules'];
 
 /** Makes the checkout reachable where it is not; returns what undoes it. */
 export function exposeCheckout(): () => void {

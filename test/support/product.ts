@@ -1,0 +1,45 @@
+/** The product as the image has it: built from the checkout into a folder of its own, and started in the same way. */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { ENTRY_FLAGS, startFlags } from '../../src/isolation/reexec.ts';
+import { CHECKOUT } from './checkout.ts';
+
+const OWN = resolve(import.meta.dirname, '../..');
+
+/** Laid out as in the image: dist with the start-up snapshot, package.json and node_modules. */
+export class Product implements Disposable {
+  readonly folder: string;
+  readonly blob: string;
+
+  /** Bundles, compiles and writes the snapshot: some seconds. `checkout` is where other UIDs find node_modules. */
+  constructor(checkout = CHECKOUT) {
+    // The snapshot keeps the path that it was written at, so it is not made in one place and used in another.
+    this.folder = mkdtempSync(join(tmpdir(), 'msr-product-'));
+    chmodSync(this.folder, 0o755);
+    const dist = join(this.folder, 'dist');
+    this.blob = join(dist, 'serve.blob');
+    copyFileSync(join(OWN, 'package.json'), join(this.folder, 'package.json'));
+    symlinkSync(join(checkout, 'node_modules'), join(this.folder, 'node_modules'));
+    const options = { cwd: OWN, stdio: 'inherit' } as const;
+    const tsc = ['node_modules/.bin/tsc', '-p', 'tsconfig.build.json', '--outDir', dist];
+    execFileSync('nice', tsc, options);
+    for (const step of ['bundle', 'write-snapshot'])
+      execFileSync('nice', [process.execPath, `deploy/image/${step}.ts`, dist], options);
+  }
+
+  /** What stands between node and `serve` in the image, with this socket in place of the default one. */
+  entry(socket: string): readonly string[] {
+    return [...this.nodeFlags(socket), 'secret-resolver'];
+  }
+
+  nodeFlags(socket: string): readonly string[] {
+    const flags = startFlags({ socket: { path: socket }, audit: { path: undefined } });
+    return [`--snapshot-blob=${this.blob}`, ...flags, ...ENTRY_FLAGS];
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
