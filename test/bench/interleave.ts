@@ -1,20 +1,17 @@
-import type { Round } from './stats.ts';
+import { compare, type Round } from './stats.ts';
 
-/** Runs both sides in turn; who is first alternates, so that neither always finds the machine as the other left it. */
-export async function interleave<T>(
+/** Runs all sides in turn; the order is turned round each time, so that none always finds the machine as another left it. */
+export async function interleave<T, Side extends string>(
   rounds: number,
-  sides: { readonly ours: () => Promise<T>; readonly baseline: () => Promise<T> },
+  sides: Readonly<Record<Side, () => Promise<T>>>,
   firstRound = 0,
-): Promise<{ readonly ours: T; readonly baseline: T }[]> {
-  const results: { ours: T; baseline: T }[] = [];
+): Promise<Readonly<Record<Side, T>>[]> {
+  const names = Object.keys(sides) as Side[];
+  const results: Readonly<Record<Side, T>>[] = [];
   for (let round = firstRound; round < firstRound + rounds; round++) {
-    if (round % 2 === 0) {
-      const ours = await sides.ours();
-      results.push({ ours, baseline: await sides.baseline() });
-    } else {
-      const baseline = await sides.baseline();
-      results.push({ ours: await sides.ours(), baseline });
-    }
+    const measured = new Map<Side, T>();
+    for (const side of round % 2 === 0 ? names : names.toReversed()) measured.set(side, await sides[side]());
+    results.push(Object.fromEntries(measured) as Record<Side, T>);
   }
   return results;
 }
@@ -25,4 +22,13 @@ export function reduce<T>(
   of: (samples: T) => number,
 ): Round[] {
   return rounds.map(({ ours, baseline }) => ({ ours: of(ours), baseline: of(baseline) }));
+}
+
+/** The ratio of the floor to the baseline. */
+export function floorRatio<T>(
+  rounds: readonly { readonly floor: T; readonly baseline: T }[],
+  of: (samples: T) => number,
+): number {
+  const sides = rounds.map(({ floor, baseline }) => ({ ours: floor, baseline }));
+  return compare(reduce(sides, of)).ratio.median;
 }

@@ -6,6 +6,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { folderInMemory } from '../support/memory-folder.ts';
+import { enterOwnNamespaces } from '../support/own-namespaces.ts';
 import type { Details, Figure, Scale } from './figure.ts';
 import { cpuAtRest } from './figures/cpu.ts';
 import { memoryAfterLoad, memoryAtRest } from './figures/memory.ts';
@@ -62,6 +63,8 @@ if (values.help || unknown.length > 0 || !(tolerance > 0)) {
 }
 const out = values.out ?? (quick || values.only !== undefined ? undefined : RESULTS);
 
+// A PID namespace, as a pod has one: the resolver looks at every process of its own.
+enterOwnNamespaces('--pid', '--fork', '--kill-child', '--mount-proc');
 const run = await measureAll(names);
 console.log(markdown(run));
 if (out !== undefined) {

@@ -4,8 +4,8 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { ENTRY_FLAGS, startFlags } from '../../src/isolation/reexec.ts';
-import { CHECKOUT, NODE } from '../support/checkout.ts';
+import { NODE } from '../support/checkout.ts';
+import { IMAGE_ENVIRONMENT, Product } from '../support/product.ts';
 import { newSecret } from '../support/secrets.ts';
 import { NAMESPACE, Workspace } from '../support/workspace.ts';
 import { BARE_ENVIRONMENT, killed, ours } from './child.ts';
@@ -16,20 +16,17 @@ const START_TIMEOUT_MS = 30_000;
 /** Milliseconds between two looks for the socket; what a start is overestimated by at most. */
 const POLL_MS = 0.25;
 
+let product: Product | undefined;
+
 /** What a container runs: the image's entry point, with the workspace's folder in place of the image's. */
-export function serveCommand({ configFile, socket }: Workspace): readonly [string, ...string[]] {
-  return [
-    NODE,
-    `--snapshot-blob=${join(CHECKOUT, 'dist/serve.blob')}`,
-    ...startFlags({ socket: { path: socket }, audit: { path: undefined } }),
-    ...ENTRY_FLAGS,
-    'secret-resolver',
-    'serve',
-    // The boundary of a bare machine is no pod's: --relaxed takes all facts and judges them, and goes on.
-    '--relaxed',
-    '--config',
-    configFile,
-  ];
+function serveCommand({ configFile, socket }: Workspace): readonly string[] {
+  if (product === undefined) {
+    const built = new Product();
+    process.once('exit', () => built[Symbol.dispose]());
+    product = built;
+  }
+  // The boundary of a bare machine is no pod's: --relaxed takes all facts and judges them, and goes on.
+  return [...product.entry(socket), 'serve', '--relaxed', '--config', configFile];
 }
 
 /** When what happened, in milliseconds since the process was spawned. */
@@ -102,22 +99,18 @@ export class ResolverProcess implements AsyncDisposable {
 
   /** Spawns it and waits until it serves. Nothing but the wait happens in this process meanwhile. */
   async start(): Promise<StartTimes> {
-    const [program, ...args] = serveCommand(this.workspace);
+    const args = serveCommand(this.workspace);
     const log = openSync(this.#log, 'a');
+    const env = { ...BARE_ENVIRONMENT, ...IMAGE_ENVIRONMENT };
     this.#spawnedAt = performance.now();
-    const child = spawn(program, args, { env: BARE_ENVIRONMENT, stdio: ['ignore', this.#fifo, log] });
+    const child = spawn(NODE, args, { env, stdio: ['ignore', this.#fifo, log] });
     this.#child = ours(child);
     closeSync(log);
-    // Not the event loop's timers: they know whole milliseconds.
-    const clock = new Int32Array(new SharedArrayBuffer(4));
     let flaggedMs: number | undefined;
-    while (!existsSync(this.socket)) {
+    there(this.socket, () => {
       if (flaggedMs === undefined && underPermissions(child.pid))
         flaggedMs = performance.now() - this.#spawnedAt;
-      if (performance.now() - this.#spawnedAt > START_TIMEOUT_MS)
-        throw new Error(`the resolver did not come up:\n${this.log}`);
-      Atomics.wait(clock, 0, 0, POLL_MS);
-    }
+    });
     const socketMs = performance.now() - this.#spawnedAt;
     await untilServing(this.socket);
     return { flaggedMs: flaggedMs ?? 0, socketMs, servingMs: performance.now() - this.#spawnedAt };
@@ -128,6 +121,18 @@ export class ResolverProcess implements AsyncDisposable {
     await killed(this.#sink);
     closeSync(this.#fifo);
     this.workspace[Symbol.dispose]();
+  }
+}
+
+/** Waits for a socket file, and asks for nothing else of this process meanwhile. */
+export function there(socket: string, meanwhile: () => void = () => {}): void {
+  const from = performance.now();
+  // Not the event loop's timers: they know whole milliseconds.
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  while (!existsSync(socket)) {
+    meanwhile();
+    if (performance.now() - from > START_TIMEOUT_MS) throw new Error(`nobody opened ${socket}`);
+    Atomics.wait(clock, 0, 0, POLL_MS);
   }
 }
 

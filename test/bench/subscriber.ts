@@ -3,13 +3,18 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { WatchProviderEnvironmentRequestSchema } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
 import { RawClient } from '../support/raw-calls.ts';
 import { rotationIn } from './generations.ts';
-import type { ResolverProcess } from './resolver-process.ts';
 
 const SUBSCRIBE = toBinary(
   WatchProviderEnvironmentRequestSchema,
   create(WatchProviderEnvironmentRequestSchema, { message: { case: 'subscribe', value: {} } }),
 );
 const TIMEOUT_MS = 30_000;
+
+/** Whatever pushes snapshots, and what every value of them begins with. */
+export interface Pusher {
+  readonly socket: string;
+  readonly prefix: string;
+}
 
 export class Subscriber implements Disposable {
   readonly #client: RawClient | undefined;
@@ -38,7 +43,7 @@ export class Subscriber implements Disposable {
   }
 
   /** Opens a watch, on a connection of its own unless one is given, and waits for its first snapshot. */
-  static async to(resolver: ResolverProcess, shared?: RawClient): Promise<Subscriber> {
+  static async to(resolver: Pusher, shared?: RawClient): Promise<Subscriber> {
     const subscriber = new Subscriber(
       shared ?? new RawClient(resolver.socket),
       resolver.prefix,

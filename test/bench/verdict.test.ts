@@ -16,6 +16,17 @@ it('the tolerance widens the bar', () => {
   expect(judge(ratioRow(4.51, 3), QUICK)).toBe('missed');
 });
 
+it('a short run takes the floor for the bar where that is above it, and a full one never', () => {
+  const floored = (ratio: number, floor: number) => ({
+    ...ratioRow(ratio, 3),
+    floor: { name: 'x', value: floor },
+  });
+  expect(judge(floored(6, 4), QUICK)).toBe('met');
+  expect(judge(floored(6.01, 4), QUICK)).toBe('missed');
+  expect(judge(floored(4.51, 2), QUICK)).toBe('missed');
+  expect(judge(floored(3.01, 4), FULL)).toBe('missed');
+});
+
 it('a value is held against its bar in a full run, and not judged in a short one where it means nothing', () => {
   expect(judge(valueRow(0.19, 0.2), FULL)).toBe('met');
   expect(judge(valueRow(0.21, 0.2), FULL)).toBe('missed');

@@ -15,6 +15,8 @@ export interface Row {
   /** Ours over the baseline, from the rounds. */
   readonly ratio?: Spread;
   readonly rounds: number;
+  /** The least that a program of this kind comes to, measured in the same run and in the bar's own measure. */
+  readonly floor?: { readonly name: string; readonly value: number };
   /** None for a row that is there for context. */
   readonly bar?: {
     readonly on: 'ratio' | 'value';
@@ -31,10 +33,14 @@ export function judgedValue(row: Row): number {
   return row.bar?.on === 'ratio' ? (row.ratio?.median ?? Number.NaN) : row.ours;
 }
 
-/** `tolerance` widens each bar: 1.5 lets half as much again pass. A value that is no number is a miss. */
+/**
+ * `tolerance` widens each bar: 1.5 lets half as much again pass. A value that is no number is a miss. A full run knows
+ * the bars alone; a short one, which is there to notice what got worse, takes the floor where that is above the bar.
+ */
 export function judge(row: Row, run: { readonly quick: boolean; readonly tolerance: number }): Verdict {
   if (row.bar === undefined || (run.quick && row.bar.fullRunOnly === true)) return 'not judged';
-  return judgedValue(row) <= row.bar.atMost * run.tolerance ? 'met' : 'missed';
+  const limit = run.quick ? Math.max(row.bar.atMost, row.floor?.value ?? 0) : row.bar.atMost;
+  return judgedValue(row) <= limit * run.tolerance ? 'met' : 'missed';
 }
 
 /** A row of a comparison. `scale` turns the samples' unit into the row's. */

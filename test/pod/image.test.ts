@@ -12,6 +12,7 @@ import {
   resolverImage,
 } from '../support/images.ts';
 import { describeWithPodman, Podman } from '../support/podman.ts';
+import { IMAGE_ENVIRONMENT } from '../support/product.ts';
 
 /** An image build fetches packages where npm's cache is cold. In milliseconds. */
 const BUILD_TIMEOUT_MS = 300_000;
@@ -208,6 +209,8 @@ describeWithPodman('the image', () => {
     ]);
     expect(Config.Cmd).toEqual(['serve', '--config', '/etc/secret-resolver/config.yaml']);
     expect(Config.Env.filter((line) => line.startsWith('NODE_'))).toEqual(['NODE_ENV=production']);
+    for (const [name, value] of Object.entries(IMAGE_ENVIRONMENT))
+      expect(Config.Env).toContain(`${name}=${value}`);
     expect(Config.Labels).toMatchObject({
       'org.opencontainers.image.title': 'mounted-secret-resolver',
       'org.opencontainers.image.licenses': 'Apache-2.0',

@@ -4,16 +4,15 @@
  */
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CHECKOUT, exposeCheckout } from '../support/checkout.ts';
+import { enterOwnNamespaces } from '../support/own-namespaces.ts';
 import { Product } from '../support/product.ts';
 
 const USAGE = 'usage: npm run soak -- MINUTES [--seed N] [--json FILE]';
 const OWN = resolve(import.meta.dirname, '../..');
-/** Set where this process has mounts of its own already. */
-const INSIDE = 'SOAK_INSIDE';
 
 interface Options {
   readonly minutes: number;
@@ -34,19 +33,6 @@ function options(): Options | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The tmpfs of the run is in a mount namespace of its own: it goes away with the process, however that ends. */
-function enterOwnMounts(): void {
-  if (process.getuid?.() !== 0 || process.env[INSIDE] !== undefined) return;
-  const unshare = ['/usr/bin/unshare', '/bin/unshare'].find((path) => existsSync(path));
-  if (unshare === undefined || process.execve === undefined)
-    throw new Error('as root this needs unshare (util-linux)');
-  process.execve(
-    unshare,
-    ['unshare', '--mount', '--propagation', 'private', process.execPath, ...process.argv.slice(1)],
-    { ...process.env, [INSIDE]: '1' } as NodeJS.ProcessEnv & Record<string, string>,
-  );
 }
 
 async function soak({ minutes, seed, json }: Options): Promise<boolean> {
@@ -102,6 +88,7 @@ if (wanted === undefined) {
   console.error(USAGE);
   process.exitCode = 2;
 } else {
-  enterOwnMounts();
+  // The tmpfs of the run is in a mount namespace of its own.
+  enterOwnNamespaces();
   process.exitCode = (await soak(wanted)) ? 0 : 1;
 }

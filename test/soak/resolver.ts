@@ -1,7 +1,9 @@
 /** The resolver's process, life after life, as kubelet starts it again. All that it prints is kept for the leak search. */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, createWriteStream, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { IMAGE_ENVIRONMENT } from '../support/product.ts';
 import { ARTIFACTS } from '../support/secrets.ts';
 import type { Sample } from './growth.ts';
 import { now } from './observation.ts';
@@ -48,7 +50,13 @@ export class Resolver {
     const stdout = openSync(join(folder, 'stdout'), 'w');
     const spawnedAt = now();
     const child = spawn(node, args, {
-      env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1', ...env },
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: '/nonexistent',
+        NO_COLOR: '1',
+        ...IMAGE_ENVIRONMENT,
+        ...env,
+      },
       stdio: ['ignore', stdout, 'pipe'],
       ...(uid === undefined ? {} : { uid, gid: uid }),
     });

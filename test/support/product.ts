@@ -6,6 +6,9 @@ import { join, resolve } from 'node:path';
 import { ENTRY_FLAGS, startFlags } from '../../src/isolation/reexec.ts';
 import { CHECKOUT } from './checkout.ts';
 
+/** What the image sets besides the command. */
+export const IMAGE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
+
 const OWN = resolve(import.meta.dirname, '../..');
 
 /** Laid out as in the image: dist with the start-up snapshot, package.json and node_modules. */

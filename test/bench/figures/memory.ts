@@ -1,55 +1,90 @@
 /** Resident memory: at rest, and after a load that a sidecar sees in a long life. Against Node that does nothing. */
+
+import { join } from 'node:path';
 import { RawClient, SERVICE } from '../../support/raw-calls.ts';
-import { BareNode } from '../child.ts';
+import { BareNode, Child } from '../child.ts';
 import { type FigureResult, type MemoryPoint, pause, type Scale } from '../figure.ts';
+import { floorRatio, reduce } from '../interleave.ts';
 import { type Memory, memoryOf, requireRoot } from '../proc.ts';
 import { ResolverProcess } from '../resolver-process.ts';
-import { compare, growthOfLastHalf, percentile, type Round, spread } from '../stats.ts';
+import { compare, growthOfLastHalf, percentile, spread } from '../stats.ts';
 import { Subscriber } from '../subscriber.ts';
 import { comparisonRow, type Row } from '../verdict.ts';
 import { Writer } from '../writer.ts';
 
 const KEYS = 20;
+/** In a response, about. */
+const BYTES_OF_A_CREDENTIAL = 190;
 /** Samples of the memory over a load. */
 const SAMPLES = 100;
 /** Milliseconds that the resolver is left alone after a load, before its memory counts as "after". */
 const REST_AFTER_LOAD_MS = 2_000;
 
-interface Pair {
+interface Sides {
   readonly ours: Memory;
   readonly baseline: Memory;
+  /** A grpc-js server that does nothing else. */
+  readonly floor: Memory;
 }
 
-function rows(id: string, figure: string, pairs: readonly Pair[], atMost: number): Row[] {
-  const of = (field: keyof Memory): Round[] =>
-    pairs.map(({ ours, baseline }) => ({ ours: ours[field], baseline: baseline[field] }));
+/** That server, in a folder that goes away with it. */
+async function emptyServer(): Promise<{ readonly server: Child; readonly socket: string } & AsyncDisposable> {
+  const beside = ResolverProcess.prepare(1);
+  const socket = join(beside.workspace.root, 'empty.sock');
+  const server = await Child.start('grpc-server.ts', [socket, String(KEYS * BYTES_OF_A_CREDENTIAL)]);
+  return {
+    server,
+    socket,
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]();
+      await beside[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function rows(id: string, figure: string, sides: readonly Sides[], atMost: number): Row[] {
   const common = { unit: 'MiB', baseline: 'bare Node at rest', bar: { on: 'ratio', atMost } } as const;
-  return [
-    comparisonRow({ ...common, id: `${id}-rss`, figure: `${figure}, RSS` }, compare(of('rss'))),
-    comparisonRow(
-      { ...common, id: `${id}-private-dirty`, figure: `${figure}, private dirty` },
-      compare(of('privateDirty')),
-    ),
-  ];
+  return (['rss', 'privateDirty'] as const).map((field) => {
+    const name = field === 'rss' ? 'RSS' : 'private dirty';
+    const of = (memory: Memory) => memory[field];
+    return {
+      ...comparisonRow(
+        { ...common, id: `${id}-${name.replaceAll(' ', '-').toLowerCase()}`, figure: `${figure}, ${name}` },
+        compare(reduce(sides, of)),
+      ),
+      floor: { name: 'grpc-js server without us', value: floorRatio(sides, of) },
+    };
+  });
 }
 
 export async function memoryAtRest(scale: Scale): Promise<FigureResult> {
   requireRoot();
   const restMs = scale.pick(20_000, 1_500);
-  const pairs: Pair[] = [];
+  const sides: Sides[] = [];
   for (let round = 0; round < scale.pick(7, 2); round++) {
-    await using first = round % 2 === 0 ? await ResolverProcess.serving(KEYS) : new BareNode();
-    await using second = round % 2 === 0 ? new BareNode() : await ResolverProcess.serving(KEYS);
+    await using ours = await ResolverProcess.serving(KEYS);
+    await using bare = new BareNode();
+    await using empty = await emptyServer();
     await pause(restMs);
-    const [ours, bare] = round % 2 === 0 ? [first, second] : [second, first];
-    pairs.push({ ours: memoryOf(ours.pid), baseline: memoryOf(bare.pid) });
+    sides.push(memoryOfAll(ours, bare, empty.server));
   }
   return {
-    rows: rows('memory-rest', 'memory at rest', pairs, 1.5),
+    rows: rows('memory-rest', 'memory at rest', sides, 1.5),
     notes: [
       `memory at rest: ${KEYS} credentials, ${restMs / 1000} s after SERVING, from /proc/<pid>/smaps_rollup.`,
     ],
   };
+}
+
+function memoryOfAll(ours: ResolverProcess, bare: BareNode, empty: Child): Sides {
+  const floor = memoryOf(empty.process.pid ?? -1);
+  return { ours: memoryOf(ours.pid), baseline: memoryOf(bare.pid), floor };
+}
+
+/** As many calls to a server that does nothing else. */
+async function loadEmpty(socket: string, requests: number): Promise<void> {
+  using client = new RawClient(socket);
+  for (let call = 0; call < requests; call++) await client.call('/bench.Empty/Get');
 }
 
 /** Calls and rotations at the same time: `perRotation` calls for each, and a watcher that takes every snapshot. */
@@ -81,18 +116,20 @@ export async function memoryAfterLoad(scale: Scale): Promise<FigureResult> {
   requireRoot();
   const requests = scale.pick(200_000, 4_000);
   const rotations = requests / 10;
-  const pairs: Pair[] = [];
+  const sides: Sides[] = [];
   const growths: Record<keyof Memory, number[]> = { rss: [], privateDirty: [] };
   let series: MemoryPoint[] = [];
   for (let round = 0; round < scale.pick(3, 1); round++) {
     await using resolver = await ResolverProcess.serving(KEYS);
     await using bare = new BareNode();
+    await using empty = await emptyServer();
     series = [];
     await load(resolver, requests, rotations, (served) =>
       series.push({ requests: served, ...memoryOf(resolver.pid) }),
     );
+    await loadEmpty(empty.socket, requests);
     await pause(REST_AFTER_LOAD_MS);
-    pairs.push({ ours: memoryOf(resolver.pid), baseline: memoryOf(bare.pid) });
+    sides.push(memoryOfAll(resolver, bare, empty.server));
     for (const field of ['rss', 'privateDirty'] as const)
       growths[field].push(growthOfLastHalf(series.map((point) => point[field])));
   }
@@ -107,19 +144,13 @@ export async function memoryAfterLoad(scale: Scale): Promise<FigureResult> {
     bar: { on: 'value', atMost: 5, fullRunOnly: true },
   });
   const bare = {
-    rss: percentile(
-      pairs.map(({ baseline }) => baseline.rss),
-      50,
-    ),
-    privateDirty: percentile(
-      pairs.map(({ baseline }) => baseline.privateDirty),
-      50,
-    ),
+    rss: compare(reduce(sides, ({ rss }) => rss)).baseline,
+    privateDirty: compare(reduce(sides, ({ privateDirty }) => privateDirty)).baseline,
   };
   const slope = spread(growths.rss).median * percentile(series.map(({ rss }) => rss).slice(-SAMPLES / 2), 50);
   return {
     rows: [
-      ...rows('memory-load', figure, pairs, 1.7),
+      ...rows('memory-load', figure, sides, 1.7),
       growth('rss', 'RSS'),
       growth('privateDirty', 'private dirty'),
     ],

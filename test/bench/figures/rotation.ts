@@ -1,12 +1,14 @@
 /** From the rename of `..data` to the values in a reader's hands: our subscriber's, and a bare loop's. */
+import { join } from 'node:path';
+import { Child } from '../child.ts';
 import { distribution } from '../distribution.ts';
 import { type FigureResult, pause, type Scale } from '../figure.ts';
 import { InotifyLoop } from '../inotify-loop.ts';
-import { interleave, reduce } from '../interleave.ts';
+import { floorRatio, interleave, reduce } from '../interleave.ts';
 import { ResolverProcess } from '../resolver-process.ts';
 import { compare, percentile } from '../stats.ts';
 import { Subscriber } from '../subscriber.ts';
-import { comparisonRow } from '../verdict.ts';
+import { comparisonRow, type Row } from '../verdict.ts';
 import { type Rotatable, Writer } from '../writer.ts';
 
 const KEYS = 20;
@@ -59,16 +61,34 @@ export async function rotation(scale: Scale): Promise<FigureResult> {
   using subscriber = await Subscriber.to(resolver);
   const ours = new Rotations(writer, resolver, [subscriber]);
   const baseline = new Rotations(writer, beside, [loop]);
-  await ours.many(scale.pick(50, 10));
-  await baseline.many(scale.pick(50, 10));
+  await using pushed = ResolverProcess.prepare(KEYS);
+  const socket = join(pushed.workspace.root, 'push.sock');
+  await using _pusher = await Child.start('push-server.ts', [socket, pushed.directory, String(KEYS)]);
+  using pushee = await Subscriber.to({ socket, prefix: pushed.prefix });
+  const floor = new Rotations(writer, pushed, [pushee]);
+  for (const side of [ours, baseline, floor]) await side.many(scale.pick(100, 30));
   const block = scale.pick(100, 12);
   const rounds = await interleave(scale.pick(10, 5), {
     ours: () => ours.many(block),
     baseline: () => baseline.many(block),
+    floor: () => floor.many(block),
   });
   const name = `rename of ..data → subscriber, ${KEYS} keys`;
-  const p50 = compare(reduce(rounds, (times) => percentile(times, 50)));
-  const p99 = compare(reduce(rounds, (times) => percentile(times, 99)));
+  const row = (percent: number, atMost: number): Row => {
+    const of = (times: readonly number[]) => percentile(times, percent);
+    return {
+      ...comparisonRow(
+        {
+          ...common,
+          id: `rotation-p${percent}`,
+          figure: `${name}, p${percent}`,
+          bar: { on: 'ratio', atMost },
+        },
+        compare(reduce(rounds, of)),
+      ),
+      floor: { name: 'that loop, pushing over grpc-js', value: floorRatio(rounds, of) },
+    };
+  };
   const all = (side: 'ours' | 'baseline') =>
     percentile(
       rounds.flatMap((round) => round[side]),
@@ -77,14 +97,8 @@ export async function rotation(scale: Scale): Promise<FigureResult> {
   const common = { unit: 'ms', baseline: 'bare inotify loop' } as const;
   return {
     rows: [
-      comparisonRow(
-        { ...common, id: 'rotation-p50', figure: `${name}, p50`, bar: { on: 'ratio', atMost: 3 } },
-        p50,
-      ),
-      comparisonRow(
-        { ...common, id: 'rotation-p99', figure: `${name}, p99`, bar: { on: 'ratio', atMost: 5 } },
-        p99,
-      ),
+      row(50, 3),
+      row(99, 5),
       {
         id: 'rotation-p99-ms',
         figure: `the same, p99 of all ${rounds.length * block} rotations`,

@@ -6,10 +6,10 @@ import { RawClient, SERVICE } from '../../support/raw-calls.ts';
 import { Child } from '../child.ts';
 import { distribution } from '../distribution.ts';
 import type { FigureResult, Scale } from '../figure.ts';
-import { interleave, reduce } from '../interleave.ts';
+import { floorRatio, interleave, reduce } from '../interleave.ts';
 import { ResolverProcess } from '../resolver-process.ts';
 import { compare, percentile } from '../stats.ts';
-import { comparisonRow } from '../verdict.ts';
+import { comparisonRow, type Row } from '../verdict.ts';
 
 const GET = `${SERVICE}/GetProviderEnvironment`;
 const EMPTY = '/bench.Empty/Get';
@@ -59,29 +59,38 @@ async function unary(figure: UnaryFigure, scale: Scale): Promise<FigureResult> {
   const socket = join(resolver.workspace.root, 'empty.sock');
   await using _server = await Child.start('grpc-server.ts', [socket, String(sameBytes ? bytes : 0)]);
   using empty = new RawClient(socket);
+  // What the response costs by itself, where the baseline has none.
+  const opaqueSocket = join(resolver.workspace.root, 'opaque.sock');
+  await using _opaque = await Child.start('grpc-server.ts', [opaqueSocket, String(bytes)]);
+  using opaque = new RawClient(opaqueSocket);
 
   const block = scale.pick(500, 100);
   const warmUp = scale.pick(3_000, 600);
   await timeCalls(ours, GET, warmUp);
   await timeCalls(empty, EMPTY, warmUp);
+  await timeCalls(opaque, EMPTY, warmUp);
   const rounds = await interleave(scale.pick(30, 6), {
     ours: () => timeCalls(ours, GET, block),
     baseline: () => timeCalls(empty, EMPTY, block),
+    floor: () => timeCalls(opaque, EMPTY, block),
   });
   const name = `unary call, ${keys.toLocaleString('en')} credentials`;
   const baseline = sameBytes ? `grpc-js call, ${Math.round(bytes / 1024)} KiB opaque` : 'empty grpc-js call';
   const common = { unit: 'µs', baseline } as const;
+  const row = (percent: 'p50' | 'p99', of: typeof p50): Row => ({
+    ...comparisonRow(
+      {
+        ...common,
+        id: `${id}-${percent}`,
+        figure: `${name}, ${percent}`,
+        bar: { on: 'ratio', atMost: bars[percent] },
+      },
+      compare(reduce(rounds, of)),
+    ),
+    floor: { name: 'grpc-js call of as many opaque bytes', value: floorRatio(rounds, of) },
+  });
   return {
-    rows: [
-      comparisonRow(
-        { ...common, id: `${id}-p50`, figure: `${name}, p50`, bar: { on: 'ratio', atMost: bars.p50 } },
-        compare(reduce(rounds, p50)),
-      ),
-      comparisonRow(
-        { ...common, id: `${id}-p99`, figure: `${name}, p99`, bar: { on: 'ratio', atMost: bars.p99 } },
-        compare(reduce(rounds, p99)),
-      ),
-    ],
+    rows: [row('p50', p50), row('p99', p99)],
     details: { distributions: [distribution(name, 'µs', rounds)] },
     notes: [
       `${name}: ${bytes} bytes a response; ${rounds.length} rounds of ${block} calls a side, one after another, raw bytes on both clients.`,

@@ -31,3 +31,10 @@ export function bar({ bar: limit, unit }: Row): string {
   if (limit === undefined) return '–';
   return limit.on === 'ratio' ? `≤ ${limit.atMost.toFixed(2)}×` : `≤ ${measure(limit.atMost, unit)}`;
 }
+
+/** What a program of the same kind comes to that does nothing else, or a dash. */
+export function floorOf({ floor, bar: limit, unit }: Row): string {
+  if (floor === undefined) return '–';
+  const value = limit?.on === 'value' ? measure(floor.value, unit) : `${floor.value.toFixed(2)}×`;
+  return `${value} – ${floor.name}`;
+}

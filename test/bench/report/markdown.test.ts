@@ -3,14 +3,16 @@ import { ratioRow, runOf, valueRow } from '../rows.ts';
 import { markdown } from './markdown.ts';
 
 it('each row has its figures with units, its bar and the verdict', () => {
-  const lines = markdown(runOf([ratioRow(3.25, 3), ratioRow(2, 3), valueRow(0.05, 0.2), ratioRow(12)])).split(
-    '\n',
-  );
+  const floored = { ...ratioRow(3.25, 3), floor: { name: 'empty server', value: 2.5 } };
+  const lines = markdown(
+    runOf([ratioRow(3.25, 3), ratioRow(2, 3), valueRow(0.05, 0.2), ratioRow(12), floored]),
+  ).split('\n');
   expect(lines.filter((line) => line.startsWith('| ')).slice(2)).toEqual([
-    '| process start | 130 ms | 40 ms – bare Node | 3.25× (3.15–3.35) | ≤ 3.00× | **missed** |',
-    '| process start | 80 ms | 40 ms – bare Node | 2.00× (1.90–2.10) | ≤ 3.00× | met |',
-    '| CPU at rest | 0.05 % | 0 % – bare Node | – | ≤ 0.2 % | met |',
-    '| process start | 480 ms | 40 ms – bare Node | 12.00× (11.90–12.10) | – | not judged |',
+    '| process start | 130 ms | 40 ms – bare Node | 3.25× (3.15–3.35) | ≤ 3.00× | – | **missed** |',
+    '| process start | 80 ms | 40 ms – bare Node | 2.00× (1.90–2.10) | ≤ 3.00× | – | met |',
+    '| CPU at rest | 0.05 % | 0 % – bare Node | – | ≤ 0.2 % | – | met |',
+    '| process start | 480 ms | 40 ms – bare Node | 12.00× (11.90–12.10) | – | – | not judged |',
+    '| process start | 130 ms | 40 ms – bare Node | 3.25× (3.15–3.35) | ≤ 3.00× | 2.50× – empty server | **missed** |',
   ]);
 });
 

@@ -1,9 +1,9 @@
 /** The table. Pure. */
 import type { Run } from '../run.ts';
 import { judge } from '../verdict.ts';
-import { bar, measure, times } from './format.ts';
+import { bar, floorOf, measure, times } from './format.ts';
 
-const HEADER = ['figure', 'ours', 'baseline', 'ratio: median (quartiles)', 'bar', 'verdict'];
+const HEADER = ['figure', 'ours', 'baseline', 'ratio: median (quartiles)', 'bar', 'floor', 'verdict'];
 
 export function markdown(run: Run): string {
   const { machine } = run;
@@ -13,6 +13,7 @@ export function markdown(run: Run): string {
     `${measure(row.baseline.value, row.unit)} – ${row.baseline.name}`,
     row.ratio === undefined ? '–' : times(row.ratio),
     bar(row),
+    floorOf(row),
     judge(row, run) === 'missed' ? '**missed**' : judge(row, run),
   ]);
   return [
