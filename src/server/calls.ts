@@ -76,6 +76,7 @@ export function parse<T>(what: string, parser: () => T): T {
 
 export class Calls {
   readonly #options: CallsOptions;
+  #after: (() => void)[] = [];
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -114,6 +115,21 @@ export class Calls {
     work: (connection: PeerConnection, stream: RawStream) => void,
   ): handleBidiStreamingCall<Buffer, Buffer> {
     return (stream) => this.#handle(operation, stream, (connection) => work(connection, stream));
+  }
+
+  /**
+   * Does something as soon as what was written in this turn of the event loop has left the process: HTTP/2 sends at the
+   * turn's end, and what is written down must not hold a value up, nor its withdrawal.
+   */
+  afterSending(work: () => void): void {
+    if (this.#after.push(work) === 1) setImmediate(() => this.catchUp());
+  }
+
+  /** Does what waits for {@link afterSending}, for a process that is about to end. */
+  catchUp(): void {
+    const waiting = this.#after;
+    this.#after = [];
+    for (const work of waiting) work();
   }
 
   /** The snapshot in force, or the refusal that there is none. */

@@ -1,6 +1,5 @@
 /** `/openshell.v1.OpenShell/GetSandboxProviderEnvironment` on the same socket, so that a supervisor needs only a dial. */
 import { fromBinary } from '@bufbuild/protobuf';
-import type { Audit } from '../audit/audit.ts';
 import { GetSandboxProviderEnvironmentRequestSchema } from '../gen/openshell/v1/openshell_pb.ts';
 import { type Calls, parse, type RawImplementation, type RawMethod, rawMethod, refuse } from './calls.ts';
 import type { OpenShellViews } from './openshell-views.ts';
@@ -19,13 +18,12 @@ export interface OpenShellOptions {
   readonly calls: Calls;
   readonly service: ResolverService;
   readonly views: OpenShellViews;
-  readonly audit: Audit;
   readonly sandboxId: string;
 }
 
 /** The response is the resolver's own message: fields 1 to 6 are OpenShell's, and a protobuf reader skips the others. */
 export function openshellImplementation(options: OpenShellOptions): RawImplementation {
-  const { calls, service, views, audit, sandboxId } = options;
+  const { calls, service, views, sandboxId } = options;
   return {
     [OPERATION]: calls.unary(OPERATION, (connection, bytes) => {
       const request = parse(OPERATION, () => fromBinary(GetSandboxProviderEnvironmentRequestSchema, bytes));
@@ -40,7 +38,7 @@ export function openshellImplementation(options: OpenShellOptions): RawImplement
         const { provider, key } = credential;
         refuse({ kind: 'required-credential-refused', provider, key, reason: rule });
       }
-      audit.served(OPERATION, connection.audited, view.credentials, view.revision);
+      service.served(OPERATION, connection, view);
       return view.bytes;
     }),
   };

@@ -37,6 +37,7 @@ export interface ResolverServerOptions {
 
 export class ResolverServer implements AsyncDisposable {
   readonly #socket: GrpcSocket;
+  readonly #calls: Calls;
   readonly connections: Connections;
   readonly service: ResolverService;
 
@@ -65,7 +66,8 @@ export class ResolverServer implements AsyncDisposable {
       ...(options.onNewUid === undefined ? {} : { onNewUid: options.onNewUid }),
     });
     this.connections = this.#socket.connections;
-    const calls = new Calls({ connections: this.connections, state, audit, log });
+    this.#calls = new Calls({ connections: this.connections, state, audit, log });
+    const calls = this.#calls;
     this.service = new ResolverService({
       calls,
       state,
@@ -86,7 +88,6 @@ export class ResolverServer implements AsyncDisposable {
         calls,
         service: this.service,
         views: openshellViews,
-        audit,
         sandboxId: config.sandbox.id,
       }),
     );
@@ -112,6 +113,7 @@ export class ResolverServer implements AsyncDisposable {
   /** Ends every stream with `refusal`, lets open calls finish, closes. Safe to call twice. */
   async drain(refusal: CallRefusal): Promise<void> {
     await this.#socket.drain(() => this.service.endAll(refusal));
+    this.#calls.catchUp();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -102,12 +102,15 @@ export class ResolverService {
   }
 
   #get(connection: PeerConnection, request: Buffer): Buffer {
-    const { providers } = parse('GetProviderEnvironmentRequest', () =>
-      fromBinary(GetProviderEnvironmentRequestSchema, request),
-    );
-    const view = this.#viewFor(connection, providers);
-    this.#options.audit.served('GetProviderEnvironment', connection.audited, view.credentials, view.revision);
+    const view = this.#viewFor(connection, requestedProviders(request));
+    this.served('GetProviderEnvironment', connection, view);
     return view.bytes;
+  }
+
+  /** Writes down that a view was sent to a caller, once it was. */
+  served(operation: string, { audited }: PeerConnection, { credentials, revision }: View): void {
+    const { audit, calls } = this.#options;
+    calls.afterSending(() => audit.served(operation, audited, credentials, revision));
   }
 
   /** The view that a caller asked for, or the refusal of it. */
@@ -185,7 +188,7 @@ export class ResolverService {
         },
         onServed: (view, lagMs) => {
           if (lagMs !== undefined) meter.served(lagMs);
-          audit.served('WatchProviderEnvironment', connection.audited, view.credentials, view.revision);
+          this.served('WatchProviderEnvironment', connection, view);
         },
       });
       this.#watchers.add(watcher);
@@ -227,12 +230,20 @@ export class ResolverService {
   }
 }
 
-/** Nothing is served to whoever would see a required credential that is refused. */
+/** Providers that a request names; an empty message, as most are, names none. */
+function requestedProviders(request: Buffer): readonly string[] {
+  if (request.length === 0) return [];
+  return parse('GetProviderEnvironmentRequest', () =>
+    fromBinary(GetProviderEnvironmentRequestSchema, request),
+  ).providers;
+}
+
 /** Names that a peer asked for, as many and as long as the audit has room for. */
 function shortened(names: readonly string[]): string[] {
   return names.slice(0, MAX_AUDITED_NAMES).map((name) => name.slice(0, MAX_AUDITED_NAME_LENGTH));
 }
 
+/** Nothing is served to whoever would see a required credential that is refused. */
 export function refuseIfRequiredIsMissing(view: View): void {
   const missing = firstRequiredRefusal(view.refusals);
   if (missing === undefined) return;

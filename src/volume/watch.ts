@@ -200,7 +200,11 @@ export class Volume implements AsyncDisposable {
     );
     onChange(state); // 4
     if (before === undefined) this.#firstRead();
-    if (before?.read.kind === 'generation') eraseGeneration(before.read.generation);
+    if (before?.read.kind === 'generation') {
+      const { generation } = before.read;
+      // Once what was read is on its way: what is sent leaves the process at the end of this turn of the event loop.
+      setImmediate(() => eraseGeneration(generation));
+    }
   }
 
   /** Whether a read is to be forgotten, because a shortage made it fail; the next is then on its way. Log: once a shortage. */

@@ -31,7 +31,7 @@ interface Sides {
 async function emptyServer(): Promise<{ readonly server: Child; readonly socket: string } & AsyncDisposable> {
   const beside = ResolverProcess.prepare(1);
   const socket = join(beside.workspace.root, 'empty.sock');
-  const server = await Child.start('grpc-server.ts', [socket, String(KEYS * BYTES_OF_A_CREDENTIAL)]);
+  const server = await Child.start('grpc-server.mjs', [socket, String(KEYS * BYTES_OF_A_CREDENTIAL)]);
   return {
     server,
     socket,

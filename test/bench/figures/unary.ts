@@ -57,11 +57,11 @@ async function unary(figure: UnaryFigure, scale: Scale): Promise<FigureResult> {
   const bytes = (await ours.call(GET)).response?.length ?? 0;
   if (bytes < keys * 32) throw new Error(`a response of ${bytes} bytes cannot hold ${keys} credentials`);
   const socket = join(resolver.workspace.root, 'empty.sock');
-  await using _server = await Child.start('grpc-server.ts', [socket, String(sameBytes ? bytes : 0)]);
+  await using _server = await Child.start('grpc-server.mjs', [socket, String(sameBytes ? bytes : 0)]);
   using empty = new RawClient(socket);
   // What the response costs by itself, where the baseline has none.
   const opaqueSocket = join(resolver.workspace.root, 'opaque.sock');
-  await using _opaque = await Child.start('grpc-server.ts', [opaqueSocket, String(bytes)]);
+  await using _opaque = await Child.start('grpc-server.mjs', [opaqueSocket, String(bytes)]);
   using opaque = new RawClient(opaqueSocket);
 
   const block = scale.pick(500, 100);
@@ -111,7 +111,7 @@ export async function grpcFloor(scale: Scale): Promise<FigureResult> {
     grpc: join(folder.workspace.root, 'g.sock'),
     echo: join(folder.workspace.root, 'e.sock'),
   };
-  await using _server = await Child.start('grpc-server.ts', [sockets.grpc, '0']);
+  await using _server = await Child.start('grpc-server.mjs', [sockets.grpc, '0']);
   await using _echo = await Child.start('echo-server.ts', [sockets.echo]);
   using client = new RawClient(sockets.grpc);
   using opened = new DisposableStack();
