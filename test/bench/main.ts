@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { folderInMemory } from '../support/memory-folder.ts';
 import { enterOwnNamespaces } from '../support/own-namespaces.ts';
-import type { Details, Figure, Scale } from './figure.ts';
+import type { Details, Figure, FigureResult, Scale } from './figure.ts';
 import { cpuAtRest } from './figures/cpu.ts';
 import { memoryAfterLoad, memoryAtRest } from './figures/memory.ts';
 import { rotation } from './figures/rotation.ts';
@@ -18,7 +18,7 @@ import { watchers } from './figures/watchers.ts';
 import { markdown } from './report/markdown.ts';
 import { plots } from './report/plots.ts';
 import { missed, type Run, thisMachine } from './run.ts';
-import type { Row } from './verdict.ts';
+import { judge, type Row } from './verdict.ts';
 
 const FIGURES: Readonly<Record<string, Figure>> = {
   'unary-20': unary20,
@@ -32,11 +32,14 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   'cpu-rest': cpuAtRest,
   scaling,
 };
+/** Measurements of one figure that must all miss before a short run fails. */
+const QUICK_ATTEMPTS = 3;
 const RESULTS = join(import.meta.dirname, 'results');
 
 const USAGE = `npm run bench -- [--quick] [--only NAME]... [--out DIR] [--tolerance FACTOR] [--strict]
 
-  --quick       a minute in all, and exit 1 where a figure is above its bar times the tolerance, 1.5 unless given
+  --quick       about a minute, and exit 1 where a figure is three times above its bar, or the floor where that is
+                higher, times the tolerance, 1.5 unless given
   --only NAME   one of ${Object.keys(FIGURES).join(', ')}
   --out DIR     where JSON, table and plots go; a full run of all figures writes to test/bench/results
   --tolerance   what every bar is multiplied by; 1 in a full run
@@ -90,7 +93,7 @@ async function measureAll(figures: readonly string[]): Promise<Run> {
   for (const figure of figures) {
     const from = performance.now();
     try {
-      const result = await FIGURES[figure]!(scale);
+      const result = await measured(figure, scale);
       rows.push(...result.rows);
       notes.push(...(result.notes ?? []));
       details = {
@@ -104,4 +107,16 @@ async function measureAll(figures: readonly string[]): Promise<Run> {
     process.stderr.write(`${figure}: ${((performance.now() - from) / 1000).toFixed(1)} s\n`);
   }
   return { machine: thisMachine(), quick, tolerance, rows, notes, failures, details };
+}
+
+/** A short run has few samples, and another program's moment can be in all of them: what misses is measured again. */
+async function measured(figure: string, scale: Scale): Promise<FigureResult> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await FIGURES[figure]!(scale);
+    const above = result.rows.filter((row) => judge(row, { quick, tolerance }) === 'missed');
+    if (!quick || above.length === 0 || attempt === QUICK_ATTEMPTS) return result;
+    process.stderr.write(
+      `${figure}: above its bar (${above.map(({ id }) => id).join(', ')}), measured again\n`,
+    );
+  }
 }
