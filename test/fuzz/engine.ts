@@ -201,30 +201,43 @@ async function shorten(
   return shortest;
 }
 
-/** The inputs that reach everything together, short ones first, at most so many files and bytes. */
+/**
+ * The inputs that reach everything together, short ones first, at most so many files and bytes: first those without
+ * which a branch of the code under test would not run, and with the room that is left those that run any more often.
+ */
 export async function smallestCorpus(
+  target: Pick<Target, 'covers'>,
   opened: Opened,
   coverage: Coverage,
   inputs: readonly Buffer[],
   limit: { readonly files: number; readonly bytes: number },
   onRun?: (input: Buffer) => void,
 ): Promise<Buffer[]> {
-  const kept: Buffer[] = [];
   const turn = turns();
-  let bytes = 0;
-  for (const input of [...inputs].sort((a, b) => a.byteLength - b.byteLength)) {
-    if (kept.length === limit.files) break;
+  const runs = async (input: Buffer): Promise<boolean> => {
     await turn();
     onRun?.(input);
     coverage.reset();
     try {
       await opened.run(Buffer.from(input));
+      return true;
     } catch {
-      continue;
+      return false;
     }
-    if (coverage.takeNew() === 0 || bytes + input.byteLength > limit.bytes) continue;
-    kept.push(input);
+  };
+  const kept = new Set<Buffer>();
+  let bytes = 0;
+  const keep = async (input: Buffer, isNew: () => boolean) => {
+    const fits = kept.size < limit.files && bytes + input.byteLength <= limit.bytes;
+    if (kept.has(input) || !fits || !(await runs(input)) || !isNew()) return;
+    kept.add(input);
     bytes += input.byteLength;
-  }
-  return kept;
+  };
+  const shortFirst = [...inputs].sort((a, b) => a.byteLength - b.byteLength);
+  coverage.forget();
+  for (const input of shortFirst) await keep(input, () => coverage.takeNewBranches(target.covers) > 0);
+  coverage.forget();
+  for (const input of kept) if (await runs(input)) coverage.takeNew();
+  for (const input of shortFirst) await keep(input, () => coverage.takeNew() > 0);
+  return [...kept];
 }

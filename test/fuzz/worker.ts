@@ -101,8 +101,8 @@ try {
     const spent = cpuSeconds();
     const counted = coverage.count(target.covers);
     if (task.save) {
-      coverage.forget();
-      writeCorpus(name, await smallestCorpus(opened, coverage, [...given, ...corpus], CORPUS_LIMIT, onRun));
+      const inputs = [...given, ...corpus];
+      writeCorpus(name, await smallestCorpus(target, opened, coverage, inputs, CORPUS_LIMIT, onRun));
     }
     const bytes = corpus.reduce((sum, { byteLength }) => sum + byteLength, 0);
     tell({
