@@ -36,10 +36,15 @@ const LIMITS: Partial<Limits> = {
   connectionsPerUid: 4_096,
   firstCallTimeoutMs: 500,
   pingIntervalMs: 400,
-  pingTimeoutMs: 200,
+  pingTimeoutMs: 1_000,
 };
 /** Milliseconds of the loop's clock that a good client waits for its answer, and that closed connections may take to be gone. */
 export const PROMPT_MS = 3_000;
+/**
+ * Calls that a client cancels on one connection. At a thousand within half a minute nghttp2 takes it for an attack
+ * ("rapid reset") and ends the connection, and a call that is on its way then has no answer.
+ */
+const MAX_CANCELLED = 500;
 /** Descriptors that come and go by themselves. */
 const SPARE_DESCRIPTORS = 64;
 
@@ -172,6 +177,7 @@ export class CallingClient implements Disposable {
   readonly #socket: string;
   readonly #clock: LoopClock;
   #session: ClientHttp2Session | undefined;
+  #cancelled = 0;
 
   constructor(socket: string, clock: LoopClock) {
     this.#socket = socket;
@@ -194,11 +200,18 @@ export class CallingClient implements Disposable {
     });
     for (const message of messages) stream.write(message);
     stream.end();
-    return answerOf(stream, (end) => this.#clock.after(patienceMs, end));
+    return answerOf(stream, (end) =>
+      this.#clock.after(patienceMs, () => {
+        this.#cancelled += 1;
+        end();
+      }),
+    );
   }
 
   #connected(): ClientHttp2Session {
+    if (this.#cancelled >= MAX_CANCELLED) this.#session?.destroy();
     if (this.#session === undefined || this.#session.closed || this.#session.destroyed) {
+      this.#cancelled = 0;
       this.#session = connect('http://localhost', { createConnection: () => connectSocket(this.#socket) });
       this.#session.on('error', () => {});
     }

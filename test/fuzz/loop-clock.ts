@@ -20,9 +20,9 @@ export class LoopClock implements Disposable {
     return this.#now;
   }
 
-  /** Whether the loop stood still since `from`, a time of this clock. */
+  /** Whether the loop stood still since `from`, a time of this clock, or so shortly before that its effects come since. */
   pausedSince(from: number): boolean {
-    return this.#pausedAt >= from || performance.now() - this.#tickAt > PAUSE_MS;
+    return this.#pausedAt >= from - 2 * TICK_MS || performance.now() - this.#tickAt > PAUSE_MS;
   }
 
   /** Waits until `condition` holds; whether it did within so much time. */
