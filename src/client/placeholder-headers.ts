@@ -8,7 +8,11 @@ import { hasMarker, splitAtPlaceholders } from './placeholder-marker.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import { type Lookup, REDACTED, replacePlain, unchanged } from './placeholder-text.ts';
 
-const BASIC = /^([Bb][Aa][Ss][Ii][Cc][ \t]+)(.*)$/s;
+/**
+ * Between the scheme and the credentials: whatever some server takes for a space. HTTP knows blank and tab alone, but
+ * who splits a header as text (as Python's `split()` does) goes by Unicode, and reads on behind U+0085 and U+00A0.
+ */
+const BASIC = /^[\s\x1c-\x1f\x85]*(basic[\s\x1c-\x1f\x85]+)(.*)$/is;
 const SCHEME_AND_TOKEN = /^([^\s]+[ \t]+)([^\s]+)$/;
 
 /** Rewrites one header value. A marker anywhere else than in those three places is a refusal. */

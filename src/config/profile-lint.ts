@@ -198,8 +198,9 @@ function lintDiscovery(profile: RawProfile, report: Report): void {
   const listed =
     typeof discovery === 'object' && discovery !== null ? Object(discovery).credentials : undefined;
   if (!Array.isArray(listed)) return;
+  const names = new Set<unknown>(profile.credentials.map((credential) => credential.name));
   listed.forEach((name: unknown, index) => {
-    if (!profile.credentials.some((credential) => credential.name === name)) {
+    if (!names.has(name)) {
       const hint = 'write the name of one of the credentials above';
       report('error', ['discovery', 'credentials', index], 'names no credential of this profile', hint);
     }

@@ -3,6 +3,7 @@
  * paste tokens into the wrong file, and an error message is read by more people than the file.
  */
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -11,6 +12,8 @@ import {
   isScalar,
   isSeq,
   LineCounter,
+  type Node,
+  type Pair,
   parseAllDocuments,
   type Scalar,
   visit,
@@ -21,6 +24,7 @@ import type { z } from 'zod';
 import { ConfigError, type ConfigIssue } from '../errors.ts';
 import { explain, type Path, suggestField } from './explain.ts';
 import { shownName } from './shown-name.ts';
+import { type AliasFault, followAliases } from './yaml-aliases.ts';
 
 /** Largest configuration file, in bytes: a ConfigMap holds at most 1 MiB. */
 export const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -32,6 +36,10 @@ export class YamlSource {
   readonly file: string;
   readonly #document: Document;
   readonly #lines: LineCounter;
+  /** What the aliases stand for, known once the document was found usable. */
+  #targets: ReadonlyMap<Alias, Node> = new Map();
+  /** Fields of the maps that an issue was looked for in: there may be as many issues as fields. */
+  readonly #fields = new Map<YAMLMap, ReadonlyMap<string, Pair>>();
 
   constructor(file: string, document: Document, lines: LineCounter) {
     this.file = file;
@@ -58,39 +66,39 @@ export class YamlSource {
   }
 
   #plainData(): unknown {
-    const issues = this.#unusable();
+    const { targets, faults } = followAliases(this.#document, MAX_ALIASES);
+    this.#targets = targets;
+    const issues = this.#unusable(new Map(faults.map(({ alias, fault }) => [alias, fault])));
     if (issues.length > 0) throw new ConfigError(issues);
-    try {
-      return this.#document.toJS({ maxAliasCount: MAX_ALIASES });
-    } catch {
-      // The one error that is left: aliases that multiply. Its message may quote the source.
+    if (faults.length > 0)
       throw new ConfigError([
         this.issueAt([], 'follows too many aliases', 'write the repeated parts out, without & and *'),
       ]);
-    }
+    // Counted above, without what the library's own count costs.
+    return this.#document.toJS({ maxAliasCount: -1 });
   }
 
   /**
    * What is YAML and still no configuration. The library would turn some of it into other data without a word
    * (`!!set`), drop it (`__proto__`), or quote it in an error or a warning on stderr (aliases, keys of several parts).
    */
-  #unusable(): ConfigIssue[] {
+  #unusable(aliasFaults: ReadonlyMap<Alias, AliasFault>): ConfigIssue[] {
     const issues: ConfigIssue[] = [];
-    const anchors = new Set<string>();
     const add = (node: unknown, message: string, hint: string) =>
       issues.push({ file: this.file, ...this.#positionOf(node), field: '', message, hint });
     visit(this.#document, {
       Node: (_key, node) => {
         if (node.tag !== undefined && !CORE_TAG.test(node.tag))
           add(node, 'has a tag that means nothing here', 'remove the word that begins with "!"');
-        if (isAlias(node)) {
-          if (!anchors.has(node.source))
-            add(
-              node,
-              'is an alias of an anchor that is not there',
-              'put text that begins with "*" in quotes, or set the anchor before it',
-            );
-        } else if (node.anchor !== undefined) anchors.add(node.anchor);
+        const fault = isAlias(node) ? aliasFaults.get(node) : undefined;
+        if (fault === 'no-anchor')
+          add(
+            node,
+            'is an alias of an anchor that is not there',
+            'put text that begins with "*" in quotes, or set the anchor before it',
+          );
+        if (fault === 'within-itself')
+          add(node, 'is an alias of what it stands in', 'write the repeated part out, without & and *');
         if (isMap(node))
           for (const key of repeated(node)) add(key, 'this field is there twice', 'keep one of the two');
       },
@@ -120,9 +128,9 @@ export class YamlSource {
     let node: unknown = this.#document.contents;
     let place = node;
     for (const part of path) {
-      if (isAlias(node)) node = node.resolve(this.#document);
+      if (isAlias(node)) node = this.#targets.get(node);
       if (isMap(node)) {
-        const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(part));
+        const pair = this.#fieldsOf(node).get(String(part));
         if (pair === undefined) break;
         place = pair.key;
         node = pair.value;
@@ -133,6 +141,17 @@ export class YamlSource {
       } else break;
     }
     return this.#positionOf(place);
+  }
+
+  #fieldsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
+    let fields = this.#fields.get(map);
+    if (fields === undefined) {
+      fields = new Map(
+        map.items.flatMap((pair) => (isScalar(pair.key) ? [[String(pair.key.value), pair]] : [])),
+      );
+      this.#fields.set(map, fields);
+    }
+    return fields;
   }
 
   #positionOf(node: unknown): { line: number; column: number } {

@@ -12,12 +12,13 @@ import {
   parseAllDocuments,
   type YAMLMap,
 } from 'yaml';
+import { followAliases } from '../config/yaml-aliases.ts';
 import { ConfigError, type ConfigIssue } from '../errors.ts';
 
 /** Largest stream that is read, in characters. A rendered chart of a whole platform is far below it. */
 const MAX_MANIFEST_LENGTH = 16 * 1024 * 1024;
 
-/** Most aliases that a document may have: each is expanded, and expansion can be exponential. */
+/** Most aliases that may be followed in a document: each is expanded, and expansion can be exponential. */
 const MAX_ALIASES = 100;
 
 export type Path = readonly (string | number)[];
@@ -106,13 +107,14 @@ export function parseStream(file: string, text: string): ManifestStream {
 }
 
 function plainData(file: string, node: Document.Parsed): unknown {
+  const refused = () =>
+    new ConfigError([wholeFile(file, 'has aliases that cannot be expanded', 'write the aliased parts out')]);
+  if (followAliases(node, MAX_ALIASES).faults.length > 0) throw refused();
   try {
-    return node.toJS({ maxAliasCount: MAX_ALIASES });
+    return node.toJS({ maxAliasCount: -1 });
   } catch {
-    // An alias without an anchor, or too many of them. The parser's own text may quote the source.
-    throw new ConfigError([
-      wholeFile(file, 'has aliases that cannot be expanded', 'write the aliased parts out'),
-    ]);
+    // A merge of what is no map. The parser's own text may quote the source.
+    throw refused();
   }
 }
 

@@ -19,7 +19,7 @@ export function everyReading(value: OutgoingRequest | object): string[] {
   const collect = (part: unknown): void => {
     if (typeof part === 'string') {
       read(part, found, 6);
-      const basic = /^\s*basic\s+(\S.*)$/i.exec(part)?.[1];
+      const basic = /^[\s\x1c-\x1f\x85]*basic[\s\x1c-\x1f\x85]+(\S.*)$/i.exec(part)?.[1];
       if (basic !== undefined) read(Buffer.from(basic, 'base64').toString('latin1'), found, 5);
     } else if (Buffer.isBuffer(part)) read(part.toString('latin1'), found, 6);
     else if (typeof part === 'object' && part !== null) Object.values(part).forEach(collect);

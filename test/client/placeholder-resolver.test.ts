@@ -264,6 +264,19 @@ describe('headers', () => {
     }
   });
 
+  it.each([' ', '\t', '  ', '\u00a0', '\u0085', '\x1f'])(
+    'finds a placeholder in Basic credentials behind %j, which some server takes for a space',
+    (space) => {
+      expect(header(`Basic${space}${base64(`u:${HANDLE}`)}`)).toMatchObject({
+        value: `Basic${space}${base64(`u:${secret}`)}`,
+      });
+      expect(header(`Basic${space}${base64('u:openshell:resolve:env:')}`)).toMatchObject({
+        kind: 'refused',
+        detail: 'malformed-placeholder',
+      });
+    },
+  );
+
   it('takes a user name and a password that are both placeholders', () => {
     const other = CREDENTIALS.find(({ key }) => key === 'OTHER')?.value;
     const result = header(`Basic ${base64(`${handlePlaceholder('OTHER')}:${HANDLE}`)}`);

@@ -377,4 +377,19 @@ export const SYNTAX: readonly (readonly [name: string, text: string, expected: s
       .join('')}`,
     ':1:1: follows too many aliases (write the repeated parts out, without & and *)',
   ],
+  [
+    'an alias of what it stands in',
+    'agent: &x {uid: *x}\n',
+    ':1:17: is an alias of what it stands in (write the repeated part out, without & and *)',
+  ],
+  [
+    'a list of nothing but itself',
+    `agent: &x [*x${',*x'.repeat(2_000)}]\n`,
+    ':1:12: is an alias of what it stands in (write the repeated part out, without & and *)',
+  ],
+  [
+    'aliases of lists that hold nothing',
+    `agent: &x [&y []${',*y'.repeat(1_000)}]\nlog: [*x${',*x'.repeat(1_000)}]\n`,
+    ':1:1: follows too many aliases (write the repeated parts out, without & and *)',
+  ],
 ];

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
+import { lintProfile } from '../../src/config/profile-lint.ts';
 import { parseYaml } from '../../src/config/yaml-source.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { cli } from '../support/cli.ts';
@@ -68,6 +69,16 @@ test('brackets without end are told as levels, and many names do not take the sq
   parseYaml('names.yaml', names);
   const { user } = process.cpuUsage(before);
   // Milliseconds of CPU: a second where each is looked up, half a minute where each is compared with all before it.
+  expect(user / 1_000).toBeLessThan(8_000);
+});
+
+test('as many complaints as names do not take the square of their time', () => {
+  const names = Array.from({ length: 60_000 }, (_, index) => `k${index}: 1\n`).join('');
+  const [profile] = parseYaml('names.yaml', `id: a\n${names}`);
+  const before = process.cpuUsage();
+  expect(profile && lintProfile(profile).findings.length).toBe(60_000);
+  const { user } = process.cpuUsage(before);
+  // Milliseconds of CPU: a second where each place is looked up, minutes where it is searched for.
   expect(user / 1_000).toBeLessThan(8_000);
 });
 

@@ -39,6 +39,8 @@ export interface Coverage {
   readonly reset: () => void;
   /** Notes what ran since; the number of branches, or of steps in how often one ran, that no input had before. */
   readonly takeNew: () => number;
+  /** Notes those branches alone that did not run before at all, in files whose path begins with one of these; how many. */
+  readonly takeNewBranches: (beginnings: readonly string[]) => number;
   /** Forgets all that ran before, as if every input were new. */
   readonly forget: () => void;
   /** Branches of the files whose path begins with one of these, and how many of them ran so far. */
@@ -80,6 +82,17 @@ export function instrument(root: string, instrumented = INSTRUMENTED): Coverage 
         steps[branch] = before | step;
       }
       hits.fill(0, 0, files.length);
+      return found;
+    },
+    takeNewBranches: (beginnings) => {
+      let found = 0;
+      files.forEach((file, branch) => {
+        const count = hits[branch] ?? 0;
+        if (count === 0 || steps[branch] !== 0) return;
+        if (!beginnings.some((beginning) => file.startsWith(beginning))) return;
+        steps[branch] = stepOf(count);
+        found += 1;
+      });
       return found;
     },
     forget: () => void steps.fill(0),

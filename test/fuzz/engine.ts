@@ -5,6 +5,7 @@
  * and instruments CommonJS alone.
  */
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { Coverage } from './coverage.ts';
 import { mutate } from './mutate.ts';
 import { Random } from './random.ts';
@@ -12,6 +13,11 @@ import { type Opened, type Target, Violation } from './target.ts';
 
 /** Inputs between two looks at memory. */
 const MEMORY_CHECK_EVERY = 256;
+/**
+ * Milliseconds between two turns of the event loop. Inputs without a single wait leave it none, and then no signal
+ * comes, and the memory of buffers is not freed.
+ */
+const TURN_EVERY_MS = 50;
 /** Resident bytes that a target may come to: several times what any of them needs. */
 const MAX_RESIDENT_BYTES = 1024 * 1024 * 1024;
 /** Different findings after which a run ends. */
@@ -65,7 +71,9 @@ export async function fuzz(target: Target, opened: Opened, options: FuzzOptions)
   const most = options.executions ?? Number.POSITIVE_INFINITY;
   let executions = 0;
 
+  const turn = turns();
   const attempt = async (input: Buffer): Promise<Wrong | undefined> => {
+    await turn();
     onRun?.(input);
     executions += 1;
     coverage?.reset();
@@ -113,6 +121,16 @@ export async function fuzz(target: Target, opened: Opened, options: FuzzOptions)
     seconds: (performance.now() - started) / 1_000,
     findings: [...findings.values()],
     corpus,
+  };
+}
+
+/** Gives the event loop a turn where it had none for long. */
+function turns(): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < TURN_EVERY_MS) return;
+    await setImmediate();
+    last = performance.now();
   };
 }
 
@@ -183,26 +201,43 @@ async function shorten(
   return shortest;
 }
 
-/** The inputs that reach everything together, short ones first, at most so many files and bytes. */
+/**
+ * The inputs that reach everything together, short ones first, at most so many files and bytes: first those without
+ * which a branch of the code under test would not run, and with the room that is left those that run any more often.
+ */
 export async function smallestCorpus(
+  target: Pick<Target, 'covers'>,
   opened: Opened,
   coverage: Coverage,
   inputs: readonly Buffer[],
   limit: { readonly files: number; readonly bytes: number },
+  onRun?: (input: Buffer) => void,
 ): Promise<Buffer[]> {
-  const kept: Buffer[] = [];
-  let bytes = 0;
-  for (const input of [...inputs].sort((a, b) => a.byteLength - b.byteLength)) {
-    if (kept.length === limit.files) break;
+  const turn = turns();
+  const runs = async (input: Buffer): Promise<boolean> => {
+    await turn();
+    onRun?.(input);
     coverage.reset();
     try {
       await opened.run(Buffer.from(input));
+      return true;
     } catch {
-      continue;
+      return false;
     }
-    if (coverage.takeNew() === 0 || bytes + input.byteLength > limit.bytes) continue;
-    kept.push(input);
+  };
+  const kept = new Set<Buffer>();
+  let bytes = 0;
+  const keep = async (input: Buffer, isNew: () => boolean) => {
+    const fits = kept.size < limit.files && bytes + input.byteLength <= limit.bytes;
+    if (kept.has(input) || !fits || !(await runs(input)) || !isNew()) return;
+    kept.add(input);
     bytes += input.byteLength;
-  }
-  return kept;
+  };
+  const shortFirst = [...inputs].sort((a, b) => a.byteLength - b.byteLength);
+  coverage.forget();
+  for (const input of shortFirst) await keep(input, () => coverage.takeNewBranches(target.covers) > 0);
+  coverage.forget();
+  for (const input of kept) if (await runs(input)) coverage.takeNew();
+  for (const input of shortFirst) await keep(input, () => coverage.takeNew() > 0);
+  return [...kept];
 }

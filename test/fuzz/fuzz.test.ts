@@ -10,13 +10,14 @@ import { expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { lintProfile } from '../../src/config/profile-lint.ts';
 import { ConfigError } from '../../src/errors.ts';
+import { changes } from '../../src/resolve/snapshot.ts';
 import { readGeneration } from '../../src/volume/generation.ts';
 import { NODE } from '../support/checkout.ts';
 import { until } from '../support/cli.ts';
 import { CORPUS_LIMIT, readCorpus } from './corpus.ts';
 import { withCounters } from './coverage.ts';
 import { fuzz, runOnce } from './engine.ts';
-import type { Target } from './target.ts';
+import type { Opened, Target } from './target.ts';
 import { http2 } from './targets/http2.ts';
 import { placeholders } from './targets/placeholders.ts';
 import { profiles } from './targets/profiles.ts';
@@ -36,93 +37,141 @@ it.each(TARGETS)('nothing in the corpus of %s is a finding', async (name) => {
   await opened.settle?.();
 });
 
-/** What a short search finds that is not guided. */
-async function found<S extends object>(target: Target<S>, broken: Partial<S>): Promise<string[]> {
+/** A search that is not guided must come upon all of these; it ends with the last of them. */
+async function mustFind<S extends object>(
+  target: Target<S>,
+  broken: Partial<S>,
+  expected: readonly string[],
+): Promise<void> {
   await using opened = await target.open(broken);
-  const corpus = readCorpus(target.name);
-  const options = { seed: 1, seconds: 30, executions: 800, corpus, coverage: undefined };
-  const { findings } = await fuzz(target, opened, options);
-  return findings.map(({ what }) => what);
+  const found: string[] = [];
+  const overlooked = () => expected.filter((what) => !found.some((each) => each.startsWith(what)));
+  await fuzz(target, opened, {
+    seed: 1,
+    seconds: 45,
+    executions: 4_000,
+    corpus: readCorpus(target.name),
+    coverage: undefined,
+    onFinding: ({ what }) => found.push(what),
+    stopped: () => overlooked().length === 0,
+  });
+  expect(overlooked()).toEqual([]);
 }
 
 it('http2 finds values that come back to whom they do not belong', async () => {
-  expect(
-    await found(http2, {
+  await mustFind(
+    http2,
+    {
       // As a server would that answers a GOAWAY with what it had in its buffer.
       received: (bytes, live) =>
         bytes.includes('CONTINUATION') ? Buffer.concat([bytes, Buffer.from(live.open.secret)]) : bytes,
-    }),
-  ).toContain('a value came back to a connection that made no call for it');
-  expect(
-    await found(http2, {
+    },
+    ['a value came back to a connection that made no call for it'],
+  );
+  await mustFind(
+    http2,
+    {
       received: (bytes, live) => (bytes.includes('OPEN') ? Buffer.from(live.closed.secret) : bytes),
-    }),
-  ).toContain('what came back repeats a secret');
+    },
+    ['what came back repeats a secret'],
+  );
 });
 
 it('requests finds codes that are not documented, and details that tell too much', async () => {
-  const wrong = await found(requests, {
-    answer: (answer) => {
-      if (answer.code === 3) return { ...answer, code: 2 };
-      return answer.code === 7 ? { ...answer, details: 'no\n    at refuse (calls.ts:1)' } : answer;
+  await mustFind(
+    requests,
+    {
+      answer: (answer) => {
+        if (answer.code === 3) return { ...answer, code: 2 };
+        return answer.code === 7 ? { ...answer, details: 'no\n    at refuse (calls.ts:1)' } : answer;
+      },
     },
-  });
-  expect(wrong.some((what) => what.startsWith('an answer has the code 2'))).toBe(true);
-  expect(wrong).toContain('the details of an answer are long or odd');
+    ['an answer has the code 2', 'the details of an answer are long or odd'],
+  );
 });
 
 it('provider-files finds errors that quote the file, and those that are no ConfigError', async () => {
-  const wrong = await found(providerFiles, {
-    load: (file, environment, folders) => {
-      try {
-        const config = loadConfig(file, environment, folders);
-        if (config.providers[0]?.credentials[0]?.trim === 'none') throw new RangeError('not known here');
-        return config;
-      } catch (error) {
-        if (!(error instanceof ConfigError) || folders?.providersDir === undefined) throw error;
-        const text = readFileSync(join(folders.providersDir, '0.yaml'), 'utf8');
-        const message = text.replaceAll(/[^ -~]/g, '').slice(0, 400) || 'is wrong';
-        throw new ConfigError(error.issues.map((issue) => ({ ...issue, message })));
-      }
+  await mustFind(
+    providerFiles,
+    {
+      load: (file, environment, folders) => {
+        try {
+          const config = loadConfig(file, environment, folders);
+          if (config.providers[0]?.credentials[0]?.trim === 'none') throw new RangeError('not known here');
+          return config;
+        } catch (error) {
+          if (!(error instanceof ConfigError) || folders?.providersDir === undefined) throw error;
+          const text = readFileSync(join(folders.providersDir, '0.yaml'), 'utf8');
+          const message = text.replaceAll(/[^ -~]/g, '').slice(0, 400) || 'is wrong';
+          throw new ConfigError(error.issues.map((issue) => ({ ...issue, message })));
+        }
+      },
     },
-  });
-  expect(wrong).toContain('the message of a ConfigError repeats a secret');
-  expect(wrong.some((what) => what.startsWith('RangeError: not known here'))).toBe(true);
+    ['the message of a ConfigError repeats a secret', 'RangeError: not known here'],
+  );
 });
 
 it('profiles finds a linter that overlooks what the loader refuses', async () => {
-  const wrong = await found(profiles, {
-    lint: (source) => {
-      const { id, findings } = lintProfile(source);
-      return { id, findings: findings.filter(({ issue }) => !issue.message.startsWith('must be lowercase')) };
+  await mustFind(
+    profiles,
+    {
+      lint: (source) => {
+        const { id, findings } = lintProfile(source);
+        return {
+          id,
+          findings: findings.filter(({ issue }) => !issue.message.startsWith('must be lowercase')),
+        };
+      },
     },
-  });
-  expect(wrong).toContain('the linter overlooks what loading refuses');
+    ['the linter overlooks what loading refuses'],
+  );
 });
 
 it('secret-volumes finds a reader that cuts off, and one that throws', async () => {
-  const wrong = await found(secretVolumes, {
-    read: (directory, wanted) => {
-      const read = readGeneration(directory, wanted);
-      if (read.kind === 'fault' && read.fault === 'leads-out-of-volume') throw new Error('no such volume');
-      if (read.kind === 'generation') {
-        const keys = [...read.generation.keys].filter(([key]) => key !== 'b.c');
-        return { kind: 'generation', generation: { ...read.generation, keys: new Map(keys) } };
-      }
-      return read;
+  await mustFind(
+    secretVolumes,
+    {
+      read: (directory, wanted) => {
+        const read = readGeneration(directory, wanted);
+        if (read.kind === 'fault' && read.fault === 'leads-out-of-volume') throw new Error('no such volume');
+        if (read.kind === 'generation') {
+          const keys = [...read.generation.keys].filter(([key]) => key !== 'b.c');
+          return { kind: 'generation', generation: { ...read.generation, keys: new Map(keys) } };
+        }
+        return read;
+      },
     },
-  });
-  expect(wrong).toContain('a key was overlooked');
-  expect(wrong.some((what) => what.startsWith('Error: no such volume'))).toBe(true);
+    ['a key was overlooked', 'Error: no such volume'],
+  );
+});
+
+it('secret-volumes finds a change that tells what changed', async () => {
+  await mustFind(
+    secretVolumes,
+    {
+      changes: (before, after) =>
+        changes(before, after).map((change) => ({
+          ...change,
+          value: after.credentials
+            .find(({ key }) => key === change.key)
+            ?.value.reveal()
+            .toString(),
+        })),
+    },
+    ['what changed repeats a secret'],
+  );
 });
 
 it('placeholders finds a value that goes where it is not bound to', async () => {
-  const wrong = await found(placeholders, {
-    // As a resolver would that looked at another host than the request goes to.
-    rewrite: (resolver, request, now) =>
-      resolver.rewriteRequest({ ...request, host: 'a.example.com', port: 443 }, now),
-  });
-  expect(wrong).toContain('a value leaves to an endpoint that it is not bound to');
+  await mustFind(
+    placeholders,
+    {
+      // As a resolver would that looked at another host than the request goes to.
+      rewrite: (resolver, request, now) =>
+        resolver.rewriteRequest({ ...request, host: 'a.example.com', port: 443 }, now),
+    },
+    ['a value leaves to an endpoint that it is not bound to'],
+  );
 });
 
 it('an input that ends the process is a finding', async () => {
@@ -142,6 +191,29 @@ it('an input that ends the process is a finding', async () => {
   );
   const file = /--input (.*)/.exec(said)?.[1];
   if (file !== undefined) rmSync(file);
+});
+
+it('a search without a single wait can be stopped, and the memory of its inputs is freed', async () => {
+  let runs = 0;
+  let memory = 0;
+  let signalled = false;
+  process.once('SIGUSR2', () => {
+    signalled = true;
+  });
+  const target: Target = { ...placeholders, maxBytes: 128 * 1024, seeds: [Buffer.alloc(64 * 1024)] };
+  const opened: Opened = {
+    run: () => {
+      runs += 1;
+      memory = Math.max(memory, process.memoryUsage().arrayBuffers);
+      if (runs === 4_000) process.kill(process.pid, 'SIGUSR2');
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+  const options = { seed: 1, seconds: 600, corpus: [], coverage: undefined, stopped: () => signalled };
+  const { executions } = await fuzz(target, opened, { ...options, executions: 12_000 });
+  expect(executions).toBeLessThan(12_000);
+  // Bytes: all inputs together are several times as many.
+  expect(memory).toBeLessThan(128 * 1024 * 1024);
 });
 
 it.each([

@@ -31,6 +31,8 @@ export type Report =
       readonly kind: 'done';
       readonly executions: number;
       readonly seconds: number;
+      /** Of all threads, from the start of the process. */
+      readonly cpuSeconds: number;
       readonly covered: number;
       readonly all: number;
       readonly files: Readonly<Record<string, Counted>>;
@@ -48,8 +50,6 @@ process.on('uncaughtException', (error) => strays.push(error));
 process.on('unhandledRejection', (reason) => strays.push(reason));
 let stopped = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (stopped = true));
-// The parent takes silence for a hang, so this must come from the loop that a hang would stop.
-const heart = setInterval(() => tell({ kind: 'alive' }), 500);
 let beat = performance.now();
 
 const current = openSync(task.current, 'w');
@@ -59,7 +59,7 @@ const onRun = (input: Buffer) => {
   writeSync(current, length, 0, 4, 0);
   if (input.byteLength > 0) writeSync(current, input, 0, input.byteLength, 4);
   if (performance.now() - beat > 500) {
-    // A search without a single wait leaves timers no turn.
+    // The parent takes silence for a hang, so that this must come from what a hang would stop.
     beat = performance.now();
     tell({ kind: 'alive' });
   }
@@ -79,7 +79,14 @@ try {
     if (wrong !== undefined) onFinding({ what: wrong.what, input });
     coverage.takeNew();
     const counted = coverage.count(target.covers);
-    tell({ kind: 'done', executions: 1, seconds: 0, ...counted, corpus: { files: 0, bytes: 0 } });
+    tell({
+      kind: 'done',
+      executions: 1,
+      seconds: 0,
+      cpuSeconds: cpuSeconds(),
+      ...counted,
+      corpus: { files: 0, bytes: 0 },
+    });
   } else {
     const given = readCorpus(name);
     const { executions, seconds, corpus } = await fuzz(target, opened, {
@@ -91,19 +98,31 @@ try {
       stray: () => strays.shift(),
       stopped: () => stopped,
     });
+    const spent = cpuSeconds();
     const counted = coverage.count(target.covers);
     if (task.save) {
-      coverage.forget();
-      writeCorpus(name, await smallestCorpus(opened, coverage, [...given, ...corpus], CORPUS_LIMIT));
+      const inputs = [...given, ...corpus];
+      writeCorpus(name, await smallestCorpus(target, opened, coverage, inputs, CORPUS_LIMIT, onRun));
     }
     const bytes = corpus.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    tell({ kind: 'done', executions, seconds, ...counted, corpus: { files: corpus.length, bytes } });
+    tell({
+      kind: 'done',
+      executions,
+      seconds,
+      cpuSeconds: spent,
+      ...counted,
+      corpus: { files: corpus.length, bytes },
+    });
   }
 } finally {
   await opened[Symbol.asyncDispose]();
-  clearInterval(heart);
   closeSync(current);
   process.disconnect?.();
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
 async function settled({ settle }: { readonly settle?: () => Promise<void> }): Promise<undefined> {

@@ -229,6 +229,15 @@ describe('lint: places', () => {
     expect(found[0]?.line).toBe(found[1]?.line);
   });
 
+  it.each([
+    ['a list of nothing but itself', `&x [*x${',*x'.repeat(4_000)}]`],
+    ['aliases of lists that hold nothing', `[&x [&y []${',*y'.repeat(2_000)}]${',*x'.repeat(2_000)}]`],
+    ['an alias of nothing', '[*x]'],
+    ['a merge of what is no map', '{<<: [1]}'],
+  ])('refuses %s', (_what, text) => {
+    expect(() => findingsOf(text)).toThrow('m.yaml: has aliases that cannot be expanded');
+  });
+
   it('says which pod templates were not looked at', () => {
     const { passed } = lint({ file: 'm', text: readInput('job.yaml'), choice: {}, ignore: [] });
     expect(passed).toEqual(['Job once- (has no container secret-resolver)']);

@@ -115,6 +115,7 @@ export const placeholders: Target<Subject> = {
       `${handles[1]}`,
     ),
     input([1, 1, 0, 0, 0], `/x/${handles[3]}`, 'plain', 'Basic Og==', 'body'),
+    input([3, 0, 0, 0, 1], '/', `Bearer ${handles[0]}`, handles[1] ?? '', `{"token":"${handles[0]}"}`),
     input([0, 0, 0, 1, 0], '/', 'a', 'b', 'c'),
   ],
 

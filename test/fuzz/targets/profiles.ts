@@ -73,6 +73,9 @@ export const profiles: Target<Subject> = {
     'id: x\ncredentials: []\n',
     'id: x\ncredentials:\n  - {name: a, env_vars: [T, T]}\n  - {name: a, env_vars: [T], auth_style: magic}\n',
     'id: a--b\n',
+    // Both took minutes.
+    `id: a\nx: &a [*a${',*a'.repeat(1_000)}]\n`,
+    `id: a\nx: &a [&b []${',*b'.repeat(400)}]\ny: [*a${',*a'.repeat(400)}]\n`,
   ],
 
   async open({ lint = lintProfile } = {}) {
