@@ -12,7 +12,7 @@ import {
 import { parseTime } from '../config/time.ts';
 import type { SecretValue } from '../secret-value.ts';
 import { type Candidate, candidates, EVERY_KEY, readOf, type VolumeReads } from './candidates.ts';
-import { deriveHandle } from './handle.ts';
+import { handleOf } from './handle.ts';
 import { nameFault } from './names.ts';
 import { referenceAllowed, secretAllowed } from './references.ts';
 import type { CredentialRefusal, RefusalReason } from './refusal.ts';
@@ -158,7 +158,7 @@ function resolveOne(config: Config, claim: Candidate, reads: VolumeReads, now: n
       required,
       endpoints: provider.endpoints,
       identity: `${provider.name}:${environmentName}`,
-      handle: deriveHandle({
+      handle: handleOf({
         sandbox: config.sandbox,
         provider: provider.name,
         key: environmentName,

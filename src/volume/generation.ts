@@ -19,7 +19,16 @@
  * to the thread pool for each of four calls a key would cost a hundred times that, in the middle of a rotation.
  * O_NONBLOCK keeps a FIFO that somebody planted from stopping the process.
  */
-import { closeSync, constants, fstatSync, opendirSync, openSync, readlinkSync, readvSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  opendirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readvSync,
+} from 'node:fs';
 import { errorCode, isShortage, throwShortage } from '../errors.ts';
 import { SecretValue } from '../secret-value.ts';
 
@@ -184,6 +193,10 @@ function readDirectory(volume: number, name: string, wanted: Wanted): VolumeRead
 
 /** Names in a directory, at most `limit`: a list without end is not read to its end. */
 function listNames(directory: number, limit: number): string[] {
+  // One call, where no more names can be there than are taken anyway: a file system that tells a directory's size has
+  // twelve bytes in it for each. Node's listing in steps takes four times as long.
+  const { size } = fstatSync(directory);
+  if (size > 0 && size <= limit * 12) return readdirSync(at(directory, '.'));
   const listing = opendirSync(at(directory, '.'));
   try {
     const names: string[] = [];
