@@ -17,8 +17,8 @@ function asciiOnly(code: string): string {
 const GRPC = join(CHECKOUT, 'node_modules/@grpc/grpc-js/build/src');
 
 /**
- * `serve` is a gRPC server and never a client: a third of the package's code, which holds its half of the tables of
- * channels and balancers, is left out. Its public entry loads both, so the parts are taken from where that takes them.
+ * `serve` is a gRPC server and never a client, so the client is left out, with its channels, resolvers and balancers: a
+ * third of the package. Its public entry loads both, so the server's parts are taken from where that takes them.
  */
 const serverOnly = {
   name: 'grpc-server-only',
