@@ -3,6 +3,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Limits } from '../access/limits.ts';
 import { maySee, selectProviders } from '../access/policy.ts';
 import type { Audit } from '../audit/audit.ts';
+import { shownName } from '../config/shown-name.ts';
 import {
   AcknowledgeOutcome,
   CredentialState,
@@ -124,8 +125,9 @@ export class ResolverService {
   /** The providers that a caller asked for, or the refusal of them; none asked for means all that it may see. */
   providersFor(connection: PeerConnection, requested: readonly string[]): readonly string[] {
     if (connection.caller.namesOnly) refuse({ kind: 'names-only' });
-    const selected = selectProviders(connection.caller, requested, this.#options.providers());
-    return selected ?? refuse({ kind: 'provider-not-allowed', providers: shortened(requested) });
+    const known = this.#options.providers();
+    const selected = selectProviders(connection.caller, requested, known);
+    return selected ?? refuse({ kind: 'provider-not-allowed', providers: auditable(requested, known) });
   }
 
   #list(connection: PeerConnection): Buffer {
@@ -238,9 +240,15 @@ function requestedProviders(request: Buffer): readonly string[] {
   ).providers;
 }
 
-/** Names that a peer asked for, as many and as long as the audit has room for. */
-function shortened(names: readonly string[]): string[] {
-  return names.slice(0, MAX_AUDITED_NAMES).map((name) => name.slice(0, MAX_AUDITED_NAME_LENGTH));
+/**
+ * Names that a peer asked for, as many and as long as the audit has room for. One that no provider has is any text,
+ * a token in the wrong field for example, and is shown only where it reads as a name.
+ */
+function auditable(names: readonly string[], known: readonly string[]): string[] {
+  const providers = new Set(known);
+  return names
+    .slice(0, MAX_AUDITED_NAMES)
+    .map((name) => (providers.has(name) ? name.slice(0, MAX_AUDITED_NAME_LENGTH) : shownName(name)));
 }
 
 /** Nothing is served to whoever would see a required credential that is refused. */

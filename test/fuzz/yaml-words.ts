@@ -1,6 +1,13 @@
 /** What YAML is made of, and what makes a parser of it work hard. */
 import { SECRET_WORD } from './planted.ts';
 
+/**
+ * Longest input of YAML, in bytes. In 64 KiB there is room for 96,000 mistakes, each an error of the library with a
+ * stack of its own: that alone takes the second of CPU that is the limit. What grows faster than its input is
+ * seen in 16 KiB too: 3 KB of aliases took minutes.
+ */
+export const MAX_YAML_BYTES = 16 * 1024;
+
 export const YAML_WORDS: readonly string[] = [
   ...[
     ': ',

@@ -102,6 +102,15 @@ describe('a provider', () => {
     expect(server.audited('served')).toEqual([]);
   });
 
+  it('is shown in the audit by its own name, and another text only where it reads as a name', async () => {
+    const { server, client } = await open();
+    publish(server);
+    const token = newSecret('glpat');
+    await client.call('GetProviderEnvironment', get('theirs', 'nobody-here', token, `a\n${token}`));
+    expect(denied(server)).toMatchObject({ providers: ['theirs', 'nobody-here', '<name>', '<name>'] });
+    expect(JSON.stringify(server.records)).not.toContain(token.slice(6, 18));
+  });
+
   it('is refused to a watch as to a call', async () => {
     const { server, client } = await open();
     publish(server);

@@ -12,7 +12,7 @@ import { NAMESPACE, Workspace } from '../../support/workspace.ts';
 import { checkIssue, loadedOrComplained } from '../config-complaint.ts';
 import { Planted, SECRET_WORD } from '../planted.ts';
 import { must, type Target } from '../target.ts';
-import { YAML_WORDS } from '../yaml-words.ts';
+import { MAX_YAML_BYTES, YAML_WORDS } from '../yaml-words.ts';
 
 const FULL = `id: gitlab
 display_name: GitLab
@@ -44,7 +44,7 @@ export const profiles: Target<Subject> = {
     'src/config/explain.ts',
     'src/config/schema.ts',
   ],
-  maxBytes: 64 * 1024,
+  maxBytes: MAX_YAML_BYTES,
   maxCpuMs: 1_000,
   words: [
     ...YAML_WORDS,

@@ -11,7 +11,7 @@ import { Workspace } from '../../support/workspace.ts';
 import { loadedOrComplained } from '../config-complaint.ts';
 import { Planted, SECRET_WORD } from '../planted.ts';
 import { must, type Target } from '../target.ts';
-import { YAML_WORDS } from '../yaml-words.ts';
+import { MAX_YAML_BYTES, YAML_WORDS } from '../yaml-words.ts';
 
 /** Between the files of an input: the first is a provider's, and each next one says which it is. */
 const NEXT_FILE = /^%%% (config|provider|profile)\n/m;
@@ -66,7 +66,7 @@ export interface Subject {
 export const providerFiles: Target<Subject> = {
   name: 'provider-files',
   covers: ['src/config/', 'src/errors.ts'],
-  maxBytes: 64 * 1024,
+  maxBytes: MAX_YAML_BYTES,
   maxCpuMs: 1_000,
   words: [
     ...YAML_WORDS,

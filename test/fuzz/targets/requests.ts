@@ -139,6 +139,11 @@ export const requests: Target<Subject> = {
       encoded(GetProviderEnvironmentRequestSchema, { providers: ['closed'] }),
     ),
     call(
+      'GetProviderEnvironment',
+      0,
+      encoded(GetProviderEnvironmentRequestSchema, { providers: [SECRET_WORD] }),
+    ),
+    call(
       'WatchProviderEnvironment',
       0,
       encoded(WatchProviderEnvironmentRequestSchema, { message: { case: 'subscribe', value: {} } }),
