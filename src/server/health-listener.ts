@@ -9,8 +9,12 @@ import { OwnAddresses } from './own-addresses.ts';
 import { quietServer } from './quiet-grpc.ts';
 import type { ServingState } from './serving-state.ts';
 
-/** Connections that the kernel keeps until they are accepted: a flood waits outside, where it costs us nothing. */
-const BACKLOG = 64;
+/**
+ * Connections that the kernel keeps until they are accepted; as many as most kernels allow. The kubelet waits in this
+ * queue behind whoever floods the port. One that is full is worked off in some 150 ms, but whoever finds it full tries
+ * again a second later only, which is all the time that a probe has.
+ */
+const BACKLOG = 4_096;
 
 export interface HealthListenerOptions {
   /** For tests; {@link HEALTH_LIMITS} unless given. */

@@ -65,6 +65,8 @@ export class Pipeline implements AsyncDisposable {
   /** Reads every volume once, publishes the first snapshot, and goes on watching. */
   async start(): Promise<void> {
     await this.reload(this.#config);
+    // What was written down of it stands in the log before whatever its caller writes there.
+    await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
   /**
