@@ -98,7 +98,8 @@ WORKDIR /
 # is also the one for `exec`.
 ENTRYPOINT ["/app/node", "--snapshot-blob=/app/dist/serve.blob", \
   "--disable-sigusr1", "--disallow-code-generation-from-strings", \
-  "--single-threaded-gc", "--max-semi-space-size=2", "--heap-growing-percent=20", "--v8-pool-size=1", \
+  "--single-threaded-gc", "--max-semi-space-size=2", "--heap-growing-percent=20", "--expose-gc", \
+  "--v8-pool-size=1", \
   "--permission", "--allow-addons", "--allow-net", "--allow-fs-read=*", \
   "--allow-fs-write=/run/secret-resolver/socket", "--allow-fs-write=/run/secret-resolver/socket/*", \
   "--disable-warning=PERM0001", "--disable-warning=ExperimentalWarning", \

@@ -20,6 +20,7 @@ import { VERSION } from '../version.ts';
 import type { CommandContext } from './context.ts';
 import { Boundary, protectProcess } from './serve/boundary.ts';
 import { openGateway } from './serve/gateway.ts';
+import { IdleCollection } from './serve/idle-collection.ts';
 import { Pipeline } from './serve/pipeline.ts';
 
 export function createCommand(context: CommandContext): Command {
@@ -89,6 +90,8 @@ async function serve(context: CommandContext, file: string, options: ServeOption
   const state = new ServingState(store);
   const processKey = randomBytes(32);
   const views = new Views(config.sandbox, processKey);
+  using collection = new IdleCollection();
+  store.subscribe(() => collection.worked());
   const metrics =
     config.metrics === undefined
       ? undefined
@@ -118,6 +121,7 @@ async function serve(context: CommandContext, file: string, options: ServeOption
     statusFacts,
     meter,
     onNewUid: () => boundary.checkNow(),
+    onCall: () => collection.worked(),
   });
   await using health =
     config.health === undefined

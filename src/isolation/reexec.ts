@@ -20,7 +20,7 @@ const FIRST_NODE_WITH_NET_PERMISSION = 25;
 
 /**
  * Flags of V8's own. A start-up snapshot is written under the same ones, or V8 throws away the code compiled in it.
- * The last three keep the memory of a long life small, which a pod pays for as long as it lives.
+ * All but the first keep the memory of a long life small, which a pod pays for as long as it lives.
  */
 export const V8_FLAGS = [
   '--disallow-code-generation-from-strings',
@@ -30,6 +30,8 @@ export const V8_FLAGS = [
   '--max-semi-space-size=2',
   // By how much the heap may grow before all of it is collected. Unless told otherwise V8 lets it become four times as large.
   '--heap-growing-percent=20',
+  // For `serve`, which knows when it rests (src/commands/serve/idle-collection.ts).
+  '--expose-gc',
 ];
 
 /** What of the configuration decides where the process may write. */

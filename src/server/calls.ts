@@ -21,6 +21,8 @@ export interface CallsOptions {
   readonly state: ServingState;
   readonly audit: Audit;
   readonly log: Logger;
+  /** Told of each call that was let in. */
+  readonly onCall?: () => void;
 }
 
 /** A refusal on its way out of a handler. Not an Error: it has no stack and no message that could be logged by chance. */
@@ -188,5 +190,6 @@ export class Calls {
       refuse({ kind: 'too-many-connections' });
     }
     if (!connection.usage.requests.take(performance.now())) refuse({ kind: 'too-many-requests' });
+    this.#options.onCall?.();
   }
 }

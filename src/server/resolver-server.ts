@@ -29,6 +29,8 @@ export interface ResolverServerOptions {
   readonly processKey: Buffer;
   readonly statusFacts: () => StatusFacts;
   readonly onNewUid?: (uid: number) => void;
+  /** Told of each call that was let in. */
+  readonly onCall?: () => void;
   /** {@link NO_METER} unless given. */
   readonly meter?: Meter;
   /** For tests; {@link DEFAULT_LIMITS} unless given. */
@@ -66,7 +68,13 @@ export class ResolverServer implements AsyncDisposable {
       ...(options.onNewUid === undefined ? {} : { onNewUid: options.onNewUid }),
     });
     this.connections = this.#socket.connections;
-    this.#calls = new Calls({ connections: this.connections, state, audit, log });
+    this.#calls = new Calls({
+      connections: this.connections,
+      state,
+      audit,
+      log,
+      ...(options.onCall === undefined ? {} : { onCall: options.onCall }),
+    });
     const calls = this.#calls;
     this.service = new ResolverService({
       calls,

@@ -23,7 +23,7 @@ const REST_AFTER_LOAD_MS = 2_000;
 interface Sides {
   readonly ours: Memory;
   readonly baseline: Memory;
-  /** A grpc-js server that does nothing else. */
+  /** A grpc-js server that could ask who connected, and does nothing else. */
   readonly floor: Memory;
 }
 
@@ -31,7 +31,11 @@ interface Sides {
 async function emptyServer(): Promise<{ readonly server: Child; readonly socket: string } & AsyncDisposable> {
   const beside = ResolverProcess.prepare(1);
   const socket = join(beside.workspace.root, 'empty.sock');
-  const server = await Child.start('grpc-server.mjs', [socket, String(KEYS * BYTES_OF_A_CREDENTIAL)]);
+  const server = await Child.start('grpc-server.mjs', [
+    socket,
+    String(KEYS * BYTES_OF_A_CREDENTIAL),
+    'native',
+  ]);
   return {
     server,
     socket,
@@ -52,7 +56,7 @@ function rows(id: string, figure: string, sides: readonly Sides[], atMost: numbe
         { ...common, id: `${id}-${name.replaceAll(' ', '-').toLowerCase()}`, figure: `${figure}, ${name}` },
         compare(reduce(sides, of)),
       ),
-      floor: { name: 'grpc-js server without us', value: floorRatio(sides, of) },
+      floor: { name: 'grpc-js and koffi without us', value: floorRatio(sides, of) },
     };
   });
 }
