@@ -15,6 +15,8 @@ import { Writer } from '../writer.ts';
 const KEYS = 20;
 /** In a response, about. */
 const BYTES_OF_A_CREDENTIAL = 190;
+/** A round takes two minutes, and the memory of two rounds differs by a hundredth. */
+const ROUNDS_OF_LOAD = 1;
 /** Samples of the memory over a load. */
 const SAMPLES = 100;
 /** Milliseconds that the resolver is left alone after a load, before its memory counts as "after". */
@@ -65,7 +67,7 @@ export async function memoryAtRest(scale: Scale): Promise<FigureResult> {
   requireRoot();
   const restMs = scale.pick(20_000, 1_500);
   const sides: Sides[] = [];
-  for (let round = 0; round < scale.pick(7, 2); round++) {
+  for (let round = 0; round < scale.pick(5, 2); round++) {
     await using ours = await ResolverProcess.serving(KEYS);
     await using bare = new BareNode();
     await using empty = await emptyServer();
@@ -123,7 +125,7 @@ export async function memoryAfterLoad(scale: Scale): Promise<FigureResult> {
   const sides: Sides[] = [];
   const growths: Record<keyof Memory, number[]> = { rss: [], privateDirty: [] };
   let series: MemoryPoint[] = [];
-  for (let round = 0; round < scale.pick(3, 1); round++) {
+  for (let round = 0; round < ROUNDS_OF_LOAD; round++) {
     await using resolver = await ResolverProcess.serving(KEYS);
     await using bare = new BareNode();
     await using empty = await emptyServer();
