@@ -15,7 +15,7 @@ import { Writer } from '../writer.ts';
 const KEYS = 20;
 /** In a response, about. */
 const BYTES_OF_A_CREDENTIAL = 190;
-/** A round takes two minutes, and the memory of two rounds differs by a hundredth. */
+/** One takes two minutes. */
 const ROUNDS_OF_LOAD = 1;
 /** Samples of the memory over a load. */
 const SAMPLES = 100;
