@@ -2,7 +2,7 @@
  * `npm run bench`: each figure as a ratio to a baseline that is measured in the same run. A full run writes JSON,
  * the table and plots to `results/`, a run of some figures only where `--out` says.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { folderInMemory } from '../support/memory-folder.ts';
@@ -18,7 +18,7 @@ import { watchers } from './figures/watchers.ts';
 import { markdown } from './report/markdown.ts';
 import { plots } from './report/plots.ts';
 import { missed, type Run, thisMachine } from './run.ts';
-import { judge, type Row } from './verdict.ts';
+import { judge, judgedValue, type Row } from './verdict.ts';
 
 const FIGURES: Readonly<Record<string, Figure>> = {
   'unary-20': unary20,
@@ -38,8 +38,8 @@ const RESULTS = join(import.meta.dirname, 'results');
 
 const USAGE = `npm run bench -- [--quick] [--only NAME]... [--out DIR] [--tolerance FACTOR] [--strict]
 
-  --quick       about a minute, and exit 1 where a figure is three times above its bar, or the floor where that is
-                higher, times the tolerance, 1.5 unless given
+  --quick       about a minute, and exit 1 where a figure is three times above its bar, or what the last full run
+                came to where that is higher, times the tolerance, 1.5 unless given
   --only NAME   one of ${Object.keys(FIGURES).join(', ')}
   --out DIR     where JSON, table and plots go; a full run of all figures writes to test/bench/results
   --tolerance   what every bar is multiplied by; 1 in a full run
@@ -66,6 +66,7 @@ if (values.help || unknown.length > 0 || !(tolerance > 0)) {
 }
 const out = values.out ?? (quick || values.only !== undefined ? undefined : RESULTS);
 
+const recorded = lastFullRun();
 // A PID namespace, as a pod has one: the resolver looks at every process of its own.
 enterOwnNamespaces('--pid', '--fork', '--kill-child', '--mount-proc');
 const run = await measureAll(names);
@@ -106,14 +107,23 @@ async function measureAll(figures: readonly string[]): Promise<Run> {
     }
     process.stderr.write(`${figure}: ${((performance.now() - from) / 1000).toFixed(1)} s\n`);
   }
-  return { machine: thisMachine(), quick, tolerance, rows, notes, failures, details };
+  const judging = quick ? { recorded } : {};
+  return { machine: thisMachine(), quick, tolerance, ...judging, rows, notes, failures, details };
+}
+
+/** By row, what the last full run came to; empty where there is none. */
+function lastFullRun(): Readonly<Record<string, number>> {
+  const file = join(RESULTS, 'bench.json');
+  if (!existsSync(file)) return {};
+  const { rows } = JSON.parse(readFileSync(file, 'utf8')) as Run;
+  return Object.fromEntries(rows.map((row) => [row.id, judgedValue(row)]));
 }
 
 /** A short run has few samples, and another program's moment can be in all of them: what misses is measured again. */
 async function measured(figure: string, scale: Scale): Promise<FigureResult> {
   for (let attempt = 1; ; attempt++) {
     const result = await FIGURES[figure]!(scale);
-    const above = result.rows.filter((row) => judge(row, { quick, tolerance }) === 'missed');
+    const above = result.rows.filter((row) => judge(row, { quick, tolerance, recorded }) === 'missed');
     if (!quick || above.length === 0 || attempt === QUICK_ATTEMPTS) return result;
     process.stderr.write(
       `${figure}: above its bar (${above.map(({ id }) => id).join(', ')}), measured again\n`,

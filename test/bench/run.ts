@@ -16,6 +16,8 @@ export interface Run {
   readonly quick: boolean;
   /** What every bar was multiplied by. */
   readonly tolerance: number;
+  /** What a short run is held against besides the bars: see {@link judge}. */
+  readonly recorded?: Readonly<Record<string, number>>;
   readonly rows: readonly Row[];
   readonly notes: readonly string[];
   /** Figures that could not be measured. */

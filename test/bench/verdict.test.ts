@@ -16,15 +16,12 @@ it('the tolerance widens the bar', () => {
   expect(judge(ratioRow(4.51, 3), QUICK)).toBe('missed');
 });
 
-it('a short run takes the floor for the bar where that is above it, and a full one never', () => {
-  const floored = (ratio: number, floor: number) => ({
-    ...ratioRow(ratio, 3),
-    floor: { name: 'x', value: floor },
-  });
-  expect(judge(floored(6, 4), QUICK)).toBe('met');
-  expect(judge(floored(6.01, 4), QUICK)).toBe('missed');
-  expect(judge(floored(4.51, 2), QUICK)).toBe('missed');
-  expect(judge(floored(3.01, 4), FULL)).toBe('missed');
+it('a short run takes what the last full run came to, where that is above the bar, and a full one never', () => {
+  const recorded = { start: 4 };
+  expect(judge(ratioRow(6, 3), { ...QUICK, recorded })).toBe('met');
+  expect(judge(ratioRow(6.01, 3), { ...QUICK, recorded })).toBe('missed');
+  expect(judge(ratioRow(4.51, 3), { ...QUICK, recorded: { start: 2, cpu: 9 } })).toBe('missed');
+  expect(judge(ratioRow(3.01, 3), { ...FULL, recorded })).toBe('missed');
 });
 
 it('a value is held against its bar in a full run, and not judged in a short one where it means nothing', () => {

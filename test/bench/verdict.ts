@@ -33,14 +33,23 @@ export function judgedValue(row: Row): number {
   return row.bar?.on === 'ratio' ? (row.ratio?.median ?? Number.NaN) : row.ours;
 }
 
+/** How a run judges. */
+export interface Measure {
+  readonly quick: boolean;
+  readonly tolerance: number;
+  /** By row, what the last full run came to. */
+  readonly recorded?: Readonly<Record<string, number>>;
+}
+
 /**
  * `tolerance` widens each bar: 1.5 lets half as much again pass. A value that is no number is a miss. A full run knows
- * the bars alone; a short one, which is there to notice what got worse, takes the floor where that is above the bar.
+ * the bars alone. A short one is there to notice what gets worse: where the last full run did not meet a bar, what it
+ * came to is held against in the bar's place.
  */
-export function judge(row: Row, run: { readonly quick: boolean; readonly tolerance: number }): Verdict {
-  if (row.bar === undefined || (run.quick && row.bar.fullRunOnly === true)) return 'not judged';
-  const limit = run.quick ? Math.max(row.bar.atMost, row.floor?.value ?? 0) : row.bar.atMost;
-  return judgedValue(row) <= limit * run.tolerance ? 'met' : 'missed';
+export function judge(row: Row, { quick, tolerance, recorded }: Measure): Verdict {
+  if (row.bar === undefined || (quick && row.bar.fullRunOnly === true)) return 'not judged';
+  const limit = quick ? Math.max(row.bar.atMost, recorded?.[row.id] ?? 0) : row.bar.atMost;
+  return judgedValue(row) <= limit * tolerance ? 'met' : 'missed';
 }
 
 /** A row of a comparison. `scale` turns the samples' unit into the row's. */
