@@ -175,12 +175,11 @@ export function pidFdWatch(pidFd: number): () => boolean {
   fds.writeInt32LE(pidFd, 0);
   fds.writeInt16LE(POLLIN, 4);
   return () => {
-    for (;;) {
-      const ready = c.poll(fds, 1, 0);
-      // A signal that came in meanwhile, a SIGHUP say, ends even a poll() that does not wait.
-      if (ready < 0 && c.errno() === EINTR) continue;
-      return orThrow('poll', ready) > 0;
-    }
+    let ready: number;
+    // A signal that came in meanwhile, a SIGHUP say, ends even a poll() that does not wait.
+    do ready = c.poll(fds, 1, 0);
+    while (ready < 0 && c.errno() === EINTR);
+    return orThrow('poll', ready) > 0;
   };
 }
 

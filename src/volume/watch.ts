@@ -88,10 +88,11 @@ export class Volume implements AsyncDisposable {
 
   /** Starts watching, reads for the first time, and publishes that. In a shortage that may take as long as it is ridden out. */
   async start(): Promise<void> {
+    if (this.#closed) return;
     this.#read();
     this.#reread = setInterval(() => this.#read(), this.#options.rereadIntervalMs ?? REREAD_INTERVAL_MS); // 3
     this.#reread.unref();
-    if (this.#state !== undefined || this.#closed) return;
+    if (this.#state !== undefined) return;
     await new Promise<void>((resolve) => {
       this.#firstRead = resolve;
     });
@@ -127,7 +128,7 @@ export class Volume implements AsyncDisposable {
       log.warn({ err: error, volume: secretId(this.#options.secret) }, 'the watch failed; re-reads go on');
     };
     try {
-      const watcher = watchPath(directory, (_event, name) => this.#hint(name ?? ''));
+      const watcher = watchPath(directory, (_event, name) => this.#hint(name));
       watcher.on('error', failed);
       this.#watcher = watcher;
       this.#watched = found;
@@ -137,7 +138,8 @@ export class Volume implements AsyncDisposable {
     }
   }
 
-  #hint(name: string): void {
+  /** `name` is what changed; null where the kernel does not tell. */
+  #hint(name: string | null): void {
     if (this.#closed || this.#state === undefined) return;
     if (name === '..data') {
       if (this.#hinted) return;

@@ -114,6 +114,15 @@ describe('attacks on names', () => {
     client.destroy();
     socket.destroy();
     server.close();
+    // An abstract name has no zero byte at its end.
+    const name = `\0peer-${process.pid}`;
+    const abstract = createServer().listen(name);
+    await once(abstract, 'listening');
+    const caller = connect(name);
+    await once(caller, 'connect');
+    expect(unixPeerPath((caller as Socket & { _handle: { fd: number } })._handle.fd)).toBe(name);
+    caller.destroy();
+    abstract.close();
     const file = openSync('/dev/null', 'r');
     expect(errnoOf(() => unixPeerPath(file))).toBe(88);
     closeSync(file);

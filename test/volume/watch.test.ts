@@ -84,6 +84,24 @@ afterEach(async () => {
   workspace[Symbol.dispose]();
 });
 
+it('reads nothing and keeps nothing open where it is closed before it starts', async () => {
+  const before = openDescriptors().length;
+  const volume = new Volume({
+    secret: SECRET,
+    directory: secret.directory,
+    wanted: ALL,
+    log: log.log,
+    rereadIntervalMs: 1,
+    onChange: (state) => states.push(state),
+  });
+  await volume[Symbol.asyncDispose]();
+  await volume.start();
+  await sleep(20);
+  expect(states).toEqual([]);
+  expect(volume.state).toBeUndefined();
+  expect(openDescriptors().length).toBe(before);
+});
+
 describe('told by events', () => {
   it('publishes the first read, and each rotation within 100 ms', async () => {
     secret.write({ token: 'first' });
