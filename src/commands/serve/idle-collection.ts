@@ -43,7 +43,7 @@ export class IdleCollection implements Disposable {
   }
 }
 
-/** As before V8 gives up for want of memory: caches and the code of functions that rest go too. */
+/** As before V8 gives up for want of memory: its caches go too. Code stays, by a flag of ours: a rotation must not wait for it. */
 function collectAll(): void {
   // Not there where node was started without our flags: then V8 goes on as it does by itself.
   globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
