@@ -18,11 +18,11 @@ export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
   const message = decodeMessage(ProviderEnvironmentSchema, bytes);
   const credentials = new Map<string, ProvidedCredential>();
   for (const [key, value] of Object.entries(message.environment)) {
-    const binding = message.staticCredentialBindings[key];
-    const expiresAtMs = message.credentialExpiresAtMs[key];
+    const binding = entryOf(message.staticCredentialBindings, key);
+    const expiresAtMs = entryOf(message.credentialExpiresAtMs, key);
     credentials.set(key, {
       key,
-      provider: message.credentialProviders[key] ?? '',
+      provider: entryOf(message.credentialProviders, key) ?? '',
       value: SecretValue.from(value),
       handle: binding?.workloadCredentialHandle ?? '',
       identity: binding?.credentialIdentity ?? '',
@@ -44,4 +44,9 @@ export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
   };
   bytes.fill(0);
   return environment;
+}
+
+/** What a protobuf map has for a key. A credential may be named as what every object inherits: `valueOf`, `constructor`. */
+function entryOf<V>(map: Readonly<Record<string, V>>, key: string): V | undefined {
+  return Object.hasOwn(map, key) ? map[key] : undefined;
 }
