@@ -8,35 +8,14 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { forms, SecretSearch, WINDOW } from './secret-search.ts';
 
 // The run that ended last, unless told otherwise; secrets.ts takes its folders from there.
 process.env.TEST_RUN_DIRECTORY ??= readFileSync(join(process.cwd(), '.test-run', 'latest'), 'utf8');
 const { ARTIFACTS, LEDGER, RUN_DIRECTORY } = await import('./secrets.ts');
 
 /** Shorter secrets than this, in bytes, stand in any text by chance. */
-const SHORTEST = 8;
-
-/** Every form of a secret that is looked for. */
-function forms(secret: Buffer): Buffer[] {
-  const base64 = [0, 1, 2].map((shift) => {
-    // What comes before shifts the alphabet; the first and last characters depend on the neighbours.
-    const text = Buffer.concat([Buffer.alloc(shift), secret])
-      .toString('base64')
-      .replace(/=+$/, '');
-    return text.slice(shift === 0 ? 0 : shift + 1, text.length - (text.length % 4 === 0 ? 0 : 1));
-  });
-  const hex = secret.toString('hex');
-  const percent = [...secret].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
-  return [
-    secret,
-    ...base64.map((text) => Buffer.from(text)),
-    ...base64.map((text) => Buffer.from(text.replaceAll('+', '-').replaceAll('/', '_'))),
-    Buffer.from(hex),
-    Buffer.from(hex.toUpperCase()),
-    Buffer.from(percent),
-    Buffer.from(percent.toUpperCase()),
-  ];
-}
+const SHORTEST = WINDOW;
 
 function files(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -44,11 +23,6 @@ function files(folder: string): string[] {
     if (entry.isDirectory()) return files(path);
     return entry.isFile() ? [path] : [];
   });
-}
-
-/** Places where a secret stands, as `file: form number`: never what stands there. */
-function search(content: Buffer, secrets: readonly Buffer[][]): number[] {
-  return secrets.flatMap((each, index) => (each.some((form) => content.includes(form)) ? [index] : []));
 }
 
 if (!existsSync(LEDGER)) {
@@ -61,21 +35,23 @@ const secrets = [...new Set(readFileSync(LEDGER, 'utf8').split('\n').filter(Bool
 
 // The search itself, on trial: a planted secret is found in each form.
 const planted = randomBytes(18);
+const trial = new SecretSearch([forms(planted)]);
 for (const form of forms(planted)) {
-  if (search(Buffer.concat([randomBytes(7), form, randomBytes(5)]), [forms(planted)]).length !== 1) {
+  const places = [[form], [randomBytes(7), form, randomBytes(5)], [randomBytes(9), form]];
+  if (places.some((place) => trial.in(Buffer.concat(place)).length !== 1)) {
     console.error('leak search: it does not find what was planted');
     process.exit(1);
   }
 }
 
-const wanted = secrets.map(forms);
+const search = new SecretSearch(secrets.map(forms));
 const searched = files(ARTIFACTS);
 let bytes = 0;
 let found = 0;
 for (const file of searched) {
   const size = statSync(file).size;
   bytes += size;
-  for (const index of search(readFileSync(file), wanted)) {
+  for (const index of search.in(readFileSync(file))) {
     found += 1;
     console.error(`leak search: secret number ${index + 1} stands in ${relative(RUN_DIRECTORY, file)}`);
   }
