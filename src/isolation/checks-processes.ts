@@ -123,6 +123,7 @@ const capabilities: Check = {
   group: 'processes',
   title: 'nobody else holds a dangerous capability',
   severity: 'enforce',
+  failsDuringExec: true,
   judge: (facts, config) => {
     const accepted: string[] = [];
     const faults: string[] = [];
@@ -162,6 +163,7 @@ const escalation: Check = {
   group: 'processes',
   title: 'nobody else can gain a dangerous capability',
   severity: 'enforce',
+  failsDuringExec: true,
   judge: (facts, config) => {
     const faults = foreign(facts).filter(
       (process) =>
@@ -199,6 +201,7 @@ const secretMounts: Check = {
   group: 'processes',
   title: 'no other container mounts our Secrets',
   severity: 'enforce',
+  failsDuringExec: true,
   judge: (facts) => {
     const faults = foreign(facts).filter((process) => process.secretMounts.length > 0);
     if (faults.length > 0) {
@@ -222,6 +225,7 @@ const socketMounts: Check = {
   group: 'processes',
   title: "the socket's volume is read-only elsewhere",
   severity: 'enforce',
+  failsDuringExec: true,
   judge: (facts) => {
     const faults = foreign(facts).flatMap((process) => {
       const writable = process.socketMounts.filter((mount) => !mount.readOnly);

@@ -45,6 +45,10 @@ export const CHECKS: readonly Check[] = [
   exceptions,
 ];
 
+const FAIL_DURING_EXEC: ReadonlySet<string> = new Set(
+  CHECKS.filter(({ failsDuringExec }) => failsDuringExec === true).map(({ id }) => id),
+);
+
 /** One finding for each check. */
 export function runChecks(facts: Facts, config: Config): Finding[] {
   return CHECKS.map((check) => {
@@ -66,6 +70,11 @@ export type BoundaryState = 'proven' | 'broken' | 'relaxed';
 /** The findings that keep the resolver from serving. What could not be found out counts as broken. */
 export function breaches(findings: readonly Finding[]): Finding[] {
   return findings.filter(({ severity, outcome }) => severity === 'enforce' && outcome !== 'pass');
+}
+
+/** Whether all of these may be the container runtime on its way into a container of the pod, which is over in a moment. */
+export function mayPassByThemselves(broken: readonly Finding[]): boolean {
+  return broken.every(({ id, outcome }) => outcome === 'fail' && FAIL_DURING_EXEC.has(id));
 }
 
 export function judge(findings: readonly Finding[], options: { readonly relaxed: boolean }): BoundaryState {

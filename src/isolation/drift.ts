@@ -1,12 +1,12 @@
 /**
  * The boundary over time: facts are taken again on a timer and on demand, and the first enforced check that
- * no longer passes is reported, once. After that nothing is taken any more: the caller stops serving and ends.
+ * no longer passes is reported, once. One that fails for a moment with every exec must fail at a second look, too. After that nothing is taken any more: the caller stops serving and ends.
  *
  * States: idle → checking → idle … → broken or stopped, and there is no way back from the last two.
  */
 import type { Config } from '../config/config.ts';
 import { errorCode, isShortage } from '../errors.ts';
-import { breaches, runChecks } from './checks.ts';
+import { breaches, mayPassByThemselves, runChecks } from './checks.ts';
 import { type Facts, type GatherOptions, gatherFacts } from './facts.ts';
 import type { Finding } from './finding.ts';
 
@@ -20,6 +20,11 @@ export const DRIFT_INTERVAL_MS = 15_000;
  * about the boundary, and ending at once would let whoever causes it end us. Rounds that newcomers ask for do not count.
  */
 const SHORTAGE_INTERVALS = 1.5;
+/**
+ * Milliseconds to the second look that a round takes where the first found nothing but what the container runtime shows
+ * during an exec. An exec on a busy node takes some hundred; who holds what breaks the boundary is still there.
+ */
+const SECOND_LOOK_AFTER_MS = 2_000;
 /** A round that fails for a shortage of ours (descriptors, memory) is tried once more after this many milliseconds. */
 const RETRY_AFTER_MS = 500;
 
@@ -32,6 +37,8 @@ export interface DriftOptions {
   readonly signal: AbortSignal;
   /** Called once, with every enforced check that does not pass. Never called with `relaxed`. */
   readonly onBroken: (broken: readonly Finding[]) => void;
+  /** Called with what a first look found and the second, two seconds later, did not: the boundary stands. */
+  readonly onPassed?: (gone: readonly Finding[]) => void;
   /** Called after each round with all findings, for GetStatus. */
   readonly onFindings?: (findings: readonly Finding[], facts: Facts) => void;
   /** Findings go on being reported, and none of them ends the watch. */
@@ -72,8 +79,9 @@ export function watchDrift(options: DriftOptions): DriftWatch {
     options.onBroken(broken);
   };
 
-  const round = async () => {
-    if (ended) return;
+  /** One look at everything, judged; undefined where that is not possible for now, or does not matter any more. */
+  const look = async (): Promise<{ facts: Facts; findings: Finding[]; broken: Finding[] } | undefined> => {
+    if (ended) return undefined;
     const config = options.config();
     // A new configuration may refer to new Secrets, which were never compared with the environment.
     if (config !== judgedConfig) earlier = undefined;
@@ -82,24 +90,37 @@ export function watchDrift(options: DriftOptions): DriftWatch {
     try {
       const gatherOptions = { ...options.gatherOptions(), earlier };
       facts = await gatherFacts(config, gatherOptions).catch(async () => {
-        await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER_MS));
+        await pause(RETRY_AFTER_MS);
         return gatherFacts(config, gatherOptions);
       });
     } catch (error) {
       const now = performance.now();
       if (isShortage(errorCode(error))) {
         shortSince ??= now;
-        if (now - shortSince < SHORTAGE_INTERVALS * intervalMs) return;
+        if (now - shortSince < SHORTAGE_INTERVALS * intervalMs) return undefined;
       }
       report([factsMissing(error)]);
-      return;
+      return undefined;
     }
     shortSince = undefined;
-    if (ended) return;
     earlier = facts;
     const findings = runChecks(facts, config);
-    options.onFindings?.(findings, facts);
-    report(breaches(findings));
+    return { facts, findings, broken: breaches(findings) };
+  };
+
+  const round = async () => {
+    const first = await look();
+    if (first === undefined || ended) return;
+    let last = first;
+    if (first.broken.length > 0 && options.relaxed !== true && mayPassByThemselves(first.broken)) {
+      await pause(SECOND_LOOK_AFTER_MS);
+      // Where there can be no second look, what the first saw stands.
+      last = (await look()) ?? first;
+      if (last.broken.length === 0) options.onPassed?.(first.broken);
+    }
+    if (ended) return;
+    options.onFindings?.(last.findings, last.facts);
+    report(last.broken);
   };
 
   const start = () => {
@@ -121,6 +142,10 @@ export function watchDrift(options: DriftOptions): DriftWatch {
   };
 
   return { checkNow };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Facts that cannot be taken prove nothing. */

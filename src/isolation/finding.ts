@@ -33,6 +33,11 @@ export interface Check {
   /** What holds when the check passes, in a few words. */
   readonly title: string;
   readonly severity: Severity;
+  /**
+   * Whether the container runtime itself fails it for a moment: with every exec, also one by kubelet for a probe, it is
+   * root in the pod's PID namespace, and has the node's mounts, until it has become the program that it is to start.
+   */
+  readonly failsDuringExec?: true;
   readonly judge: (facts: Facts, config: Config) => Verdict;
 }
 

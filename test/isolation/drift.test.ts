@@ -46,6 +46,38 @@ describeAsRoot('a process with our UID in another container', () => {
   });
 });
 
+/** A pod in which, after three seconds, a process with a capability starts, as the runtime does for an exec, and lasts so long. */
+function entered(seconds: number): PodSpec {
+  return {
+    ...intruded('now'),
+    neighbours: [
+      { identity: unprivileged(AGENT_UID) },
+      {
+        identity: `--reuid 4242 --regid 4242 --clear-groups --no-new-privs --bounding-set=-all,+sys_ptrace --inh-caps=-all,+sys_ptrace --ambient-caps=-all,+sys_ptrace`,
+        afterSeconds: 3,
+        command: `bash -c 'sleep ${seconds}; exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all sleep 60'`,
+      },
+    ],
+  };
+}
+
+describeAsRoot("a process with the capabilities of the container runtime's own", () => {
+  it('that is gone within two seconds is told of, and breaks nothing', async () => {
+    const { stdout, stderr } = await runPod('drift-passed', entered(0.7));
+    expect(stdout, stderr).toMatch(/^\{/);
+    expect(JSON.parse(stdout)).toMatchObject({ ids: [], passed: ['process-capabilities'] });
+  });
+
+  it('that is still there breaks the boundary', async () => {
+    const { stdout, stderr } = await runPod('drift-stayed', entered(30));
+    expect(stdout, stderr).toMatch(/^\{/);
+    const { ids, afterMs } = JSON.parse(stdout) as { ids: string[]; afterMs: number };
+    expect(ids).toEqual(['process-capabilities']);
+    expect(afterMs).toBeGreaterThan(2_000);
+    expect(afterMs).toBeLessThan(5_000);
+  });
+});
+
 // The test's own process is no resolver: its boundary is broken, for real, from the first round on.
 describe('watchDrift', () => {
   let folder: string;

@@ -121,6 +121,16 @@ export class Boundary {
         this.#findings = findings;
         this.#facts = facts;
       },
+      onPassed: (gone) => {
+        for (const finding of gone) {
+          const evidence = `${finding.evidence}; gone at the second look`;
+          audit.boundaryFinding({ ...finding, severity: 'warn', evidence });
+          log.warn(
+            { check: finding.id, evidence },
+            'a process came and went that would break the isolation boundary',
+          );
+        }
+      },
       onBroken: (broken) => {
         for (const finding of broken) {
           audit.boundaryFinding(finding);
