@@ -12,13 +12,14 @@ it('a ratio is held against its bar, the bar included', () => {
 });
 
 it('the tolerance widens the bar', () => {
-  expect(judge(ratioRow(4.5, 3), QUICK)).toBe('met');
+  expect(judge(ratioRow(3, 3), QUICK)).toBe('met');
+  expect(judge(ratioRow(4.5, 3), QUICK)).toBe('tolerated');
   expect(judge(ratioRow(4.51, 3), QUICK)).toBe('missed');
 });
 
 it('a short run takes what the last full run came to, where that is above the bar, and a full one never', () => {
   const recorded = { start: 4 };
-  expect(judge(ratioRow(6, 3), { ...QUICK, recorded })).toBe('met');
+  expect(judge(ratioRow(6, 3), { ...QUICK, recorded })).toBe('tolerated');
   expect(judge(ratioRow(6.01, 3), { ...QUICK, recorded })).toBe('missed');
   expect(judge(ratioRow(4.51, 3), { ...QUICK, recorded: { start: 2, cpu: 9 } })).toBe('missed');
   expect(judge(ratioRow(3.01, 3), { ...FULL, recorded })).toBe('missed');
@@ -40,6 +41,7 @@ it('a row without a bar is context, and one without a number is a miss', () => {
 it('a run names what it missed, and what it could not measure', () => {
   const run = runOf([ratioRow(2, 3), valueRow(1, 0.2)], { failures: [{ figure: 'scaling', message: 'x' }] });
   expect(missed(run)).toEqual(['cpu', 'scaling']);
+  expect(missed(runOf([ratioRow(4, 3)], QUICK))).toEqual([]);
 });
 
 it('a comparison becomes a row', () => {

@@ -21,7 +21,7 @@ it('says on what it was measured, by how much bars are widened, and what could n
     runOf([], { tolerance: 1.5, notes: ['how'], failures: [{ figure: 'scaling', message: 'no tmpfs' }] }),
   );
   expect(text).toContain('2 cores (a processor), 8 GiB, Linux 6.1, Node 26.0.0');
-  expect(text).toContain('Bars are widened 1.5 times.');
+  expect(text).toContain('Tolerated is up to 1.5 times a bar');
   expect(text).toContain('- how\n');
   expect(text).toContain('- **scaling was not measured**: no tmpfs');
 });

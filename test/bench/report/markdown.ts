@@ -17,7 +17,7 @@ export function markdown(run: Run): string {
     judge(row, run) === 'missed' ? '**missed**' : judge(row, run),
   ]);
   return [
-    `Measured on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node}; both sides of each row in the same run, in turns.${run.tolerance === 1 ? '' : ` Bars are widened ${run.tolerance} times.`}`,
+    `Measured on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node}; both sides of each row in the same run, in turns.${run.tolerance === 1 ? '' : ` Tolerated is up to ${run.tolerance} times a bar, or ${run.tolerance} times what the last full run came to where that missed the bar.`}`,
     '',
     ...[HEADER, HEADER.map(() => '-'), ...lines].map((cells) => `| ${cells.join(' | ')} |`),
     '',
