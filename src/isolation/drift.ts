@@ -1,6 +1,7 @@
 /**
  * The boundary over time: facts are taken again on a timer and on demand, and the first enforced check that
- * no longer passes is reported, once. One that fails for a moment with every exec must fail at a second look, too. After that nothing is taken any more: the caller stops serving and ends.
+ * no longer passes is reported, once. One that fails for a moment with every exec must fail at a second look, too, for
+ * a process that was there at the first. After a report nothing is taken any more: the caller stops serving and ends.
  *
  * States: idle → checking → idle … → broken or stopped, and there is no way back from the last two.
  */
@@ -46,6 +47,12 @@ export interface DriftOptions {
   readonly intervalMs?: number;
 }
 
+interface Look {
+  readonly facts: Facts;
+  readonly findings: readonly Finding[];
+  readonly broken: readonly Finding[];
+}
+
 export interface DriftWatch {
   /**
    * Takes facts now, or once more after a round that has already begun; resolves when that is judged. Calls
@@ -80,7 +87,7 @@ export function watchDrift(options: DriftOptions): DriftWatch {
   };
 
   /** One look at everything, judged; undefined where that is not possible for now, or does not matter any more. */
-  const look = async (): Promise<{ facts: Facts; findings: Finding[]; broken: Finding[] } | undefined> => {
+  const look = async (first?: Look): Promise<Look | undefined> => {
     if (ended) return undefined;
     const config = options.config();
     // A new configuration may refer to new Secrets, which were never compared with the environment.
@@ -104,7 +111,10 @@ export function watchDrift(options: DriftOptions): DriftWatch {
     }
     shortSince = undefined;
     earlier = facts;
-    const findings = runChecks(facts, config);
+    let findings = runChecks(facts, config);
+    // At a second look the next exec may be under way: what came after the first is left to the next round.
+    if (first !== undefined && mayPassByThemselves(breaches(findings)))
+      findings = runChecks(withoutNewcomers(facts, first.facts), config);
     return { facts, findings, broken: breaches(findings) };
   };
 
@@ -115,7 +125,7 @@ export function watchDrift(options: DriftOptions): DriftWatch {
     if (first.broken.length > 0 && options.relaxed !== true && mayPassByThemselves(first.broken)) {
       await pause(SECOND_LOOK_AFTER_MS);
       // Where there can be no second look, what the first saw stands.
-      last = (await look()) ?? first;
+      last = (await look(first)) ?? first;
       if (last.broken.length === 0) options.onPassed?.(first.broken);
     }
     if (ended) return;
@@ -142,6 +152,12 @@ export function watchDrift(options: DriftOptions): DriftWatch {
   };
 
   return { checkNow };
+}
+
+function withoutNewcomers(facts: Facts, before: Facts): Facts {
+  const known = new Set(before.processes.others.map(({ pid }) => pid));
+  const others = facts.processes.others.filter(({ pid }) => known.has(pid));
+  return { ...facts, processes: { ...facts.processes, others } };
 }
 
 function pause(ms: number): Promise<void> {
