@@ -10,17 +10,11 @@ export interface Sample {
   readonly watchers: number | undefined;
 }
 
-/**
- * Milliseconds of a life below which its growth cannot be told from its warm-up, nor from what happened to fall into
- * its last third: one of 38 s had a flood there.
- */
-export const SHORTEST_LIFE_MS = 60_000;
+/** Milliseconds of a life below which its growth cannot be told from its warm-up. */
+export const SHORTEST_LIFE_MS = 30_000;
 /** MiB that the sidecar is given; it must never need them all. */
 export const MAX_RSS_MIB = 256;
-/**
- * Growth between the second third of a life and the last that is a leak, and none of the collector's moods: of the
- * median, and of the least as well, for what leaks never goes away.
- */
+/** Growth of the median between the second third of a life and the last that is a leak, and none of the collector's moods. */
 const RSS_RATIO = 1.25;
 const RSS_SLACK_MIB = 12;
 /** Descriptors and watchers come and go with the peers; their least in each third is what stays. */
@@ -47,15 +41,13 @@ export function growth(samples: readonly Sample[]): string[] {
       ({ at }) => at >= first.at + (span * index) / 3 && at <= first.at + (span * (index + 1)) / 3,
     );
   const [middle, end] = [third(1), third(2)];
-  const rss = (list: readonly Sample[], share: number) =>
+  const rss = (list: readonly Sample[]) =>
     quantile(
       list.map(({ rssMiB }) => rssMiB),
-      share,
+      0.5,
     );
-  const grew = (share: number) =>
-    rss(end, share) > Math.max(rss(middle, share) * RSS_RATIO, rss(middle, share) + RSS_SLACK_MIB);
-  const [before, after] = [rss(middle, 0.5), rss(end, 0.5)];
-  if (grew(0) && grew(0.5))
+  const [before, after] = [rss(middle), rss(end)];
+  if (after > before * RSS_RATIO && after > before + RSS_SLACK_MIB)
     found.push(`resident memory grew from ${before.toFixed(0)} to ${after.toFixed(0)} MiB`);
   for (const what of ['descriptors', 'watchers'] as const) {
     const least = (list: readonly Sample[]) => Math.min(...list.flatMap((sample) => sample[what] ?? []));

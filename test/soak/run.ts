@@ -413,7 +413,7 @@ class Soak {
     const nextKill = this.#killsAtMs.find((atMs) => atMs > at) ?? Number.POSITIVE_INFINITY;
     const [rogue] = this.#peers.slice(-1);
     // A kill comes later than planned where something else went on.
-    if (!this.#root || rogue === undefined || nextKill - at < SHORTEST_LIFE_MS / 4) return;
+    if (!this.#root || rogue === undefined || nextKill - at < SHORTEST_LIFE_MS / 2) return;
     const { life } = this.#resolver;
     for (let round = 0; round < WARM_UP.rounds && this.#resolver.life === life; round++)
       await Promise.all(Array.from({ length: WARM_UP.atOnce }, () => this.#act(rogue, 'call-flood', round)));
