@@ -13,7 +13,8 @@ import type { Finding } from './finding.ts';
 
 /**
  * A process that appears is noticed within this time, in milliseconds, plus that of the scan itself: some 50 µs of
- * CPU time for each process and thread of the pod, in slices, and as much as the pod's PID limit allows.
+ * CPU time for each process and thread of the pod, in slices, and as much as the pod's PID limit allows. Where a
+ * second look has to decide, it ends us that much later.
  */
 export const DRIFT_INTERVAL_MS = 15_000;
 /**
@@ -26,6 +27,11 @@ const SHORTAGE_INTERVALS = 1.5;
  * during an exec. An exec on a busy node takes some hundred; who holds what breaks the boundary is still there.
  */
 const SECOND_LOOK_AFTER_MS = 2_000;
+/**
+ * Rounds one after the other that a second look may excuse. An exec is seldom met by one, and hardly by four: who forks
+ * in time, so that it is another process at each look, is.
+ */
+const EXCUSED_ROUNDS = 3;
 /** A round that fails for a shortage of ours (descriptors, memory) is tried once more after this many milliseconds. */
 const RETRY_AFTER_MS = 500;
 
@@ -70,6 +76,7 @@ export function watchDrift(options: DriftOptions): DriftWatch {
   let next: Promise<void> | undefined;
 
   let shortSince: number | undefined;
+  let excused = 0;
 
   const intervalMs = options.intervalMs ?? DRIFT_INTERVAL_MS;
   const timer = setInterval(() => void checkNow(), intervalMs);
@@ -126,8 +133,12 @@ export function watchDrift(options: DriftOptions): DriftWatch {
       await pause(SECOND_LOOK_AFTER_MS);
       // Where there can be no second look, what the first saw stands.
       last = (await look(first)) ?? first;
-      if (last.broken.length === 0) options.onPassed?.(first.broken);
-    }
+      if (last.broken.length === 0) {
+        options.onPassed?.(first.broken);
+        excused++;
+        if (excused > EXCUSED_ROUNDS) last = first;
+      }
+    } else excused = 0;
     if (ended) return;
     options.onFindings?.(last.findings, last.facts);
     report(last.broken);
@@ -154,6 +165,7 @@ export function watchDrift(options: DriftOptions): DriftWatch {
   return { checkNow };
 }
 
+/** By their ids: who takes another in time is a newcomer again, {@link EXCUSED_ROUNDS} times. */
 function withoutNewcomers(facts: Facts, before: Facts): Facts {
   const known = new Set(before.processes.others.map(({ pid }) => pid));
   const others = facts.processes.others.filter(({ pid }) => known.has(pid));

@@ -12,7 +12,7 @@ import { describeAsRoot } from '../support/root.ts';
 import { AGENT_UID, GOOD_POD, type PodSpec, RESOLVER_UID, runPod, unprivileged } from './pod.ts';
 
 /** A pod in which, after three seconds, another container starts a process with the resolver's UID. */
-function intruded(mode: 'timer' | 'now'): PodSpec {
+function intruded(mode: 'timer' | 'now' | 'on'): PodSpec {
   return {
     ...GOOD_POD,
     processNamespace: 'shared',
@@ -50,9 +50,9 @@ describeAsRoot('a process with our UID in another container', () => {
 const ENTERING = '--reuid 4242 --regid 4242 --clear-groups --inh-caps=+sys_ptrace --ambient-caps=+sys_ptrace';
 
 /** A pod in which, after three seconds, root, which is trusted, goes on with a script. */
-function entered(script: string): PodSpec {
+function entered(script: string, mode: 'now' | 'on' = 'now'): PodSpec {
   return {
-    ...intruded('now'),
+    ...intruded(mode),
     neighbours: [
       { identity: unprivileged(AGENT_UID) },
       {
@@ -64,10 +64,13 @@ function entered(script: string): PodSpec {
   };
 }
 
+/** One process with the capability after the other: there always is one, and none is there for two seconds. */
+const SUCCESSION = `while :; do setpriv ${ENTERING} sleep 0.5 & sleep 0.2; done`;
+
 describeAsRoot("a process with the capabilities of the container runtime's own", () => {
   it.each([
     ['one', `setpriv ${ENTERING} sleep 0.7; sleep 60`],
-    ['one after the other', `while :; do setpriv ${ENTERING} sleep 0.5 & sleep 0.2; done`],
+    ['one after the other', SUCCESSION],
   ])('that is gone within two seconds is told of, and breaks nothing: %s', async (_, script) => {
     const { stdout, stderr } = await runPod('drift-passed', entered(script));
     expect(stdout, stderr).toMatch(/^\{/);
@@ -81,6 +84,14 @@ describeAsRoot("a process with the capabilities of the container runtime's own",
     expect(ids).toEqual(['process-capabilities']);
     expect(afterMs).toBeGreaterThan(2_000);
     expect(afterMs).toBeLessThan(5_000);
+  });
+});
+
+describeAsRoot('a program that forks in time to be another process at each look', () => {
+  it('breaks the boundary with the fourth round', async () => {
+    const { stdout, stderr } = await runPod('drift-forks', entered(SUCCESSION, 'on'));
+    expect(stdout, stderr).toMatch(/^\{/);
+    expect(JSON.parse(stdout)).toMatchObject({ ids: ['process-capabilities'], passes: 4 });
   });
 });
 
