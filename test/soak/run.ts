@@ -1,11 +1,11 @@
 /** One run: the plan is carried out on the real resolver while the invariants are checked. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Product } from '../support/product.ts';
-import { newSecret } from '../support/secrets.ts';
+import { ARTIFACTS, newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
 import { Peer, playCaller } from './cast.ts';
 import { Clock } from './clock.ts';
@@ -496,7 +496,11 @@ class Soak {
     const at = now();
     this.#resolver.sample(this.#watchers);
     for (const [index, { samples }] of this.#resolver.lives.entries()) {
-      for (const what of growth(samples)) this.#judge.report('growth', at, `life ${index + 1}: ${what}`);
+      const grown = growth(samples);
+      for (const what of grown) this.#judge.report('growth', at, `life ${index + 1}: ${what}`);
+      // Whether it was a leak or a load can be told from the course of it alone.
+      if (grown.length > 0)
+        writeFileSync(join(ARTIFACTS, `life-${index + 1}`, 'samples.json'), JSON.stringify(samples));
     }
     if (this.#signal.aborted) return;
     if (this.#last === undefined) this.#judge.report('unserved', at, 'the supervisor never got an answer');
