@@ -415,7 +415,10 @@ class Soak {
     // A kill comes later than planned where something else went on.
     if (!this.#root || rogue === undefined || nextKill - at < SHORTEST_LIFE_MS / 2) return;
     const { life } = this.#resolver;
-    for (let round = 0; round < WARM_UP.rounds && this.#resolver.life === life; round++)
+    const lasts = () => !this.#ending && this.#resolver.life === life;
+    // Where the operator has just taken its UID off the list, it floods a closed door: nothing would be warm.
+    while (lasts() && !this.#history.permission('caller:neighbour').allowed) await sleep(200);
+    for (let round = 0; round < WARM_UP.rounds && lasts(); round++)
       await Promise.all(Array.from({ length: WARM_UP.atOnce }, () => this.#act(rogue, 'call-flood', round)));
   }
 
