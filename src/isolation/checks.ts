@@ -72,9 +72,11 @@ export function breaches(findings: readonly Finding[]): Finding[] {
   return findings.filter(({ severity, outcome }) => severity === 'enforce' && outcome !== 'pass');
 }
 
-/** Whether all of these may be the container runtime on its way into a container of the pod, which is over in a moment. */
+/** Whether there are breaches, and all may be the container runtime on its way into a container, which is over in a moment. */
 export function mayPassByThemselves(broken: readonly Finding[]): boolean {
-  return broken.every(({ id, outcome }) => outcome === 'fail' && FAIL_DURING_EXEC.has(id));
+  return (
+    broken.length > 0 && broken.every(({ id, outcome }) => outcome === 'fail' && FAIL_DURING_EXEC.has(id))
+  );
 }
 
 export function judge(findings: readonly Finding[], options: { readonly relaxed: boolean }): BoundaryState {

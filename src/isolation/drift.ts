@@ -26,7 +26,7 @@ const SHORTAGE_INTERVALS = 1.5;
  * Milliseconds to the second look that a round takes where the first found nothing but what the container runtime shows
  * during an exec. An exec on a busy node takes some hundred; who holds what breaks the boundary is still there.
  */
-const SECOND_LOOK_AFTER_MS = 2_000;
+export const SECOND_LOOK_AFTER_MS = 2_000;
 /**
  * Rounds one after the other that a second look may excuse. An exec is seldom met by one, and hardly by four: who forks
  * in time, so that it is another process at each look, is.
@@ -129,7 +129,7 @@ export function watchDrift(options: DriftOptions): DriftWatch {
     const first = await look();
     if (first === undefined || ended) return;
     let last = first;
-    if (first.broken.length > 0 && options.relaxed !== true && mayPassByThemselves(first.broken)) {
+    if (options.relaxed !== true && mayPassByThemselves(first.broken)) {
       await pause(SECOND_LOOK_AFTER_MS);
       // Where there can be no second look, what the first saw stands.
       last = (await look(first)) ?? first;

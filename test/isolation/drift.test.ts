@@ -9,7 +9,16 @@ import { DRIFT_INTERVAL_MS, watchDrift } from '../../src/isolation/drift.ts';
 import type { Finding } from '../../src/isolation/finding.ts';
 import { withDescriptors } from '../support/descriptor-shortage.ts';
 import { describeAsRoot } from '../support/root.ts';
-import { AGENT_UID, GOOD_POD, type PodSpec, RESOLVER_UID, runPod, unprivileged } from './pod.ts';
+import {
+  AGENT_UID,
+  ENTERING,
+  ENTERING_IN_SUCCESSION,
+  GOOD_POD,
+  type PodSpec,
+  RESOLVER_UID,
+  runPod,
+  unprivileged,
+} from './pod.ts';
 
 /** A pod in which, after three seconds, another container starts a process with the resolver's UID. */
 function intruded(mode: 'timer' | 'now' | 'on'): PodSpec {
@@ -46,9 +55,6 @@ describeAsRoot('a process with our UID in another container', () => {
   });
 });
 
-/** Arguments of setpriv for another UID with a capability: what the runtime's own process is during an exec. */
-const ENTERING = '--reuid 4242 --regid 4242 --clear-groups --inh-caps=+sys_ptrace --ambient-caps=+sys_ptrace';
-
 /** A pod in which, after three seconds, root, which is trusted, goes on with a script. */
 function entered(script: string, mode: 'now' | 'on' = 'now'): PodSpec {
   return {
@@ -64,13 +70,10 @@ function entered(script: string, mode: 'now' | 'on' = 'now'): PodSpec {
   };
 }
 
-/** One process with the capability after the other: there always is one, and none is there for two seconds. */
-const SUCCESSION = `while :; do setpriv ${ENTERING} sleep 0.5 & sleep 0.2; done`;
-
 describeAsRoot("a process with the capabilities of the container runtime's own", () => {
   it.each([
     ['one', `setpriv ${ENTERING} sleep 0.7; sleep 60`],
-    ['one after the other', SUCCESSION],
+    ['one after the other', ENTERING_IN_SUCCESSION],
   ])('that is gone within two seconds is told of, and breaks nothing: %s', async (_, script) => {
     const { stdout, stderr } = await runPod('drift-passed', entered(script));
     expect(stdout, stderr).toMatch(/^\{/);
@@ -89,7 +92,7 @@ describeAsRoot("a process with the capabilities of the container runtime's own",
 
 describeAsRoot('a program that forks in time to be another process at each look', () => {
   it('breaks the boundary with the fourth round', async () => {
-    const { stdout, stderr } = await runPod('drift-forks', entered(SUCCESSION, 'on'));
+    const { stdout, stderr } = await runPod('drift-forks', entered(ENTERING_IN_SUCCESSION, 'on'));
     expect(stdout, stderr).toMatch(/^\{/);
     expect(JSON.parse(stdout)).toMatchObject({ ids: ['process-capabilities'], passes: 4 });
   });

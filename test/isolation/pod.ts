@@ -82,6 +82,13 @@ export function rootWith(...capabilities: string[]): string {
   return `--bounding-set=-all,${capabilities.map((name) => `+${name}`).join(',')} --inh-caps=-all --no-new-privs`;
 }
 
+/** setpriv arguments for another UID with a capability: what the container runtime's own process is during an exec. */
+export const ENTERING =
+  '--reuid 4242 --regid 4242 --clear-groups --inh-caps=+sys_ptrace --ambient-caps=+sys_ptrace';
+
+/** Bash for root: one such process after the other. There always is one, and none is there for two seconds. */
+export const ENTERING_IN_SUCCESSION = `while :; do setpriv ${ENTERING} sleep 0.5 & sleep 0.2; done`;
+
 /** A pod in which all is well. */
 export const GOOD_POD: PodSpec = {
   processNamespace: 'own',

@@ -3,13 +3,28 @@ import { describe, expect, it } from 'vitest';
 import { cli } from '../support/cli.ts';
 import { describeAsRoot } from '../support/root.ts';
 import { Workspace } from '../support/workspace.ts';
-import { AGENT_UID, GOOD_POD, RESOLVER_UID, rootWith, runPod, unprivileged } from './pod.ts';
+import {
+  AGENT_UID,
+  ENTERING,
+  ENTERING_IN_SUCCESSION,
+  GOOD_POD,
+  type PodSpec,
+  RESOLVER_UID,
+  rootWith,
+  runPod,
+  unprivileged,
+} from './pod.ts';
 
 interface Line {
   readonly class_uid: number;
   readonly time: number;
   readonly message: string;
-  readonly unmapped: { readonly outcome?: string; readonly reason?: string; readonly finding?: string };
+  readonly unmapped: {
+    readonly outcome?: string;
+    readonly reason?: string;
+    readonly finding?: string;
+    readonly severity?: string;
+  };
 }
 
 const audit = (stdout: string) =>
@@ -88,6 +103,92 @@ describeAsRoot('serve in a pod', () => {
       8_000 + 15_000,
     );
     expect(stderr).toContain('the isolation boundary is broken; nothing is served from now on');
+  });
+});
+
+/** Bash: the files that show the resolver's command line, once it runs under its own flags. Matches no other, itself least. */
+const RESOLVER = 'grep -ls -e "[-]-allow-addons" /proc/[0-9]*/cmdline';
+const END_RESOLVER = `for file in $(${RESOLVER}); do kill $(echo $file | tr -dc 0-9); done`;
+
+/** A pod into which a container runtime, which is root and trusted, goes by this script. */
+function entered(script: string, ...neighbours: PodSpec['neighbours']): PodSpec {
+  return {
+    ...GOOD_POD,
+    processNamespace: 'shared',
+    neighbours: [
+      { identity: unprivileged(AGENT_UID) },
+      { identity: '--no-new-privs', afterSeconds: 0, command: `bash -c '${script}'` },
+      ...neighbours,
+    ],
+    config: 'boundary: {trusted: [{uid: 0}]}',
+    program: SERVE,
+  };
+}
+
+describeAsRoot('serve in a pod into which an exec goes', () => {
+  const GONE = /holds SYS_PTRACE.*; gone at the next look/;
+
+  it('while it proves its boundary looks again, and serves once the process is gone', async () => {
+    const { code, stdout, stderr } = await runPod(
+      'serve-entered',
+      entered(
+        `setpriv ${ENTERING} sleep 60 & until ${RESOLVER}; do sleep 0.1; done; sleep 3; kill $!; sleep 4; ${END_RESOLVER}; sleep 60`,
+      ),
+    );
+    expect(code, stdout + stderr).toBe(0);
+    const lines = audit(stdout);
+    const passed = lines.findIndex(({ unmapped }) => unmapped.finding === 'process-capabilities');
+    const started = lines.findIndex(({ message }) => message === 'resolver started');
+    expect(started, stdout + stderr).toBeGreaterThan(passed);
+    expect(lines[passed]).toMatchObject({
+      message: expect.stringMatching(GONE),
+      unmapped: { severity: 'warn', outcome: 'fail' },
+    });
+    expect(stderr).toContain('a process came and went that would break the isolation boundary');
+    expect(stderr).not.toContain('nothing is served');
+  });
+
+  it('from before the start on, each look at another process, serves nothing', async () => {
+    const { code, stdout, stderr } = await runPod('serve-forks', entered(ENTERING_IN_SUCCESSION));
+    expect(code, stdout + stderr).toBe(1);
+    const lines = audit(stdout);
+    expect(lines.map(({ unmapped }) => unmapped.finding)).toEqual([
+      'process-capabilities',
+      'config-exceptions',
+    ]);
+    expect(lines[0]).toMatchObject({ unmapped: { severity: 'enforce', outcome: 'fail' } });
+    expect(stderr).toContain('the isolation boundary is not proven; nothing is served');
+  });
+
+  it('while it serves tells of the process, and goes on', async () => {
+    const { code, stdout, stderr } = await runPod(
+      'serve-passed',
+      entered(
+        `until [ -e bound ]; do sleep 0.1; done; for _ in $(seq 30); do setpriv ${ENTERING} sleep 0.5 & sleep 0.2; done; ${END_RESOLVER}; sleep 60`,
+        {
+          // The supervisor. Its call is the first of a UID, for which the boundary is looked at.
+          identity: rootWith('dac_override'),
+          command:
+            "bash -c 'until [ -S socket-volume/own/resolver.sock ]; do sleep 0.1; done; touch bound; sleep 0.5; exec ./node app/src/main.ts watch --socket socket-volume/own/resolver.sock'",
+          volumes: 'socket-read-only',
+          afterSeconds: 0,
+        },
+      ),
+    );
+    expect(code, stdout + stderr).toBe(0);
+    const lines = audit(stdout);
+    const served = lines.findIndex(({ unmapped }) => unmapped.outcome === 'served');
+    const passed = lines.filter(({ unmapped }) => unmapped.finding === 'process-capabilities');
+    expect(served, stdout + stderr).toBeGreaterThanOrEqual(0);
+    expect(passed, stdout + stderr).not.toEqual([]);
+    for (const line of passed) {
+      expect(line).toMatchObject({
+        message: expect.stringMatching(GONE),
+        unmapped: { severity: 'warn', outcome: 'fail' },
+      });
+    }
+    expect(stderr).toContain('a process came and went that would break the isolation boundary');
+    expect(lines.filter(({ unmapped }) => unmapped.reason === 'boundary-broken')).toEqual([]);
   });
 });
 

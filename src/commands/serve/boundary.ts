@@ -2,8 +2,8 @@
 import type { Audit } from '../../audit/audit.ts';
 import type { Config } from '../../config/config.ts';
 import { CommandError, ExitCode } from '../../errors.ts';
-import { breaches, judge, relaxedRefusal, runChecks } from '../../isolation/checks.ts';
-import { type DriftWatch, watchDrift } from '../../isolation/drift.ts';
+import { breaches, judge, mayPassByThemselves, relaxedRefusal, runChecks } from '../../isolation/checks.ts';
+import { type DriftWatch, SECOND_LOOK_AFTER_MS, watchDrift } from '../../isolation/drift.ts';
 import { type Facts, gatherFacts } from '../../isolation/facts.ts';
 import type { Finding } from '../../isolation/finding.ts';
 import { type HardeningResult, harden } from '../../isolation/harden.ts';
@@ -17,6 +17,12 @@ import type { CommandContext } from '../context.ts';
 
 /** Finding that lists the exceptions which the configuration makes: audited whatever its outcome. */
 const EXCEPTIONS = 'config-exceptions';
+
+/**
+ * Looks that a start takes, {@link SECOND_LOOK_AFTER_MS} apart, until one finds nothing wrong, where those before found
+ * nothing but what the container runtime shows during an exec. Nothing is served yet: the last look stands as it is.
+ */
+const LOOKS_AT_START = 3;
 
 export interface BoundaryOptions {
   readonly relaxed: boolean;
@@ -54,16 +60,19 @@ export class Boundary {
     this.#findings = findings;
   }
 
-  /** Takes facts and judges them. Where an enforced check fails: a table on stderr, a finding each in the audit, and no way on. */
+  /**
+   * Takes facts and judges them, again after a moment where an exec may be under way. Where an enforced check fails: a
+   * table on stderr, a finding each in the audit, and no way on.
+   */
   static async prove(
     config: Config,
     hardening: HardeningResult,
     options: BoundaryOptions,
     context: CommandContext,
   ): Promise<Boundary> {
-    const facts = await gatherFacts(config, { hardening });
-    const findings = runChecks(facts, config);
     const { relaxed, audit, log } = options;
+    const { facts, findings, gone } = await lookAtStart(config, hardening, relaxed ? 1 : LOOKS_AT_START);
+    tellGone(gone, options);
     const failed = breaches(findings);
     for (const finding of [...failed, ...findings.filter(({ id }) => id === EXCEPTIONS)])
       audit.boundaryFinding(finding);
@@ -121,16 +130,7 @@ export class Boundary {
         this.#findings = findings;
         this.#facts = facts;
       },
-      onPassed: (gone) => {
-        for (const finding of gone) {
-          const evidence = `${finding.evidence}; gone at the second look`;
-          audit.boundaryFinding({ ...finding, severity: 'warn', evidence });
-          log.warn(
-            { check: finding.id, evidence },
-            'a process came and went that would break the isolation boundary',
-          );
-        }
-      },
+      onPassed: (gone) => tellGone(gone, this.#options),
       onBroken: (broken) => {
         for (const finding of broken) {
           audit.boundaryFinding(finding);
@@ -147,5 +147,38 @@ export class Boundary {
   /** Takes facts at once: a UID was seen that was not seen before. */
   checkNow(): void {
     void this.#watch?.checkNow();
+  }
+}
+
+interface StartLook {
+  readonly facts: Facts;
+  readonly findings: readonly Finding[];
+  /** What earlier looks found wrong, the latest finding of each check; empty where the last found something wrong, too. */
+  readonly gone: readonly Finding[];
+}
+
+/** Takes facts and judges them, `looks` times at most: see {@link LOOKS_AT_START}. */
+async function lookAtStart(config: Config, hardening: HardeningResult, looks: number): Promise<StartLook> {
+  const wrong = new Map<string, Finding>();
+  for (let look = 1; ; look++) {
+    const facts = await gatherFacts(config, { hardening });
+    const findings = runChecks(facts, config);
+    const failed = breaches(findings);
+    if (failed.length === 0) return { facts, findings, gone: [...wrong.values()] };
+    if (look >= looks || !mayPassByThemselves(failed)) return { facts, findings, gone: [] };
+    for (const finding of failed) wrong.set(finding.id, finding);
+    await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_AFTER_MS));
+  }
+}
+
+/** Findings of processes that came and went: they break nothing, and are worth a look. */
+function tellGone(gone: readonly Finding[], { audit, log }: BoundaryOptions): void {
+  for (const finding of gone) {
+    const evidence = `${finding.evidence}; gone at the next look`;
+    audit.boundaryFinding({ ...finding, severity: 'warn', evidence });
+    log.warn(
+      { check: finding.id, evidence },
+      'a process came and went that would break the isolation boundary',
+    );
   }
 }
