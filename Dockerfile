@@ -98,7 +98,7 @@ WORKDIR /
 # is also the one for `exec`.
 ENTRYPOINT ["/app/node", "--snapshot-blob=/app/dist/serve.blob", \
   "--disable-sigusr1", "--disallow-code-generation-from-strings", \
-  "--single-threaded-gc", "--max-semi-space-size=2", "--heap-growing-percent=20", "--no-flush-bytecode", "--expose-gc", \
+  "--single-threaded-gc", "--max-semi-space-size=2", "--min-semi-space-size=2", "--heap-growing-percent=20", "--no-flush-bytecode", "--expose-gc", \
   "--v8-pool-size=1", \
   "--permission", "--allow-addons", "--allow-net", "--allow-fs-read=*", \
   "--allow-fs-write=/run/secret-resolver/socket", "--allow-fs-write=/run/secret-resolver/socket/*", \

@@ -7,7 +7,12 @@ import { VERSION } from './version.ts';
 /** Commands by name, each loaded when it is wanted. */
 export type Commands = Readonly<Record<string, () => Promise<CommandModule>>>;
 
-async function main(argv: readonly string[], commands: Commands, context: CommandContext): Promise<void> {
+/** Parses one command line and runs what it names. Throws commander's errors and the command's. */
+export async function main(
+  argv: readonly string[],
+  commands: Commands,
+  context: CommandContext,
+): Promise<void> {
   const program = new Command('secret-resolver')
     .description(
       'Serves credentials from mounted Kubernetes Secrets to a listed supervisor over a Unix socket, and proves that the agent beside it cannot reach them.',

@@ -11,7 +11,7 @@ import * as serve from './commands/serve.ts';
 import { run } from './run.ts';
 import { warmUp } from './warm-up.ts';
 
-void warmUp();
+void warmUp(serve);
 
 /** Every other command is rare, and is loaded from its files: this process becomes it, without `serve`'s restrictions. */
 function becomeMain(argv: readonly string[]): void {

@@ -5,16 +5,18 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { Audit } from './audit/audit.ts';
+import type { CommandContext, CommandModule } from './commands/context.ts';
+import { Boundary } from './commands/serve/boundary.ts';
 import { referencedSecrets, secretId } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
-import { runChecks } from './isolation/checks.ts';
-import { gatherFacts } from './isolation/facts.ts';
+import { UNHARDENED } from './isolation/harden.ts';
 import { startFlags } from './isolation/reexec.ts';
 import { createLog } from './log.ts';
 import { resolve } from './resolve/resolve.ts';
 import { changes, SnapshotStore } from './resolve/snapshot.ts';
+import { main } from './run.ts';
 import { Views } from './server/views.ts';
 import { readGeneration } from './volume/generation.ts';
 import { volumeDirectory, wantedKeys } from './volume/wanted.ts';
@@ -49,7 +51,7 @@ const PROVIDER = `provider:
 `;
 
 /** Leaves no handle open, no timer and no listener: any of them would keep the snapshot from being written. */
-export async function warmUp(): Promise<void> {
+export async function warmUp(serve: CommandModule): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'warm-up-'));
   try {
     const places = { secretsRoot: join(folder, 'secrets'), providersDir: join(folder, 'providers') };
@@ -73,7 +75,17 @@ export async function warmUp(): Promise<void> {
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     const log = createLog({ level: 'info' }, nowhere);
     const audit = new Audit({ write: () => {}, [Symbol.asyncDispose]: async () => {} }, config.sandbox);
-    runChecks(await gatherFacts(config), config);
+    const context: CommandContext = {
+      env: {},
+      stdin: Readable.from([]),
+      stdout: nowhere,
+      stderr: nowhere,
+      signal: new AbortController().signal,
+      exit: () => {},
+    };
+    const parsed = { createCommand: () => serve.createCommand(context).action(() => {}) };
+    await main(['serve', '--config', file], { serve: () => Promise.resolve(parsed) }, context);
+    await Boundary.prove(config, UNHARDENED, { relaxed: true, audit, log }, context);
     const views = new Views(config.sandbox, Buffer.alloc(32));
     const reads = new Map(
       referencedSecrets(config).map((secret) => [

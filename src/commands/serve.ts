@@ -120,7 +120,7 @@ async function serve(context: CommandContext, file: string, options: ServeOption
     processKey,
     statusFacts,
     meter,
-    onNewUid: () => boundary.checkNow(),
+    onNewUid: () => boundary.checkSoon(),
     onCall: () => collection.worked(),
   });
   await using health =
@@ -132,7 +132,7 @@ async function serve(context: CommandContext, file: string, options: ServeOption
       ? undefined
       : await MetricsListener.open(config.metrics.listen, metrics);
 
-  const gatewayOptions = { config, state, audit, log, meter, onNewUid: () => boundary.checkNow() };
+  const gatewayOptions = { config, state, audit, log, meter, onNewUid: () => boundary.checkSoon() };
   await using gateway = await openGateway(options.gatewayDriver === true, gatewayOptions);
 
   const stopReloading = onHangup(() => {

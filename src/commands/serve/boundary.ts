@@ -24,6 +24,9 @@ const EXCEPTIONS = 'config-exceptions';
  */
 const LOOKS_AT_START = 3;
 
+/** Milliseconds that who comes first is answered in before facts are taken on his account. */
+const NEW_UID_DELAY_MS = 50;
+
 export interface BoundaryOptions {
   readonly relaxed: boolean;
   readonly audit: Audit;
@@ -47,6 +50,7 @@ export class Boundary {
   #facts: Facts;
   #findings: readonly Finding[];
   #watch: DriftWatch | undefined;
+  #soon: NodeJS.Timeout | undefined;
 
   private constructor(
     options: BoundaryOptions,
@@ -144,9 +148,13 @@ export class Boundary {
     });
   }
 
-  /** Takes facts at once: a UID was seen that was not seen before. */
-  checkNow(): void {
-    void this.#watch?.checkNow();
+  /** Takes facts soon: a UID was seen that was not seen before. */
+  checkSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      if (this.#watch === undefined) this.checkSoon();
+      else void this.#watch.checkNow();
+    }, NEW_UID_DELAY_MS).unref();
   }
 }
 
