@@ -20,14 +20,17 @@ import {
   unprivileged,
 } from './pod.ts';
 
-/** A pod in which, after three seconds, another container starts a process with the resolver's UID. */
+/** The name that the resolver's program takes once it has proven its boundary, on whatever machine. */
+const PROVEN = 'grep -qsx proven /proc/[0-9]*/comm';
+
+/** A pod in which, a second after the boundary was proven, another container starts a process with the resolver's UID. */
 function intruded(mode: 'timer' | 'now' | 'on'): PodSpec {
   return {
     ...GOOD_POD,
     processNamespace: 'shared',
     neighbours: [
       { identity: unprivileged(AGENT_UID) },
-      { identity: unprivileged(RESOLVER_UID), afterSeconds: 3 },
+      { identity: unprivileged(RESOLVER_UID), afterSeconds: 1, onceTrue: PROVEN },
     ],
     // The intruder's container is set up by root.
     config: 'boundary: {trusted: [{uid: 0}]}',
@@ -55,7 +58,7 @@ describeAsRoot('a process with our UID in another container', () => {
   });
 });
 
-/** A pod in which, after three seconds, root, which is trusted, goes on with a script. */
+/** A pod in which, a second after the boundary was proven, root, which is trusted, goes on with a script. */
 function entered(script: string, mode: 'now' | 'on' = 'now'): PodSpec {
   return {
     ...intruded(mode),
@@ -63,7 +66,8 @@ function entered(script: string, mode: 'now' | 'on' = 'now'): PodSpec {
       { identity: unprivileged(AGENT_UID) },
       {
         identity: '--no-new-privs',
-        afterSeconds: 3,
+        afterSeconds: 1,
+        onceTrue: PROVEN,
         command: `bash -c '${script}'`,
       },
     ],

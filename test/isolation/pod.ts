@@ -38,6 +38,8 @@ interface Neighbour {
   readonly command?: string;
   /** Starts so many seconds after the others, and writes the time (Unix milliseconds) to the file `started`. */
   readonly afterSeconds?: number;
+  /** The seconds begin only once this bash command succeeds. */
+  readonly onceTrue?: string;
   /** A line for the uid_map of the user namespace that the command makes. */
   readonly idMap?: string;
   /** Which of the resolver's volumes it has mounted, too. */
@@ -235,6 +237,7 @@ cd ${folder}
 ${keep === 'secret' ? '' : 'umount kubelet'}
 ${keep.startsWith('socket') ? '' : 'umount socket-volume'}
 ${keep === 'socket-read-only' ? 'mount -o remount,bind,ro socket-volume' : ''}
+${neighbour.onceTrue === undefined ? '' : `until ${neighbour.onceTrue}; do sleep 0.05; done`}
 ${neighbour.afterSeconds === undefined ? '' : `sleep ${neighbour.afterSeconds}; date +%s%3N > started`}
 ${neighbour.idMap === undefined ? '' : `(until echo "${neighbour.idMap}" > /proc/$$/uid_map; do sleep 0.02; done) 2> /dev/null &`}
 exec setpriv ${neighbour.identity} ${neighbour.command ?? 'sleep 60'}

@@ -110,6 +110,9 @@ describeAsRoot('serve in a pod', () => {
 const RESOLVER = 'grep -ls -e "[-]-allow-addons" /proc/[0-9]*/cmdline';
 const END_RESOLVER = `for file in $(${RESOLVER}); do kill $(echo $file | tr -dc 0-9); done`;
 
+/** Bash: whether it has made itself non-dumpable, after which it takes its first look. */
+const HARDENED = `stat -c %u $(${RESOLVER}) 2> /dev/null | grep -qx 0`;
+
 /** A pod into which a container runtime, which is root and trusted, goes by this script. */
 function entered(script: string, ...neighbours: PodSpec['neighbours']): PodSpec {
   return {
@@ -132,7 +135,7 @@ describeAsRoot('serve in a pod into which an exec goes', () => {
     const { code, stdout, stderr } = await runPod(
       'serve-entered',
       entered(
-        `setpriv ${ENTERING} sleep 60 & until ${RESOLVER}; do sleep 0.1; done; sleep 3; kill $!; sleep 4; ${END_RESOLVER}; sleep 60`,
+        `setpriv ${ENTERING} sleep 60 & until ${HARDENED}; do sleep 0.1; done; sleep 3; kill $!; sleep 4; ${END_RESOLVER}; sleep 60`,
       ),
     );
     expect(code, stdout + stderr).toBe(0);
@@ -164,7 +167,7 @@ describeAsRoot('serve in a pod into which an exec goes', () => {
     const { code, stdout, stderr } = await runPod(
       'serve-passed',
       entered(
-        `until [ -e bound ]; do sleep 0.1; done; for _ in $(seq 30); do setpriv ${ENTERING} sleep 0.5 & sleep 0.2; done; ${END_RESOLVER}; sleep 60`,
+        `until [ -e bound ]; do sleep 0.1; done; for _ in $(seq 60); do setpriv ${ENTERING} sleep 0.5 & sleep 0.2; done; ${END_RESOLVER}; sleep 60`,
         {
           // The supervisor. Its call is the first of a UID, for which the boundary is looked at.
           identity: rootWith('dac_override'),
