@@ -24,7 +24,7 @@ const EXCEPTIONS = 'config-exceptions';
  */
 const LOOKS_AT_START = 3;
 
-/** Milliseconds that who comes first is answered in before facts are taken on his account. */
+/** Milliseconds from a UID's first connection to the look at the pod that it causes: its first call is answered meanwhile. */
 const NEW_UID_DELAY_MS = 50;
 
 export interface BoundaryOptions {
