@@ -26,6 +26,9 @@ it.each([WINDOW, 31, 60_000])('finds a secret of %i bytes in each form among tho
   const search = new SecretSearch([...others, forms(secret)]);
   for (const form of forms(secret)) {
     expect(search.in(Buffer.concat([randomBytes(1_000), form, randomBytes(1_000)]))).toEqual([others.length]);
-    expect(search.in(Buffer.concat([randomBytes(1_000), form.subarray(1), randomBytes(1_000)]))).toEqual([]);
+    const cut = Buffer.from(form);
+    // Other than the first byte in every form: what is not the whole form is not found.
+    cut[0] = (cut[0] ?? 0) ^ 0x80;
+    expect(search.in(Buffer.concat([randomBytes(1_000), cut, randomBytes(1_000)]))).toEqual([]);
   }
 });
