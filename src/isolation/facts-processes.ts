@@ -13,9 +13,10 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { throwShortage } from '../errors.ts';
+import { isEnding, taskFolders } from './ending.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
 import { ForeignMounts, type MountView, NO_MOUNTS } from './foreign-mounts.ts';
-import { type CapabilitySets, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
+import { type CapabilitySets, parseIdMap, parseStatus, parseTaskFlags, type TaskStatus } from './proc.ts';
 import { readText } from './read-proc.ts';
 
 /** Longest stretch of reading /proc before the event loop gets its turn, in milliseconds. */
@@ -114,8 +115,8 @@ function lookup(mounts: MountFacts, socketFolder: string, breathe: () => Promise
 
 /**
  * A process may end between two reads, and nothing that it was then counts: an agent could stop us with
- * processes that come and go. What could not be read is therefore looked at again, the whole process from the
- * start: by then it is gone, or it is another one that has its id now, or it lives and is truly unreadable.
+ * processes that come and go. Where something could not be read, a process that ends is therefore left out. Any
+ * other is looked at again, from the start: it is another one that has the id now, or it is truly unreadable.
  */
 async function settledFacts(
   pid: number,
@@ -125,7 +126,9 @@ async function settledFacts(
   for (let looks = 1; ; looks++) {
     const facts = await processFacts(pid, look, breathe);
     const whole = facts?.container !== 'unreadable' && facts?.userNamespace !== 'unreadable';
-    if (whole || looks === MAX_LOOKS) return facts;
+    if (whole) return facts;
+    if (await isEnding(`/proc/${pid}`, breathe)) return undefined;
+    if (looks === MAX_LOOKS) return facts;
   }
 }
 
@@ -169,16 +172,9 @@ async function processFacts(
 /** Credentials belong to threads: one thread may hold a UID or a capability that the leader has dropped. */
 async function taskStatuses(folder: string, breathe: () => Promise<void>): Promise<TaskStatus[]> {
   const statuses: TaskStatus[] = [];
-  let tids: string[];
-  try {
-    tids = readdirSync(`${folder}/task`);
-  } catch (error) {
-    throwShortage(error);
-    return statuses;
-  }
-  for (const tid of tids) {
+  for (const task of taskFolders(folder)) {
     await breathe();
-    const text = readText(`${folder}/task/${tid}/status`);
+    const text = readText(`${task}/status`);
     const status = text === undefined ? undefined : parseStatus(text);
     if (status !== undefined) statuses.push(status);
   }
@@ -206,10 +202,7 @@ function mayBeKernelThread(status: TaskStatus): boolean {
 }
 
 function isKernelThread(folder: string): boolean {
-  const stat = readText(`${folder}/stat`) ?? '';
-  // The name in brackets may hold anything; the fields behind it begin after the last bracket.
-  const flags = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6]);
-  return (flags & KERNEL_THREAD) !== 0;
+  return (parseTaskFlags(readText(`${folder}/stat`) ?? '') & KERNEL_THREAD) !== 0;
 }
 
 function readExe(folder: string): string | undefined {

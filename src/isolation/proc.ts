@@ -73,6 +73,8 @@ export interface TaskStatus {
   readonly seccomp: number;
   /** Whether the task has a handler for SIGUSR1. */
   readonly catchesUsr1: boolean;
+  /** Whether a SIGKILL waits for the task: it does not return to its program. */
+  readonly killed: boolean;
 }
 
 /** Names of the capabilities in a hexadecimal mask; `CAP_<bit>` for one that is newer than this list. */
@@ -118,8 +120,20 @@ export function parseStatus(text: string): TaskStatus | undefined {
     },
     noNewPrivileges: field('NoNewPrivs') === '1',
     seccomp: Number(field('Seccomp')) || 0,
-    catchesUsr1: ((BigInt(`0x${field('SigCgt') || '0'}`) >> 9n) & 1n) === 1n,
+    catchesUsr1: hasSignal(field('SigCgt'), 10),
+    killed: hasSignal(field('SigPnd'), 9),
   };
+}
+
+/** Whether a hexadecimal mask holds a signal of the first 31, which are in its low half. */
+function hasSignal(mask: string, signal: number): boolean {
+  return (((Number.parseInt(mask.slice(-8), 16) || 0) >>> (signal - 1)) & 1) === 1;
+}
+
+/** The kernel's flags (PF_ in linux/sched.h) in the text of a task's `stat`; 0 where the text is cut. */
+export function parseTaskFlags(stat: string): number {
+  // The name in brackets may hold anything; the fields behind it begin after the last bracket.
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6]) || 0;
 }
 
 /** A process may call itself anything, terminal escapes included, and the name ends up in reports. */

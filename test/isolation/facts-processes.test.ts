@@ -1,8 +1,9 @@
 /** What an agent's processes may do to the look at them: real processes in user and mount namespaces of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { gatherProcesses } from '../../src/isolation/facts-processes.ts';
 import { readMounts } from '../../src/volume/mountinfo.ts';
 import { CHECKOUT, NODE } from '../support/checkout.ts';
@@ -72,6 +73,41 @@ describeAsRoot('gatherProcesses', () => {
       expect(counted).toEqual([]);
     }
     expect(seen).toBeGreaterThan(10);
+  }, 20_000);
+
+  it.each(['process.exit()', "process.kill(process.pid, 'SIGKILL')"])(
+    'takes no process of our own container that ends by %s for one of another',
+    async (end) => {
+      // While it ends, the kernel shows its status and no more its mounts: the longer, the more threads it has.
+      const one = `${NODE} -e "require('fs').stat('/', () => setTimeout(() => ${end}, Math.random() * 30))"`;
+      const loop = `export UV_THREADPOOL_SIZE=256; while :; do setpriv ${unprivileged(AGENT_UID)} ${one}; done`;
+      await start(`echo up; for _ in 1 2; do (${loop}) & done 2> /dev/null; wait`);
+      let seen = 0;
+      const until = Date.now() + 5_000;
+      while (Date.now() < until) {
+        const { others } = await gather();
+        const ours = others.filter(({ uids }) => uids.includes(AGENT_UID));
+        seen += ours.length;
+        expect(ours.filter(({ container }) => container !== 'ours')).toEqual([]);
+      }
+      expect(seen).toBeGreaterThan(100);
+    },
+    20_000,
+  );
+
+  it('counts a process whose leader has ended while another thread lives on', async () => {
+    // The kernel shows its status and not its mounts either; SYS_exit ends one thread.
+    const endLeader = `
+      const exit = ${process.arch === 'arm64' ? 93 : 60};
+      const syscall = require('koffi').load(null).func('long syscall(long, long)');
+      require('fs').stat('/', () => { require('fs').writeSync(1, 'up'); syscall(exit, 0); });
+    `;
+    const { pid } = await start(`cd ${CHECKOUT}; ${AS_AGENT} ${NODE} -e "${endLeader}"`);
+    const state = () => /^State:\t(.)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    await vi.waitFor(() => expect(state()).toBe('Z'), 5_000);
+    const facts = (await gather()).others.find((process) => process.pid === pid);
+    expect(facts).toMatchObject({ uids: [AGENT_UID], container: 'unreadable', userNamespace: 'ours' });
+    expect(facts?.threads).toBeGreaterThan(1);
   }, 20_000);
 
   it('is not held up by a mount table of 50 MB in a user namespace of the agent', async () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { capabilityNames, parseIdMap, parseStatus } from '../../src/isolation/proc.ts';
+import { capabilityNames, parseIdMap, parseStatus, parseTaskFlags } from '../../src/isolation/proc.ts';
 
 describe('parseStatus', () => {
   it('reads this process as the process knows itself', () => {
@@ -19,6 +19,28 @@ describe('parseStatus', () => {
   it('takes control characters out of a name', () => {
     const text = 'Name:\t\x1b[31mroot\nUid:\t1\t1\t1\t1\nCapEff:\t0\n';
     expect(parseStatus(text)?.name).toBe('?[31mroot');
+  });
+});
+
+describe('parseStatus of a task that a signal waits for', () => {
+  it.each([
+    ['0000000000000000', false],
+    ['0000000000000100', true],
+    ['0000000080000180', true],
+    ['ffffffff00000000', false],
+  ])('%s: killed %s', (mask, killed) => {
+    const text = `Name:\tx\nUid:\t1\t1\t1\t1\nCapEff:\t0\nSigPnd:\t${mask}\n`;
+    expect(parseStatus(text)?.killed).toBe(killed);
+  });
+});
+
+describe('parseTaskFlags', () => {
+  it('reads them behind a name that looks like fields', () => {
+    expect(parseTaskFlags('7 (a) S 1 1 1 1 1 4 (b) Z 1 7 7 0 -1 4194308 0 0')).toBe(4_194_308);
+  });
+
+  it.each(['', '7 (a) Z 1'])('takes %j for a task without any', (text) => {
+    expect(parseTaskFlags(text)).toBe(0);
   });
 });
 
