@@ -17,10 +17,15 @@ export interface Uids {
 
 export const MISTAKES = ['unknown-field', 'broken-yaml', 'wrong-provider', 'agent-as-caller'] as const;
 
+/** What the history calls the neighbour's place on the list. */
+const NEIGHBOUR = 'caller:neighbour';
+
 export class Operator {
   readonly #workspace: Workspace;
   readonly #history: History;
   readonly #uids: Uids;
+  /** Whether the neighbour stays on the list for now. */
+  keepsNeighbour = false;
   #gamma = true;
   #neighbour = true;
 
@@ -36,14 +41,20 @@ export class Operator {
     writeProviders(this.#workspace, this.#gamma);
   }
 
+  /** Puts the neighbour on the list; to be called while no resolver is up, which reads it when it starts. */
+  listNeighbour(): void {
+    this.#neighbour = true;
+    this.#history.permit(NEIGHBOUR, true, now(), WITHDRAWN_WITHIN_MS);
+  }
+
   /** Adds or removes a provider or a caller. `reload` asks the resolver for it. */
   change(random: () => number, reload: () => void): void {
-    const provider = this.#uids.neighbour === undefined || random() < 0.6;
+    const provider = this.#uids.neighbour === undefined || this.keepsNeighbour || random() < 0.6;
     if (provider) this.#gamma = !this.#gamma;
     else this.#neighbour = !this.#neighbour;
     const [name, allowed] = provider
       ? (['gamma', this.#gamma] as const)
-      : (['caller:neighbour', this.#neighbour] as const);
+      : ([NEIGHBOUR, this.#neighbour] as const);
     if (allowed) this.#history.permit(name, true, now(), WITHDRAWN_WITHIN_MS);
     this.restore();
     reload();

@@ -172,7 +172,8 @@ class Soak {
     this.#startedAt = now();
     const plan = planOf(this.#seed, this.#minutes);
     this.#killsAtMs = plan.blows.filter(({ action }) => action === 'kill').map(({ atMs }) => atMs);
-    void this.#warmUp();
+    this.#operator.keepsNeighbour = this.#isToBeWarm(this.#startedAt);
+    if (this.#operator.keepsNeighbour) void this.#warmUp();
     const sampling = setInterval(() => this.#resolver.sample(this.#watchers), 1_000);
     const telling = setInterval(() => this.#progress(), PROGRESS_MS);
     try {
@@ -376,6 +377,9 @@ class Soak {
     const ownWait = coreWaitMs(process.pid);
     this.#history.died(killedAt);
     await this.#resolver.end('SIGKILL');
+    const warm = this.#isToBeWarm(killedAt);
+    this.#operator.keepsNeighbour = warm;
+    if (warm) this.#operator.listNeighbour();
     // A wrong configuration that was just tried is the operator's to take back: kubelet would start it in vain.
     this.#operator.restore();
     this.#resolver.start();
@@ -401,25 +405,29 @@ class Soak {
       snapshotMs: (at ?? Number.POSITIVE_INFINITY) - killedAt,
       machine,
     });
-    void this.#warmUp();
+    if (warm) void this.#warmUp();
+  }
+
+  /** Whether the life that begins will be long enough to be judged for growth. A kill may come later than planned. */
+  #isToBeWarm(from: number): boolean {
+    const at = from - this.#startedAt;
+    const nextKill = this.#killsAtMs.find((atMs) => atMs > at) ?? Number.POSITIVE_INFINITY;
+    return this.#root && nextKill - at >= SHORTEST_LIFE_MS / 2;
   }
 
   /**
-   * Brings a life that will be long enough to be judged for growth to its working size at once: what it takes for the
-   * most that one UID may ask stays with it, and whether that comes sooner or later is chance and no growth.
+   * Brings a life to its working size as soon as it begins: what it takes for the most that one UID may ask stays
+   * with it, and whether that comes sooner or later is chance and no growth. It is the neighbour's UID that asks,
+   * and off the list it would flood a closed door: so the operator keeps it there meanwhile.
    */
   async #warmUp(): Promise<void> {
-    const at = now() - this.#startedAt;
-    const nextKill = this.#killsAtMs.find((atMs) => atMs > at) ?? Number.POSITIVE_INFINITY;
     const [rogue] = this.#peers.slice(-1);
-    // A kill comes later than planned where something else went on.
-    if (!this.#root || rogue === undefined || nextKill - at < SHORTEST_LIFE_MS / 2) return;
+    if (rogue === undefined) return;
     const { life } = this.#resolver;
     const lasts = () => !this.#ending && this.#resolver.life === life;
-    // Where the operator has just taken its UID off the list, it floods a closed door: nothing would be warm.
-    while (lasts() && !this.#history.permission('caller:neighbour').allowed) await sleep(200);
     for (let round = 0; round < WARM_UP.rounds && lasts(); round++)
       await Promise.all(Array.from({ length: WARM_UP.atOnce }, () => this.#act(rogue, 'call-flood', round)));
+    if (lasts()) this.#operator.keepsNeighbour = false;
   }
 
   #restartAfter(how: string): void {
