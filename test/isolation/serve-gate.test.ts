@@ -1,5 +1,6 @@
 /** `serve` and its boundary: what it does where the boundary is not proven, and where it breaks later. Real pods. */
 import { describe, expect, it } from 'vitest';
+import { SECOND_LOOK_AFTER_MS } from '../../src/isolation/drift.ts';
 import { cli } from '../support/cli.ts';
 import { describeAsRoot } from '../support/root.ts';
 import { Workspace } from '../support/workspace.ts';
@@ -151,9 +152,28 @@ describeAsRoot('serve in a pod into which an exec goes', () => {
     expect(stderr).not.toContain('nothing is served');
   });
 
+  it('and is asked to end before it has looked again ends at once, and has served nothing', async () => {
+    // The process goes as soon as the signal is sent: a second look would find nothing wrong, and serve.
+    const { code, stdout, stderr } = await runPod(
+      'serve-entered-ends',
+      entered(
+        `setpriv ${ENTERING} sleep 60 & until ${HARDENED}; do sleep 0.1; done; sleep 0.5; ${END_RESOLVER}; sleep 0.2; kill $!; sleep 60`,
+      ),
+    );
+    expect(code, stdout + stderr).toBe(1);
+    expect(audit(stdout).map(({ unmapped }) => unmapped.finding)).toEqual([
+      'process-capabilities',
+      'config-exceptions',
+    ]);
+    expect(stderr).toContain('the isolation boundary is not proven; nothing is served');
+  });
+
   it('from before the start on, each look at another process, serves nothing', async () => {
+    const from = performance.now();
     const { code, stdout, stderr } = await runPod('serve-forks', entered(ENTERING_IN_SUCCESSION));
     expect(code, stdout + stderr).toBe(1);
+    // All three looks were taken.
+    expect(performance.now() - from).toBeGreaterThan(2 * SECOND_LOOK_AFTER_MS);
     const lines = audit(stdout);
     expect(lines.map(({ unmapped }) => unmapped.finding)).toEqual([
       'process-capabilities',

@@ -1,4 +1,5 @@
 /** The gate before the first serve and every later one: proves the boundary, keeps proving it, says so. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Audit } from '../../audit/audit.ts';
 import type { Config } from '../../config/config.ts';
 import { CommandError, ExitCode } from '../../errors.ts';
@@ -75,7 +76,8 @@ export class Boundary {
     context: CommandContext,
   ): Promise<Boundary> {
     const { relaxed, audit, log } = options;
-    const { facts, findings, gone } = await lookAtStart(config, hardening, relaxed ? 1 : LOOKS_AT_START);
+    const looks = relaxed ? 1 : LOOKS_AT_START;
+    const { facts, findings, gone } = await lookAtStart(config, hardening, looks, context.signal);
     tellGone(gone, options);
     const failed = breaches(findings);
     for (const finding of [...failed, ...findings.filter(({ id }) => id === EXCEPTIONS)])
@@ -165,17 +167,27 @@ interface StartLook {
   readonly gone: readonly Finding[];
 }
 
-/** Takes facts and judges them, `looks` times at most: see {@link LOOKS_AT_START}. */
-async function lookAtStart(config: Config, hardening: HardeningResult, looks: number): Promise<StartLook> {
+/**
+ * Takes facts and judges them, `looks` times at most: see {@link LOOKS_AT_START}. Who is asked to end waits for no
+ * further one, and the last stands.
+ */
+async function lookAtStart(
+  config: Config,
+  hardening: HardeningResult,
+  looks: number,
+  signal: AbortSignal,
+): Promise<StartLook> {
   const wrong = new Map<string, Finding>();
   for (let look = 1; ; look++) {
     const facts = await gatherFacts(config, { hardening });
     const findings = runChecks(facts, config);
     const failed = breaches(findings);
     if (failed.length === 0) return { facts, findings, gone: [...wrong.values()] };
-    if (look >= looks || !mayPassByThemselves(failed)) return { facts, findings, gone: [] };
+    const last = { facts, findings, gone: [] };
+    if (look >= looks || !mayPassByThemselves(failed)) return last;
     for (const finding of failed) wrong.set(finding.id, finding);
-    await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_AFTER_MS));
+    await sleep(SECOND_LOOK_AFTER_MS, undefined, { signal }).catch(() => {});
+    if (signal.aborted) return last;
   }
 }
 
