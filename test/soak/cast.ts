@@ -1,6 +1,6 @@
 /** The other processes of the run: listed callers, and peers that mean no good, each under its own UID. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { ARTIFACTS } from '../support/secrets.ts';
 import type { Done, Order } from './peers.ts';
@@ -27,6 +27,28 @@ function play(role: Role, script: string, args: readonly string[], env: Record<s
   );
   child.stderr?.pipe(createWriteStream(join(ARTIFACTS, `${name}.stderr`)));
   return child;
+}
+
+/** Sockets of a process of ours beside its connections: its stderr and the channel to the harness. */
+const OWN_SOCKETS = 2;
+
+/** Connections to the resolver that a process of ours holds, by the kernel's word; root's. */
+export function connectionsOf(pid: number): number {
+  try {
+    const folder = `/proc/${pid}/fd`;
+    return readdirSync(folder).filter((fd) => isSocket(`${folder}/${fd}`)).length - OWN_SOCKETS;
+  } catch {
+    return 0;
+  }
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return readlinkSync(path).startsWith('socket:');
+  } catch {
+    // It was just closed.
+    return false;
+  }
 }
 
 /** Starts a listed caller. `onReport` hears what it sees; `onEnd` that it ended, which it never should. */
@@ -62,11 +84,24 @@ export class Peer {
       this.#open.delete(done.id);
     });
     this.#child.once('exit', () => {
-      for (const [id, done] of this.#open) done({ id, connections: 0, bytes: 0 });
+      for (const [id, done] of this.#open) done({ id, connections: 0, bytes: 0, watches: 0 });
     });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  /** Watches that it holds open now. */
+  async watches(): Promise<number> {
+    return (await this.#order('count', 0)).watches;
+  }
+
   act(action: Disturbance, seed: number): Promise<Done> {
+    return this.#order(action, seed);
+  }
+
+  #order(action: Order['action'], seed: number): Promise<Done> {
     const id = ++this.#next;
     return new Promise((done) => {
       this.#open.set(id, done);

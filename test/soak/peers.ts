@@ -13,7 +13,8 @@ import { type Disturbance, randomFrom } from './plan.ts';
 
 export interface Order {
   readonly id: number;
-  readonly action: Disturbance;
+  /** Or to say what it holds. */
+  readonly action: Disturbance | 'count';
   readonly seed: number;
 }
 
@@ -21,6 +22,8 @@ export interface Done {
   readonly id: number;
   readonly connections: number;
   readonly bytes: number;
+  /** Watches that it holds open, as far as it knows. */
+  readonly watches: number;
 }
 
 const [path = ''] = process.argv.slice(2);
@@ -29,6 +32,8 @@ const EMPTY_SETTINGS = Buffer.from('000000040000000000', 'hex');
 /** A gRPC message with `Subscribe {}` in it. */
 const SUBSCRIBE = Buffer.from('00000000020a00', 'hex');
 const EMPTY_REQUEST = Buffer.alloc(5);
+
+let watches = 0;
 
 /** Connections of one order: counted and closed together. */
 class Connections {
@@ -61,7 +66,7 @@ class Connections {
     return session;
   }
 
-  end(): Omit<Done, 'id'> {
+  end(): Pick<Done, 'connections' | 'bytes'> {
     const bytes = this.#sockets.reduce((sum, { bytesRead }) => sum + (bytesRead ?? 0), this.#spoken);
     for (const socket of this.#sockets) socket.destroy();
     return { connections: this.#sockets.length, bytes };
@@ -111,6 +116,10 @@ const ACTIONS: Readonly<
     for (let count = 0; count < 8; count++) {
       // No window: the server may never send a byte of an answer.
       const stream = ask(connections.session({ initialWindowSize: 0 }), 'WatchProviderEnvironment');
+      watches += 1;
+      stream.once('close', () => {
+        watches -= 1;
+      });
       stream.write(SUBSCRIBE);
     }
     await sleep(1_000 + random() * 9_000);
@@ -131,6 +140,6 @@ process.on('uncaughtException', () => {});
 process.on('disconnect', () => process.exit(0));
 process.on('message', async ({ id, action, seed }: Order) => {
   const connections = new Connections();
-  await ACTIONS[action](connections, randomFrom(seed)).catch(() => {});
-  process.send?.({ id, ...connections.end() } satisfies Done);
+  if (action !== 'count') await ACTIONS[action](connections, randomFrom(seed)).catch(() => {});
+  process.send?.({ id, ...connections.end(), watches } satisfies Done);
 });

@@ -5,7 +5,7 @@ import { closeSync, createWriteStream, mkdirSync, openSync, readdirSync, readFil
 import { join } from 'node:path';
 import { IMAGE_ENVIRONMENT } from '../support/product.ts';
 import { ARTIFACTS } from '../support/secrets.ts';
-import type { Sample } from './growth.ts';
+import type { Held, Sample } from './growth.ts';
 import { now } from './observation.ts';
 
 export interface ResolverOptions {
@@ -127,15 +127,15 @@ export class Resolver {
     return () => limit(before);
   }
 
-  /** Takes a sample of a process that listens. */
-  sample(watchers: number | undefined): void {
+  /** Takes a sample of a process that listens; `held` is what the peers hold open meanwhile. */
+  sample(watchers: number | undefined, held: Held): void {
     const { pid, listeningAt, samples } = this.life;
     if (listeningAt === undefined) return;
     try {
       const rss = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
       if (rss === undefined) return;
       const descriptors = process.getuid?.() === 0 ? readdirSync(`/proc/${pid}/fd`).length : undefined;
-      samples.push({ at: now(), rssMiB: Number(rss) / 1024, descriptors, watchers });
+      samples.push({ at: now(), rssMiB: Number(rss) / 1024, descriptors, watchers, held });
     } catch {
       // It was just killed.
     }

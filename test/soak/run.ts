@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Product } from '../support/product.ts';
 import { ARTIFACTS, newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
-import { Peer, playCaller } from './cast.ts';
+import { connectionsOf, Peer, playCaller } from './cast.ts';
 import { Clock } from './clock.ts';
 import { growth, SHORTEST_LIFE_MS } from './growth.ts';
 import { type Excuse, History } from './history.ts';
@@ -174,7 +174,7 @@ class Soak {
     this.#killsAtMs = plan.blows.filter(({ action }) => action === 'kill').map(({ atMs }) => atMs);
     this.#operator.keepsNeighbour = this.#isToBeWarm(this.#startedAt);
     if (this.#operator.keepsNeighbour) void this.#warmUp();
-    const sampling = setInterval(() => this.#resolver.sample(this.#watchers), 1_000);
+    const sampling = setInterval(() => void this.#sample(), 1_000);
     const telling = setInterval(() => this.#progress(), PROGRESS_MS);
     try {
       await Promise.all([
@@ -191,7 +191,7 @@ class Soak {
       clearInterval(telling);
       this.#tellViolations();
     }
-    this.#judgeEnd();
+    await this.#judgeEnd();
   }
 
   summary() {
@@ -503,14 +503,22 @@ class Soak {
     });
   }
 
-  #judgeEnd(): void {
+  async #sample(): Promise<void> {
+    const sum = (list: readonly number[]) => list.reduce((total, each) => total + each, 0);
+    const watches = sum(await Promise.all(this.#peers.map((peer) => peer.watches())));
+    const connections = this.#root
+      ? sum([...this.#callers, ...this.#peers].map(({ pid }) => connectionsOf(pid)))
+      : 0;
+    this.#resolver.sample(this.#watchers, { connections, watches });
+  }
+
+  async #judgeEnd(): Promise<void> {
     const at = now();
-    this.#resolver.sample(this.#watchers);
+    await this.#sample();
     for (const [index, { samples }] of this.#resolver.lives.entries()) {
-      const grown = growth(samples);
-      for (const what of grown) this.#judge.report('growth', at, `life ${index + 1}: ${what}`);
+      for (const what of growth(samples)) this.#judge.report('growth', at, `life ${index + 1}: ${what}`);
       // Whether it was a leak or a load can be told from the course of it alone.
-      if (grown.length > 0)
+      if (samples.length > 0)
         writeFileSync(join(ARTIFACTS, `life-${index + 1}`, 'samples.json'), JSON.stringify(samples));
     }
     if (this.#signal.aborted) return;
