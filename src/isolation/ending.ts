@@ -7,13 +7,13 @@ import { throwShortage } from '../errors.ts';
 import { parseStatus, parseTaskFlags } from './proc.ts';
 import { readText } from './read-proc.ts';
 
-/** PF_EXITING of linux/sched.h: the task is in its exit, which has no way back. */
-const EXITING = 0x0000_0004;
+/** PF_EXITING and PF_SIGNALED of linux/sched.h: the task is in its exit, or about to be for a signal; neither has a way back. */
+const EXITING = 0x0000_0004 | 0x0000_0400;
 
 /**
  * Whether no thread of a process will run its program again: each has ended, is in its exit or has been killed.
- * All three are the kernel's own words. A leader that has ended while another of its threads lives on is not
- * enough. `folder` is that of the process in /proc; `breathe` gives the event loop its turn when it is time.
+ * All three are the kernel's own words; for some instructions after it has taken the signal a thread shows none of
+ * them. A leader that has ended while another of its threads lives on is not enough. `folder` is that of the process in /proc; `breathe` gives the event loop its turn when it is time.
  */
 export async function isEnding(folder: string, breathe: () => Promise<void>): Promise<boolean> {
   const known = new Set<string>();

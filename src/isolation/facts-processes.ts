@@ -11,7 +11,7 @@
  * A scan is not a lock: a process that is born and dies between two scans is not seen.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { throwShortage } from '../errors.ts';
 import { isEnding, taskFolders } from './ending.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
@@ -23,6 +23,8 @@ import { readText } from './read-proc.ts';
 const SLICE_MS = 2;
 /** How often a process is looked at before what cannot be read of it counts as unreadable. */
 const MAX_LOOKS = 3;
+/** Milliseconds between those looks, for all such processes together: however many there are, a round takes no longer. */
+const LOOK_AGAIN_AFTER_MS = 20;
 /** PF_KTHREAD of linux/sched.h in the flags of /proc/<pid>/stat. */
 const KERNEL_THREAD = 0x0020_0000;
 /** What the kernel shows for an id that has no name in the reader's user namespace. */
@@ -66,13 +68,24 @@ export async function gatherProcesses(mounts: MountFacts, socketFolder: string):
   const breathe = breather();
   const look = lookup(mounts, socketFolder, breathe);
   const others: ProcessFacts[] = [];
-  for (const entry of readdirSync('/proc')) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid === process.pid) continue;
-    await breathe();
-    const facts = await settledFacts(pid, look, breathe);
-    if (facts !== undefined) others.push(facts);
+  let pids = readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid);
+  for (let looks = 1; pids.length > 0; looks++) {
+    if (looks > 1) await sleep(LOOK_AGAIN_AFTER_MS);
+    const again: number[] = [];
+    for (const pid of pids) {
+      await breathe();
+      const facts = await processFacts(pid, look, breathe);
+      if (facts === undefined) continue;
+      if (isWhole(facts)) others.push(facts);
+      else if (await isEnding(`/proc/${pid}`, breathe)) continue;
+      else if (looks === MAX_LOOKS) others.push(facts);
+      else again.push(pid);
+    }
+    pids = again;
   }
+  others.sort((a, b) => a.pid - b.pid);
   const proc = mounts.all.findLast((mount) => mount.mountPoint === '/proc');
   const hiding = (proc?.superOptions ?? []).filter((option) => /^(hidepid=(?!0$|off$)|subset=)/.test(option));
   return { others, hiding };
@@ -116,20 +129,10 @@ function lookup(mounts: MountFacts, socketFolder: string, breathe: () => Promise
 /**
  * A process may end between two reads, and nothing that it was then counts: an agent could stop us with
  * processes that come and go. Where something could not be read, a process that ends is therefore left out. Any
- * other is looked at again, from the start: it is another one that has the id now, or it is truly unreadable.
+ * other is looked at again: it is another one that has the id now, or it ends after all, or it is truly unreadable.
  */
-async function settledFacts(
-  pid: number,
-  look: Lookup,
-  breathe: () => Promise<void>,
-): Promise<ProcessFacts | undefined> {
-  for (let looks = 1; ; looks++) {
-    const facts = await processFacts(pid, look, breathe);
-    const whole = facts?.container !== 'unreadable' && facts?.userNamespace !== 'unreadable';
-    if (whole) return facts;
-    if (await isEnding(`/proc/${pid}`, breathe)) return undefined;
-    if (looks === MAX_LOOKS) return facts;
-  }
+function isWhole({ container, userNamespace }: ProcessFacts): boolean {
+  return container !== 'unreadable' && userNamespace !== 'unreadable';
 }
 
 async function processFacts(

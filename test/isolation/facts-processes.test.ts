@@ -75,23 +75,27 @@ describeAsRoot('gatherProcesses', () => {
     expect(seen).toBeGreaterThan(10);
   }, 20_000);
 
-  it.each(['process.exit()', "process.kill(process.pid, 'SIGKILL')"])(
+  // UIDs of nobody else: what an earlier test started may still be ending.
+  it.each([
+    ['process.exit()', 4_301],
+    ["process.kill(process.pid, 'SIGKILL')", 4_302],
+  ])(
     'takes no process of our own container that ends by %s for one of another',
-    async (end) => {
+    async (end, uid) => {
       // While it ends, the kernel shows its status and no more its mounts: the longer, the more threads it has.
       const one = `${NODE} -e "require('fs').stat('/', () => setTimeout(() => ${end}, Math.random() * 30))"`;
-      const loop = `export UV_THREADPOOL_SIZE=256; while :; do setpriv ${unprivileged(AGENT_UID)} ${one}; done`;
+      const loop = `export UV_THREADPOOL_SIZE=256; while :; do setpriv ${unprivileged(uid)} ${one}; done`;
       await start(`echo up; for _ in 1 2; do (${loop}) & done 2> /dev/null; wait`);
       let seen = 0;
       // Some three in a hundred were once mistaken.
       const until = Date.now() + 15_000;
       while (seen < 1_000 && Date.now() < until) {
         const { others } = await gather();
-        const ours = others.filter(({ uids }) => uids.includes(AGENT_UID));
+        const ours = others.filter(({ uids }) => uids.includes(uid));
         seen += ours.length;
         expect(ours.filter(({ container }) => container !== 'ours')).toEqual([]);
       }
-      expect(seen).toBeGreaterThan(100);
+      expect(seen).toBeGreaterThan(50);
     },
     20_000,
   );
