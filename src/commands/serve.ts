@@ -42,7 +42,8 @@ Before the first value is read it proves the isolation boundary, and again every
 Where an enforced check fails it serves nothing and exits with 1; \`secret-resolver check\` shows the same table.
 
 Signals:
-  SIGTERM, SIGINT  end: streams end with UNAVAILABLE, the socket is removed, exit 0 within 5 s
+  SIGTERM, SIGINT  end: streams end with UNAVAILABLE, the socket is removed, exit 0 within 5 s;
+                   between two looks at a boundary that is not proven yet, exit 1 at once
   SIGHUP           read the configuration again; a wrong one is reported and changes nothing
 
 Streams:

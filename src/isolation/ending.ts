@@ -13,7 +13,8 @@ const EXITING = 0x0000_0004 | 0x0000_0400;
 /**
  * Whether no thread of a process will run its program again: each has ended, is in its exit or has been killed.
  * All three are the kernel's own words; for some instructions after it has taken the signal a thread shows none of
- * them. A leader that has ended while another of its threads lives on is not enough. `folder` is that of the process in /proc; `breathe` gives the event loop its turn when it is time.
+ * them. A leader that has ended while another of its threads lives on is not enough, nor are threads that cannot be
+ * listed. `folder` is that of the process in /proc; `breathe` gives the event loop its turn when it is time.
  */
 export async function isEnding(folder: string, breathe: () => Promise<void>): Promise<boolean> {
   const known = new Set<string>();
@@ -22,11 +23,12 @@ export async function isEnding(folder: string, breathe: () => Promise<void>): Pr
     if (!isTaskEnding(task)) return false;
     known.add(task);
   }
+  if (known.size === 0) return !existsSync(folder);
   // One that lived when the list was read may have begun another since; one that ends begins none.
   return taskFolders(folder).every((task) => known.has(task));
 }
 
-/** Folders of the threads of a process; none where it has ended. */
+/** Folders of the threads of a process; none where it has ended, or the kernel does not let us read. */
 export function taskFolders(folder: string): string[] {
   try {
     return readdirSync(`${folder}/task`).map((tid) => `${folder}/task/${tid}`);
