@@ -12,6 +12,9 @@ interface Named {
 }
 
 export interface Policy {
+  readonly matchConstraints?: {
+    readonly objectSelector?: { readonly matchLabels: Readonly<Record<string, string>> };
+  };
   readonly matchConditions?: readonly Named[];
   readonly variables?: readonly Named[];
   readonly validations?: readonly { readonly expression: string; readonly message: string }[];
@@ -37,9 +40,11 @@ export class Evaluation {
   constructor(policy: Policy, object: unknown, more: Readonly<Record<string, unknown>> = {}) {
     const variables: Record<string, unknown> = {};
     this.#context = { object: integers(object), variables, ...more };
-    this.matches = (policy.matchConditions ?? []).every(
-      ({ expression }) => this.evaluate(expression) === true,
-    );
+    const labels = (object as { metadata: { labels?: Record<string, string> } }).metadata.labels ?? {};
+    this.matches =
+      Object.entries(policy.matchConstraints?.objectSelector?.matchLabels ?? {}).every(
+        ([label, value]) => labels[label] === value,
+      ) && (policy.matchConditions ?? []).every(({ expression }) => this.evaluate(expression) === true);
     if (!this.matches) return;
     for (const { name, expression } of policy.variables ?? []) variables[name] = this.evaluate(expression);
   }
