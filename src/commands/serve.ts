@@ -6,6 +6,7 @@ import { openAuditSink } from '../audit/sink.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { CommandError, ConfigError, ExitCode, formatIssue } from '../errors.ts';
+import { startThreadPool } from '../isolation/harden.ts';
 import { createLog, type Logger } from '../log.ts';
 import { SnapshotStore } from '../resolve/snapshot.ts';
 import { HealthListener } from '../server/health-listener.ts';
@@ -83,6 +84,7 @@ async function serve(context: CommandContext, file: string, options: ServeOption
   const startedAtMs = Date.now();
   let config = loadConfig(file, context.env);
   const hardening = protectProcess(context, config, relaxed);
+  await startThreadPool();
   await using log = createLog({ level: config.log.level, relaxed });
   await using audit = new Audit(openAuditSink(config.audit.path, context.stdout, log), config.sandbox);
   const boundary = await Boundary.prove(config, hardening, { relaxed, audit, log }, context);

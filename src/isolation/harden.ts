@@ -7,6 +7,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import {
   getCoreLimit,
   getDumpable,
@@ -59,4 +60,12 @@ export function harden(): HardeningResult {
   attempt('no-new-privileges', setNoNewPrivileges);
   attempt('umask', () => process.umask(UMASK));
   return { before, failed };
+}
+
+/**
+ * Starts all threads of libuv's pool, which creates them together at the first request. Later there may be none to
+ * have: libuv aborts the process where the agent has used up the PIDs of the pod.
+ */
+export async function startThreadPool(): Promise<void> {
+  await access('/proc/self');
 }

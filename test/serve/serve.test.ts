@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client, credentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type ProviderEnvironment } from '../../src/client/index.ts';
 import { NODE } from '../support/checkout.ts';
@@ -56,6 +57,22 @@ describe('serve', () => {
     } finally {
       await serve[Symbol.asyncDispose]();
     }
+  });
+
+  it('starts no thread after the start: with the PIDs of the pod used up, libuv would abort the process', async () => {
+    sixtyCredentials();
+    await using serve = await startServe(workspace.configFile);
+    const threads = () => readdirSync(`/proc/${serve.pid}/task`).length;
+    const atStart = threads();
+    const client = new Client(`unix:${workspace.socket}`, credentials.createInsecure(), {
+      // gzip: zlib works in the thread pool.
+      'grpc.default_compression_algorithm': 2,
+    });
+    const whole = (bytes: Buffer) => bytes;
+    const method = '/secretresolver.v1.CredentialResolver/GetStatus';
+    await new Promise((done) => client.makeUnaryRequest(method, whole, whole, Buffer.alloc(0), done));
+    client.close();
+    expect(threads()).toBe(atStart);
   });
 
   it('ends within 5 s of SIGTERM with exit 0, streams with UNAVAILABLE, and takes its socket with it', async () => {
