@@ -17,6 +17,7 @@ import {
   type ResolveCredentialRequest,
   ResolveCredentialsRequestSchema,
   ResolveCredentialsResponseSchema,
+  type StoreCredentialRequest,
   StoreCredentialRequestSchema,
   StoreCredentialResponseSchema,
 } from '../gen/openshell/credentials/v1/credential_driver_pb.ts';
@@ -110,7 +111,7 @@ export function gatewayDriverImplementation(options: GatewayDriverOptions): RawI
 /** Checks a reference and seals it. */
 function store(
   options: GatewayDriverOptions,
-  request: GatewayFields & { readonly value: Uint8Array },
+  request: GatewayFields & Pick<StoreCredentialRequest, 'value' | 'existingHandle'>,
 ): { readonly handle: string; readonly credential: AuditedGatewayCredential } {
   options.calls.snapshot(); // Refuses while the boundary is broken, and before and after serving.
   const binding = bindingOf(request);
@@ -119,6 +120,9 @@ function store(
   if (reference === undefined) refuse({ kind: 'not-a-reference', request: asked });
   refuseUnlessAllowed(options, request, reference);
   const handle = sealHandle(binding, reference, options.handleKeys()[0]);
+  // A gateway keeps the handle that it has, ignores the one in the answer, and reports success.
+  const kept = request.existingHandle?.handle;
+  if (kept !== undefined && kept !== handle) refuse({ kind: 'handle-would-change', request: asked });
   return { handle, credential: { ...asked, reference } };
 }
 

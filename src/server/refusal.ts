@@ -28,6 +28,7 @@ export type CallRefusal =
 export type GatewayRefusal =
   | { readonly kind: 'peer-not-compatible'; readonly what: string }
   | { readonly kind: 'not-a-reference'; readonly request: GatewayRequest }
+  | { readonly kind: 'handle-would-change'; readonly request: GatewayRequest }
   | { readonly kind: 'reference-not-allowed'; readonly request: GatewayRequest; readonly reference: string }
   | { readonly kind: 'handle-not-valid'; readonly request: GatewayRequest }
   | {
@@ -101,6 +102,12 @@ export function wireStatus(refusal: CallRefusal): WireStatus {
       return {
         code: status.INVALID_ARGUMENT,
         details: 'no values are stored here: write k8s-secret://<namespace>/<name>/<key>',
+      };
+    case 'handle-would-change':
+      return {
+        code: status.FAILED_PRECONDITION,
+        details:
+          'the gateway would keep the old reference: delete the credential from the provider, then add it again',
       };
     // The workspace, the Secret and the key: which of them is not listed, or not there at all, is not told.
     case 'reference-not-allowed':

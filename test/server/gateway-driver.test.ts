@@ -385,6 +385,33 @@ describe('a value that is stored', () => {
   });
 });
 
+describe('an update, after which the gateway keeps the handle that it has', () => {
+  const refused = {
+    handle: '',
+    code: status.FAILED_PRECONDITION,
+    details:
+      'the gateway would keep the old reference: delete the credential from the provider, then add it again',
+  };
+
+  it('to the same reference gives the same handle', async () => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    expect(await scene.refer(TOKEN, { existingHandle: { handle } })).toMatchObject({
+      handle,
+      code: status.OK,
+    });
+  });
+
+  it('to another reference is refused', async () => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    expect(await scene.refer(reference('narrow', 'public-key'), { existingHandle: { handle } })).toEqual(
+      refused,
+    );
+    expect(scene.denied()).toMatchObject({ reason: 'handle-would-change', request: { key: 'GITLAB_TOKEN' } });
+  });
+});
+
 describe('a reference', () => {
   const told = { code: status.PERMISSION_DENIED, details: 'this workspace may not refer to that key' };
 
