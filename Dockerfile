@@ -93,7 +93,7 @@ ENV NODE_ENV=production MALLOC_ARENA_MAX=1
 # In no other use in a pod: not 0, not the agent's 1000, not a mesh's 1337, not nobody's 65534.
 USER 10771:10771
 WORKDIR /
-# All that `serve` is started with where the configuration keeps to the default places (src/isolation/reexec.ts);
+# All that `serve` is started with where the configuration keeps to the default places (src/boundary/reexec.ts);
 # where it does not, `serve` replaces itself once. Every other command becomes /usr/local/bin/secret-resolver, which
 # is also the one for `exec`.
 ENTRYPOINT ["/app/node", "--snapshot-blob=/app/dist/serve.blob", \

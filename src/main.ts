@@ -1,20 +1,19 @@
 #!/usr/bin/env node
-import { type Commands, run } from './run.ts';
+import { type Commands, run } from './cli/run.ts';
 
-/** Loaded one at a time: `serve` never pays for the demo, nor `get` for the isolation checks. */
+/** Each is loaded when it is called: `get` does not pay for the isolation checks. */
 const COMMANDS: Commands = {
-  serve: () => import('./commands/serve.ts'),
-  check: () => import('./commands/check.ts'),
-  get: () => import('./commands/get.ts'),
-  watch: () => import('./commands/watch.ts'),
-  list: () => import('./commands/list.ts'),
-  status: () => import('./commands/status.ts'),
-  config: () => import('./commands/config.ts'),
-  demo: () => import('./commands/demo.ts'),
-  probe: () => import('./commands/probe.ts'),
-  inject: () => import('./commands/inject.ts'),
-  lint: () => import('./commands/lint.ts'),
-  profile: () => import('./commands/profile.ts'),
+  serve: () => import('./cli/serve.ts'),
+  check: () => import('./cli/check.ts'),
+  get: () => import('./cli/get.ts'),
+  watch: () => import('./cli/watch.ts'),
+  list: () => import('./cli/list.ts'),
+  status: () => import('./cli/status.ts'),
+  config: () => import('./cli/config.ts'),
+  probe: () => import('./cli/probe.ts'),
+  inject: () => import('./cli/inject.ts'),
+  lint: () => import('./cli/lint.ts'),
+  profile: () => import('./cli/profile.ts'),
 };
 
 await run(process.argv.slice(2), COMMANDS);

@@ -7,8 +7,8 @@
  */
 import { join } from 'node:path';
 import { startupSnapshot } from 'node:v8';
-import * as serve from './commands/serve.ts';
-import { run } from './run.ts';
+import { run } from './cli/run.ts';
+import * as serve from './cli/serve.ts';
 import { warmUp } from './warm-up.ts';
 
 void warmUp(serve);

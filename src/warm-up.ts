@@ -6,20 +6,20 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
-import { Audit } from './audit/audit.ts';
-import type { CommandContext, CommandModule } from './commands/context.ts';
-import { Boundary } from './commands/serve/boundary.ts';
+import { UNHARDENED } from './boundary/harden.ts';
+import { startFlags } from './boundary/reexec.ts';
+import type { CommandContext, CommandModule } from './cli/context.ts';
+import { main } from './cli/run.ts';
 import { referencedSecrets, secretId } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
-import { UNHARDENED } from './isolation/harden.ts';
-import { startFlags } from './isolation/reexec.ts';
-import { createLog } from './log.ts';
-import { resolve } from './resolve/resolve.ts';
-import { changes, SnapshotStore } from './resolve/snapshot.ts';
-import { main } from './run.ts';
-import { Views } from './server/views.ts';
-import { readGeneration } from './volume/generation.ts';
-import { volumeDirectory, wantedKeys } from './volume/wanted.ts';
+import { Views } from './consumers/native/views.ts';
+import { Boundary } from './daemon/boundary.ts';
+import { Audit } from './observe/audit/audit.ts';
+import { createLog } from './observe/log.ts';
+import { resolve } from './snapshot/resolve.ts';
+import { changes, SnapshotStore } from './snapshot/snapshot.ts';
+import { readGeneration } from './sources/kubelet-secret/generation.ts';
+import { volumeDirectory, wantedKeys } from './sources/kubelet-secret/wanted.ts';
 
 const CONFIG = `sandbox: {id: example, name: example, namespace: example}
 callers:

@@ -1,5 +1,5 @@
 /** Logs as a process of ours does. Run by log.test.ts: `node log-child.ts <throws|many|long> [lines]`. */
-import { createLog } from '../src/log.ts';
+import { createLog } from '../src/observe/log.ts';
 
 const [story = '', lines = '0'] = process.argv.slice(2);
 await using log = createLog({ level: 'info' });

@@ -8,7 +8,7 @@ import { deserialize, serialize } from 'node:v8';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { SecretValue } from '../src/secret-value.ts';
+import { SecretValue } from '../src/domain/secret-value.ts';
 import { newSecret } from './support/secrets.ts';
 
 let text: string;

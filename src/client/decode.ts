@@ -1,6 +1,6 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import { SecretValue } from '../domain/secret-value.ts';
 import { ProviderEnvironmentSchema } from '../gen/secretresolver/v1/resolver_pb.ts';
-import { SecretValue } from '../secret-value.ts';
 import type { ProvidedCredential, ProviderEnvironment } from './environment.ts';
 import { ResolverError } from './errors.ts';
 

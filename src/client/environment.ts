@@ -1,5 +1,5 @@
 /** A snapshot as the client holds it: values behind SecretValue, everything else plain. */
-import type { SecretValue } from '../secret-value.ts';
+import type { SecretValue } from '../domain/secret-value.ts';
 
 /** A destination that a credential may be sent to. `host` may have a glob in a label; `path` is empty, a prefix ending in `/**`, or a glob. */
 export interface CredentialEndpoint {

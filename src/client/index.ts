@@ -34,7 +34,7 @@ import type { ProviderEnvironment } from './environment.ts';
 import { openChannel, unaryCall } from './transport.ts';
 import { type WatchedEnvironment, type WatchOptions, watchEnvironment } from './watch.ts';
 
-export { SecretValue } from '../secret-value.ts';
+export { SecretValue } from '../domain/secret-value.ts';
 export type {
   CredentialEndpoint,
   ProvidedCredential,

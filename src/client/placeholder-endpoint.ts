@@ -5,7 +5,7 @@
  * segments, encoded slashes, backslashes) matches no bound path: `/api/**` must not be a ticket to
  * `/api/%2e%2e/admin`.
  */
-import { matchGlob } from '../config/glob.ts';
+import { matchGlob } from '../domain/glob.ts';
 import type { CredentialEndpoint } from './environment.ts';
 import { decodeFully } from './placeholder-marker.ts';
 

@@ -8,7 +8,7 @@
  *
  * An alias exists because some clients check the shape of a token (`xoxb-…`) before they send it.
  */
-import { ENVIRONMENT_NAME, MAX_KEY_BYTES, UNSERVABLE_NAME } from '../config/names.ts';
+import { ENVIRONMENT_NAME, MAX_KEY_BYTES, UNSERVABLE_NAME } from '../domain/names.ts';
 
 /** What every placeholder but an alias begins with. */
 export const PLACEHOLDER_PREFIX = 'openshell:resolve:env:';

@@ -1,5 +1,5 @@
 /** The configuration as the rest of the house sees it: checked, with defaults, frozen. */
-import type { LogLevel } from '../log.ts';
+import type { LogLevel } from '../observe/log.ts';
 import type { RawBulk, RawCredential } from './schema.ts';
 
 /** The sandbox in which the resolver runs. */
@@ -131,7 +131,6 @@ export interface Config {
   readonly metrics: { readonly listen: ListenAddress } | undefined;
   readonly log: { readonly level: LogLevel };
   readonly audit: { readonly path: string | undefined };
-  readonly reflection: boolean;
   readonly openshell: { readonly package: string; readonly overLimit: 'warn' | 'refuse' };
   readonly gatewayDriver: GatewayDriver | undefined;
   readonly boundary: {

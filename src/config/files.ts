@@ -1,7 +1,7 @@
 /** The files that a configuration is read from. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, type ConfigIssue, errorCode } from '../errors.ts';
+import { ConfigError, type ConfigIssue, errorCode } from '../domain/errors.ts';
 import { DEFAULT_PROVIDERS_DIR } from './schema.ts';
 import { parseYaml, wholeFile, type YamlSource } from './yaml-source.ts';
 

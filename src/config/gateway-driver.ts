@@ -1,8 +1,8 @@
 /** The credential driver's part of the configuration, and what a schema cannot find wrong in it. */
-import type { ConfigIssue } from '../errors.ts';
+import type { ConfigIssue } from '../domain/errors.ts';
+import { shownName } from '../domain/shown-name.ts';
 import type { GatewayDriver, Sandbox, SocketSettings } from './config.ts';
 import type { RawConfig, RawGatewayDriver } from './schema.ts';
-import { shownName } from './shown-name.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 export function socketSettings(raw: RawConfig['socket']): SocketSettings {

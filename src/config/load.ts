@@ -1,5 +1,5 @@
 /** Files and environment → one frozen {@link Config}, or every mistake in them at once. */
-import { ConfigError, type ConfigIssue } from '../errors.ts';
+import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import type { Config, ListenAddress, Sandbox } from './config.ts';
 import { readYaml } from './files.ts';
 import { gatewayDriverFrom, gatewayDriverIssues, socketSettings } from './gateway-driver.ts';
@@ -62,7 +62,6 @@ export function loadConfig(file: string, environment: Environment, folders: Fold
     metrics: raw.metrics && { listen: listenAddress(raw.metrics.listen) },
     log: raw.log,
     audit: { path: raw.audit.path },
-    reflection: raw.reflection,
     openshell: raw.openshell,
     gatewayDriver: raw.gatewayDriver && gatewayDriverFrom(raw.gatewayDriver, sandbox),
     boundary: {

@@ -4,7 +4,7 @@
  * An error is what OpenShell or this resolver would refuse, or what makes a credential never resolve. A
  * warning is what works and is seldom meant.
  */
-import { ConfigError, type ConfigIssue } from '../errors.ts';
+import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { profileFileSchema, type RawProfile } from './schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 

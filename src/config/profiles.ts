@@ -1,9 +1,9 @@
 /** OpenShell provider profiles: what we use of them. */
-import type { ConfigIssue } from '../errors.ts';
+import type { ConfigIssue } from '../domain/errors.ts';
+import { shownName } from '../domain/shown-name.ts';
 import type { Endpoint, Profile } from './config.ts';
 import { collecting, readYaml, yamlFiles } from './files.ts';
 import { profileFileSchema, type RawProfile } from './schema.ts';
-import { shownName } from './shown-name.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 /** Every profile of a folder, by id. */

@@ -1,10 +1,10 @@
 /** Provider files → providers, and the names that they claim. */
-import type { ConfigIssue } from '../errors.ts';
+import type { ConfigIssue } from '../domain/errors.ts';
+import { shownName } from '../domain/shown-name.ts';
+import { parseTime } from '../domain/time.ts';
 import type { BulkSource, ExplicitCredential, Profile, Provider, Sandbox } from './config.ts';
 import { collecting, readYaml, yamlFiles } from './files.ts';
 import { providerFileSchema, type RawCredential, type RawProvider } from './schema.ts';
-import { shownName } from './shown-name.ts';
-import { parseTime } from './time.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 /** A provider, and the place that an issue about it names. */

@@ -21,9 +21,9 @@ import {
   type YAMLMap,
 } from 'yaml';
 import type { z } from 'zod';
-import { ConfigError, type ConfigIssue } from '../errors.ts';
+import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
+import { shownName } from '../domain/shown-name.ts';
 import { explain, type Path, suggestField } from './explain.ts';
-import { shownName } from './shown-name.ts';
 import { type AliasFault, followAliases } from './yaml-aliases.ts';
 
 /** Largest configuration file, in bytes: a ConfigMap holds at most 1 MiB. */

@@ -4,7 +4,7 @@
  * it, so that a defect here ends in an error and never in a half-injected manifest.
  */
 import type { Config } from '../config/config.ts';
-import { ConfigError, type ConfigIssue } from '../errors.ts';
+import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { type Addition, applyToModel } from './additions.ts';
 import type { Data } from './data.ts';
 import { CannotInsert, planInsertions } from './insert.ts';

@@ -1,5 +1,5 @@
 /** Which documents hold a pod template, and where in them it is. */
-import type { ConfigIssue } from '../errors.ts';
+import type { ConfigIssue } from '../domain/errors.ts';
 import { asList, asMap, asText, type Data, valueAt } from './data.ts';
 import type { ManifestDocument, ManifestStream, Path } from './stream.ts';
 

@@ -1,5 +1,5 @@
 /** The one list of rules, and findings with their places: what `lint` prints and what `inject` must not leave behind. */
-import { ConfigError } from '../errors.ts';
+import { ConfigError } from '../domain/errors.ts';
 import { findManifests, type Manifests, objectName, type PodTemplate } from './kinds.ts';
 import { RESOLVER } from './names.ts';
 import { readRecord } from './ownership.ts';

@@ -13,7 +13,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { followAliases } from '../config/yaml-aliases.ts';
-import { ConfigError, type ConfigIssue } from '../errors.ts';
+import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 
 /** Largest stream that is read, in characters. A rendered chart of a whole platform is far below it. */
 const MAX_MANIFEST_LENGTH = 16 * 1024 * 1024;

@@ -1,6 +1,6 @@
 /** Checks of our own edits: an edit that did something else than was meant ends in an error, not in a file. */
 import { isCollection } from 'yaml';
-import { ConfigError, type ConfigIssue } from '../errors.ts';
+import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { canonicalJson, type Data, valueAt } from './data.ts';
 import { findManifests, type Manifests, type PodTemplate } from './kinds.ts';
 import { removeFromModel } from './remove.ts';

@@ -5,7 +5,7 @@ import type {
   ProvidedCredential,
   ProviderEnvironment,
 } from '../../src/client/environment.ts';
-import { SecretValue } from '../../src/secret-value.ts';
+import { SecretValue } from '../../src/domain/secret-value.ts';
 
 export interface CredentialOptions {
   readonly key: string;

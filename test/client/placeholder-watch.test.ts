@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { connect } from '../../src/client/index.ts';
 import { agentEnvironment } from '../../src/client/placeholder-environment.ts';
 import { PlaceholderResolver } from '../../src/client/placeholder-resolver.ts';
-import { applyOpenShellRules } from '../../src/resolve/openshell-rules.ts';
+import { applyOpenShellRules } from '../../src/consumers/openshell/openshell-rules.ts';
 import { until } from '../support/cli.ts';
 import { newSecret } from '../support/secrets.ts';
 import { TestServer } from '../support/test-server.ts';

@@ -151,11 +151,6 @@ export const MISTAKES: readonly Mistake[] = [
     ':3:8: references.allow[0].namespace: is not a Kubernetes namespace name (write a Kubernetes namespace: lowercase letters, digits and "-", at most 63 characters)',
   ),
   config(
-    'yes for true',
-    'reflection: yes\n',
-    ':1:1: reflection: has the wrong type, expected true or false (write true to serve gRPC reflection on the socket)',
-  ),
-  config(
     'several mistakes at once',
     'agent: {uid: x}\nsockets: {}\nlog: {level: 7}\n',
     ':1:9: agent.uid: has the wrong type, expected a number (write a numeric user id, for example 1000)',
@@ -355,7 +350,7 @@ export const SYNTAX: readonly (readonly [name: string, text: string, expected: s
   [
     'text alone',
     'hello\n',
-    ':1:1: has the wrong type, expected a map of fields (write a map of these fields: sandbox, secretsRoot, providersDir, profilesDir, socket, references, callers, agent, health, metrics, log, audit, reflection, openshell, gatewayDriver, boundary)',
+    ':1:1: has the wrong type, expected a map of fields (write a map of these fields: sandbox, secretsRoot, providersDir, profilesDir, socket, references, callers, agent, health, metrics, log, audit, openshell, gatewayDriver, boundary)',
   ],
   [
     'two documents',

@@ -178,7 +178,6 @@ test('every default', () => {
     metrics: undefined,
     log: { level: 'info' },
     audit: { path: undefined },
-    reflection: false,
     openshell: { package: 'openshell.v1', overLimit: 'warn' },
     boundary: { warn: [], trusted: [] },
     providers: [],

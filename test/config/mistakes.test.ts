@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { lintProfile } from '../../src/config/profile-lint.ts';
 import { parseYaml } from '../../src/config/yaml-source.ts';
-import { ConfigError } from '../../src/errors.ts';
+import { ConfigError } from '../../src/domain/errors.ts';
 import { cli } from '../support/cli.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
 import { ENVIRONMENT, MISTAKES, SYNTAX } from './examples.ts';

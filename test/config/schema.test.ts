@@ -57,7 +57,6 @@ const GOOD: Record<Kind, readonly object[]> = {
       metrics: { listen: '[::1]:65535' },
       log: { level: 'debug' },
       audit: { path: '/var/log/audit' },
-      reflection: true,
       openshell: { package: 'openshell.v1', overLimit: 'refuse' },
       gatewayDriver: {
         socket: { path: '/run/a/c.sock', mode: '0666', gid: 5 },

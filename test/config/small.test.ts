@@ -1,8 +1,8 @@
 /** The parts of the configuration that are functions of one text. */
 import { expect, test } from 'vitest';
 import { referencedSecrets } from '../../src/config/config.ts';
-import { matchGlob } from '../../src/config/glob.ts';
-import { parseTime } from '../../src/config/time.ts';
+import { matchGlob } from '../../src/domain/glob.ts';
+import { parseTime } from '../../src/domain/time.ts';
 
 test.each([
   ['2027-01-31T00:00:00Z', Date.UTC(2027, 0, 31)],

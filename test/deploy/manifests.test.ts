@@ -20,10 +20,10 @@ import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { loadConfig } from '../../src/config/load.ts';
+import { VERSION } from '../../src/domain/version.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
-import { VERSION } from '../../src/version.ts';
-import { volumeDirectory } from '../../src/volume/wanted.ts';
+import { volumeDirectory } from '../../src/sources/kubelet-secret/wanted.ts';
 import { requestFor } from '../manifest/support.ts';
 import { describeIf } from '../support/root.ts';
 

@@ -11,7 +11,7 @@ import { ARTIFACTS } from '../support/secrets.ts';
 
 const CACHE = process.env.INTEROP_CACHE ?? join(homedir(), '.cache', 'mounted-secret-resolver', 'interop');
 const ROOT = resolve(import.meta.dirname, '../..');
-const HERE = import.meta.dirname;
+const CLIENTS = join(ROOT, 'examples');
 /** A first build may fetch and compile a hundred packages. In milliseconds. */
 const BUILD_TIMEOUT_MS = 280_000;
 
@@ -38,7 +38,7 @@ export const TOOLCHAINS: readonly Toolchain[] = [
     authority: '[::]:50051',
     missing: async () => (find('cargo') === undefined ? 'cargo' : undefined),
     build: async () => {
-      const folder = join(HERE, 'rust');
+      const folder = join(CLIENTS, 'rust');
       mkdirSync(join(folder, 'stubs'), { recursive: true });
       await step('buf', [
         'build',
@@ -57,7 +57,7 @@ export const TOOLCHAINS: readonly Toolchain[] = [
     authority: 'localhost',
     missing: async () => (find('go') === undefined ? 'go' : undefined),
     build: async () => {
-      const folder = join(HERE, 'go');
+      const folder = join(CLIENTS, 'go');
       const program = join(CACHE, 'go', 'interop-client');
       await step('buf', [
         'generate',
@@ -81,7 +81,7 @@ export const TOOLCHAINS: readonly Toolchain[] = [
       return failed ? "python3's venv" : undefined;
     },
     build: async () => {
-      const folder = join(HERE, 'python');
+      const folder = join(CLIENTS, 'python');
       const program = join(CACHE, 'python', 'bin', 'python');
       if (!existsSync(program)) await step('python3', ['-m', 'venv', join(CACHE, 'python')]);
       await step(program, [

@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rolldown } from 'rolldown';
 import { stringify } from 'yaml';
-import { ThrowAwayAuthority } from '../../src/commands/demo/proxy/authority.ts';
+import { ThrowAwayAuthority } from '../../examples/demo/proxy/authority.ts';
 import { NODE_IN_IMAGE, RESOLVER_IMAGE } from '../support/images.ts';
 import type { Podman } from '../support/podman.ts';
 import { SecretVolume } from '../support/secret-volume.ts';
@@ -64,6 +65,13 @@ export interface Shape {
   readonly sharedPid?: boolean;
 }
 
+/** The demo's proxy as one file. */
+async function bundleProxy(file: string): Promise<void> {
+  const input = join(import.meta.dirname, '../../examples/demo/supervisor.ts');
+  await using bundle = await rolldown({ input, platform: 'node' });
+  await bundle.write({ file, format: 'esm', codeSplitting: false });
+}
+
 /** Makes the host's side. */
 export async function prepareAgentPod(podman: Podman, name: string, shape: Shape = {}): Promise<AgentPod> {
   const folder = (part: string) => {
@@ -81,6 +89,8 @@ export async function prepareAgentPod(podman: Podman, name: string, shape: Shape
 
   const work = folder('work');
   cpSync(join(import.meta.dirname, 'agent.sh'), join(work, 'agent.sh'));
+  const proxy = folder('proxy');
+  await bundleProxy(join(proxy, 'supervisor.mjs'));
   const upstream = folder('upstream');
   cpSync(join(import.meta.dirname, 'upstream.ts'), join(upstream, 'upstream.ts'));
   const authority = new ThrowAwayAuthority('authority of the upstream', Date.now());
@@ -91,9 +101,12 @@ export async function prepareAgentPod(podman: Podman, name: string, shape: Shape
   const fingerprintKey = randomBytes(16).toString('hex');
   const secret = new SecretVolume(await podman.tmpfs(`${name}-secret`));
   return {
-    manifest: stringify(podManifest(name, shape, { work, upstream }, fingerprintKey, authority.certificate), {
-      lineWidth: 0,
-    }),
+    manifest: stringify(
+      podManifest(name, shape, { work, upstream, proxy }, fingerprintKey, authority.certificate),
+      {
+        lineWidth: 0,
+      },
+    ),
     configFile: join(config, 'config.yaml'),
     volumes: {
       secrets: new Map([[SECRET, secret]]),
@@ -109,7 +122,7 @@ export async function prepareAgentPod(podman: Podman, name: string, shape: Shape
 function podManifest(
   name: string,
   { leaky = false, sharedPid = false }: Shape,
-  folders: { readonly work: string; readonly upstream: string },
+  folders: { readonly work: string; readonly upstream: string; readonly proxy: string },
   fingerprintKey: string,
   upstreamCa: string,
 ): object {
@@ -147,9 +160,10 @@ function podManifest(
           name: 'supervisor',
           image: RESOLVER_IMAGE,
           imagePullPolicy: 'Never',
-          // The demo's proxy, built on the client library: it is in the image.
-          command: [NODE_IN_IMAGE, '/app/dist/commands/demo/supervisor.js', JSON.stringify(settings)],
+          // The demo's proxy, built on the client library.
+          command: [NODE_IN_IMAGE, '/proxy/supervisor.mjs', JSON.stringify(settings)],
           securityContext: securityContext(UID.supervisor),
+          volumeMounts: [{ name: 'proxy', mountPath: '/proxy', readOnly: true }],
         },
         {
           name: 'upstream',
@@ -164,6 +178,7 @@ function podManifest(
       volumes: [
         { name: 'work', hostPath: { path: folders.work, type: 'Directory' } },
         { name: 'upstream', hostPath: { path: folders.upstream, type: 'Directory' } },
+        { name: 'proxy', hostPath: { path: folders.proxy, type: 'Directory' } },
         ...(leaky ? [{ name: leak.name, secret: { secretName: SECRET } }] : []),
       ],
     },

@@ -2,8 +2,8 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { DEFAULT_SOCKET } from '../../src/commands/caller.ts';
-import { ENTRY_FLAGS, startFlags } from '../../src/isolation/reexec.ts';
+import { ENTRY_FLAGS, startFlags } from '../../src/boundary/reexec.ts';
+import { DEFAULT_SOCKET } from '../../src/cli/caller.ts';
 import {
   buildFromDockerfile,
   NODE_BASE,
@@ -225,7 +225,7 @@ describeWithPodman('the image', () => {
     const command = ['--entrypoint=/usr/local/bin/secret-resolver', RESOLVER_IMAGE, '--version'];
     expect((await podman.run(['run', '--rm', ...RESTRICTED, ...command])).stdout.trim()).toBe(version());
     const script = `console.log(process.getuid(), process.getgid(), process.version);
-      await import('/app/dist/access/native.js'); console.log('native part loaded');`;
+      await import('/app/dist/native/native.js'); console.log('native part loaded');`;
     const node = [`--entrypoint=${NODE_IN_IMAGE}`, RESOLVER_IMAGE, '--input-type=module', '-e', script];
     const run = await podman.run(['run', '--rm', ...RESTRICTED, ...node]);
     expect(run.stdout).toMatch(/^10771 10771 v\d+/);

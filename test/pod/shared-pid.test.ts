@@ -25,7 +25,7 @@ const PUBLIC = ['cmdline', 'status', 'comm', 'mountinfo', 'limits'];
 /** A process that holds the volume's value, as the resolver does, and one that has made itself non-dumpable. */
 const HOLDER = `const value = require('node:fs').readFileSync('${VOLUME}/token');
   setInterval(() => value.length, 60000); console.log('ready');`;
-const GUARDED_HOLDER = `const { setNonDumpable } = await import('/repository/src/access/native.ts');
+const GUARDED_HOLDER = `const { setNonDumpable } = await import('/repository/src/native/native.ts');
   setNonDumpable(); const { readFileSync } = await import('node:fs');
   const value = readFileSync('${VOLUME}/token'); setInterval(() => value.length, 60000); console.log('ready');`;
 const IDLER = `setInterval(() => {}, 60000); console.log('ready');`;

@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { afterAll, describe, expect, it } from 'vitest';
 import { lintProfile } from '../../src/config/profile-lint.ts';
 import { parseYaml } from '../../src/config/yaml-source.ts';
-import { formatIssue } from '../../src/errors.ts';
+import { formatIssue } from '../../src/domain/errors.ts';
 
 const HEAD = 'id: gitlab\ncredentials:\n';
 const CREDENTIAL = '  - {name: token, env_vars: [TOKEN]}\n';

@@ -21,7 +21,7 @@ export const NODE = process.execPath.startsWith(OWN)
 export const MAIN = join(CHECKOUT, 'src/main.ts');
 
 /** Folders of the checkout that child processes of other UIDs need; package.json beside them. */
-export const CHECKOUT_FOLDERS = ['src', 'test', 'proto', 'deploy', 'node_modules'];
+export const CHECKOUT_FOLDERS = ['src', 'test', 'tools', 'examples', 'proto', 'deploy', 'node_modules'];
 
 /** Makes the checkout reachable where it is not; returns what undoes it. */
 export function exposeCheckout(): () => void {

@@ -94,7 +94,7 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
   return new CliProcess(args, options).finished;
 }
 
-/** Starts `serve` and waits until it says that it listens. Relaxed: the boundary of a bare machine is no pod's; test/isolation proves it. */
+/** Starts `serve` and waits until it says that it listens. Relaxed: the boundary of a bare machine is no pod's; test/boundary proves it. */
 export async function startServe(
   configFile: string,
   args: readonly string[] = [],

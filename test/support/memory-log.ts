@@ -2,7 +2,7 @@
 import { appendFileSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import type { Logger } from '../../src/log.ts';
+import type { Logger } from '../../src/observe/log.ts';
 import { ARTIFACTS } from './secrets.ts';
 
 export class MemoryLog {

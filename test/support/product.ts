@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ENTRY_FLAGS, startFlags } from '../../src/isolation/reexec.ts';
+import { ENTRY_FLAGS, startFlags } from '../../src/boundary/reexec.ts';
 import { CHECKOUT } from './checkout.ts';
 
 /** What the image sets besides the command. */

@@ -1,1 +1,1 @@
-export { type SecretData, SecretVolume } from '../../src/commands/demo/secret-volume.ts';
+export { type SecretData, SecretVolume } from '../../examples/demo/secret-volume.ts';

@@ -1,17 +1,17 @@
 /** The real server on a real socket in this process, with snapshots that the test makes and an audit that it can read. */
 import { randomBytes } from 'node:crypto';
-import { DEFAULT_LIMITS, type Limits } from '../../src/access/limits.ts';
-import { Audit } from '../../src/audit/audit.ts';
 import { type Config, secretId } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { createLog, type Logger } from '../../src/log.ts';
-import { resolve } from '../../src/resolve/resolve.ts';
-import { SnapshotStore } from '../../src/resolve/snapshot.ts';
-import { SecretValue } from '../../src/secret-value.ts';
-import { ResolverServer } from '../../src/server/resolver-server.ts';
-import { ServingState } from '../../src/server/serving-state.ts';
-import { Views } from '../../src/server/views.ts';
-import type { VolumeRead } from '../../src/volume/generation.ts';
+import { Views } from '../../src/consumers/native/views.ts';
+import { ResolverServer } from '../../src/consumers/resolver-server.ts';
+import { DEFAULT_LIMITS, type Limits } from '../../src/domain/limits.ts';
+import { SecretValue } from '../../src/domain/secret-value.ts';
+import { Audit } from '../../src/observe/audit/audit.ts';
+import { createLog, type Logger } from '../../src/observe/log.ts';
+import { resolve } from '../../src/snapshot/resolve.ts';
+import { SnapshotStore } from '../../src/snapshot/snapshot.ts';
+import { ServingState } from '../../src/socket/serving-state.ts';
+import type { VolumeRead } from '../../src/sources/kubelet-secret/generation.ts';
 import { NAMESPACE, type Workspace } from './workspace.ts';
 
 /** An audit record, as far as tests look into it. */

@@ -1,0 +1,5 @@
+/** `npm start`: the main job on this machine. */
+import { run } from '../../src/cli/run.ts';
+import * as demo from './demo.ts';
+
+await run(['demo', ...process.argv.slice(2)], { demo: () => Promise.resolve(demo) });

@@ -1,0 +1,94 @@
+/** Certificates of our own making, judged by those who did not make them. */
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { describe, expect, it } from 'vitest';
+import { ThrowAwayAuthority } from '../../proxy/authority.ts';
+import { objectIdentifier, unsignedInteger } from '../../proxy/der.ts';
+
+/** The other opinion, where the machine has it. */
+const OPENSSL = 'openssl';
+
+describe('a throw-away authority', () => {
+  const now = Date.now();
+  const authority = new ThrowAwayAuthority('test authority', now);
+  const root = new X509Certificate(authority.certificate);
+
+  it('signs itself as an authority', () => {
+    expect(root.ca).toBe(true);
+    expect(root.subject).toBe('CN=test authority');
+    expect(root.verify(root.publicKey)).toBe(true);
+    expect(root.checkIssued(root)).toBe(true);
+  });
+
+  it.each(['gitlab.example.com', 'a-b.c_d.example.com', '127.0.0.1'])('issues for %s', (host) => {
+    const leaf = new X509Certificate(authority.issue(host).certificate);
+    expect(leaf.ca).toBe(false);
+    expect(leaf.checkIssued(root)).toBe(true);
+    expect(leaf.verify(root.publicKey)).toBe(true);
+    expect(host.startsWith('127') ? leaf.checkIP(host) : leaf.checkHost(host)).toBe(host);
+    expect(leaf.checkHost('other.example.com')).toBeUndefined();
+    expect(Date.parse(leaf.validFrom)).toBeLessThanOrEqual(now);
+    expect(Date.parse(leaf.validTo)).toBeLessThanOrEqual(now + 24 * 60 * 60 * 1000);
+  });
+
+  it('keeps one certificate a name, and no more than fit', () => {
+    const context = authority.secureContext('kept.example.com');
+    expect(authority.secureContext('kept.example.com')).toBe(context);
+    for (let count = 0; count < 256; count++) authority.secureContext(`n${count}.example.com`);
+    expect(authority.secureContext('kept.example.com')).not.toBe(context);
+  });
+
+  it('is not trusted for what another authority signed', () => {
+    const other = new ThrowAwayAuthority('test authority', now);
+    const leaf = new X509Certificate(other.issue('gitlab.example.com').certificate);
+    expect(leaf.verify(root.publicKey)).toBe(false);
+  });
+
+  it('passes the strict checks of OpenSSL', async (context) => {
+    if ((await execa(OPENSSL, ['version'], { reject: false })).failed)
+      return context.skip('openssl is not here');
+    const folder = mkdtempSync(join(tmpdir(), 'authority-'));
+    try {
+      writeFileSync(join(folder, 'ca.pem'), authority.certificate);
+      writeFileSync(join(folder, 'leaf.pem'), authority.issue('gitlab.example.com').certificate);
+      const verified = await execa(
+        OPENSSL,
+        [
+          'verify',
+          '-x509_strict',
+          '-purpose',
+          'sslserver',
+          '-verify_hostname',
+          'gitlab.example.com',
+          '-CAfile',
+          'ca.pem',
+          'leaf.pem',
+        ],
+        { cwd: folder },
+      );
+      expect(verified.stdout).toBe('leaf.pem: OK');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('DER', () => {
+  it.each<readonly [number[], string]>([
+    [[], '020100'],
+    [[0], '020100'],
+    [[0, 0, 1], '020101'],
+    [[0x80], '02020080'],
+    [[0x01, 0x00], '02020100'],
+  ])('writes the number %j', (bytes, hex) => {
+    expect(unsignedInteger(Uint8Array.from(bytes)).toString('hex')).toBe(hex);
+  });
+
+  it('writes object identifiers', () => {
+    expect(objectIdentifier('1.2.840.10045.4.3.2').toString('hex')).toBe('06082a8648ce3d040302');
+    expect(objectIdentifier('2.5.29.17').toString('hex')).toBe('0603551d11');
+  });
+});

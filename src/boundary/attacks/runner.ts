@@ -1,0 +1,136 @@
+/** Makes the attacks one after the other, each in its own time, and draws up the report. */
+import { VERSION } from '../../domain/version.ts';
+import { errnoName } from './answer.ts';
+import { statusField } from './surroundings.ts';
+import type {
+  Attack,
+  AttackContext,
+  AttackReport,
+  Outcome,
+  ProbeReport,
+  Tries,
+  Try,
+  Verdict,
+} from './types.ts';
+
+/** Milliseconds for an attack that names no time of its own. */
+const DEFAULT_BUDGET_MS = 2000;
+/** Milliseconds for the whole run: an init container that takes longer holds the pod up. */
+const RUN_BUDGET_MS = 10_000;
+/** Tries listed of an attack. A pod of fifty processes stays readable; what is left out is counted. */
+const MAX_LISTED = 64;
+
+const WORST_FIRST: readonly Verdict[] = ['broken', 'unclear', 'held'];
+
+/** What to run, and how strictly to count. */
+export interface RunOptions {
+  readonly context: Omit<AttackContext, 'signal'>;
+  readonly attacks: readonly Attack[];
+  /** Ids of attacks that may succeed: shown, not counted. */
+  readonly accepted: readonly string[];
+  /** Whether an unclear outcome counts as held. */
+  readonly lenient: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Runs the attacks. Never rejects because of one: an attack that fails to run is unclear. */
+export async function runProbe(options: RunOptions): Promise<ProbeReport> {
+  const start = performance.now();
+  const whole = AbortSignal.any([options.signal, AbortSignal.timeout(RUN_BUDGET_MS)]);
+  const attacks: AttackReport[] = [];
+  for (const attack of options.attacks) attacks.push(await runAttack(attack, options, whole));
+  const counts: Record<Outcome, number> = { held: 0, broken: 0, unclear: 0, 'not-applicable': 0 };
+  for (const { outcome } of attacks) counts[outcome]++;
+  return {
+    version: VERSION,
+    agent: {
+      uid: process.getuid?.() ?? -1,
+      gid: process.getgid?.() ?? -1,
+      groups: process.getgroups?.() ?? [],
+      capabilities: statusField('self', 'CapEff'),
+    },
+    socketPath: options.context.socketPath,
+    secretsRoot: options.context.secretsRoot,
+    attacks,
+    counts,
+    passed: attacks.every((report) => isPassed(report, options.lenient)),
+    durationMs: Math.round(performance.now() - start),
+  };
+}
+
+function isPassed({ outcome, accepted }: AttackReport, lenient: boolean): boolean {
+  switch (outcome) {
+    case 'held':
+    case 'not-applicable':
+      return true;
+    case 'unclear':
+      return lenient || accepted;
+    case 'broken':
+      return accepted;
+  }
+}
+
+async function runAttack(attack: Attack, options: RunOptions, whole: AbortSignal): Promise<AttackReport> {
+  const start = performance.now();
+  const record = new Map<Verdict, Try[]>(WORST_FIRST.map((verdict) => [verdict, []]));
+  let absent = '';
+  const add = (verdict: Verdict) => (target: string, answer: string) => {
+    record.get(verdict)?.push({ target, answer, verdict });
+  };
+  const tries: Tries = {
+    held: add('held'),
+    broken: add('broken'),
+    unclear: add('unclear'),
+    notApplicable: (reason) => {
+      absent = reason;
+    },
+  };
+  const time = AbortSignal.timeout(attack.budgetMs ?? DEFAULT_BUDGET_MS);
+  const signal = AbortSignal.any([whole, time]);
+  if (whole.aborted) tries.unclear('not run', 'the time of the whole run was over');
+  else await runInTime(attack, { ...options.context, signal }, tries);
+
+  const all = WORST_FIRST.flatMap((verdict) => record.get(verdict) ?? []);
+  const worst = all[0];
+  return {
+    id: attack.id,
+    family: attack.family,
+    what: attack.what,
+    outcome: worst?.verdict ?? 'not-applicable',
+    reason: worst === undefined ? absent || 'nothing to attack' : summarise(all, worst.verdict),
+    rightReasons: attack.rightReasons,
+    accepted: options.accepted.includes(attack.id),
+    tries: all.slice(0, MAX_LISTED),
+    omitted: Math.max(all.length - MAX_LISTED, 0),
+    durationMs: Math.round(performance.now() - start),
+  };
+}
+
+/** What an attack reports after its time is over no longer counts. */
+async function runInTime(attack: Attack, context: AttackContext, tries: Tries): Promise<void> {
+  const overtime = Promise.withResolvers<'overtime'>();
+  const onAbort = () => overtime.resolve('overtime');
+  context.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    const ended = await Promise.race([Promise.resolve(attack.run(context, tries)), overtime.promise]);
+    if (ended === 'overtime') tries.unclear('not finished', 'the time of the attack was over');
+  } catch (error) {
+    // A defect of the attack, or a kernel that answers as no kernel did: not a proof that anything held.
+    tries.unclear('could not be made', errnoName(error));
+  } finally {
+    context.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** `pid 7 (node, uid 1337): 120 bytes read`, or for many that held `EACCES ×12, ENOENT`. */
+function summarise(all: readonly Try[], verdict: Verdict): string {
+  const those = all.filter((entry) => entry.verdict === verdict);
+  const first = those[0];
+  if (first !== undefined && verdict !== 'held') {
+    const more = those.length > 1 ? ` (and ${those.length - 1} more)` : '';
+    return `${first.target}: ${first.answer}${more}`;
+  }
+  const counts = new Map<string, number>();
+  for (const { answer } of those) counts.set(answer, (counts.get(answer) ?? 0) + 1);
+  return [...counts].map(([answer, count]) => (count > 1 ? `${answer} ×${count}` : answer)).join(', ');
+}

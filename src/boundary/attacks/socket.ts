@@ -1,0 +1,188 @@
+/** Attacks on the resolver through its socket. */
+import { spawn } from 'node:child_process';
+import { fstatSync, lstatSync, readdirSync } from 'node:fs';
+import net from 'node:net';
+import { peerCredentials, unixPeerPath } from '../../native/native.ts';
+import { errnoName, REFUSED } from './answer.ts';
+import {
+  type CallAnswer,
+  callOn,
+  credentialRpcs,
+  describeAnswer,
+  firstAnswer,
+  HTTP2_OPENING,
+  openConnection,
+} from './grpc-wire.ts';
+import type { Attack, AttackContext, Tries } from './types.ts';
+
+/** Milliseconds for one call. The resolver refuses in less than ten. */
+const CALL_TIMEOUT_MS = 1000;
+const CLOSED = 'connection closed before any byte';
+const RIGHT_REASONS = [CLOSED, ...REFUSED];
+
+export const SOCKET_ATTACKS: readonly Attack[] = [
+  {
+    id: 'socket-connect',
+    family: 'socket',
+    what: "connect to the socket and reach the resolver's HTTP/2 parser",
+    rightReasons: RIGHT_REASONS,
+    run: attackConnect,
+  },
+  {
+    id: 'socket-rpcs',
+    family: 'socket',
+    what: 'connect to the socket and make every call there is',
+    rightReasons: RIGHT_REASONS,
+    budgetMs: 6000,
+    run: attackRpcs,
+  },
+  {
+    id: 'handed-over-descriptor',
+    family: 'socket',
+    what: 'speak on a connection that another process opened: one inherited, and one of a helper that has ended',
+    rightReasons: RIGHT_REASONS,
+    budgetMs: 4000,
+    run: attackHandedOver,
+  },
+];
+
+/** Whether there is a socket to attack at the path; says so where there is none. */
+export function socketVisible(context: AttackContext, tries: Tries): boolean {
+  try {
+    lstatSync(context.socketPath);
+    return true;
+  } catch (error) {
+    const answer = errnoName(error);
+    // A folder that we may not search hides the socket as well as a mount would: the attack itself will show it.
+    if (REFUSED.includes(answer as 'EACCES')) return true;
+    tries.notApplicable(`no socket is visible at ${context.socketPath} (${answer})`);
+    return false;
+  }
+}
+
+/** Sorts an answer that came over a Unix socket of the resolver. */
+function judge(target: string, answer: CallAnswer, tries: Tries): void {
+  const words = describeAnswer(answer);
+  switch (answer.kind) {
+    case 'closed':
+      tries.held(target, words);
+      return;
+    case 'no-connection':
+      if (REFUSED.includes(answer.errno as 'EACCES')) tries.held(target, words);
+      else tries.unclear(target, words);
+      return;
+    case 'status':
+      // Any other status was sent by a server that read what we wrote: the refusal came too late.
+      if (answer.code === 0 || answer.messageBytes > 0) tries.broken(target, words);
+      else tries.unclear(target, words);
+      return;
+    case 'other':
+    case 'silent':
+      tries.unclear(target, words);
+      return;
+  }
+}
+
+async function attackConnect(context: AttackContext, tries: Tries): Promise<void> {
+  if (!socketVisible(context, tries)) return;
+  const socket = openConnection(context.socketPath);
+  let listener: number | undefined;
+  socket.on('connect', () => {
+    listener = peerUid(socket);
+  });
+  const answer = await firstAnswer(socket, HTTP2_OPENING, CALL_TIMEOUT_MS);
+  if (answer.kind === 'other') tries.broken(context.socketPath, `answered with ${answer.bytes} bytes`);
+  else judge(context.socketPath, answer, tries);
+  if (listener === undefined) return;
+  const who = `uid ${listener} listens`;
+  if (listener === process.getuid?.()) tries.broken('its listener', `${who}, and that is ours`);
+  else if (context.resolverUid === undefined || listener === context.resolverUid)
+    tries.held('its listener', who);
+  else tries.unclear('its listener', `${who}, and the resolver has uid ${context.resolverUid}`);
+}
+
+/** UID of the process that listens, as the kernel noted it at listen(). */
+function peerUid(socket: net.Socket): number | undefined {
+  const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
+  try {
+    return fd === undefined ? undefined : peerCredentials(fd).uid;
+  } catch {
+    return undefined;
+  }
+}
+
+async function attackRpcs(context: AttackContext, tries: Tries): Promise<void> {
+  if (!socketVisible(context, tries)) return;
+  for (const rpc of credentialRpcs(context.sandboxId)) {
+    if (context.signal.aborted) return;
+    judge(rpc.path, await callOn(openConnection(context.socketPath), rpc, CALL_TIMEOUT_MS), tries);
+  }
+}
+
+async function attackHandedOver(context: AttackContext, tries: Tries): Promise<void> {
+  const rpc = credentialRpcs(context.sandboxId)[0];
+  if (rpc === undefined) return;
+  for (const fd of inheritedConnections(context)) {
+    judge(`inherited descriptor ${fd}`, await callOn(new net.Socket({ fd }), rpc, CALL_TIMEOUT_MS), tries);
+  }
+  if (!socketVisible(context, tries)) return;
+  const target = 'connection of a helper that has ended';
+  const handed = await connectionOfHelper(context);
+  if (typeof handed === 'string') {
+    judge(target, { kind: 'no-connection', errno: handed }, tries);
+  } else {
+    judge(target, await callOn(handed, rpc, CALL_TIMEOUT_MS), tries);
+  }
+}
+
+/** Descriptors that we were started with and that lead to the resolver's socket, or to a process of its UID. */
+function inheritedConnections(context: AttackContext): number[] {
+  const FIRST = 3;
+  return readdirSync('/proc/self/fd')
+    .map(Number)
+    .filter((fd) => fd >= FIRST && leadsToResolver(fd, context));
+}
+
+function leadsToResolver(fd: number, context: AttackContext): boolean {
+  try {
+    if (!fstatSync(fd).isSocket()) return false;
+    return unixPeerPath(fd) === context.socketPath || peerCredentials(fd).uid === context.resolverUid;
+  } catch {
+    return false;
+  }
+}
+
+/** A child of ours connects, hands the descriptor over and ends: a resolver that trusts the pid would be fooled. */
+const HELPER = `
+const socket = require('node:net').connect(process.argv[1]);
+socket.on('error', (error) => process.send(error.code, () => process.exit()));
+socket.on('connect', () => process.send('connected', socket, { keepOpen: false }, () => process.exit()));
+`;
+
+/** The connection, once its opener has ended, or the errno with which it could not be had. */
+async function connectionOfHelper(context: AttackContext): Promise<net.Socket | string> {
+  const child = spawn(process.execPath, ['-e', HELPER, context.socketPath], {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    env: {},
+    signal: context.signal,
+    killSignal: 'SIGKILL',
+  });
+  const { promise, resolve } = Promise.withResolvers<net.Socket | string>();
+  const ended = Promise.withResolvers<void>();
+  child.on('error', (error) => resolve(errnoName(error)));
+  child.on('message', (message, handle) => {
+    if (handle instanceof net.Socket) {
+      handle.on('error', () => undefined);
+      resolve(handle);
+    } else {
+      resolve(typeof message === 'string' && message !== 'connected' ? message : 'ECONNRESET');
+    }
+  });
+  child.on('close', () => {
+    ended.resolve();
+    resolve('no answer of the helper');
+  });
+  const handed = await promise;
+  if (typeof handed !== 'string') await ended.promise;
+  return handed;
+}

@@ -1,0 +1,149 @@
+/** What the agent can see around itself in /proc. Everything in here is readable by any UID. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { type Mount, parseMountinfo } from '../../domain/mountinfo.ts';
+import type { AttackContext } from './types.ts';
+
+/** Processes looked at. A pod has tens; a node, with hostPID, has thousands, and then the first one is enough. */
+export const MAX_PROCESSES = 1024;
+
+export interface ProcessEntry {
+  readonly pid: number;
+  readonly parent: number;
+  readonly uid: number;
+  /** Name as the kernel has it, at most 15 characters. */
+  readonly name: string;
+}
+
+/** A listening TCP socket of the network namespace. */
+export interface TcpListener {
+  /** Address at which we reach it. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `pid 12 (node, uid 1337)`. */
+export function describeProcess({ pid, name, uid }: ProcessEntry): string {
+  return `pid ${pid} (${name}, uid ${uid})`;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** One field of /proc/<pid>/status. */
+export function statusField(pid: number | 'self', field: string): string {
+  const line = new RegExp(`^${field}:[ \\t]*(.*)$`, 'm').exec(read(`/proc/${pid}/status`));
+  return line?.[1] ?? '';
+}
+
+function readProcess(pid: number): ProcessEntry | undefined {
+  const status = read(`/proc/${pid}/status`);
+  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
+  const uid = field('Uid')?.split('\t')[0];
+  if (uid === undefined || field('State')?.startsWith('Z') !== false) return undefined;
+  return { pid, parent: Number(field('PPid')), uid: Number(uid), name: field('Name') ?? '' };
+}
+
+function mountNamespace(pid: number | 'self'): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Every process that the agent has no business with: of another UID, of the resolver's UID, or of our UID in another
+ * container, which shows by its mount namespace. Our own container's processes of our own UID are ours to read.
+ */
+export function foreignProcesses(context: Pick<AttackContext, 'resolverUid'>): ProcessEntry[] {
+  const ownNamespace = mountNamespace('self');
+  const ownUid = process.getuid?.();
+  const pids = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
+  const found: ProcessEntry[] = [];
+  for (const name of pids) {
+    if (found.length === MAX_PROCESSES) break;
+    const entry = readProcess(Number(name));
+    if (entry === undefined || entry.pid === process.pid || entry.parent === process.pid) continue;
+    const ours =
+      entry.uid === ownUid &&
+      entry.uid !== context.resolverUid &&
+      ownNamespace !== undefined &&
+      mountNamespace(entry.pid) === ownNamespace;
+    if (!ours) found.push(entry);
+  }
+  return found;
+}
+
+/** Mounts of a process as its own root sees them; empty where they cannot be read. */
+export function mountsOf(pid: number | 'self'): Mount[] {
+  return parseMountinfo(read(`/proc/${pid}/mountinfo`));
+}
+
+/** An address of /proc/net/tcp or tcp6 (words in host order), and where we reach a socket bound to it. */
+function parseAddress(hex: string): string | undefined {
+  const bytes = hex.match(/../g)?.map((byte) => Number.parseInt(byte, 16));
+  if (bytes?.length === 4) {
+    return bytes.every((byte) => byte === 0) ? '127.0.0.1' : bytes.reverse().join('.');
+  }
+  if (bytes?.length !== 16) return undefined;
+  const words: number[] = [];
+  for (let at = 0; at < 16; at += 4) words.push(...bytes.slice(at, at + 4).reverse());
+  if (words.every((byte) => byte === 0)) return '::1';
+  const mapped = words.slice(0, 10).every((byte) => byte === 0) && words[10] === 0xff && words[11] === 0xff;
+  if (mapped) return words.slice(12).join('.');
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    (((words[i * 2] ?? 0) << 8) | (words[i * 2 + 1] ?? 0)).toString(16),
+  );
+  return groups.join(':');
+}
+
+/** Every listening TCP socket of our network namespace. */
+export function tcpListeners(): TcpListener[] {
+  const LISTEN = '0A';
+  const found = new Map<string, TcpListener>();
+  for (const table of ['tcp', 'tcp6']) {
+    for (const line of read(`/proc/net/${table}`).split('\n').slice(1)) {
+      const [, local, , state] = line.trim().split(/\s+/);
+      const [address, port] = local?.split(':') ?? [];
+      if (state !== LISTEN || address === undefined || port === undefined) continue;
+      const host = parseAddress(address);
+      if (host === undefined) continue;
+      const listener = { host, port: Number.parseInt(port, 16) };
+      found.set(describeListener(listener), listener);
+    }
+  }
+  return [...found.values()];
+}
+
+/** `127.0.0.1:9229` or `[::1]:9229`. */
+export function describeListener({ host, port }: TcpListener): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** A listening Unix stream socket of our network namespace, whatever mount namespace it was bound in. */
+export interface UnixListener {
+  /** As it was bound; of an abstract socket without the leading NUL. */
+  readonly name: string;
+  readonly abstract: boolean;
+}
+
+/** Every listening Unix stream socket that has a name. */
+export function unixListeners(): UnixListener[] {
+  const ACCEPTS = 0x10000; // __SO_ACCEPTCON
+  const STREAM = 1;
+  const found = new Map<string, UnixListener>();
+  for (const line of read('/proc/net/unix').split('\n').slice(1)) {
+    const [, flags = '', type = '', shown = ''] = /^\S+ \S+ \S+ (\S+) (\S+) \S+ +\S+ (.+)$/.exec(line) ?? [];
+    if ((Number.parseInt(flags, 16) & ACCEPTS) === 0 || Number.parseInt(type, 16) !== STREAM) continue;
+    const abstract = shown.startsWith('@');
+    // The kernel prints a NUL inside a name as `@` too; names that end in padding are tried without it.
+    const name = abstract ? shown.slice(1).replace(/@+$/, '') : shown;
+    found.set(shown, { name, abstract });
+  }
+  return [...found.values()];
+}

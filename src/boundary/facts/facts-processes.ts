@@ -1,0 +1,222 @@
+/**
+ * Facts about every other process that /proc shows. What the kernel tells of a process of another UID is its
+ * status, mountinfo and uid_map: all three are the kernel's own words and cannot be forged by the process.
+ * Its name and command line can, so nothing is decided by them alone.
+ *
+ * Which container a process belongs to is decided by its mounts: a mount's id is unique on the machine while
+ * it exists and belongs to one mount namespace, so a process that shows one of our mount ids is in our
+ * container, and one that shows none is not. That works for non-dumpable processes too, whose
+ * /proc/<pid>/ns is closed to us.
+ *
+ * A scan is not a lock: a process that is born and dies between two scans is not seen.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { throwShortage } from '../../domain/errors.ts';
+import { isEnding, taskFolders } from './ending.ts';
+import { type MountFacts, mountOf } from './facts-mounts.ts';
+import { ForeignMounts, type MountView, NO_MOUNTS } from './foreign-mounts.ts';
+import { type CapabilitySets, parseIdMap, parseStatus, parseTaskFlags, type TaskStatus } from './proc.ts';
+import { readText } from './read-proc.ts';
+
+/** Longest stretch of reading /proc before the event loop gets its turn, in milliseconds. */
+const SLICE_MS = 2;
+/** How often a process is looked at before what cannot be read of it counts as unreadable. */
+const MAX_LOOKS = 3;
+/** Milliseconds between those looks, for all such processes together: however many there are, a round takes no longer. */
+const LOOK_AGAIN_AFTER_MS = 20;
+/** PF_KTHREAD of linux/sched.h in the flags of /proc/<pid>/stat. */
+const KERNEL_THREAD = 0x0020_0000;
+/** What the kernel shows for an id that has no name in the reader's user namespace. */
+const UNMAPPED = 4294967295;
+
+/**
+ * How a process's user namespace stands to ours. `below`: its capabilities count for nothing here, because
+ * they hold in a namespace beneath ours that does not contain our UID. `ours` covers everything else,
+ * namespaces above or beside ours included: what cannot be told apart counts. So does `unreadable`: a process
+ * that lives and whose map the kernel does not show us.
+ */
+type UserNamespace = 'ours' | 'below' | 'unreadable';
+
+export interface ProcessFacts extends MountView {
+  readonly pid: number;
+  readonly parent: number;
+  /** Chosen by the process itself. */
+  readonly name: string;
+  readonly kernelThread: boolean;
+  readonly threads: number;
+  /** Every UID that any of its threads holds: real, effective, saved, file system; each once, sorted. */
+  readonly uids: readonly number[];
+  /** Effective and permitted capabilities of any of its threads; each once, sorted. */
+  readonly capabilities: readonly string[];
+  readonly bounding: CapabilitySets['bounding'];
+  readonly noNewPrivileges: boolean;
+  readonly userNamespace: UserNamespace;
+  /** Looked at only where there are capabilities to weigh, and undefined where the kernel does not show it to us: a process of another UID. */
+  readonly exe: string | undefined;
+}
+
+export interface ProcessesFacts {
+  /** Every process but this one. */
+  readonly others: readonly ProcessFacts[];
+  /** Options of the /proc mount that hide processes from us; empty where all are seen. */
+  readonly hiding: readonly string[];
+}
+
+/** Reads every process that /proc shows. One that ends while it is read is left out. */
+export async function gatherProcesses(mounts: MountFacts, socketFolder: string): Promise<ProcessesFacts> {
+  const breathe = breather();
+  const look = lookup(mounts, socketFolder, breathe);
+  const others: ProcessFacts[] = [];
+  let pids = readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid);
+  for (let looks = 1; pids.length > 0; looks++) {
+    if (looks > 1) await sleep(LOOK_AGAIN_AFTER_MS);
+    const again: number[] = [];
+    for (const pid of pids) {
+      await breathe();
+      const facts = await processFacts(pid, look, breathe);
+      if (facts === undefined) continue;
+      if (isWhole(facts)) others.push(facts);
+      else if (await isEnding(`/proc/${pid}`, breathe)) continue;
+      else if (looks === MAX_LOOKS) others.push(facts);
+      else again.push(pid);
+    }
+    pids = again;
+  }
+  others.sort((a, b) => a.pid - b.pid);
+  const proc = mounts.all.findLast((mount) => mount.mountPoint === '/proc');
+  const hiding = (proc?.superOptions ?? []).filter((option) => /^(hidepid=(?!0$|off$)|subset=)/.test(option));
+  return { others, hiding };
+}
+
+/** Gives the event loop its turn once a slice is used up; an agent may have thousands of processes or threads. */
+function breather(): () => Promise<void> {
+  let sliceStart = performance.now();
+  return async () => {
+    if (performance.now() - sliceStart <= SLICE_MS) return;
+    await nextTurn();
+    sliceStart = performance.now();
+  };
+}
+
+/** What a process is compared with. */
+interface Lookup {
+  readonly ownUidMap: string;
+  readonly ownUid: number;
+  readonly mounts: ForeignMounts;
+}
+
+function lookup(mounts: MountFacts, socketFolder: string, breathe: () => Promise<void>): Lookup {
+  return {
+    ownUidMap: readFileSync('/proc/self/uid_map', 'utf8'),
+    ownUid: process.getuid?.() ?? -1,
+    mounts: new ForeignMounts(
+      {
+        mounts: new Set(mounts.all.map((mount) => mount.id)),
+        // Only a tmpfs of its own has a device of its own: another kind could be the node's disk, which all share.
+        secretDevices: new Set(
+          mounts.secrets.flatMap(({ mount }) => (mount?.type === 'tmpfs' ? [mount.device] : [])),
+        ),
+        socketMount: mountOf(socketFolder, mounts.all),
+      },
+      breathe,
+    ),
+  };
+}
+
+/**
+ * A process may end between two reads, and nothing that it was then counts: an agent could stop us with
+ * processes that come and go. Where something could not be read, a process that ends is therefore left out. Any
+ * other is looked at again: it is another one that has the id now, or it ends after all, or it is truly unreadable.
+ */
+function isWhole({ container, userNamespace }: ProcessFacts): boolean {
+  return container !== 'unreadable' && userNamespace !== 'unreadable';
+}
+
+async function processFacts(
+  pid: number,
+  look: Lookup,
+  breathe: () => Promise<void>,
+): Promise<ProcessFacts | undefined> {
+  const folder = `/proc/${pid}`;
+  const text = readText(`${folder}/status`);
+  const status = text === undefined ? undefined : parseStatus(text);
+  if (status === undefined) return undefined;
+  // A leader that has ended while its other threads live on reads as a zombie, too.
+  if (status.zombie && status.threads <= 1) return undefined;
+  const tasks = status.threads > 1 ? [status, ...(await taskStatuses(folder, breathe))] : [status];
+  const uids = distinct(tasks.flatMap((task) => task.uids));
+  const capabilities = distinct(
+    tasks.flatMap((task) => [...task.capabilities.effective, ...task.capabilities.permitted]),
+  );
+  const kernelThread = mayBeKernelThread(status) && isKernelThread(folder);
+  const namespace = kernelThread ? 'ours' : userNamespace(readText(`${folder}/uid_map`), look);
+  // One that has our UID is no agent's, wherever it is: its mounts are read as ours are.
+  const below = namespace === 'below' && !uids.includes(look.ownUid);
+  const view = kernelThread ? NO_MOUNTS : await look.mounts.view(folder, below);
+  return {
+    pid,
+    parent: status.parent,
+    name: status.name,
+    kernelThread,
+    threads: status.threads,
+    uids,
+    capabilities,
+    bounding: status.capabilities.bounding,
+    noNewPrivileges: tasks.every((task) => task.noNewPrivileges),
+    userNamespace: namespace,
+    ...view,
+    exe: capabilities.length === 0 ? undefined : readExe(folder),
+  };
+}
+
+/** Credentials belong to threads: one thread may hold a UID or a capability that the leader has dropped. */
+async function taskStatuses(folder: string, breathe: () => Promise<void>): Promise<TaskStatus[]> {
+  const statuses: TaskStatus[] = [];
+  for (const task of taskFolders(folder)) {
+    await breathe();
+    const text = readText(`${task}/status`);
+    const status = text === undefined ? undefined : parseStatus(text);
+    if (status !== undefined) statuses.push(status);
+  }
+  return statuses;
+}
+
+/**
+ * An agent may make a user namespace of its own and hold every capability in it: they show in its status,
+ * and mean nothing outside. uid_map tells them apart. A map that is still empty belongs to a namespace just
+ * made; one whose ids all have a name in ours lies below ours. Such a namespace is harmless unless our UID
+ * is in it, for then its SETUID becomes us.
+ */
+function userNamespace(map: string | undefined, look: Lookup): UserNamespace {
+  if (map === undefined) return 'unreadable';
+  if (map === look.ownUidMap) return 'ours';
+  const harmless = parseIdMap(map).every(
+    ({ outside, count }) => outside !== UNMAPPED && (look.ownUid < outside || look.ownUid >= outside + count),
+  );
+  return harmless ? 'below' : 'ours';
+}
+
+/** Every kernel thread is a child of kthreadd, which is pid 2 and nobody's child. */
+function mayBeKernelThread(status: TaskStatus): boolean {
+  return status.parent === 0 || status.parent === 2;
+}
+
+function isKernelThread(folder: string): boolean {
+  return (parseTaskFlags(readText(`${folder}/stat`) ?? '') & KERNEL_THREAD) !== 0;
+}
+
+function readExe(folder: string): string | undefined {
+  try {
+    return readlinkSync(`${folder}/exe`);
+  } catch (error) {
+    throwShortage(error);
+    return undefined;
+  }
+}
+
+function distinct<T extends string | number>(items: readonly T[]): T[] {
+  return [...new Set(items)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}

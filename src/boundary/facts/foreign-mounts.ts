@@ -1,0 +1,146 @@
+/**
+ * The mounts of another process, and what they say: whether it is in our container, and whether one of our
+ * volumes is mounted there, too.
+ *
+ * Anybody who may make a user namespace may make a mount namespace in it, with 100,000 mounts at paths of
+ * 4 KiB. So a table is read in slices, up to a cap. What a cap leaves out:
+ *
+ * - In a user namespace below ours that does not contain our UID, a process reaches with its own mounts only
+ *   what it reached before, and the mounts that its container had are copied into the new table. The rest of
+ *   such a table is passed over, and a bomb neither stops us nor costs more than its share. Accepted weakness:
+ *   where our Secret has been mounted for a container by mistake, and every process of it has moved behind a
+ *   bomb of its own, we do not see the mistake; `lint` and the admission policy do.
+ * - Everybody else needed a capability over our own namespace to make so many mounts, so it is not the agent:
+ *   that table counts as not read, and the checks fail closed.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { throwShortage } from '../../domain/errors.ts';
+import { isReadOnlyMount, type Mount, parseMountinfo } from '../../domain/mountinfo.ts';
+
+/** Most bytes of one table: some 5,000 mounts. */
+const MAX_BYTES = 1024 * 1024;
+/** The same for a table in a user namespace of the process's own making. */
+const MAX_BYTES_BELOW = 256 * 1024;
+/** Most bytes of all tables of that kind in one round. */
+const MAX_BYTES_BELOW_IN_ALL = 4 * 1024 * 1024;
+/** Size of the buffer. The kernel fills at most a page a read, or one line where that is longer. */
+const SLICE_BYTES = 64 * 1024;
+/** Lines parsed before the event loop may have its turn. */
+const SLICE_LINES = 200;
+
+/** A mount of another container that leads to one of our volumes. */
+export interface SharedMount {
+  readonly mountPoint: string;
+  readonly device: string;
+  readonly readOnly: boolean;
+}
+
+export interface MountView {
+  /** `unreadable`: the process has ended, or the kernel does not let us read. */
+  readonly container: 'ours' | 'other' | 'unreadable';
+  /** Whether mounts may be missing below because the table is longer than we read. */
+  readonly mountsCut: boolean;
+  /** Where another container has one of our Secret volumes mounted. */
+  readonly secretMounts: readonly SharedMount[];
+  /** Where another container has the socket's volume mounted. */
+  readonly socketMounts: readonly SharedMount[];
+}
+
+export const NO_MOUNTS: MountView = {
+  container: 'other',
+  mountsCut: false,
+  secretMounts: [],
+  socketMounts: [],
+};
+
+/** What foreign mounts are compared with. */
+export interface OwnVolumes {
+  /** Ids of the mounts of our own container. */
+  readonly mounts: ReadonlySet<number>;
+  /** Devices of our Secret volumes. */
+  readonly secretDevices: ReadonlySet<string>;
+  readonly socketMount: Mount | undefined;
+}
+
+/** Looks at the tables of one round. `breathe` gives the event loop its turn when it is time. */
+export class ForeignMounts {
+  readonly #own: OwnVolumes;
+  readonly #breathe: () => Promise<void>;
+  readonly #slice = Buffer.allocUnsafe(SLICE_BYTES);
+  /** By hash of the text: containers have few mount tables and many processes, and a text may be long. */
+  readonly #judged = new Map<string, MountView>();
+  #leftBelow = MAX_BYTES_BELOW_IN_ALL;
+
+  constructor(own: OwnVolumes, breathe: () => Promise<void>) {
+    this.#own = own;
+    this.#breathe = breathe;
+  }
+
+  /** `below`: the process is in a user namespace that lies below ours and does not contain our UID. */
+  async view(folder: string, below: boolean): Promise<MountView> {
+    const cap = below ? Math.min(MAX_BYTES_BELOW, this.#leftBelow) : MAX_BYTES;
+    if (cap === 0) return NO_MOUNTS;
+    const table = await this.#read(`${folder}/mountinfo`, cap);
+    if (table === undefined) return { ...NO_MOUNTS, container: 'unreadable' };
+    const { text, cut } = table;
+    if (below) this.#leftBelow -= Math.min(text.length, this.#leftBelow);
+    const key = createHash('sha256').update(text).digest('base64');
+    const view = this.#judged.get(key) ?? (await this.#judge(text.toString('utf8')));
+    this.#judged.set(key, view);
+    return cut && !below ? { ...view, mountsCut: true } : view;
+  }
+
+  async #read(path: string, cap: number): Promise<{ text: Buffer; cut: boolean } | undefined> {
+    const parts: Buffer[] = [];
+    let size = 0;
+    let fd: number | undefined;
+    try {
+      fd = openSync(path, 'r');
+      while (size <= cap) {
+        const count = readSync(fd, this.#slice);
+        if (count === 0) return { text: Buffer.concat(parts), cut: false };
+        parts.push(Buffer.from(this.#slice.subarray(0, count)));
+        size += count;
+        await this.#breathe();
+      }
+    } catch (error) {
+      throwShortage(error);
+      return undefined;
+    } finally {
+      if (fd !== undefined) closeSync(fd);
+    }
+    const text = Buffer.concat(parts).subarray(0, cap);
+    // The last line is not whole.
+    return { text: text.subarray(0, text.lastIndexOf('\n') + 1), cut: true };
+  }
+
+  async #judge(text: string): Promise<MountView> {
+    const { mounts: ownMounts, secretDevices, socketMount } = this.#own;
+    const secretMounts: SharedMount[] = [];
+    const socketMounts: SharedMount[] = [];
+    const lines = text.split('\n');
+    for (let at = 0; at < lines.length; at += SLICE_LINES) {
+      const mounts = parseMountinfo(lines.slice(at, at + SLICE_LINES).join('\n'));
+      if (mounts.some((mount) => ownMounts.has(mount.id))) return { ...NO_MOUNTS, container: 'ours' };
+      for (const mount of mounts) {
+        if (secretDevices.has(mount.device)) secretMounts.push(shared(mount));
+        if (socketMount !== undefined && leadsTo(mount, socketMount)) socketMounts.push(shared(mount));
+      }
+      await this.#breathe();
+    }
+    return { ...NO_MOUNTS, secretMounts, socketMounts };
+  }
+}
+
+/** Whether the other mount shows the same folder of the same file system, or one above it. */
+function leadsTo(mount: Mount, ours: Mount): boolean {
+  return (
+    mount.device === ours.device &&
+    (mount.root === '/' || mount.root === ours.root || ours.root.startsWith(`${mount.root}/`))
+  );
+}
+
+function shared(mount: Mount): SharedMount {
+  return { mountPoint: mount.mountPoint, device: mount.device, readOnly: isReadOnlyMount(mount) };
+}

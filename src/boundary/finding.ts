@@ -1,0 +1,68 @@
+/** What a check is and what it says. The words are those of `Finding` and `BoundaryState` in proto/. */
+import type { Config } from '../config/config.ts';
+import type { Facts } from './facts/facts.ts';
+
+/** `enforce` keeps the resolver from serving, `warn` is reported, `info` is for the record. */
+export type Severity = 'enforce' | 'warn' | 'info';
+
+/** `unknown`: the fact could not be taken. For an enforced check that counts as a failure. */
+export type Outcome = 'pass' | 'fail' | 'unknown';
+
+export interface Finding {
+  /** Stable, kebab-case; `boundary.warn` takes it. */
+  readonly id: string;
+  readonly severity: Severity;
+  readonly outcome: Outcome;
+  /** What was seen: numbers, modes and paths, never content. */
+  readonly evidence: string;
+  /** What to write in the manifest or the configuration; empty where the check passed. */
+  readonly remedy: string;
+}
+
+/** What one check found, before the configuration had its say on the severity. */
+export type Verdict =
+  | { readonly outcome: 'pass'; readonly evidence: string }
+  | { readonly outcome: 'fail' | 'unknown'; readonly evidence: string; readonly remedy: string };
+
+export type CheckGroup = 'self' | 'mounts' | 'processes' | 'socket' | 'configuration';
+
+/** Pure: it reads no file and no clock. */
+export interface Check {
+  readonly id: string;
+  readonly group: CheckGroup;
+  /** What holds when the check passes, in a few words. */
+  readonly title: string;
+  readonly severity: Severity;
+  /**
+   * Whether the container runtime itself fails it for a moment: with every exec, also one by kubelet for a probe, it is
+   * root in the pod's PID namespace, and has the node's mounts, until it has become the program that it is to start.
+   */
+  readonly failsDuringExec?: true;
+  readonly judge: (facts: Facts, config: Config) => Verdict;
+}
+
+export function pass(evidence: string): Verdict {
+  return { outcome: 'pass', evidence };
+}
+
+export function fail(evidence: string, remedy: string): Verdict {
+  return { outcome: 'fail', evidence, remedy };
+}
+
+export function unknown(evidence: string, remedy: string): Verdict {
+  return { outcome: 'unknown', evidence, remedy };
+}
+
+/** Most items that one evidence spells out: the rest is counted, so that a finding stays readable. */
+const MAX_LISTED = 4;
+
+/** `a; b; c; and 7 more`. */
+export function listed(items: readonly string[]): string {
+  const shown = items.slice(0, MAX_LISTED).join('; ');
+  return items.length <= MAX_LISTED ? shown : `${shown}; and ${items.length - MAX_LISTED} more`;
+}
+
+/** `0755`. */
+export function modeText(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}

@@ -1,0 +1,71 @@
+/**
+ * What the process does to itself before the first value is read. Each step stands alone: one that fails is
+ * reported and does not keep the others from being taken; the checks then fail for it.
+ *
+ * The order in a command is: load the configuration, `reexecOnce`, `harden`, gather and judge, and only then
+ * open a Secret. PR_SET_DUMPABLE does not survive an execve, so hardening comes after it.
+ */
+
+import { readFileSync } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { errorCode } from '../domain/errors.ts';
+import {
+  getCoreLimit,
+  getDumpable,
+  NativeError,
+  setCoreLimitZero,
+  setNoNewPrivileges,
+  setNonDumpable,
+} from '../native/native.ts';
+import { parseStatus } from './facts/proc.ts';
+
+/** Nobody but us by default: whatever must be more open (the socket) says so itself. */
+const UMASK = 0o077;
+
+type HardeningStep = 'dumpable' | 'core-limit' | 'no-new-privileges' | 'umask';
+
+export interface HardeningResult {
+  /** How the process was before; undefined where `harden` has not run or could not tell. */
+  readonly before:
+    | { readonly dumpable: number; readonly coreLimitHard: number; readonly noNewPrivileges: boolean }
+    | undefined;
+  /** Steps that the kernel refused, with the errno or error code. */
+  readonly failed: readonly { readonly step: HardeningStep; readonly code: string }[];
+}
+
+/** For facts that are taken without hardening. */
+export const UNHARDENED: HardeningResult = { before: undefined, failed: [] };
+
+/** Makes the process non-dumpable, forbids cores and new privileges, and closes the umask. Safe to call twice. */
+export function harden(): HardeningResult {
+  const failed: { step: HardeningStep; code: string }[] = [];
+  const attempt = <T>(step: HardeningStep, work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      failed.push({
+        step,
+        code: error instanceof NativeError ? `errno ${error.errno}` : errorCode(error),
+      });
+      return undefined;
+    }
+  };
+  const before = attempt('dumpable', () => ({
+    dumpable: getDumpable(),
+    coreLimitHard: getCoreLimit().hard,
+    noNewPrivileges: parseStatus(readFileSync('/proc/self/status', 'utf8'))?.noNewPrivileges ?? false,
+  }));
+  attempt('dumpable', setNonDumpable);
+  attempt('core-limit', setCoreLimitZero);
+  attempt('no-new-privileges', setNoNewPrivileges);
+  attempt('umask', () => process.umask(UMASK));
+  return { before, failed };
+}
+
+/**
+ * Starts all threads of libuv's pool, which creates them together at the first request. Later there may be none to
+ * have: libuv aborts the process where the agent has used up the PIDs of the pod.
+ */
+export async function startThreadPool(): Promise<void> {
+  await access('/proc/self');
+}

@@ -1,0 +1,72 @@
+import { Command, Option } from 'commander';
+import { judge, runChecks } from '../boundary/controls/checks.ts';
+import { gatherFacts } from '../boundary/facts/facts.ts';
+import { harden } from '../boundary/harden.ts';
+import { reexecOnce } from '../boundary/reexec.ts';
+import { type Report, renderHtml, renderJson, renderTable } from '../boundary/report.ts';
+import { loadConfig } from '../config/load.ts';
+import { CommandError, ExitCode } from '../domain/errors.ts';
+import { VERSION } from '../domain/version.ts';
+import type { CommandContext } from './context.ts';
+
+interface CheckOptions {
+  readonly config?: string;
+  readonly output: 'table' | 'json' | 'html';
+  readonly all: boolean;
+}
+
+/** `check`: the findings that `serve` would judge itself by, for a person, a program or a review. */
+export function createCommand(context: CommandContext): Command {
+  return new Command('check')
+    .description('prove the isolation boundary from here; exit 0 proven, 1 broken, 2 usage or configuration')
+    .option('--config <file>', 'the configuration file; SECRET_RESOLVER_CONFIG unless given')
+    .addOption(
+      new Option('-o, --output <form>', 'how to print the findings')
+        .choices(['table', 'json', 'html'])
+        .default('table'),
+    )
+    .option('--all', 'list the checks that passed, too', false)
+    .addHelpText(
+      'after',
+      `
+Run it where the resolver runs, as the resolver's user:
+  kubectl exec <pod> -c secret-resolver -- secret-resolver check
+It looks at its own process, at the mounts, at every process in sight and at the socket. File a review with
+  secret-resolver check --output html > boundary.html`,
+    )
+    .action((options: CheckOptions) => check(options, context));
+}
+
+async function check(options: CheckOptions, context: CommandContext): Promise<void> {
+  const file = options.config ?? context.env.SECRET_RESOLVER_CONFIG;
+  if (file === undefined || file === '') {
+    throw new CommandError('no configuration: give --config or set SECRET_RESOLVER_CONFIG', ExitCode.usage);
+  }
+  const config = loadConfig(file, context.env);
+  reexecOnce(config);
+  const facts = await gatherFacts(config, { hardening: harden() });
+  const findings = runChecks(facts, config);
+  const state = judge(findings, { relaxed: false });
+  const report: Report = {
+    version: VERSION,
+    checkedAtMs: facts.takenAtMs,
+    sandbox: config.sandbox,
+    state,
+    findings,
+  };
+  context.stdout.write(render(report, options, context));
+  context.exit(state === 'proven' ? ExitCode.ok : ExitCode.refused);
+}
+
+function render(report: Report, options: CheckOptions, context: CommandContext): string {
+  switch (options.output) {
+    case 'json':
+      return renderJson(report);
+    case 'html':
+      return renderHtml(report);
+    case 'table': {
+      const colour = context.stdout.isTTY === true && context.env.NO_COLOR === undefined;
+      return renderTable(report, { colour, all: options.all });
+    }
+  }
+}

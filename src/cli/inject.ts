@@ -1,0 +1,216 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Config } from '../config/config.ts';
+import { YAML_FILE } from '../config/files.ts';
+import { loadConfig } from '../config/load.ts';
+import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
+import { VERSION } from '../domain/version.ts';
+import { unifiedDiff } from '../manifest/diff.ts';
+import { type InjectRequest, inject, type Rewritten, uninject } from '../manifest/inject.ts';
+import { KNOWN_KINDS } from '../manifest/kinds.ts';
+import { lint } from '../manifest/lint.ts';
+import { DEFAULT_UID } from '../manifest/names.ts';
+import type { InjectionSettings } from '../manifest/sidecar.ts';
+import type { CommandContext } from './context.ts';
+import { checkRuleIds, readManifest, replaceFile, wantsColour } from './manifest-io.ts';
+
+interface InjectOptions {
+  readonly filename: string;
+  readonly config?: string;
+  readonly image?: string;
+  readonly imagePullPolicy?: InjectionSettings['imagePullPolicy'];
+  readonly providers?: string;
+  readonly profiles?: string;
+  readonly namespace?: string;
+  readonly agent?: string | false;
+  readonly supervisor?: readonly string[];
+  readonly uid: number;
+  readonly configMap: string;
+  readonly profilesConfigMap: string;
+  readonly uninject?: boolean;
+  readonly replaceEdited?: boolean;
+  readonly ignore?: readonly string[];
+  readonly diff?: boolean;
+  readonly inPlace?: boolean;
+}
+
+/** `inject`: puts the resolver into pod templates, or takes it out. */
+export function createCommand(context: CommandContext): Command {
+  return new Command('inject')
+    .description('put the resolver and its probe into the pod templates of a stream of manifests')
+    .requiredOption('-f, --filename <file>', 'manifests to read; - for standard input')
+    .option('-c, --config <file>', 'the configuration that the resolver will run with')
+    .addOption(new Option('--image <image>', 'image of the resolver').env('SECRET_RESOLVER_IMAGE'))
+    .addOption(
+      new Option('--image-pull-policy <policy>', 'pull policy of the image').choices([
+        'Always',
+        'IfNotPresent',
+        'Never',
+      ]),
+    )
+    .option('--providers <folder>', 'the provider files (default: providers, beside the configuration)')
+    .option('--profiles <folder>', 'the profiles (default: profiles, beside the configuration)')
+    .option('-n, --namespace <namespace>', 'namespace of manifests that name none')
+    .option('--agent <container>', 'container of the agent (default: as annotated, or agent)')
+    .option('--no-agent', 'the pod has no agent in it: no probe is added')
+    .option(
+      '--supervisor <container...>',
+      'containers that may use the socket (default: as annotated, or known)',
+    )
+    .option('--uid <uid>', 'UID and GID of the resolver', parseUid, DEFAULT_UID)
+    .option(
+      '--config-map <name>',
+      'ConfigMap of the configuration and provider files',
+      'secret-resolver-config',
+    )
+    .option('--profiles-config-map <name>', 'ConfigMap of the profiles', 'secret-resolver-profiles')
+    .option('--uninject', 'take out what inject added')
+    .option('--replace-edited', 'take over additions that were changed by hand since')
+    .option('--ignore <rule...>', 'ids of lint rules that the result may break')
+    .option('--diff', 'show what would change instead of the result')
+    .option('-i, --in-place', 'write the result to the file it came from')
+    .addHelpText(
+      'after',
+      `
+Kinds: ${KNOWN_KINDS.join(', ')}, and List. Everything else is passed through.
+Comments, order and formatting are kept. Injecting again updates what was injected and nothing else.
+
+Annotations of a pod template:
+  secret-resolver/agent: NAME          the agent's container
+  secret-resolver/supervisors: A,B     containers that may use the socket
+  secret-resolver/inject: "false"      leave this template as it is
+
+Examples:
+  secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 | kubectl apply -f -
+  secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 --diff
+  secret-resolver inject -f sandbox.yaml --uninject --in-place`,
+    )
+    .action(async (options: InjectOptions) => {
+      const input = await readManifest(options.filename, context);
+      const ignore = options.ignore ?? [];
+      checkRuleIds(ignore);
+      const result = options.uninject
+        ? uninject({ file: input.name, text: input.text, replaceEdited: options.replaceEdited === true })
+        : inject(requestFrom(options, input.name, input.text));
+      if (!options.uninject) refuseFaults(context, options, input.name, result.text);
+      write(context, options, input.text, result);
+    });
+}
+
+/** What was injected must not stand beside something that breaks it: errors end the command, the rest is shown. */
+function refuseFaults(context: CommandContext, options: InjectOptions, file: string, text: string): void {
+  const { findings } = lint({ file, text, choice: {}, ignore: options.ignore ?? [] });
+  const worse = findings.filter(({ severity }) => severity !== 'note');
+  for (const { object, path, severity, message, rule, remedy } of worse) {
+    context.stderr.write(
+      `${file}: ${severity}: ${object}: ${path}: ${message} [${rule}]\n    fix: ${remedy}\n`,
+    );
+  }
+  const errors = worse.filter(({ severity }) => severity === 'error').length;
+  if (errors === 0) return;
+  throw new CommandError(
+    `${file}: nothing was written: the pod would break the boundary in ${errors} ${errors === 1 ? 'place' : 'places'} (mend the manifest, or accept a rule by --ignore RULE)`,
+    ExitCode.refused,
+  );
+}
+
+function requestFrom(options: InjectOptions, file: string, text: string): InjectRequest {
+  const config = required(options.config, '--config');
+  const image = required(options.image, '--image');
+  const folders = {
+    providersDir: options.providers ?? join(dirname(config), 'providers'),
+    profilesDir: options.profiles ?? join(dirname(config), 'profiles'),
+  };
+  return {
+    file,
+    text,
+    version: VERSION,
+    choice: {
+      agent: typeof options.agent === 'string' ? options.agent : undefined,
+      noAgent: options.agent === false,
+      supervisors: options.supervisor,
+    },
+    settings: {
+      image,
+      imagePullPolicy: options.imagePullPolicy,
+      uid: options.uid,
+      configMap: options.configMap,
+      profilesConfigMap: options.profilesConfigMap,
+      providerFiles: filesOf(folders.providersDir),
+      profileFiles: existsSync(folders.profilesDir) ? filesOf(folders.profilesDir) : [],
+    },
+    configFor: (namespace) => configFor(config, folders, namespace ?? options.namespace),
+    replaceEdited: options.replaceEdited === true,
+  };
+}
+
+/** The configuration as it will read in the pod, where id, name and namespace come from the downward API. */
+function configFor(
+  file: string,
+  folders: { providersDir: string; profilesDir: string },
+  namespace: string | undefined,
+): Config {
+  try {
+    return loadConfig(
+      file,
+      {
+        SECRET_RESOLVER_SANDBOX_ID: 'set-by-the-downward-api',
+        SECRET_RESOLVER_SANDBOX_NAME: 'set-by-the-downward-api',
+        SECRET_RESOLVER_SANDBOX_NAMESPACE: namespace,
+      },
+      folders,
+    );
+  } catch (error) {
+    if (!(error instanceof ConfigError) || namespace !== undefined) throw error;
+    throw new ConfigError(
+      error.issues.map((issue) =>
+        issue.field === 'sandbox.namespace'
+          ? {
+              ...issue,
+              message: 'neither the manifest nor the configuration names a namespace',
+              hint: 'write metadata.namespace in the manifest, or pass --namespace',
+            }
+          : issue,
+      ),
+    );
+  }
+}
+
+function filesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => YAML_FILE.test(name))
+      .sort();
+  } catch (error) {
+    throw new CommandError(
+      `${folder}: cannot be read: ${errorCode(error)} (say where the provider files are with --providers)`,
+      ExitCode.usage,
+      { cause: error },
+    );
+  }
+}
+
+/** Reached only when everything worked: until here nothing was written. */
+function write(context: CommandContext, options: InjectOptions, before: string, result: Rewritten): void {
+  for (const passed of result.passed) context.stderr.write(`passed through: ${passed}\n`);
+  if (options.diff) {
+    context.stdout.write(unifiedDiff(options.filename, before, result.text, wantsColour(context)));
+  } else if (options.inPlace && options.filename !== '-') {
+    if (result.text !== before) replaceFile(options.filename, result.text);
+    context.stderr.write(`${options.filename}: ${result.done.join(', ') || 'nothing to do'}\n`);
+  } else {
+    context.stdout.write(result.text);
+  }
+}
+
+function required(value: string | undefined, flag: string): string {
+  if (value !== undefined && value !== '') return value;
+  throw new CommandError(`${flag} is missing (inject needs it; --uninject does not)`, ExitCode.usage);
+}
+
+function parseUid(text: string): number {
+  const uid = Number(text);
+  if (!/^\d+$/.test(text) || uid > 4294967293) throw new InvalidArgumentError('It is not a UID.');
+  return uid;
+}

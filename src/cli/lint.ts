@@ -1,0 +1,87 @@
+import { Command, Option } from 'commander';
+import { CommandError, ExitCode } from '../domain/errors.ts';
+import { VERSION } from '../domain/version.ts';
+import { isAtLeast, lint, RULES, SEVERITIES } from '../manifest/lint.ts';
+import { jsonReport, sarifReport, textReport } from '../manifest/report.ts';
+import type { Severity } from '../manifest/rules/rule.ts';
+import type { CommandContext } from './context.ts';
+import { checkRuleIds, readManifest, wantsColour } from './manifest-io.ts';
+
+interface LintOptions {
+  readonly filename?: string;
+  readonly output: 'text' | 'json' | 'sarif';
+  readonly agent?: string;
+  readonly supervisor?: readonly string[];
+  readonly ignore?: readonly string[];
+  readonly failOn: Severity;
+  readonly rules?: boolean;
+}
+
+/** `lint`: what in a manifest breaks the boundary or the rotation. */
+export function createCommand(context: CommandContext): Command {
+  return new Command('lint')
+    .description('find what in a stream of manifests breaks the boundary or keeps a rotation from arriving')
+    .option('-f, --filename <file>', 'manifests to read; - for standard input')
+    .addOption(
+      new Option('-o, --output <format>', 'form of the findings')
+        .choices(['text', 'json', 'sarif'])
+        .default('text'),
+    )
+    .option('--agent <container>', 'container of the agent (default: as annotated, or agent)')
+    .option('--supervisor <container...>', 'supervisor containers (default: as annotated, or known)')
+    .option('--ignore <rule...>', 'ids of rules that are not applied')
+    .addOption(
+      new Option('--fail-on <severity>', 'exit 1 for findings as bad as this')
+        .choices(SEVERITIES)
+        .default('warning'),
+    )
+    .option('--rules', 'print the list of rules and exit')
+    .addHelpText(
+      'after',
+      `
+Looked at: pod templates with a container secret-resolver, and the Secrets and ExternalSecrets beside them.
+
+Exit codes:
+  0  nothing found that is as bad as --fail-on
+  1  something found
+  2  the stream cannot be read
+
+Examples:
+  kustomize build . | secret-resolver lint -f -
+  secret-resolver lint -f sandbox.yaml -o sarif > lint.sarif`,
+    )
+    .action(async (options: LintOptions) => {
+      if (options.rules) {
+        for (const { id, severity, why } of RULES) context.stdout.write(`${id} (${severity}): ${why}\n`);
+        return;
+      }
+      checkRuleIds(options.ignore ?? []);
+      if (options.filename === undefined) {
+        throw new CommandError(
+          '--filename is missing (write -f FILE, or -f - for standard input)',
+          ExitCode.usage,
+        );
+      }
+      const input = await readManifest(options.filename, context);
+      const result = lint({
+        file: input.name,
+        text: input.text,
+        choice: { agent: options.agent, supervisors: options.supervisor },
+        ignore: options.ignore ?? [],
+      });
+      for (const passed of result.passed) context.stderr.write(`not checked: ${passed}\n`);
+      switch (options.output) {
+        case 'text':
+          context.stdout.write(textReport(result, wantsColour(context)));
+          break;
+        case 'json':
+          context.stdout.write(jsonReport(result));
+          break;
+        case 'sarif':
+          context.stdout.write(sarifReport(result, VERSION));
+          break;
+      }
+      const failed = result.findings.some(({ severity }) => isAtLeast(severity, options.failOn));
+      context.exit(failed ? ExitCode.refused : ExitCode.ok);
+    });
+}

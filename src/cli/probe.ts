@@ -1,0 +1,139 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { ATTACKS } from '../boundary/attacks/attacks.ts';
+import { formatReport } from '../boundary/attacks/report.ts';
+import { type RunOptions, runProbe } from '../boundary/attacks/runner.ts';
+import { referencedSecrets, secretId } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { CommandError, ExitCode } from '../domain/errors.ts';
+import { DEFAULT_SOCKET } from './caller.ts';
+import type { CommandContext } from './context.ts';
+import { type OutputFormat, outputOption, print } from './output.ts';
+
+/** The default of the configuration, for where it cannot be read: the agent has no business with it. */
+const DEFAULT_SECRETS_ROOT = '/var/lib/secret-resolver/secrets';
+const SECRET_ID = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/;
+
+interface ProbeFlags {
+  readonly config?: string;
+  readonly socket?: string;
+  readonly secretsRoot?: string;
+  readonly resolverUid?: number;
+  readonly secret?: readonly string[];
+  readonly allowMount?: readonly string[];
+  readonly search?: readonly string[];
+  readonly accept?: readonly string[];
+  readonly only?: readonly string[];
+  readonly signals: boolean;
+  readonly lenient: boolean;
+  readonly output: OutputFormat;
+}
+
+/** `probe`: the agent's side of the boundary. */
+export function createCommand(context: CommandContext): Command {
+  return new Command('probe')
+    .description(
+      'attack the resolver as the agent would; exit 0 only if every attack failed for the right reason\n\nRun it with the UID, the mounts and the security context of the agent, beside a running resolver.\nIt needs no configuration, takes back each change that succeeds, and prints nothing that it obtains.',
+    )
+    .option('--socket <path>', `the resolver's socket (default: ${DEFAULT_SOCKET})`, absolutePath)
+    .option(
+      '--secrets-root <path>',
+      `the folder of the Secrets in the resolver's container (default: ${DEFAULT_SECRETS_ROOT})`,
+      absolutePath,
+    )
+    .option('--resolver-uid <uid>', 'the UID that must be the one listening on the socket', userId)
+    .option(
+      '--config <file>',
+      'take these, and the names of the Secrets, from a configuration that can be read',
+    )
+    .option('--secret <namespace/name>', 'a Secret to look for (may be repeated)', secret)
+    .option('--allow-mount <path>', 'a tmpfs that the agent is meant to read (may be repeated)', path)
+    .option(
+      '--search <path>',
+      'a folder to search for credentials besides the usual ones (may be repeated)',
+      path,
+    )
+    .option(
+      '--accept <attack>',
+      'show an attack that succeeds, and do not count it (may be repeated)',
+      attackId,
+    )
+    .option('--only <attack>', 'make this attack alone (may be repeated)', attackId)
+    .option('--signals', 'send real signals where signal 0 was allowed; ends what it reaches', false)
+    .option('--lenient', 'let an attack that failed for another reason count as held', false)
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `\nAttacks:\n${ATTACKS.map(({ id, what }) => `  ${id.padEnd(24)}${what}`).join('\n')}\n`,
+    )
+    .action((flags: ProbeFlags) => probe(flags, context));
+}
+
+async function probe(flags: ProbeFlags, context: CommandContext): Promise<void> {
+  const report = await runProbe(runOptions(flags, context));
+  const inColour = context.stdout.isTTY === true && !context.env.NO_COLOR;
+  print(context, flags.output, report, () => formatReport(report, inColour));
+  context.exit(report.passed ? ExitCode.ok : ExitCode.refused);
+}
+
+function runOptions(flags: ProbeFlags, context: CommandContext): RunOptions {
+  const config = flags.config === undefined ? undefined : loadConfig(flags.config, context.env);
+  const uid = process.getuid?.();
+  if (uid === 0) {
+    // Root would succeed at everything and prove nothing, and would trace every process of the machine on the way.
+    throw new CommandError(
+      'this is root, and no boundary holds against root: run the probe with the UID of the agent (runAsUser)',
+      ExitCode.refused,
+    );
+  }
+  if (config !== undefined && uid !== config.agent.uid) {
+    throw new CommandError(
+      `this is uid ${uid}, and the agent of ${flags.config} has ${config.agent.uid}: run the probe as the agent, or without --config`,
+      ExitCode.usage,
+    );
+  }
+  return {
+    context: {
+      socketPath: flags.socket ?? config?.socket.path ?? DEFAULT_SOCKET,
+      secretsRoot: flags.secretsRoot ?? config?.secretsRoot ?? DEFAULT_SECRETS_ROOT,
+      secrets: [
+        ...(flags.secret ?? []),
+        ...(config === undefined ? [] : referencedSecrets(config).map(secretId)),
+      ],
+      resolverUid: flags.resolverUid,
+      sandboxId: config?.sandbox.id ?? context.env.SECRET_RESOLVER_SANDBOX_ID ?? '',
+      allowedMounts: flags.allowMount ?? [],
+      searchPaths: flags.search ?? [],
+      realSignals: flags.signals,
+      env: context.env,
+    },
+    attacks: ATTACKS.filter(({ id }) => flags.only?.includes(id) ?? true),
+    accepted: flags.accept ?? [],
+    lenient: flags.lenient,
+    signal: context.signal,
+  };
+}
+
+function attackId(id: string, before: readonly string[] = []): string[] {
+  if (ATTACKS.some((attack) => attack.id === id)) return [...before, id];
+  throw new InvalidArgumentError('There is no such attack; --help lists them.');
+}
+
+function absolutePath(text: string): string {
+  if (!/^\/[^\0]*$/.test(text)) throw new InvalidArgumentError('Write an absolute path.');
+  return text;
+}
+
+function path(text: string, before: readonly string[] = []): string[] {
+  return [...before, absolutePath(text)];
+}
+
+function secret(text: string, before: readonly string[] = []): string[] {
+  if (!SECRET_ID.test(text)) throw new InvalidArgumentError('Write <namespace>/<name>.');
+  return [...before, text];
+}
+
+function userId(text: string): number {
+  const uid = /^[0-9]{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(uid <= 4294967294)) throw new InvalidArgumentError('Write a numeric user id, for example 1337.');
+  return uid;
+}

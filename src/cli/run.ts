@@ -1,0 +1,96 @@
+/** argv → command; signals → one AbortController; errors → exit code. */
+import { Command, CommanderError } from 'commander';
+import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
+import { VERSION } from '../domain/version.ts';
+import type { CommandContext, CommandModule } from './context.ts';
+
+/** Commands by name, each loaded when it is wanted. */
+export type Commands = Readonly<Record<string, () => Promise<CommandModule>>>;
+
+/** Parses one command line and runs what it names. Throws commander's errors and the command's. */
+export async function main(
+  argv: readonly string[],
+  commands: Commands,
+  context: CommandContext,
+): Promise<void> {
+  const program = new Command('secret-resolver')
+    .description(
+      'Serves credentials from mounted Kubernetes Secrets to a listed supervisor over a Unix socket, and proves that the agent beside it cannot reach them.',
+    )
+    .version(VERSION, '-V, --version', 'print the version')
+    .addHelpText(
+      'after',
+      `
+Exit codes:
+  0  done
+  1  refused: the boundary, a credential or a check
+  2  the command line or a configuration file is wrong
+  3  nobody answers on the socket, or the resolver is not ready`,
+    );
+  const named = argv.find((word) => !word.startsWith('-'));
+  const loaders =
+    named !== undefined && Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands);
+  for (const load of loaders) {
+    if (load !== undefined) program.addCommand((await load()).createCommand(context));
+  }
+  prepare(program, context);
+  await program.parseAsync(argv, { from: 'user' });
+}
+
+/** Lets every command throw instead of exiting, write where the context says, and help in the same words. */
+function prepare(command: Command, context: CommandContext): void {
+  command
+    .exitOverride()
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .showHelpAfterError('(--help lists what can be written here)')
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+    });
+  for (const child of command.commands) prepare(child, context);
+}
+
+/** Runs one command line, without the program's own name, in this process: its streams, signals and exit code. */
+export async function run(argv: readonly string[], commands: Commands): Promise<void> {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort(signal));
+
+  // `get | head`: a reader that has seen enough is no error. A result that cannot be written elsewhere is one.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // ECANCELED is what `serve` gets when it ends without waiting for a reader of its audit any longer.
+    if (error.code === 'EPIPE' || error.code === 'ECANCELED') return;
+    process.exitCode = ExitCode.refused;
+    process.stderr.write(`secret-resolver: the output cannot be written: ${errorCode(error)}\n`);
+  });
+  process.stderr.on('error', () => {});
+
+  const context: CommandContext = {
+    env: process.env,
+    // Node makes a stream of it at the first look, and `serve` never looks.
+    get stdin() {
+      return process.stdin;
+    },
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal: controller.signal,
+    exit: (code) => {
+      process.exitCode = code;
+    },
+  };
+
+  try {
+    await main(argv, commands, context);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+    } else if (error instanceof CommandError) {
+      context.stderr.write(`secret-resolver: ${error.message}\n`);
+      process.exitCode = error.exitCode;
+    } else {
+      // A defect of ours. Its stack names code and no content: our errors carry none.
+      context.stderr.write(`secret-resolver: internal error\n${error instanceof Error ? error.stack : ''}\n`);
+      process.exitCode = 70;
+    }
+  }
+}

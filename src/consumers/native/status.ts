@@ -1,0 +1,99 @@
+/** What GetStatus tells, as data, and its encoding. */
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { Provider, Sandbox } from '../../config/config.ts';
+import { secretId } from '../../config/config.ts';
+import { VERSION } from '../../domain/version.ts';
+import { BoundaryState, GetStatusResponseSchema } from '../../gen/secretresolver/v1/resolver_pb.ts';
+import type { VolumeState } from '../../sources/kubelet-secret/watch.ts';
+import type { Watcher } from './watcher.ts';
+
+/** A finding of the boundary checks. */
+export interface BoundaryFinding {
+  readonly id: string;
+  readonly severity: string;
+  readonly outcome: string;
+  readonly evidence: string;
+  readonly remedy: string;
+}
+
+export interface BoundaryFacts {
+  readonly verdict: 'proven' | 'broken' | 'relaxed';
+  readonly relaxed: boolean;
+  readonly findings: readonly BoundaryFinding[];
+  /** Unix milliseconds. */
+  readonly checkedAtMs: number;
+}
+
+export interface StatusFacts {
+  readonly sandbox: Sandbox;
+  readonly boundary: BoundaryFacts | undefined;
+  readonly volumes: readonly VolumeState[];
+  readonly providers: readonly Provider[];
+  readonly startedAtMs: number;
+  readonly serving: boolean;
+}
+
+const VERDICTS = {
+  proven: BoundaryState.PROVEN,
+  broken: BoundaryState.BROKEN,
+  relaxed: BoundaryState.RELAXED,
+} as const;
+
+/** A caller sees the volumes of its own providers. Boundary and watchers concern everybody who is listed. */
+export function encodeStatus(
+  facts: StatusFacts,
+  sees: (provider: string) => boolean,
+  watchers: readonly Watcher[],
+): Buffer {
+  const visible = new Set(
+    facts.providers
+      .filter(({ name }) => sees(name))
+      .flatMap((provider) => [
+        ...provider.credentials.map(({ reference }) => secretId(reference)),
+        ...provider.from.map(({ secret }) => secretId(secret)),
+      ]),
+  );
+  const message = create(GetStatusResponseSchema, {
+    version: VERSION,
+    sandbox: facts.sandbox,
+    startedAtMs: BigInt(facts.startedAtMs),
+    serving: facts.serving,
+    boundary: {
+      state: facts.boundary === undefined ? BoundaryState.UNSPECIFIED : VERDICTS[facts.boundary.verdict],
+      relaxed: facts.boundary?.relaxed ?? false,
+      checkedAtMs: BigInt(facts.boundary?.checkedAtMs ?? 0),
+      findings: (facts.boundary?.findings ?? []).map(({ id, severity, outcome, evidence, remedy }) => ({
+        id,
+        severity,
+        outcome,
+        evidence,
+        remedy,
+      })),
+    },
+    volumes: facts.volumes
+      .filter(({ secret }) => visible.has(secretId(secret)))
+      .map(({ secret, read, readAtMs, rotations }) => ({
+        namespace: secret.namespace,
+        name: secret.name,
+        state: read.kind === 'fault' ? read.fault : 'ready',
+        generation: read.kind === 'fault' ? '' : read.generation.id,
+        keys:
+          read.kind === 'fault'
+            ? 0
+            : [...read.generation.keys.values()].filter(({ kind }) => kind === 'bytes').length,
+        readAtMs: BigInt(readAtMs),
+        rotations: BigInt(rotations),
+      })),
+    watchers: watchers.map((watcher) => ({
+      caller: watcher.connection.caller.name,
+      pid: watcher.connection.audited.pid ?? 0,
+      sinceMs: BigInt(watcher.sinceMs),
+      servedRevision: watcher.servedRevision,
+      acknowledgedRevision: watcher.acknowledgedRevision,
+      acknowledgedOutcome: watcher.acknowledgedOutcome,
+      servedLagMs: watcher.servedLagMs,
+      acknowledgedLagMs: watcher.acknowledgedLagMs,
+    })),
+  });
+  return Buffer.from(toBinary(GetStatusResponseSchema, message));
+}

@@ -1,0 +1,143 @@
+/**
+ * Snapshots as OpenShell's supervisor takes them. It drops every credential of a response in which one breaks a
+ * rule, so what would break one is withheld here, alone; our own calls go on serving it.
+ */
+import type { Audit } from '../../observe/audit/audit.ts';
+import type { Logger } from '../../observe/log.ts';
+import { FewLines } from '../../observe/log-few.ts';
+import type { ServedCredential } from '../../snapshot/resolve.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
+import { KeptViews } from '../native/kept-views.ts';
+import type { View, Views } from '../native/views.ts';
+import {
+  applyOpenShellRules,
+  explainViolation,
+  type Judged,
+  type OpenShellCandidate,
+  type OpenShellRuleOptions,
+  type Violation,
+} from './openshell-rules.ts';
+
+const FORBIDDEN_BYTES = [0x00, 0x0a, 0x0d];
+
+/** A view whose every credential OpenShell takes. */
+export interface OpenShellView extends View {
+  /** A credential that must be served and that OpenShell would not take: the call is refused. */
+  readonly requiredButWithheld:
+    | { readonly credential: ServedCredential; readonly rule: Violation['rule'] }
+    | undefined;
+}
+
+export interface OpenShellViewsOptions {
+  readonly views: Views;
+  readonly audit: Audit;
+  readonly log: Logger;
+  /** The rules of this moment: a reload changes them. */
+  readonly rules: () => OpenShellRuleOptions;
+}
+
+type Candidate = OpenShellCandidate & { readonly credential: ServedCredential };
+
+export class OpenShellViews {
+  readonly #options: OpenShellViewsOptions;
+  readonly #kept = new KeptViews<OpenShellView>();
+  /** What was written down of a snapshot. More sets of providers than are kept must not write it again. */
+  readonly #reported = new WeakMap<Snapshot, Set<string>>();
+
+  constructor(options: OpenShellViewsOptions) {
+    this.#options = options;
+  }
+
+  /** The view of a set of providers; the very bytes of our own calls where OpenShell takes them all. */
+  of(snapshot: Snapshot, providers: readonly string[]): OpenShellView {
+    // A reload that changes the rules publishes nothing by itself, so they are part of what a view is kept under.
+    const rules = this.#options.rules();
+    return this.#kept.of(snapshot, [...providers, `\0${rules.overLimit}`], () => {
+      const whole = this.#options.views.of(snapshot, providers);
+      const { accepted, refused, warned } = applyOpenShellRules(whole.credentials.map(candidateOf), rules);
+      const view =
+        refused.length === 0
+          ? whole
+          : this.#options.views.encode(inOrderOf(whole.credentials, accepted), whole.refusals);
+      this.#report(snapshot, view, refused, warned);
+      const required = refused.find(({ candidate }) => candidate.credential.required);
+      const rule = required?.violations[0]?.rule;
+      return {
+        ...view,
+        requiredButWithheld:
+          required === undefined || rule === undefined
+            ? undefined
+            : { credential: required.candidate.credential, rule },
+      };
+    });
+  }
+
+  retire(snapshot: Snapshot): void {
+    this.#kept.retire(snapshot);
+  }
+
+  /** Writes down what is withheld and what is only warned of, once for each snapshot. */
+  #report(
+    snapshot: Snapshot,
+    view: View,
+    refused: readonly Judged<Candidate>[],
+    warned: readonly Judged<Candidate>[],
+  ): void {
+    const { audit, log } = this.#options;
+    const reported = this.#reported.get(snapshot) ?? new Set();
+    this.#reported.set(snapshot, reported);
+    const isNew = (what: string, { candidate, violations }: Judged<Candidate>) => {
+      const id = JSON.stringify([what, candidate.identity, violations.map(({ rule }) => rule)]);
+      return !reported.has(id) && reported.add(id);
+    };
+    const lines = new FewLines(log);
+    for (const judged of refused) {
+      if (!isNew('withheld', judged)) continue;
+      const { provider, key, credential } = judged.candidate;
+      const rules = judged.violations.map(({ rule }) => rule);
+      audit.withheldFromOpenShell({ provider, key, reference: credential.reference }, rules, view.revision);
+      lines.add(
+        'warn',
+        { provider, key, rules, why: judged.violations.map(explainViolation) },
+        'credential withheld from OpenShell; our own calls serve it',
+      );
+    }
+    for (const judged of warned) {
+      // A long value was warned of when it was loaded, for whoever asks for it.
+      const violations = judged.violations.filter(({ rule }) => rule !== 'value-too-long');
+      if (violations.length === 0 || !isNew('warned', judged)) continue;
+      const { provider, key } = judged.candidate;
+      lines.add(
+        'warn',
+        { provider, key, why: violations.map(explainViolation) },
+        "beyond a limit of OpenShell's gateway",
+      );
+    }
+    lines.end();
+  }
+}
+
+function candidateOf(credential: ServedCredential): Candidate {
+  const { provider, key, identity, handle, endpoints, expiresAtMs, value } = credential;
+  const bytes = value.reveal();
+  return {
+    provider,
+    key,
+    identity,
+    handle,
+    endpoints,
+    expiresAtMs,
+    valueBytes: bytes.byteLength,
+    hasForbiddenByte: FORBIDDEN_BYTES.some((byte) => bytes.includes(byte)),
+    credential,
+  };
+}
+
+/** The accepted ones in the order of the snapshot: equal content is equal bytes, and so one revision. */
+function inOrderOf(
+  credentials: readonly ServedCredential[],
+  accepted: readonly Candidate[],
+): ServedCredential[] {
+  const taken = new Set(accepted.map(({ credential }) => credential));
+  return credentials.filter((credential) => taken.has(credential));
+}

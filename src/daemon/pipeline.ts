@@ -1,0 +1,199 @@
+/**
+ * Volumes → resolve → snapshot store, kept going: a new generation, an expiry or a new configuration each
+ * make a new resolution, and one that differs is published. The steps are synchronous: between the read of a
+ * generation and the write to the watchers nothing is awaited.
+ */
+
+import { type Config, referencedSecrets, secretId } from '../config/config.ts';
+import type { Views } from '../consumers/native/views.ts';
+import type { Audit } from '../observe/audit/audit.ts';
+import type { Logger } from '../observe/log.ts';
+import { FewLines } from '../observe/log-few.ts';
+import { type Meter, NO_METER } from '../observe/metrics.ts';
+import { remedy } from '../snapshot/refusal.ts';
+import { resolve } from '../snapshot/resolve.ts';
+import {
+  type CredentialChange,
+  changes,
+  eraseSnapshot,
+  type SnapshotStore,
+  sameResolution,
+} from '../snapshot/snapshot.ts';
+import { volumeDirectory, wantedKeys } from '../sources/kubelet-secret/wanted.ts';
+import { Volume, type VolumeState } from '../sources/kubelet-secret/watch.ts';
+
+/** Milliseconds between two looks at the wall clock for expiries: a clock that is set forward is noticed this soon. */
+const EXPIRY_CHECK_MS = 1_000;
+
+/** A value above the size that OpenShell's gateway takes, by name. */
+interface Oversize {
+  readonly provider: string;
+  readonly key: string;
+  readonly bytes: number;
+}
+
+export interface PipelineOptions {
+  readonly store: SnapshotStore;
+  readonly views: Views;
+  readonly audit: Audit;
+  readonly log: Logger;
+  /** {@link NO_METER} unless given. */
+  readonly meter?: Meter;
+}
+
+export class Pipeline implements AsyncDisposable {
+  readonly #options: PipelineOptions;
+  #config: Config;
+  #volumes: ReadonlyMap<string, Volume> = new Map();
+  /** Those of a reload, until each was read once. */
+  #starting: ReadonlyMap<string, Volume> = new Map();
+  #stopped = false;
+  /** What is to be written down of the last snapshot, once it is on its way. */
+  #untold: (() => void) | undefined;
+  #expiry: NodeJS.Timeout | undefined;
+  /** The reloads so far, one after the other: two at once would each close what the other has just opened. */
+  #reloads: Promise<void> = Promise.resolve();
+
+  constructor(config: Config, options: PipelineOptions) {
+    this.#config = config;
+    this.#options = options;
+  }
+
+  get volumes(): VolumeState[] {
+    return [...this.#volumes.values()].flatMap(({ state }) => state ?? []);
+  }
+
+  /** Reads every volume once, publishes the first snapshot, and goes on watching. */
+  async start(): Promise<void> {
+    await this.reload(this.#config);
+    // What was written down of it stands in the log before whatever its caller writes there.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  /**
+   * Puts another configuration in force. The old one stays in force, rotations and expiries included, until every
+   * volume of the new one has been read.
+   */
+  reload(config: Config): Promise<void> {
+    const replaced = this.#reloads.then(() => this.#replace(config));
+    // Who asked learns of a failure; the next reload has its chance all the same.
+    this.#reloads = replaced.catch(() => {});
+    return replaced;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#expiry);
+    this.#tell();
+    await closeAll(this.#starting);
+    await this.#reloads;
+    await closeAll(this.#volumes);
+  }
+
+  async #replace(config: Config): Promise<void> {
+    if (this.#stopped) return;
+    const volumes = this.#volumesOf(config);
+    this.#starting = volumes;
+    await Promise.all([...volumes.values()].map((volume) => volume.start()));
+    const old = this.#volumes;
+    this.#volumes = volumes;
+    this.#config = config;
+    this.#refresh(performance.now());
+    await closeAll(old);
+  }
+
+  #volumesOf(config: Config): Map<string, Volume> {
+    const { log, meter = NO_METER } = this.#options;
+    const volumes = new Map<string, Volume>();
+    for (const secret of referencedSecrets(config)) {
+      const volume = new Volume({
+        secret,
+        directory: volumeDirectory(config, secret),
+        wanted: wantedKeys(config, secret),
+        log,
+        onChange: (state) => {
+          if (this.#volumes === volumes && this.#refresh(state.readAt)) meter.rotated();
+        },
+      });
+      volumes.set(secretId(secret), volume);
+    }
+    return volumes;
+  }
+
+  /**
+   * Resolves anew, and says whether that changed what is served. `mountedAt` is the moment, on the monotonic clock,
+   * that the cause of it was read.
+   */
+  #refresh(mountedAt: number): boolean {
+    if (this.#stopped) return false;
+    this.#tell();
+    const { store, views } = this.#options;
+    const now = Date.now();
+    const reads = new Map(
+      [...this.#volumes].flatMap(([id, { state }]) =>
+        state === undefined ? [] : [[id, state.read] as const],
+      ),
+    );
+    const resolution = resolve(this.#config, reads, now);
+    this.#scheduleExpiry(resolution.nextExpiryMs, now);
+    const before = store.current();
+    if (before !== undefined && sameResolution(before, resolution)) {
+      eraseSnapshot(resolution);
+      return false;
+    }
+    const found = changes(before, resolution);
+    // Watchers first: what is written down must not delay what is revoked, and the messages to them leave this
+    // process at the end of this turn of the event loop only.
+    const snapshot = { ...resolution, mountedAt };
+    store.publish(snapshot);
+    const providers = this.#config.providers.map(({ name }) => name);
+    const { revision } = views.of(snapshot, providers);
+    // Now: a snapshot that is dropped meanwhile has no values left.
+    const oversize = resolution.oversize.map(({ provider, key, value: { byteLength: bytes } }) => ({
+      provider,
+      key,
+      bytes,
+    }));
+    this.#untold = () => this.#writeDown(found, oversize, revision);
+    setImmediate(() => this.#tell());
+    return true;
+  }
+
+  /** Writes down what is not yet. */
+  #tell(): void {
+    const tell = this.#untold;
+    this.#untold = undefined;
+    tell?.();
+  }
+
+  #writeDown(found: readonly CredentialChange[], oversize: readonly Oversize[], revision: bigint): void {
+    const { audit, log } = this.#options;
+    const lines = new FewLines(log);
+    for (const change of found) {
+      audit.credentialChanged(change, revision);
+      const { kind, provider, key, reason } = change;
+      if (reason === undefined) lines.add('info', { provider, key }, `credential ${kind}`);
+      else lines.add('warn', { provider, key, reason, todo: remedy(reason) }, `credential ${kind}`, reason);
+    }
+    for (const value of oversize) {
+      lines.add('warn', value, "the value is larger than the 8192 bytes that OpenShell's gateway takes");
+    }
+    lines.end();
+  }
+
+  /** Expiry is acted on when its time comes, without an event of a file. */
+  #scheduleExpiry(nextExpiryMs: number | undefined, now: number): void {
+    clearTimeout(this.#expiry);
+    if (nextExpiryMs === undefined) return;
+    const check = () => {
+      const at = Date.now();
+      if (at >= nextExpiryMs) this.#refresh(performance.now());
+      else this.#expiry = setTimeout(check, Math.min(nextExpiryMs - at, EXPIRY_CHECK_MS)).unref();
+    };
+    this.#expiry = setTimeout(check, Math.min(nextExpiryMs - now, EXPIRY_CHECK_MS)).unref();
+  }
+}
+
+async function closeAll(volumes: ReadonlyMap<string, Volume>): Promise<void> {
+  await Promise.all([...volumes.values()].map((volume) => volume[Symbol.asyncDispose]()));
+}

@@ -1,0 +1,337 @@
+/** One function an event. What happened is the method's name; who, what and why are its arguments. */
+import type { Sandbox } from '../../config/config.ts';
+import type { CredentialChange } from '../../snapshot/snapshot.ts';
+import {
+  API_ACTIVITY,
+  APPLICATION_LIFECYCLE,
+  type AuditedCaller,
+  type AuditedCredential,
+  type AuditedGatewayCredential,
+  actor,
+  DETECTION_FINDING,
+  DEVICE_CONFIG_STATE_CHANGE,
+  ocsfRecord,
+  plainCaller,
+  plainCredential,
+  plainGatewayCredential,
+  type RecordOptions,
+  Severity,
+} from './record.ts';
+import { DENIED_PER_PERIOD, RefusedPeers } from './refused-peers.ts';
+import { ServedLists } from './served-lists.ts';
+import type { AuditSink } from './sink.ts';
+
+const READ = 2;
+/** What an auditor must know of every record about a gateway: its requests carry nobody's identity. */
+const GATEWAY_REQUESTER = 'not told: a gateway names workspace and provider, and no sandbox or user';
+
+/** The gRPC service of a call, by the call's name in the audit. */
+function serviceOf(operation: string): string {
+  if (operation.startsWith('CredentialDriver/')) return 'openshell.credentials.v1.CredentialDriver';
+  return operation === 'GetSandboxProviderEnvironment'
+    ? 'openshell.v1.OpenShell'
+    : 'secretresolver.v1.CredentialResolver';
+}
+
+/** The finding of a boundary check, as far as the audit tells it. */
+export interface AuditedFinding {
+  readonly id: string;
+  readonly severity: string;
+  readonly outcome: string;
+  readonly evidence: string;
+  readonly remedy: string;
+}
+
+/** A record that says the same each time but for its time, which stands between the two parts of its JSON. */
+interface Repeated {
+  readonly revision: bigint;
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly beforeTime: string;
+  readonly afterTime: string;
+}
+
+interface DescribedCaller {
+  readonly actor: Record<string, unknown>;
+  readonly endpoint: Record<string, unknown>;
+  readonly plain: Record<string, unknown>;
+}
+
+export class Audit implements AsyncDisposable {
+  readonly #sink: AuditSink;
+  readonly #sandbox: Sandbox;
+  readonly #clock: () => number;
+  readonly #refusedPeers: RefusedPeers;
+  readonly #deniedCalls: RefusedPeers;
+  readonly #lists = new ServedLists();
+  /** The last record of a serve for each caller and call. */
+  readonly #served = new WeakMap<AuditedCaller, Map<string, Repeated>>();
+  readonly #described = new WeakMap<AuditedCaller, DescribedCaller>();
+
+  constructor(sink: AuditSink, sandbox: Sandbox, clock: () => number = Date.now) {
+    this.#sink = sink;
+    this.#sandbox = sandbox;
+    this.#clock = clock;
+    this.#refusedPeers = new RefusedPeers((caller, reason, leftOut) =>
+      this.#peerRefused(caller, reason, leftOut),
+    );
+    this.#deniedCalls = new RefusedPeers((caller, what, leftOut) => {
+      const [operation = '', reason = what] = what.split(' ');
+      this.#api(operation, caller, false, reason, { outcome: 'denied', left_out: leftOut });
+    }, DENIED_PER_PERIOD);
+  }
+
+  /** The resolver began or ended to serve. */
+  lifecycle(what: 'started' | 'stopped', detail: string): void {
+    this.#write({
+      classUid: APPLICATION_LIFECYCLE,
+      activityId: what === 'started' ? 3 : 4,
+      severity: Severity.informational,
+      success: true,
+      message: `resolver ${what}`,
+      reason: detail,
+      attributes: { app: { name: 'mounted-secret-resolver' } },
+      unmapped: {},
+    });
+  }
+
+  /** Values left the process: these credentials, in this revision, for this caller. The list is the caller's to keep. */
+  served(
+    operation: string,
+    caller: AuditedCaller,
+    credentials: readonly AuditedCredential[],
+    revision: bigint,
+  ): void {
+    const now = this.#clock();
+    const facts = this.#lists.facts(caller, credentials, now);
+    let of = this.#served.get(caller);
+    if (of === undefined) {
+      of = new Map();
+      this.#served.set(caller, of);
+    }
+    let repeated = of.get(operation);
+    if (repeated?.revision !== revision || repeated.facts !== facts) {
+      const unmapped = { outcome: 'served', revision: String(revision), ...facts };
+      const parts = aroundTime(this.#apiRecord(operation, caller, true, undefined, unmapped));
+      repeated = { revision, facts, ...parts };
+      of.set(operation, repeated);
+    }
+    this.#sink.write(`${repeated.beforeTime}${now}${repeated.afterTime}`);
+  }
+
+  /** A gateway was given a handle for a reference, handed one back, or was given the values of some. */
+  gateway(
+    operation: string,
+    caller: AuditedCaller,
+    outcome: 'referred' | 'released' | 'served',
+    credentials: readonly AuditedGatewayCredential[],
+  ): void {
+    this.#api(operation, caller, true, undefined, {
+      outcome,
+      credentials: credentials.map(plainGatewayCredential),
+      requester: GATEWAY_REQUESTER,
+    });
+  }
+
+  /** A call that shows names and states, and no values. */
+  listed(operation: string, caller: AuditedCaller): void {
+    this.#api(operation, caller, true, undefined, { outcome: 'listed' });
+  }
+
+  /** A call was refused. Rate-limited for each UID, call and reason; what is left out is counted. */
+  denied(
+    operation: string,
+    caller: AuditedCaller,
+    reason: string,
+    detail: Readonly<Record<string, unknown>> = {},
+  ): void {
+    this.#deniedCalls.add(caller, `${operation} ${reason}`, () =>
+      this.#api(operation, caller, false, reason, { outcome: 'denied', ...detail }),
+    );
+  }
+
+  /** A watcher told what became of a revision. */
+  acknowledged(caller: AuditedCaller, revision: bigint, outcome: 'applied' | 'rejected'): void {
+    this.#api('WatchProviderEnvironment', caller, outcome === 'applied', `acknowledged as ${outcome}`, {
+      outcome: 'acknowledged',
+      revision: String(revision),
+    });
+  }
+
+  /** A connection was closed unheard. Rate-limited for each UID and reason; what is left out is counted. */
+  peerRefused(caller: AuditedCaller, reason: string): void {
+    this.#refusedPeers.add(caller, reason);
+  }
+
+  /** A credential was loaded, rotated, revoked or refused. `revision` is that of the snapshot as a whole. */
+  credentialChanged(change: CredentialChange, revision: bigint): void {
+    const bad = change.kind === 'refused' || change.kind === 'revoked';
+    this.#state(
+      `credential ${change.kind}: ${change.provider}:${change.key}`,
+      bad ? Severity.medium : Severity.informational,
+      change.kind !== 'refused',
+      change.reason,
+      {
+        outcome: change.kind,
+        ...plainCredential(change),
+        ...(change.reason === undefined ? {} : { reason: change.reason }),
+        revision: String(revision),
+      },
+    );
+  }
+
+  /** A credential breaks rules of OpenShell, so its supervisor is not sent it; our own calls serve it. */
+  withheldFromOpenShell(credential: AuditedCredential, rules: readonly string[], revision: bigint): void {
+    this.#state(
+      `credential withheld from OpenShell: ${credential.provider}:${credential.key}`,
+      Severity.medium,
+      false,
+      rules[0],
+      { outcome: 'withheld', ...plainCredential(credential), reasons: rules, revision: String(revision) },
+    );
+  }
+
+  /** The configuration was read again, or was found wrong and left as it was. */
+  configReloaded(success: boolean, detail: string): void {
+    this.#state(
+      success ? 'configuration reloaded' : 'configuration refused; the one before stays in force',
+      success ? Severity.informational : Severity.medium,
+      success,
+      detail,
+      { outcome: success ? 'config-reloaded' : 'config-refused' },
+    );
+  }
+
+  /** Somebody removed or replaced the socket file. */
+  socketLost(path: string, what: string): void {
+    this.#finding('socket-file', Severity.high, false, `the socket file was ${what}`, { path });
+  }
+
+  /** A check of the boundary, when it failed or when a failure was accepted. */
+  boundaryFinding(finding: AuditedFinding): void {
+    const failed = finding.outcome === 'fail';
+    const severity = !failed
+      ? Severity.informational
+      : finding.severity === 'enforce'
+        ? Severity.critical
+        : Severity.medium;
+    this.#finding(finding.id, severity, !failed, finding.evidence, {
+      severity: finding.severity,
+      outcome: finding.outcome,
+      remedy: finding.remedy,
+    });
+  }
+
+  /** Writes what was left out so far, then all that waits. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#refusedPeers[Symbol.dispose]();
+    this.#deniedCalls[Symbol.dispose]();
+    await this.#sink[Symbol.asyncDispose]();
+  }
+
+  #peerRefused(caller: AuditedCaller, reason: string, leftOut: number): void {
+    this.#api('connect', caller, false, reason, {
+      outcome: 'peer-refused',
+      ...(leftOut > 0 ? { left_out: leftOut } : {}),
+    });
+  }
+
+  #api(
+    operation: string,
+    caller: AuditedCaller,
+    success: boolean,
+    reason: string | undefined,
+    unmapped: Record<string, unknown>,
+  ): void {
+    this.#write(this.#apiRecord(operation, caller, success, reason, unmapped));
+  }
+
+  #apiRecord(
+    operation: string,
+    caller: AuditedCaller,
+    success: boolean,
+    reason: string | undefined,
+    unmapped: Record<string, unknown>,
+  ): Timeless {
+    const who = this.#describe(caller);
+    return {
+      sandbox: this.#sandbox,
+      classUid: API_ACTIVITY,
+      activityId: READ,
+      severity: success ? Severity.informational : Severity.medium,
+      success,
+      message: `${operation}: ${String(unmapped.outcome)}`,
+      reason,
+      attributes: {
+        actor: who.actor,
+        api: { operation, service: { name: serviceOf(operation) } },
+        src_endpoint: who.endpoint,
+        action_id: success ? 1 : 2,
+      },
+      unmapped: { caller: who.plain, ...(reason === undefined ? {} : { reason }), ...unmapped },
+    };
+  }
+
+  /** A caller in OCSF's words and in ours, made once for each connection. */
+  #describe(caller: AuditedCaller): DescribedCaller {
+    let who = this.#described.get(caller);
+    if (who === undefined) {
+      const uid = caller.uid === undefined ? {} : { uid: String(caller.uid) };
+      who = { actor: actor(caller), endpoint: { name: 'unix socket', ...uid }, plain: plainCaller(caller) };
+      this.#described.set(caller, who);
+    }
+    return who;
+  }
+
+  #state(
+    message: string,
+    severity: Severity,
+    success: boolean,
+    reason: string | undefined,
+    unmapped: Record<string, unknown>,
+  ): void {
+    this.#write({
+      classUid: DEVICE_CONFIG_STATE_CHANGE,
+      activityId: 1,
+      severity,
+      success,
+      message,
+      reason,
+      attributes: {
+        device: { type_id: 6, type: 'Virtual', uid: this.#sandbox.id, name: this.#sandbox.name },
+      },
+      unmapped,
+    });
+  }
+
+  #finding(
+    id: string,
+    severity: Severity,
+    resolved: boolean,
+    message: string,
+    unmapped: Record<string, unknown>,
+  ): void {
+    this.#write({
+      classUid: DETECTION_FINDING,
+      activityId: resolved ? 3 : 1,
+      severity,
+      success: resolved,
+      message,
+      attributes: { finding_info: { uid: id, title: `isolation boundary: ${id}` } },
+      unmapped: { finding: id, ...unmapped },
+    });
+  }
+
+  #write(options: Omit<Timeless, 'sandbox'>): void {
+    const record = ocsfRecord({ ...options, now: this.#clock(), sandbox: this.#sandbox });
+    this.#sink.write(JSON.stringify(record));
+  }
+}
+
+type Timeless = Omit<RecordOptions, 'now'>;
+
+/** The JSON of a record, cut where its time stands. Only names and numbers of OCSF's own stand before that. */
+function aroundTime(options: Timeless): { readonly beforeTime: string; readonly afterTime: string } {
+  const json = JSON.stringify(ocsfRecord({ ...options, now: 0 }));
+  const from = json.indexOf('"time":0,') + '"time":'.length;
+  return { beforeTime: json.slice(0, from), afterTime: json.slice(from + 1) };
+}

@@ -1,0 +1,154 @@
+/**
+ * The shape of OCSF 1.8.0 that every audit record has. Field names and numbers are OCSF's; ours stand under
+ * `unmapped`. A record has names and references, never a value, a placeholder or a hash of a value.
+ */
+import type { Sandbox, SecretReference } from '../../config/config.ts';
+import { VERSION } from '../../domain/version.ts';
+
+export const API_ACTIVITY = 6003;
+export const DEVICE_CONFIG_STATE_CHANGE = 5019;
+export const DETECTION_FINDING = 2004;
+export const APPLICATION_LIFECYCLE = 6002;
+
+const CLASSES = {
+  [API_ACTIVITY]: { name: 'API Activity', category: 6, categoryName: 'Application Activity' },
+  [DEVICE_CONFIG_STATE_CHANGE]: {
+    name: 'Device Config State Change',
+    category: 5,
+    categoryName: 'Discovery',
+  },
+  [DETECTION_FINDING]: { name: 'Detection Finding', category: 2, categoryName: 'Findings' },
+  [APPLICATION_LIFECYCLE]: {
+    name: 'Application Lifecycle',
+    category: 6,
+    categoryName: 'Application Activity',
+  },
+} as const;
+
+export const Severity = { informational: 1, low: 2, medium: 3, high: 4, critical: 5 } as const;
+export type Severity = (typeof Severity)[keyof typeof Severity];
+
+/** Who asked. */
+export interface AuditedCaller {
+  /** Name of the rule that let it in, or undefined for a peer that no rule fits. */
+  readonly name: string | undefined;
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  /** 0 where the peer lives in another PID namespace. */
+  readonly pid: number | undefined;
+  readonly exe: string | undefined;
+}
+
+/** A credential by name. */
+export interface AuditedCredential {
+  readonly provider: string;
+  readonly key: string;
+  readonly reference: SecretReference;
+}
+
+/** A credential of a gateway by name. `reference` is absent where a handle was handed back unread. */
+export interface AuditedGatewayCredential {
+  readonly workspace: string;
+  readonly provider: string;
+  readonly providerId: string;
+  readonly key: string;
+  readonly reference: SecretReference | undefined;
+}
+
+export interface RecordOptions {
+  readonly classUid: keyof typeof CLASSES;
+  readonly activityId: number;
+  readonly severity: Severity;
+  readonly success: boolean;
+  readonly message: string;
+  readonly reason?: string | undefined;
+  readonly now: number;
+  readonly sandbox: Sandbox;
+  /** Attributes of the class. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** What OCSF has no place for. */
+  readonly unmapped: Readonly<Record<string, unknown>>;
+}
+
+/** One record, ready for JSON. */
+export function ocsfRecord(options: RecordOptions): Record<string, unknown> {
+  const { classUid, activityId, sandbox } = options;
+  const { name, category, categoryName } = CLASSES[classUid];
+  return {
+    class_uid: classUid,
+    class_name: name,
+    category_uid: category,
+    category_name: categoryName,
+    activity_id: activityId,
+    type_uid: classUid * 100 + activityId,
+    time: options.now,
+    severity_id: options.severity,
+    // In a finding `status_id` is the state of the case: 1 New, 4 Resolved. Elsewhere 1 Success, 2 Failure.
+    status_id: classUid === DETECTION_FINDING ? (options.success ? 4 : 1) : options.success ? 1 : 2,
+    message: options.message,
+    ...(options.reason === undefined ? {} : { status_detail: options.reason }),
+    metadata: {
+      version: '1.8.0',
+      product: { name: 'mounted-secret-resolver', vendor_name: 'mounted-secret-resolver', version: VERSION },
+      log_name: 'audit',
+      // `action_id` is an attribute of this profile, and of no class.
+      ...('action_id' in options.attributes ? { profiles: ['security_control'] } : {}),
+    },
+    ...options.attributes,
+    unmapped: {
+      sandbox: { id: sandbox.id, name: sandbox.name, namespace: sandbox.namespace },
+      ...options.unmapped,
+    },
+  };
+}
+
+/** OCSF's `actor` for a peer. */
+export function actor(caller: AuditedCaller): Record<string, unknown> {
+  return {
+    ...(caller.name === undefined ? {} : { app_name: caller.name }),
+    ...(caller.uid === undefined
+      ? {}
+      : {
+          user: {
+            uid: String(caller.uid),
+            ...(caller.gid === undefined ? {} : { groups: [{ uid: String(caller.gid) }] }),
+          },
+        }),
+    process: {
+      pid: caller.pid ?? 0,
+      ...(caller.exe === undefined
+        ? {}
+        : {
+            file: { path: caller.exe, name: caller.exe.slice(caller.exe.lastIndexOf('/') + 1), type_id: 1 },
+          }),
+    },
+  };
+}
+
+/** The caller in our own words, flat, for people who grep. */
+export function plainCaller(caller: AuditedCaller): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(caller).filter(([, value]) => value !== undefined));
+}
+
+/** A credential in our own words. */
+export function plainCredential(credential: AuditedCredential): Record<string, unknown> {
+  const { provider, key, reference } = credential;
+  return { provider, key, reference: referenceText(reference) };
+}
+
+/** A gateway's credential in our own words. */
+export function plainGatewayCredential(credential: AuditedGatewayCredential): Record<string, unknown> {
+  const { workspace, provider, providerId, key, reference } = credential;
+  return {
+    workspace,
+    provider,
+    provider_id: providerId,
+    key,
+    ...(reference === undefined ? {} : { reference: referenceText(reference) }),
+  };
+}
+
+/** `<namespace>/<name>/<key>`. */
+export function referenceText({ namespace, name, key }: SecretReference): string {
+  return `${namespace}/${name}/${key}`;
+}

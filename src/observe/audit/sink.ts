@@ -1,0 +1,58 @@
+/**
+ * Where audit records go: one JSON object a line, on stdout or appended to a file. Trouble with the stream never
+ * reaches the service, and the log tells of it.
+ */
+import { openSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { CommandError, ExitCode, errorCode } from '../../domain/errors.ts';
+import { fileTarget, type LineTrouble, LineWriter, standardTarget } from '../line-writer.ts';
+import type { Logger } from '../log.ts';
+
+/** Bytes of records that may wait for a reader that does not read; beyond that records are dropped and counted. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+
+export interface AuditSink extends AsyncDisposable {
+  /** Takes one record as JSON, without a line break. */
+  write(record: string): void;
+}
+
+/** Opens the stream. Throws {@link CommandError} where the file cannot be opened: nothing is served without audit. */
+export function openAuditSink(path: string | undefined, stdout: Writable, log: Logger): AuditSink {
+  const target = path === undefined ? standardTarget(1, stdout) : fileTarget(opened(path));
+  const writer = new LineWriter(target, {
+    maxWaitingBytes: MAX_WAITING_BYTES,
+    onTrouble: (trouble) => tell(log, trouble),
+  });
+  return {
+    write: (record) => writer.write(`${record}\n`),
+    [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
+  };
+}
+
+function opened(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600);
+  } catch (error) {
+    throw new CommandError(
+      `audit.path: ${path} cannot be opened: ${errorCode(error)} (mount a folder that this user may write, or leave audit.path out for stdout)`,
+      ExitCode.usage,
+    );
+  }
+}
+
+function tell(log: Logger, { kind, ...facts }: LineTrouble): void {
+  switch (kind) {
+    case 'dropped':
+      log.error(facts, 'audit records were dropped: the stream takes no more');
+      break;
+    case 'failing':
+      log.error(facts, 'the audit stream cannot be written; trying again');
+      break;
+    case 'written-again':
+      log.warn(facts, 'the audit stream is written again');
+      break;
+    case 'lost':
+      log.error(facts, 'the last audit records could not be written');
+      break;
+  }
+}

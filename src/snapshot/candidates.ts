@@ -1,0 +1,109 @@
+/** Provider + generation → the credentials that it claims, before any value is looked at. Pure. */
+import {
+  type BulkSource,
+  type Config,
+  type ExplicitCredential,
+  type Provider,
+  type SecretName,
+  secretId,
+} from '../config/config.ts';
+import type { VolumeRead } from '../sources/kubelet-secret/generation.ts';
+
+/** The last read of each Secret, by {@link secretId}. */
+export type VolumeReads = ReadonlyMap<string, VolumeRead>;
+
+/** A claim of one provider on one environment name. */
+export interface Candidate extends ExplicitCredential {
+  readonly provider: Provider;
+  /** `explicit` wins over `bulk` where two providers claim one name. */
+  readonly origin: 'explicit' | 'bulk';
+  /** Keys of the Secret that a profile takes for the same credential. Where it is required, any one of them will do. */
+  readonly alternatives: readonly string[];
+}
+
+/** Stands for all keys of a Secret that cannot be read. No environment name, so nothing can be served under it. */
+export const EVERY_KEY = '*';
+
+const UNREAD: VolumeRead = { kind: 'fault', fault: 'secret-missing', code: 'ENOENT' };
+
+/** What is known of a Secret; a volume that was not read yet counts as missing. */
+export function readOf(reads: VolumeReads, secret: SecretName): VolumeRead {
+  return reads.get(secretId(secret)) ?? UNREAD;
+}
+
+/** Every claim of every provider. Within one provider an explicit mapping replaces what it would take in bulk. */
+export function candidates(config: Pick<Config, 'providers'>, reads: VolumeReads): Candidate[] {
+  return config.providers.flatMap((provider) => {
+    const explicit = provider.credentials.map(
+      (credential): Candidate => ({ ...credential, provider, origin: 'explicit', alternatives: [] }),
+    );
+    const named = new Set(explicit.map(({ key }) => key));
+    const bulk = provider.from.flatMap((source) => {
+      const read = readOf(reads, source.secret);
+      return source.mode === 'allKeys'
+        ? allKeys(provider, source, read)
+        : profileKeys(provider, source, read);
+    });
+    return [...explicit, ...bulk.filter(({ key }) => !named.has(key))];
+  });
+}
+
+function bulkCandidate(
+  provider: Provider,
+  source: BulkSource,
+  key: string,
+  secretKey: string,
+  required = false,
+  alternatives: readonly string[] = [],
+): Candidate {
+  return {
+    provider,
+    origin: 'bulk',
+    key,
+    reference: { ...source.secret, key: secretKey },
+    required,
+    expiresAt: undefined,
+    trim: source.trim,
+    format: 'text',
+    alternatives,
+  };
+}
+
+/** Every key under its own or its new name; illegal names included, so that each is refused by name and none is lost. */
+function allKeys(provider: Provider, source: BulkSource, read: VolumeRead): Candidate[] {
+  // What a Secret holds that cannot be read is unknown: one refusal stands for all of it.
+  if (read.kind === 'fault') return [bulkCandidate(provider, source, EVERY_KEY, EVERY_KEY)];
+  const keys = [...read.generation.keys.entries()]
+    .filter(([, key]) => key.kind === 'bytes' || key.fault !== 'key-missing')
+    .map(([key]) => key);
+  const present = new Set(keys);
+  const renamedButMissing = [...source.rename.keys()].filter((key) => !present.has(key));
+  return [...keys, ...renamedButMissing].map((key) =>
+    bulkCandidate(provider, source, source.rename.get(key) ?? key, key),
+  );
+}
+
+/**
+ * The keys that equal a declared env_var; where a credential has none of them, the key that equals its name,
+ * under its first env_var. A credential that is not there at all is claimed only if the profile requires it.
+ */
+function profileKeys(provider: Provider, source: BulkSource, read: VolumeRead): Candidate[] {
+  return provider.profileCredentials.flatMap((credential) => {
+    const first = credential.envVars[0];
+    if (first === undefined) return [];
+    if (read.kind === 'fault') return [bulkCandidate(provider, source, first, first, credential.required)];
+    const there = (key: string) => {
+      const found = read.generation.keys.get(key);
+      return found !== undefined && (found.kind === 'bytes' || found.fault !== 'key-missing');
+    };
+    const present = credential.envVars.filter(there);
+    if (present.length > 0) {
+      return present.map((key, index) =>
+        bulkCandidate(provider, source, key, key, credential.required && index === 0, present),
+      );
+    }
+    if (there(credential.name))
+      return [bulkCandidate(provider, source, first, credential.name, credential.required)];
+    return credential.required ? [bulkCandidate(provider, source, first, first, true)] : [];
+  });
+}

@@ -1,0 +1,215 @@
+/**
+ * Generations + mapping → credentials and refusals. Pure: no I/O, no clock (`now` is an argument). Fail closed:
+ * a credential is either complete and allowed, or refused with one reason, and never takes another with it.
+ */
+import {
+  type Config,
+  type Endpoint,
+  type ExplicitCredential,
+  type SecretReference,
+  secretId,
+} from '../config/config.ts';
+import type { SecretValue } from '../domain/secret-value.ts';
+import { parseTime } from '../domain/time.ts';
+import { type Candidate, candidates, EVERY_KEY, readOf, type VolumeReads } from './candidates.ts';
+import { handleOf } from './handle.ts';
+import { nameFault } from './names.ts';
+import { referenceAllowed, secretAllowed } from './references.ts';
+import type { CredentialRefusal, RefusalReason } from './refusal.ts';
+import { decodeValue, OPENSHELL_VALUE_BYTES } from './value.ts';
+
+/**
+ * Bytes of credentials that one response may hold: gRPC clients refuse a message above 4 MiB unless told
+ * otherwise, and the difference is room for refusals and framing.
+ */
+export const MAX_RESPONSE_BYTES = 4 * 1024 * 1024 - 256 * 1024;
+
+/** A credential that may be served. Owns its value. */
+export interface ServedCredential {
+  readonly provider: string;
+  readonly key: string;
+  readonly value: SecretValue;
+  readonly reference: SecretReference;
+  readonly required: boolean;
+  readonly endpoints: readonly Endpoint[];
+  /** `<provider>:<key>`. */
+  readonly identity: string;
+  /** 64 lowercase hex digits; the same for as long as the mapping is. */
+  readonly handle: string;
+  /** Unix milliseconds; undefined where it has no known end. */
+  readonly expiresAtMs: number | undefined;
+}
+
+/** What a mapping and a moment make of the mounted Secrets. Sorted by key, then provider. */
+export interface Resolution {
+  readonly credentials: readonly ServedCredential[];
+  readonly refusals: readonly CredentialRefusal[];
+  /** Served values above the size that OpenShell's gateway takes. */
+  readonly oversize: readonly ServedCredential[];
+  /** Unix milliseconds of the next expiry among the credentials. */
+  readonly nextExpiryMs: number | undefined;
+}
+
+type Outcome = { readonly served: ServedCredential } | { readonly refused: CredentialRefusal };
+
+/** Resolves everything anew. The caller owns the values of the result. */
+export function resolve(config: Config, reads: VolumeReads, now: number): Resolution {
+  const claims = candidates(config, reads).sort(byKeyThenProvider);
+  const losers = claimedTwice(claims);
+  const credentials: ServedCredential[] = [];
+  const refused: { readonly claim: Candidate; readonly refusal: CredentialRefusal }[] = [];
+  let size = 0;
+  for (const claim of claims) {
+    const outcome = losers.has(claim)
+      ? refuse(claim, 'claimed-twice')
+      : resolveOne(config, claim, reads, now);
+    if ('refused' in outcome) {
+      refused.push({ claim, refusal: outcome.refused });
+      continue;
+    }
+    const needed = encodedSize(outcome.served);
+    if (size + needed > MAX_RESPONSE_BYTES) {
+      outcome.served.value.erase();
+      refused.push({ claim, refusal: refuse(claim, 'response-too-large').refused });
+      continue;
+    }
+    size += needed;
+    credentials.push(outcome.served);
+  }
+  const refusals = refused.map(({ claim, refusal }) =>
+    refusal.required && credentials.some((served) => replaces(served, claim))
+      ? { ...refusal, required: false }
+      : refusal,
+  );
+  const expiries = credentials.flatMap(({ expiresAtMs }) => expiresAtMs ?? []);
+  return {
+    credentials,
+    refusals,
+    oversize: credentials.filter(({ value }) => value.byteLength > OPENSHELL_VALUE_BYTES),
+    nextExpiryMs: expiries.length === 0 ? undefined : expiries.reduce((a, b) => Math.min(a, b)),
+  };
+}
+
+/** Whether what is served is another key that the profile takes for the credential that was refused. */
+function replaces(served: ServedCredential, claim: Candidate): boolean {
+  return (
+    served.provider === claim.provider.name &&
+    secretId(served.reference) === secretId(claim.reference) &&
+    claim.alternatives.includes(served.reference.key)
+  );
+}
+
+function byKeyThenProvider(a: Candidate, b: Candidate): number {
+  if (a.key !== b.key) return a.key < b.key ? -1 : 1;
+  if (a.provider.name !== b.provider.name) return a.provider.name < b.provider.name ? -1 : 1;
+  return a.reference.key < b.reference.key ? -1 : a.reference.key > b.reference.key ? 1 : 0;
+}
+
+/** Claims that lose their name: to an explicit one, or to each other, because no order among equals is right. */
+function claimedTwice(claims: readonly Candidate[]): ReadonlySet<Candidate> {
+  const byName = new Map<string, Candidate[]>();
+  for (const claim of claims) {
+    if (claim.key === EVERY_KEY) continue;
+    const rivals = byName.get(claim.key);
+    if (rivals === undefined) byName.set(claim.key, [claim]);
+    else rivals.push(claim);
+  }
+  const losers = new Set<Candidate>();
+  for (const rivals of byName.values()) {
+    if (rivals.length < 2) continue;
+    const explicit = rivals.filter(({ origin }) => origin === 'explicit');
+    for (const rival of rivals) if (explicit.length !== 1 || rival !== explicit[0]) losers.add(rival);
+  }
+  return losers;
+}
+
+function resolveOne(config: Config, claim: Candidate, reads: VolumeReads, now: number): Outcome {
+  const { provider, reference } = claim;
+  // The reference is judged first: a Secret that may not be referred to must not leak whether it is there.
+  const rules = config.references.allow;
+  const allowed =
+    reference.key === EVERY_KEY ? secretAllowed(rules, reference) : referenceAllowed(rules, reference);
+  if (!allowed) return refuse(claim, 'reference-not-allowed');
+  const read = readOf(reads, reference);
+  if (read.kind === 'fault') return refuse(claim, read.fault);
+  const name = nameFault(claim.key);
+  if (name !== undefined) return refuse(claim, name);
+  if (provider.endpoints.length === 0) return refuse(claim, 'no-endpoints');
+  const key = read.generation.keys.get(reference.key);
+  if (key === undefined) return refuse(claim, 'key-missing');
+  if (key.kind === 'fault') return refuse(claim, key.fault);
+  const expiry = statedExpiry(claim.expiresAt, read.generation.keys);
+  if (expiry === 'malformed') return refuse(claim, 'expiry-malformed');
+
+  const decoded = decodeValue(key.value, claim);
+  if (decoded.kind === 'refused') return refuse(claim, decoded.reason);
+  const expiresAtMs = earliest(expiry, decoded.jwtExpiresAtMs);
+  if (expiresAtMs !== undefined && expiresAtMs <= now) {
+    decoded.value.erase();
+    return refuse(claim, 'expired');
+  }
+  const { key: environmentName, required } = claim;
+  return {
+    served: {
+      provider: provider.name,
+      key: environmentName,
+      value: decoded.value,
+      reference,
+      required,
+      endpoints: provider.endpoints,
+      identity: `${provider.name}:${environmentName}`,
+      handle: handleOf({
+        sandbox: config.sandbox,
+        provider: provider.name,
+        key: environmentName,
+        reference,
+        endpoints: provider.endpoints,
+      }),
+      expiresAtMs,
+    },
+  };
+}
+
+function refuse(claim: Candidate, reason: RefusalReason): { readonly refused: CredentialRefusal } {
+  const { provider, key, reference, required } = claim;
+  return { refused: { provider: provider.name, key, reference, required, reason } };
+}
+
+/** The expiry that the operator or a sibling key states. A sibling that is missing or unreadable is malformed: fail closed. */
+function statedExpiry(
+  source: ExplicitCredential['expiresAt'],
+  keys: ReadonlyMap<
+    string,
+    { readonly kind: 'bytes'; readonly value: SecretValue } | { readonly kind: 'fault' }
+  >,
+): number | undefined | 'malformed' {
+  if (source === undefined) return undefined;
+  if ('atMs' in source) return source.atMs;
+  const sibling = keys.get(source.key);
+  // The longest time that parses has 35 bytes; more than a line is somebody's secret under the wrong name.
+  if (sibling?.kind !== 'bytes' || sibling.value.byteLength > 64) return 'malformed';
+  return parseTime(sibling.value.reveal().toString('latin1').trim()) ?? 'malformed';
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : Math.min(a, b);
+}
+
+/** Bytes that a credential takes in a response, rounded up: tags and lengths count eight a field. */
+function encodedSize(credential: ServedCredential): number {
+  const key = credential.key.length + 8;
+  const endpoints = credential.endpoints.reduce(
+    (sum, { host, path }) => sum + Buffer.byteLength(host) + Buffer.byteLength(path) + 24,
+    0,
+  );
+  return (
+    key * 4 +
+    credential.value.byteLength +
+    credential.provider.length * 2 +
+    credential.identity.length +
+    64 +
+    endpoints +
+    64
+  );
+}

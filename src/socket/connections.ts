@@ -1,0 +1,198 @@
+/**
+ * Accept → identify → authorise → inject. Only a connection whose peer the operator lists is ever handed to
+ * HTTP/2; all others are closed with not a byte read. Nothing is awaited between accept and the decision, so
+ * the event loop has no moment in which it could read.
+ */
+import type { Socket } from 'node:net';
+import type { Caller } from '../config/config.ts';
+import { errorCode } from '../domain/errors.ts';
+import { type Limits, UidUsage } from '../domain/limits.ts';
+import { peerCredentials } from '../native/native.ts';
+import type { AuditedCaller } from '../observe/audit/record.ts';
+import { PeerAnchor } from './peer.ts';
+import { type Authorised, authorisePeer, type PeerRefusal, strangerRefusal } from './policy.ts';
+
+export interface ConnectionsOptions {
+  /** The rules of this moment: a reload changes them. */
+  readonly callers: () => readonly Caller[];
+  readonly ownUid: number;
+  readonly limits: Limits;
+  /** Gives the connection to the gRPC server. */
+  readonly inject: (socket: Socket) => void;
+  readonly onRefused: (caller: AuditedCaller, refusal: PeerRefusal) => void;
+  /** Called before the decision, with the UID of a peer that was not seen before. */
+  readonly onNewUid?: (uid: number) => void;
+}
+
+/** A connection whose peer is a caller. */
+export interface PeerConnection {
+  /** What `call.getPeer()` returns for calls on it. */
+  readonly tag: string;
+  readonly caller: Authorised;
+  readonly audited: AuditedCaller;
+  readonly usage: UidUsage;
+  /** Beyond the limit: every call is refused. */
+  readonly excess: boolean;
+  /** Notes that a call began, which ends the time that the peer has for its first. */
+  readonly began: () => void;
+  /** Whether the process that connected still runs and still fits its rule. */
+  readonly stillAllowed: () => PeerRefusal | 'peer-gone' | undefined;
+  readonly close: () => void;
+}
+
+/** How many UIDs are remembered as seen: a bound for a user namespace that offers 65,536. */
+const MAX_SEEN_UIDS = 1_024;
+
+export class Connections {
+  readonly #options: ConnectionsOptions;
+  readonly #open = new Map<string, PeerConnection>();
+  readonly #usage = new Map<number, UidUsage>();
+  readonly #seenUids = new Set<number>();
+  #next = 0;
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+  }
+
+  /** The connection that a call came in on, by `call.getPeer()`. */
+  get(tag: string): PeerConnection | undefined {
+    return this.#open.get(tag);
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Closes every connection whose peer the rules no longer admit. For a reload. */
+  recheck(): void {
+    for (const connection of [...this.#open.values()]) {
+      if (connection.stillAllowed() !== undefined) connection.close();
+    }
+  }
+
+  /** Takes a connection that was just accepted. */
+  accept(socket: Socket): void {
+    // A peer that goes away is no event; without a listener it would end the process.
+    socket.on('error', () => socket.destroy());
+    const fd = descriptorOf(socket);
+    const { limits, ownUid } = this.#options;
+    let anchor: PeerAnchor;
+    try {
+      const credentials = peerCredentials(fd);
+      this.#noteUid(credentials.uid);
+      const stranger = strangerRefusal(credentials.uid, this.#options.callers(), ownUid);
+      if (stranger !== undefined) {
+        this.#refuse(socket, { ...UNKNOWN, ...credentials }, stranger);
+        return;
+      }
+      anchor = PeerAnchor.identify(fd, credentials);
+    } catch (error) {
+      this.#refuse(socket, UNKNOWN, { kind: 'unidentified', code: errorCode(error) });
+      return;
+    }
+    const decision = authorisePeer(
+      anchor.peer,
+      () => anchor.exe(),
+      this.#options.callers(),
+      this.#options.ownUid,
+    );
+    const usage = 'caller' in decision ? this.#usageOf(anchor.peer.uid) : undefined;
+    const refusal =
+      'refusal' in decision
+        ? decision.refusal
+        : usage !== undefined &&
+            usage.connections >= limits.connectionsPerUid + limits.excessConnectionsPerUid
+          ? ({ kind: 'too-many-connections' } as const)
+          : undefined;
+    if (refusal !== undefined || usage === undefined || 'refusal' in decision) {
+      this.#refuse(socket, audited(anchor, undefined), refusal ?? { kind: 'uid-not-listed' });
+      anchor[Symbol.dispose]();
+      return;
+    }
+    this.#admit(socket, anchor, decision.caller, usage);
+  }
+
+  #admit(socket: Socket, anchor: PeerAnchor, caller: Authorised, usage: UidUsage): void {
+    this.#next += 1;
+    const tag = `peer:${this.#next}`;
+    const firstCall = setTimeout(() => socket.destroy(), this.#options.limits.firstCallTimeoutMs).unref();
+    const rule = JSON.stringify(caller);
+    const { uid } = anchor.peer;
+    /** The rules that let the peer in, where its program cannot change what they say; undefined where it can. */
+    const settledBy = (rules: readonly Caller[]) =>
+      rules.some((one) => one.uid === uid && one.exe !== undefined) ? undefined : rules;
+    let settled = settledBy(this.#options.callers());
+    this.#open.set(tag, {
+      tag,
+      caller,
+      audited: audited(anchor, caller.name),
+      usage,
+      excess: usage.connections >= this.#options.limits.connectionsPerUid,
+      began: () => clearTimeout(firstCall),
+      stillAllowed: () => {
+        if (!anchor.stillRuns()) return 'peer-gone';
+        const rules = this.#options.callers();
+        if (rules === settled) return undefined;
+        const again = authorisePeer(anchor.peer, () => anchor.exe(), rules, this.#options.ownUid);
+        if ('refusal' in again) return again.refusal;
+        // A reload that gave the peer another rule: it must come again and be judged anew.
+        if (JSON.stringify(again.caller) !== rule) return { kind: 'uid-not-listed' };
+        settled = settledBy(rules);
+        return undefined;
+      },
+      close: () => socket.destroy(),
+    });
+    usage.connections += 1;
+    socket.once('close', () => {
+      clearTimeout(firstCall);
+      usage.connections -= 1;
+      this.#open.delete(tag);
+      anchor[Symbol.dispose]();
+    });
+    // grpc-js shows a call's peer as the remoteAddress of its socket, which a Unix socket has none of. Not
+    // documented: a test pins it.
+    Object.defineProperty(socket, 'remoteAddress', { value: tag });
+    this.#options.inject(socket);
+  }
+
+  #refuse(socket: Socket, caller: AuditedCaller, refusal: PeerRefusal): void {
+    socket.destroy();
+    this.#options.onRefused(caller, refusal);
+  }
+
+  #usageOf(uid: number): UidUsage {
+    let usage = this.#usage.get(uid);
+    if (usage === undefined) {
+      usage = new UidUsage(this.#options.limits, performance.now());
+      this.#usage.set(uid, usage);
+    }
+    return usage;
+  }
+
+  #noteUid(uid: number): void {
+    if (this.#seenUids.has(uid) || this.#seenUids.size >= MAX_SEEN_UIDS) return;
+    this.#seenUids.add(uid);
+    this.#options.onNewUid?.(uid);
+  }
+}
+
+const UNKNOWN: AuditedCaller = {
+  name: undefined,
+  uid: undefined,
+  gid: undefined,
+  pid: undefined,
+  exe: undefined,
+};
+
+function audited(anchor: PeerAnchor, name: string | undefined): AuditedCaller {
+  const { uid, gid, pid } = anchor.peer;
+  // For a refused peer the exe is not worth a system call: a flood of them must stay cheap.
+  const exe = name === undefined ? undefined : anchor.exe();
+  return { name, uid, gid, pid, exe: exe !== undefined && 'path' in exe ? exe.path : undefined };
+}
+
+/** The descriptor of a socket. Node shows it nowhere in its documented interface; a test pins it. */
+function descriptorOf(socket: Socket): number {
+  const handle = (socket as unknown as { readonly _handle?: { readonly fd?: unknown } })._handle;
+  return typeof handle?.fd === 'number' ? handle.fd : -1;
+}

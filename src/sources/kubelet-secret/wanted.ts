@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import { type Config, type SecretName, secretId } from '../../config/config.ts';
+import type { Wanted } from './generation.ts';
+
+/** Where a Secret is mounted. */
+export function volumeDirectory(config: Pick<Config, 'secretsRoot'>, secret: SecretName): string {
+  return join(config.secretsRoot, secret.namespace, secret.name);
+}
+
+/** Which keys of a Secret the configuration can use. Keys that no provider names are never read into memory. */
+export function wantedKeys(config: Pick<Config, 'providers'>, secret: SecretName): Wanted {
+  const id = secretId(secret);
+  const keys = new Set<string>();
+  let all = false;
+  for (const provider of config.providers) {
+    for (const credential of provider.credentials) {
+      if (secretId(credential.reference) !== id) continue;
+      keys.add(credential.reference.key);
+      if (credential.expiresAt !== undefined && 'key' in credential.expiresAt)
+        keys.add(credential.expiresAt.key);
+    }
+    for (const bulk of provider.from) {
+      if (secretId(bulk.secret) !== id) continue;
+      if (bulk.mode === 'allKeys') all = true;
+      else {
+        for (const { name, envVars } of provider.profileCredentials)
+          for (const key of [name, ...envVars]) keys.add(key);
+      }
+    }
+  }
+  return { keys, all };
+}

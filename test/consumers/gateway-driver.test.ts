@@ -1,0 +1,634 @@
+/** The credential driver over its socket, with real volumes: store, resolve, rotate, delete, and every refusal. */
+import { randomBytes } from 'node:crypto';
+import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
+import { status } from '@grpc/grpc-js';
+import { afterEach, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { MAX_BATCH } from '../../src/consumers/gateway-driver/gateway-driver.ts';
+import { openGateway } from '../../src/daemon/gateway.ts';
+import type { Limits } from '../../src/domain/limits.ts';
+import {
+  DeleteCredentialRequestSchema,
+  GetCapabilitiesRequestSchema,
+  GetCapabilitiesResponseSchema,
+  ResolveCredentialsRequestSchema,
+  ResolveCredentialsResponseSchema,
+  StoreCredentialRequestSchema,
+  StoreCredentialResponseSchema,
+} from '../../src/gen/openshell/credentials/v1/credential_driver_pb.ts';
+import { Audit } from '../../src/observe/audit/audit.ts';
+import { NO_METER } from '../../src/observe/metrics.ts';
+import { SnapshotStore } from '../../src/snapshot/snapshot.ts';
+import { ServingState } from '../../src/socket/serving-state.ts';
+import { until } from '../support/cli.ts';
+import { MemoryLog } from '../support/memory-log.ts';
+import { RawClient } from '../support/raw-calls.ts';
+import { newSecret, registerSecret } from '../support/secrets.ts';
+import type { AuditRecord } from '../support/test-server.ts';
+import { NAMESPACE, SANDBOX, Workspace } from '../support/workspace.ts';
+
+const uid = process.getuid?.() ?? 0;
+const PROVIDER_ID = '0b9e2f6e-3f4e-4a7e-9d6a-3a9c1f1e2d3c';
+const PROVIDER = { workspace: 'team-a', providerName: 'gitlab', providerId: PROVIDER_ID };
+
+const opened: AsyncDisposable[] = [];
+afterEach(async () => {
+  for (const item of opened.splice(0).reverse()) await item[Symbol.asyncDispose]();
+});
+
+const DRIVER = {
+  callers: [{ name: 'gateway', uid }],
+  handleKey: { name: 'seal', key: 'key', previousKey: 'previous' },
+  workspaces: [
+    {
+      name: 'team-a',
+      secrets: [{ name: 'gitlab' }, { name: 'narrow', keys: ['public-*'] }, { name: 'absent' }],
+    },
+    { name: 'team-b', secrets: [{ name: 'npm' }] },
+  ],
+};
+
+/** A driver, its gateway, and the Secrets that it mounts. */
+class Scene implements AsyncDisposable {
+  readonly workspace = new Workspace();
+  readonly socket = `${this.workspace.root}/run/driver/driver.sock`;
+  readonly records: AuditRecord[] = [];
+  readonly log = new MemoryLog();
+  readonly store = new SnapshotStore();
+  readonly state = new ServingState(this.store);
+  readonly client = new RawClient(this.socket);
+  readonly gitlab = this.workspace.secret('gitlab');
+  readonly seal = this.workspace.secret('seal');
+  gateway: Awaited<ReturnType<typeof openGateway>>;
+
+  /** Key of the Secret and the seal; a test may write others. */
+  constructor() {
+    this.seal.write({ key: registerSecret(randomBytes(32)) });
+    this.gitlab.write({ token: newSecret() });
+    this.ready();
+  }
+
+  ready(): void {
+    const nothing = { credentials: [], refusals: [], oversize: [], nextExpiryMs: undefined };
+    this.store.publish({ ...nothing, mountedAt: performance.now() });
+  }
+
+  writeConfig(driver: object = {}, config: object = {}): void {
+    this.workspace.writeConfig({
+      gatewayDriver: { ...DRIVER, socket: { path: this.socket, mode: '0666' }, ...driver },
+      ...config,
+    });
+  }
+
+  async start(limits: Partial<Limits> = {}): Promise<this> {
+    this.gateway = await openGateway(true, {
+      config: loadConfig(this.workspace.configFile, {}),
+      state: this.state,
+      audit: new Audit(
+        {
+          write: (record) => {
+            this.records.push(JSON.parse(record) as AuditRecord);
+            this.log.log.info({ audit: record }, 'audit'); // Searched for leaks with the rest.
+          },
+          [Symbol.asyncDispose]: async () => {},
+        },
+        SANDBOX,
+      ),
+      log: this.log.log,
+      meter: NO_METER,
+      limits,
+    });
+    return this;
+  }
+
+  async restart(limits: Partial<Limits> = {}): Promise<void> {
+    await this.gateway?.[Symbol.asyncDispose]();
+    await this.start(limits);
+  }
+
+  reload(): void {
+    this.gateway?.reload(loadConfig(this.workspace.configFile, {}));
+  }
+
+  call<D extends DescMessage>(operation: string, schema: D, init: MessageInitShape<D>) {
+    const method = `/openshell.credentials.v1.CredentialDriver/${operation}`;
+    return this.client.call(method, toBinary(schema, create(schema, init)));
+  }
+
+  /** The handle for a reference, or the refusal. */
+  async refer(reference: string, change: MessageInitShape<typeof StoreCredentialRequestSchema> = {}) {
+    const { response, code, details } = await this.call('StoreCredential', StoreCredentialRequestSchema, {
+      ...PROVIDER,
+      credentialKey: 'GITLAB_TOKEN',
+      value: Buffer.from(reference),
+      ...change,
+    });
+    const handle =
+      response === undefined ? undefined : fromBinary(StoreCredentialResponseSchema, response).handle?.handle;
+    return { handle: handle ?? '', code, details };
+  }
+
+  async resolveAll(
+    credentials: MessageInitShape<typeof ResolveCredentialsRequestSchema>['credentials'] = [],
+  ) {
+    const { response, code, details } = await this.call(
+      'ResolveCredentials',
+      ResolveCredentialsRequestSchema,
+      { credentials },
+    );
+    const answers =
+      response === undefined ? [] : fromBinary(ResolveCredentialsResponseSchema, response).credentials;
+    return { answers, code, details };
+  }
+
+  async resolve(handle: string, change: object = {}) {
+    const { answers, code, details } = await this.resolveAll([
+      {
+        ...PROVIDER,
+        requestId: 'one',
+        credentialKey: 'GITLAB_TOKEN',
+        handle: { driver: 'secret-resolver', handle },
+        ...change,
+      },
+    ]);
+    const value = answers[0] === undefined ? undefined : Buffer.from(answers[0].value).toString();
+    return { value, code, details };
+  }
+
+  audited(outcome: string): AuditRecord['unmapped'][] {
+    return this.records.map(({ unmapped }) => unmapped).filter((record) => record.outcome === outcome);
+  }
+
+  /** The one record of a refusal. */
+  denied(): AuditRecord['unmapped'] | undefined {
+    expect(this.audited('denied')).toHaveLength(1);
+    return this.audited('denied')[0];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.client[Symbol.dispose]();
+    await this.gateway?.[Symbol.asyncDispose]();
+    this.workspace[Symbol.dispose]();
+  }
+}
+
+async function open(driver: object = {}, config: object = {}): Promise<Scene> {
+  const scene = new Scene();
+  opened.push(scene);
+  scene.writeConfig(driver, config);
+  return scene.start();
+}
+
+const reference = (secret: string, key: string, namespace = NAMESPACE) =>
+  `k8s-secret://${namespace}/${secret}/${key}`;
+const TOKEN = reference('gitlab', 'token');
+
+describe('the whole way', () => {
+  it('store, resolve a batch of 32, rotate, resolve, delete', async () => {
+    const scene = await open();
+    const keys = Array.from({ length: 32 }, (_, index) => `TOKEN_${String.fromCharCode(65 + index)}`).map(
+      (key, index) => (index < 26 ? key : `TOKEN_Z${String.fromCharCode(65 + index - 26)}`),
+    );
+    const fresh = () => Object.fromEntries(keys.map((key) => [key, newSecret()]));
+    let data = fresh();
+    scene.gitlab.write(data);
+    const handles = await Promise.all(
+      keys.map(async (credentialKey) => {
+        const { handle, code } = await scene.refer(reference('gitlab', credentialKey), { credentialKey });
+        expect(code).toBe(status.OK);
+        return handle;
+      }),
+    );
+    expect(new Set(handles).size).toBe(32);
+    const batch = keys.map((credentialKey, index) => ({
+      ...PROVIDER,
+      credentialKey,
+      requestId: `request ${index}`,
+      handle: { driver: 'named-by-the-gateway', handle: handles[index] ?? '', metadata: { a: 'b' } },
+    }));
+    const resolved = async () => {
+      const { answers, code } = await scene.resolveAll(batch);
+      expect(code).toBe(status.OK);
+      // Each request_id exactly once, in the order asked.
+      expect(answers.map(({ requestId }) => requestId)).toEqual(batch.map(({ requestId }) => requestId));
+      return Object.fromEntries(
+        answers.map(({ value }, index) => [keys[index], Buffer.from(value).toString()]),
+      );
+    };
+    await until(async () => (await scene.resolve(handles[0] ?? '', batch[0])).code === status.OK);
+    expect(await resolved()).toEqual(data);
+
+    data = fresh();
+    scene.gitlab.write(data);
+    await until(async () => (await scene.resolve(handles[0] ?? '', batch[0])).value === data[keys[0] ?? '']);
+    expect(await resolved()).toEqual(data);
+
+    const gone = { ...PROVIDER, credentialKey: 'TOKEN_A', handle: { handle: handles[0] ?? '' } };
+    expect(await scene.call('DeleteCredential', DeleteCredentialRequestSchema, gone)).toMatchObject({
+      code: status.OK,
+    });
+
+    expect(scene.audited('referred')).toHaveLength(32);
+    const caller = { name: 'gateway', uid, pid: process.pid };
+    expect(
+      scene
+        .audited('referred')
+        .find(({ credentials }) => String(JSON.stringify(credentials)).includes('TOKEN_B"')),
+    ).toMatchObject({
+      caller,
+      sandbox: SANDBOX,
+      requester: 'not told: a gateway names workspace and provider, and no sandbox or user',
+      credentials: [
+        {
+          workspace: 'team-a',
+          provider: 'gitlab',
+          provider_id: PROVIDER_ID,
+          key: 'TOKEN_B',
+          reference: `${NAMESPACE}/gitlab/TOKEN_B`,
+        },
+      ],
+    });
+    expect(scene.audited('served').at(-1)?.credentials).toHaveLength(32);
+    expect(scene.audited('released')).toMatchObject([
+      { caller, credentials: [{ workspace: 'team-a', provider: 'gitlab', key: 'TOKEN_A' }] },
+    ]);
+    const record = scene.records.find(({ unmapped }) => unmapped.outcome === 'released');
+    expect(record).toMatchObject({
+      class_uid: 6003,
+      api: {
+        operation: 'CredentialDriver/DeleteCredential',
+        service: { name: 'openshell.credentials.v1.CredentialDriver' },
+      },
+    });
+  });
+
+  it('a handle outlives the driver', async () => {
+    const scene = await open();
+    const token = newSecret();
+    scene.gitlab.write({ token });
+    const { handle } = await scene.refer(TOKEN);
+    await scene.restart();
+    expect(await scene.resolve(handle)).toMatchObject({ value: token });
+  });
+
+  it('a handle outlives a change of the key for as long as the one before is there too', async () => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    const [before, after] = [registerSecret(randomBytes(32)), registerSecret(randomBytes(40))];
+    scene.seal.write({ key: before });
+    await until(async () => (await scene.resolve(handle)).code === status.PERMISSION_DENIED);
+    const { handle: second } = await scene.refer(TOKEN);
+    scene.seal.write({ key: after, previous: before });
+    await until(async () => (await scene.refer(TOKEN)).handle !== second);
+    expect((await scene.resolve(second)).code).toBe(status.OK);
+    scene.seal.write({ key: after });
+    await until(async () => (await scene.resolve(second)).code === status.PERMISSION_DENIED);
+  });
+
+  it("tells a JWT's expiry in both ways that gateways read, and resolves none that has ended", async () => {
+    const scene = await open();
+    const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
+    const jwt = (exp: number) =>
+      registerSecret(`${part({ alg: 'none' })}.${part({ exp, jti: newSecret() })}.`);
+    const exp = Math.floor(Date.now() / 1000) + 3600;
+    scene.gitlab.write({ token: jwt(exp) });
+    const { handle } = await scene.refer(TOKEN);
+    const ask = () => scene.resolveAll([{ ...PROVIDER, credentialKey: 'GITLAB_TOKEN', handle: { handle } }]);
+    await until(async () => (await ask()).answers[0]?.expiresAtMs === BigInt(exp) * 1000n);
+    const expirationTime = (await ask()).answers[0]?.expirationTime;
+    expect(expirationTime && timestampMs(expirationTime)).toBe(exp * 1000);
+    scene.gitlab.write({ token: jwt(1) });
+    await until(async () => (await ask()).code === status.FAILED_PRECONDITION);
+    expect(scene.audited('denied').at(-1)).toMatchObject({ reason: 'expired' });
+    scene.gitlab.write({ token: newSecret() });
+    await until(async () => (await ask()).code === status.OK);
+    expect((await ask()).answers[0]).toMatchObject({ expiresAtMs: 0n });
+    expect((await ask()).answers[0]?.expirationTime).toBeUndefined();
+  });
+});
+
+describe('GetCapabilities', () => {
+  const ask = (scene: Scene, gateway?: object) =>
+    scene.call('GetCapabilities', GetCapabilitiesRequestSchema, gateway === undefined ? {} : { gateway });
+
+  it('answers before anything is mounted: a gateway asks once and never again', async () => {
+    const scene = await open();
+    scene.store.drop();
+    const { response, code } = await ask(scene);
+    expect(code).toBe(status.OK);
+    expect(fromBinary(GetCapabilitiesResponseSchema, response ?? Buffer.alloc(0))).toMatchObject({
+      driverName: 'secret-resolver',
+      supportsList: false,
+      supportsExpiresAt: true,
+      extension: {
+        protocolVersion: { major: 1, minor: 0 },
+        supportedCapabilities: ['openshell.credentials.contract'],
+      },
+    });
+  });
+
+  it.each<[string, object, status]>([
+    [
+      'its contract',
+      { protocolVersion: { major: 1, minor: 9 }, requiredCapabilities: ['openshell.credentials.contract'] },
+      status.OK,
+    ],
+    ['another major version', { protocolVersion: { major: 2 } }, status.FAILED_PRECONDITION],
+    [
+      'what it cannot do',
+      { requiredCapabilities: ['openshell.credentials.leases'] },
+      status.FAILED_PRECONDITION,
+    ],
+  ])('to a gateway that asks for %s', async (_, gateway, expected) => {
+    const scene = await open();
+    const { code } = await ask(scene, gateway);
+    expect(code).toBe(expected);
+    if (expected !== status.OK) expect(scene.denied()).toMatchObject({ reason: 'peer-not-compatible' });
+  });
+});
+
+describe('a value that is stored', () => {
+  const raw = () => newSecret('glpat');
+  it.each<[string, () => string]>([
+    ['a raw secret', raw],
+    ['nothing', () => ''],
+    ['a raw secret behind the scheme', () => `k8s-secret://${raw()}`],
+    ['a reference with something behind it', () => `${TOKEN} ${raw()}`],
+    ['a reference with a line break', () => `${TOKEN}\n`],
+    ['a reference that climbs', () => reference('gitlab', '../seal/key')],
+    ['a secret of 60 KiB', () => registerSecret(raw().repeat(1_500))],
+  ])('is refused where it is %s, and is repeated nowhere', async (_, make) => {
+    const scene = await open();
+    const value = make();
+    expect(await scene.refer(value)).toEqual({
+      handle: '',
+      code: status.INVALID_ARGUMENT,
+      details: 'no values are stored here: write k8s-secret://<namespace>/<name>/<key>',
+    });
+    expect(scene.denied()).toMatchObject({
+      reason: 'not-a-reference',
+      request: { workspace: 'team-a', provider: 'gitlab', key: 'GITLAB_TOKEN' },
+    });
+    const written = JSON.stringify([scene.records, scene.log.lines]);
+    if (value !== '') expect(written).not.toContain(JSON.stringify(value).slice(1, -1));
+    expect(written).not.toContain('glpat-');
+  });
+
+  it('in the wrong field is not repeated either', async () => {
+    const scene = await open();
+    const misplaced = { workspace: raw(), providerName: raw(), credentialKey: raw(), objectId: raw() };
+    expect((await scene.refer(TOKEN, misplaced)).code).toBe(status.PERMISSION_DENIED);
+    const named = { providerName: raw(), credentialKey: raw() };
+    expect((await scene.refer(TOKEN, named)).code).toBe(status.OK);
+    expect(JSON.stringify([scene.records, scene.log.lines])).not.toContain('glpat-');
+  });
+});
+
+describe('an update, after which the gateway keeps the handle that it has', () => {
+  const refused = {
+    handle: '',
+    code: status.FAILED_PRECONDITION,
+    details:
+      'the gateway would keep the old reference: delete the credential from the provider, then add it again',
+  };
+
+  it('to the same reference gives the same handle', async () => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    expect(await scene.refer(TOKEN, { existingHandle: { handle } })).toMatchObject({
+      handle,
+      code: status.OK,
+    });
+  });
+
+  it('to another reference is refused', async () => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    expect(await scene.refer(reference('narrow', 'public-key'), { existingHandle: { handle } })).toEqual(
+      refused,
+    );
+    expect(scene.denied()).toMatchObject({ reason: 'handle-would-change', request: { key: 'GITLAB_TOKEN' } });
+  });
+});
+
+describe('a reference', () => {
+  const told = { code: status.PERMISSION_DENIED, details: 'this workspace may not refer to that key' };
+
+  it.each<[string, string, object]>([
+    ['to a Secret of another workspace', reference('npm', 'token'), {}],
+    ['to a Secret that nobody lists', reference('unlisted', 'token'), {}],
+    ['to a key that is not listed', reference('narrow', 'private'), {}],
+    ['to another namespace', reference('gitlab', 'token', 'kube-system'), {}],
+    ['to the key that seals handles', reference('seal', 'key'), {}],
+    ['of a workspace that is not configured', TOKEN, { workspace: 'team-c' }],
+  ])('%s is PERMISSION_DENIED, always in the same words', async (_, text, change) => {
+    const scene = await open();
+    expect(await scene.refer(text, change)).toMatchObject(told);
+    expect(scene.denied()).toMatchObject({
+      reason: 'reference-not-allowed',
+      reference: text.slice('k8s-secret://'.length),
+    });
+  });
+
+  it('that references.allow leaves out is refused, whatever a workspace lists', async () => {
+    const scene = await open({}, { references: { allow: [{ name: 'npm' }] } });
+    expect(await scene.refer(TOKEN)).toMatchObject(told);
+  });
+
+  it.each(['workspace', 'providerId', 'credentialKey'])('without %s is malformed', async (field) => {
+    const scene = await open();
+    expect((await scene.refer(TOKEN, { [field]: '' })).code).toBe(status.INVALID_ARGUMENT);
+    expect((await scene.refer(TOKEN, { [field]: 'x'.repeat(257) })).code).toBe(status.INVALID_ARGUMENT);
+  });
+
+  it('to a Secret that is not there yet is taken, and NOT_FOUND until it is', async () => {
+    const scene = await open();
+    const { handle, code } = await scene.refer(reference('absent', 'token'));
+    expect(code).toBe(status.OK);
+    expect(await scene.resolve(handle)).toEqual({
+      value: undefined,
+      code: status.NOT_FOUND,
+      details: 'a credential of the batch has no usable value; the audit of the driver says which',
+    });
+    expect(scene.denied()).toMatchObject({
+      reason: 'secret-missing',
+      reference: `${NAMESPACE}/absent/token`,
+      request: { workspace: 'team-a', provider: 'gitlab', providerId: PROVIDER_ID, key: 'GITLAB_TOKEN' },
+    });
+  });
+
+  it.each<[string, Record<string, string | Buffer>, status, string]>([
+    ['that was taken away', { other: 'x' }, status.NOT_FOUND, 'key-missing'],
+    ['that is empty', { token: '\n' }, status.FAILED_PRECONDITION, 'empty'],
+    ['with a line break', { token: 'a\nb' }, status.FAILED_PRECONDITION, 'line-break-or-nul'],
+    ['that is no text', { token: Buffer.from([0xff, 0xfe]) }, status.FAILED_PRECONDITION, 'not-utf8'],
+  ])('to a key %s fails the batch, and withdraws the old value', async (_, data, code, reason) => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    expect((await scene.resolve(handle)).code).toBe(status.OK);
+    scene.gitlab.write(data);
+    await until(async () => (await scene.resolve(handle)).code === code);
+    expect(scene.audited('denied').at(-1)).toMatchObject({ reason });
+  });
+
+  it('that a reload no longer allows is refused at once, and its handle with it', async () => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    expect((await scene.resolve(handle)).code).toBe(status.OK);
+    scene.writeConfig({ workspaces: [{ name: 'team-a', secrets: [{ name: 'absent' }] }] });
+    scene.reload();
+    expect(await scene.resolve(handle)).toMatchObject(told);
+    scene.writeConfig();
+    scene.reload();
+    await until(async () => (await scene.resolve(handle)).code === status.OK);
+  });
+});
+
+describe('a handle', () => {
+  const told = { code: status.PERMISSION_DENIED, details: 'the handle is not valid for this credential' };
+
+  it.each<[string, (handle: string) => string, object]>([
+    ['that was altered', (handle) => `${handle.slice(0, -2)}AA`, {}],
+    ['of another version', (handle) => handle.replace('v1.', 'v2.'), {}],
+    ['that is none', () => 'a plain name', {}],
+    ['that is empty', () => '', {}],
+    ['of another workspace', (handle) => handle, { workspace: 'team-b' }],
+    ['of another provider', (handle) => handle, { providerId: '0b9e2f6e-3f4e-4a7e-9d6a-3a9c1f1e2d3d' }],
+    ['of another credential', (handle) => handle, { credentialKey: 'NPM_TOKEN' }],
+  ])('%s is refused', async (_, alter, change) => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    expect(await scene.resolve(alter(handle), change)).toMatchObject({ value: undefined, ...told });
+    expect(scene.denied()).toMatchObject({ reason: 'handle-not-valid', request: { provider: 'gitlab' } });
+    expect(scene.audited('served')).toEqual([]);
+  });
+
+  it('that is not valid fails the whole batch, and no value of it leaves', async () => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    const request = (requestId: string, text: string) => ({
+      ...PROVIDER,
+      requestId,
+      credentialKey: 'GITLAB_TOKEN',
+      handle: { handle: text },
+    });
+    const { answers, code } = await scene.resolveAll([request('1', handle), request('2', `${handle}A`)]);
+    expect({ answers, code }).toEqual({ answers: [], code: status.PERMISSION_DENIED });
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    ['is not there', { other: newSecret() }, 'it is not mounted'],
+    ['is too short', { key: 'x'.repeat(31) }, 'it has fewer than 32 bytes'],
+  ])('cannot be made or read while the key %s', async (_, data, why) => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    scene.seal.write(data);
+    await until(async () => (await scene.resolve(handle)).code === status.UNAVAILABLE);
+    expect((await scene.refer(TOKEN)).code).toBe(status.UNAVAILABLE);
+    expect(scene.audited('denied').at(-1)).toMatchObject({ reason: 'handle-key-unusable', why });
+  });
+});
+
+describe('a batch', () => {
+  it('of nothing has no answers', async () => {
+    const scene = await open();
+    expect(await scene.resolveAll([])).toEqual({ answers: [], code: status.OK, details: '' });
+  });
+
+  it('with a request_id twice is malformed: an answer could not be told from the other', async () => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    const one = { ...PROVIDER, requestId: 'x', credentialKey: 'GITLAB_TOKEN', handle: { handle } };
+    expect((await scene.resolveAll([one, one])).code).toBe(status.INVALID_ARGUMENT);
+  });
+
+  it('has an end, in credentials and in bytes', async () => {
+    const scene = await open();
+    scene.gitlab.write({ token: registerSecret(newSecret().repeat(1_700)) });
+    const { handle } = await scene.refer(TOKEN);
+    await until(async () => ((await scene.resolve(handle)).value?.length ?? 0) > 60_000);
+    const many = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        ...PROVIDER,
+        requestId: String(index),
+        credentialKey: 'GITLAB_TOKEN',
+        handle: { handle },
+      }));
+    expect(await scene.resolveAll(many(MAX_BATCH + 1))).toMatchObject({
+      answers: [],
+      code: status.RESOURCE_EXHAUSTED,
+      details: 'too many credentials in one request',
+    });
+    expect(await scene.resolveAll(many(80))).toMatchObject({
+      answers: [],
+      code: status.RESOURCE_EXHAUSTED,
+      details: 'the values do not fit one response',
+    });
+    expect((await scene.resolveAll(many(50))).answers).toHaveLength(50);
+  });
+});
+
+describe('the socket', () => {
+  it('lists nothing, and answers nothing but the driver', async () => {
+    const scene = await open();
+    expect(await scene.client.call('/openshell.credentials.v1.CredentialDriver/ListCredentials')).toEqual({
+      code: status.UNIMPLEMENTED,
+      details: 'this driver lists nothing',
+    });
+    expect((await scene.client.call('GetProviderEnvironment')).code).toBe(status.UNIMPLEMENTED);
+    expect((await scene.client.call('/openshell.v1.OpenShell/GetSandboxProviderEnvironment')).code).toBe(
+      status.UNIMPLEMENTED,
+    );
+  });
+
+  it('is closed to whoever is not listed, the driver’s own UID among them', async () => {
+    const scene = await open({ callers: [{ name: 'gateway', uid: uid + 1 }] });
+    expect((await scene.refer(TOKEN)).code).toBe(status.UNAVAILABLE);
+    expect(scene.audited('peer-refused').length).toBeGreaterThan(0);
+    expect(scene.audited('peer-refused')[0]).toMatchObject({ reason: 'uid-not-listed', caller: { uid } });
+  });
+
+  it('is closed to a gateway that a reload takes off the list, on its open connection too', async () => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    scene.writeConfig({ callers: [] });
+    scene.reload();
+    await until(async () => (await scene.resolve(handle)).code === status.UNAVAILABLE);
+  });
+
+  it('takes garbage for what it is', async () => {
+    const scene = await open();
+    for (const operation of [
+      'GetCapabilities',
+      'StoreCredential',
+      'DeleteCredential',
+      'ResolveCredentials',
+    ]) {
+      const method = `/openshell.credentials.v1.CredentialDriver/${operation}`;
+      expect((await scene.client.call(method, Buffer.from('ffffffffffffffff', 'hex'))).code).toBe(
+        status.INVALID_ARGUMENT,
+      );
+    }
+  });
+
+  it('has a limit on requests', async () => {
+    const scene = await open();
+    await scene.restart({ requestsPerSecond: 1, requestBurst: 2 });
+    const codes = [];
+    for (let call = 0; call < 3; call++) codes.push((await scene.refer(TOKEN)).code);
+    expect(codes).toEqual([status.OK, status.OK, status.RESOURCE_EXHAUSTED]);
+  });
+
+  it.each<[string, (scene: Scene) => void, status]>([
+    ['the boundary is broken', ({ state }) => state.setBoundaryBroken(['x']), status.FAILED_PRECONDITION],
+    ['the driver ends', ({ state }) => state.setDraining(), status.UNAVAILABLE],
+    ['it is not ready', ({ store }) => store.drop(), status.UNAVAILABLE],
+  ])('gives and takes nothing while %s', async (_, happen, expected) => {
+    const scene = await open();
+    const { handle } = await scene.refer(TOKEN);
+    happen(scene);
+    expect((await scene.resolve(handle)).code).toBe(expected);
+    expect((await scene.refer(TOKEN)).code).toBe(expected);
+  });
+});

@@ -1,0 +1,327 @@
+/** Metrics of a real `serve`, asked for over HTTP as Prometheus does, and the table that documents them. */
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connect } from '../../src/client/index.ts';
+import { METRICS } from '../../src/observe/metrics.ts';
+import { NODE } from '../support/checkout.ts';
+import { cli, startServe, until } from '../support/cli.ts';
+import { freePort } from '../support/free-port.ts';
+import { describeAsRoot } from '../support/root.ts';
+import { ARTIFACTS, newSecret } from '../support/secrets.ts';
+import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
+
+/** A UID that no rule lists. */
+const STRANGER = 54_321;
+
+let workspace: Workspace;
+let port: number;
+let secrets: string[];
+
+beforeEach(async () => {
+  workspace = new Workspace();
+  port = await freePort();
+  secrets = [];
+  workspace.writeConfig({ metrics: { listen: `127.0.0.1:${port}` } });
+  const source = (key: string) => ({ type: 'kubernetesSecret', namespace: NAMESPACE, name: 'gitlab', key });
+  workspace.writeProvider('gitlab.yaml', {
+    name: 'gitlab',
+    type: 'custom',
+    endpoints: ENDPOINTS,
+    credentials: { GITLAB_TOKEN: { source: source('token') }, GITLAB_USER: { source: source('user') } },
+  });
+});
+
+afterEach(() => workspace[Symbol.dispose]());
+
+function secret(): string {
+  const text = newSecret();
+  secrets.push(text);
+  return text;
+}
+
+/** One rotation; without a user where told so. */
+function rotate(withUser = true): void {
+  workspace.secret('gitlab').write(withUser ? { token: secret(), user: secret() } : { token: secret() });
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: string;
+}
+
+function ask(path: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const call = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      response.once('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
+      );
+    });
+    call.once('error', reject);
+    call.end();
+  });
+}
+
+/** Series → number. What was read is kept for the leak search and searched here already. */
+async function scrape(): Promise<Map<string, number>> {
+  const { status, body } = await ask('/metrics');
+  expect(status).toBe(200);
+  appendFileSync(join(ARTIFACTS, 'metrics.txt'), body);
+  for (const text of secrets) expect(body.includes(text)).toBe(false);
+  return new Map(
+    body
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+  );
+}
+
+/** Asks no more often than the listener answers, until a series has a number. */
+async function untilSeries(name: string, value: number | undefined): Promise<Map<string, number>> {
+  let found = await scrape();
+  const deadline = performance.now() + 8_000;
+  while (found.get(name) !== value) {
+    if (performance.now() > deadline) throw new Error(`${name} is ${found.get(name)} and not ${value}`);
+    await new Promise((wake) => setTimeout(wake, 150));
+    found = await scrape();
+  }
+  return found;
+}
+
+const ROTATIONS = 'secret_resolver_rotations_total';
+const SERVED = 'secret_resolver_serve_seconds_count';
+const APPLIED = 'secret_resolver_acknowledge_seconds_count{outcome="applied"}';
+const REJECTED = 'secret_resolver_acknowledge_seconds_count{outcome="rejected"}';
+const MISSING = 'secret_resolver_refused_credentials{reason="key-missing"}';
+const AGE = `secret_resolver_generation_age_seconds{secret="${NAMESPACE}/gitlab"}`;
+
+describe('metrics of serve', () => {
+  it('tell rotations, lags, acknowledgements, watchers, refusals and ages as they happen', async () => {
+    rotate();
+    await using _serve = await startServe(workspace.configFile);
+    const quiet = await scrape();
+    expect(quiet.get(ROTATIONS)).toBe(0);
+    expect(quiet.get('secret_resolver_watchers')).toBe(0);
+    expect(quiet.get('secret_resolver_rejected_peers_total')).toBe(0);
+    expect(quiet.get(SERVED)).toBe(0);
+    expect(quiet.get(APPLIED)).toBe(0);
+    expect([...quiet.keys()].filter((name) => name.includes('refused'))).toEqual([]);
+
+    using client = connect({ socket: workspace.socket });
+    const stop = new AbortController();
+    const handles = new Set<string>();
+    let seen = 0;
+    let rejecting = false;
+    const watching = (async () => {
+      for await (const environment of client.watchProviderEnvironment({ signal: stop.signal })) {
+        seen += 1;
+        for (const { handle } of environment.credentials.values()) handles.add(handle);
+        if (rejecting) environment.reject();
+      }
+    })();
+    // The first snapshot was there before the watch: it is acknowledged, and is no lag of a rotation.
+    const first = await untilSeries(APPLIED, 1);
+    expect(first.get('secret_resolver_watchers')).toBe(1);
+    expect(first.get(SERVED)).toBe(0);
+    const ageBefore = first.get(AGE) ?? -1;
+    expect(ageBefore).toBeGreaterThanOrEqual(0);
+
+    // Waiting lets the old generation grow older than the new one can be when it is looked at.
+    await new Promise((wake) => setTimeout(wake, 1_500));
+    rotate();
+    const rotated = await untilSeries(APPLIED, 2);
+    expect(rotated.get(ROTATIONS)).toBe(1);
+    expect(rotated.get(SERVED)).toBe(1);
+    // No machine here is so slow that a rotation takes longer than the highest bound to be handed over.
+    expect(rotated.get('secret_resolver_serve_seconds_bucket{le="10"}')).toBe(1);
+    expect(rotated.get('secret_resolver_serve_seconds_sum')).toBeGreaterThan(0);
+    expect(rotated.get(AGE)).toBeLessThan(ageBefore + 1.5);
+
+    rejecting = true;
+    rotate(false);
+    const refused = await untilSeries(REJECTED, 1);
+    expect(refused.get(APPLIED)).toBe(2);
+    expect(refused.get(ROTATIONS)).toBe(2);
+    expect(refused.get(MISSING)).toBe(1);
+
+    rotate();
+    const mended = await untilSeries(MISSING, undefined);
+    expect(mended.get(ROTATIONS)).toBe(3);
+    await untilSeries(APPLIED, 2);
+    await until(() => seen === 4);
+    stop.abort();
+    await watching;
+    await untilSeries('secret_resolver_watchers', 0);
+    expect(seen).toBe(4);
+
+    const { body } = await ask('/metrics');
+    for (const handle of handles) expect(body).not.toContain(handle);
+    for (const { name, type } of Object.values(METRICS)) expect(body).toContain(`# TYPE ${name} ${type}\n`);
+  });
+
+  it('report no age for a Secret that cannot be read', async () => {
+    await using _serve = await startServe(workspace.configFile);
+    const found = await scrape();
+    expect([...found.keys()].filter((name) => name.includes('generation_age'))).toEqual([]);
+    expect(found.get('secret_resolver_refused_credentials{reason="secret-missing"}')).toBe(2);
+    rotate();
+    // The folder that appears is found by the re-read, which a test need not wait for: a restart sees it at once.
+    await using again = await restarted();
+    expect((await scrape()).has(AGE)).toBe(true);
+    expect(again.child.exitCode).toBe(null);
+
+    async function restarted() {
+      await _serve.stop();
+      return startServe(workspace.configFile);
+    }
+  });
+
+  it('say 0 for the boundary where it is relaxed', async () => {
+    rotate();
+    await using _serve = await startServe(workspace.configFile);
+    expect((await scrape()).get('secret_resolver_boundary_proven')).toBe(0);
+  });
+});
+
+describeAsRoot('metrics of refused peers', () => {
+  it('count each connection that is closed at accept', async () => {
+    rotate();
+    await using _serve = await startServe(workspace.configFile);
+    const got = await cli(['get', '--socket', workspace.socket], { uid: STRANGER, gid: STRANGER });
+    expect(got.code).not.toBe(0);
+    const count = (await scrape()).get('secret_resolver_rejected_peers_total') ?? 0;
+    expect(count).toBeGreaterThanOrEqual(1);
+    await cli(['get', '--socket', workspace.socket]);
+    expect((await scrape()).get('secret_resolver_rejected_peers_total')).toBe(count);
+  });
+});
+
+describe('the metrics listener', () => {
+  it('answers GET and HEAD of /metrics, one request a connection, and nothing else', async () => {
+    rotate();
+    await using _serve = await startServe(workspace.configFile);
+    const got = await ask('/metrics');
+    expect(got.headers).toMatchObject({
+      'content-type': 'text/plain; version=0.0.4; charset=utf-8',
+      connection: 'close',
+    });
+    expect(await ask('/metrics', 'HEAD')).toMatchObject({ status: 200, body: '' });
+    expect(await ask('/metrics', 'POST')).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
+    for (const path of ['/', '/metrics/', '/metrics?x=1', '/debug', '/../etc/passwd'])
+      expect((await ask(path)).status).toBe(404);
+    expect((await ask('/metrics', 'GET', { 'x-long': 'x'.repeat(8_000) })).status).toBe(431);
+  });
+
+  it('closes a connection that sends nothing, or a byte now and then', async () => {
+    rotate();
+    await using _serve = await startServe(workspace.configFile);
+    const began = performance.now();
+    const silent = connectTcp(port, '127.0.0.1');
+    const dribbling = connectTcp(port, '127.0.0.1');
+    dribbling.write('GET /metrics HTTP/1.1\r\nhost: x\r\nx-a: ');
+    const timer = setInterval(() => dribbling.write('a'), 200);
+    await Promise.all([closed(silent), closed(dribbling)]);
+    clearInterval(timer);
+    expect(performance.now() - began).toBeLessThan(12_000);
+  });
+
+  it('closes a flood unheard, serves the supervisor meanwhile, and answers again afterwards', async () => {
+    rotate();
+    await using serve = await startServe(workspace.configFile);
+    using client = connect({ socket: workspace.socket });
+    let answered = 0;
+    let dropped = 0;
+    const flood = Promise.all(
+      Array.from({ length: 200 }, () =>
+        ask('/metrics').then(
+          () => {
+            answered += 1;
+          },
+          () => {
+            dropped += 1;
+          },
+        ),
+      ),
+    );
+    expect((await client.getProviderEnvironment()).credentials.size).toBe(2);
+    await flood;
+    expect(answered + dropped).toBe(200);
+    expect(dropped).toBeGreaterThan(100);
+    await until(
+      () =>
+        ask('/metrics').then(
+          ({ status }) => status === 200,
+          () => false,
+        ),
+      10_000,
+    );
+    expect(serve.child.exitCode).toBe(null);
+  });
+
+  it('ends the start with exit 2 and a sentence where its port is taken', async () => {
+    await using _serve = await startServe(workspace.configFile);
+    const taken = port;
+    workspace.writeConfig({
+      metrics: { listen: `127.0.0.1:${taken}` },
+      socket: { path: `${workspace.socket}.second`, mode: '0666' },
+    });
+    const second = await cli(['serve', '--relaxed', '--config', workspace.configFile]);
+    expect(second.code).toBe(2);
+    expect(second.stderr).toContain(`metrics.listen: 127.0.0.1:${taken} cannot be bound: EADDRINUSE`);
+  });
+
+  it('loads its library only where it is wanted', () => {
+    const loaded = (code: string) =>
+      execFileSync(
+        NODE,
+        [
+          '--input-type=module',
+          '-e',
+          `import Module from 'node:module';
+           await import(${JSON.stringify(join(process.cwd(), 'src/cli/serve.ts'))});
+           const { Metrics } = await import(${JSON.stringify(join(process.cwd(), 'src/observe/metrics.ts'))});
+           ${code}
+           console.log(Object.keys(Module._cache).some((path) => path.includes('/prom-client/')));`,
+        ],
+        { encoding: 'utf8' },
+      ).trim();
+    expect(loaded('')).toBe('false');
+    expect(loaded('await Metrics.create(() => ({}));')).toBe('true');
+  });
+});
+
+describe('the documents', () => {
+  it('list each metric with its type and labels, and no other', () => {
+    const text = readFileSync('deploy/README.md', 'utf8');
+    const rows = [...text.matchAll(/^\| `(secret_resolver_\w+)(?:\{(\w+)\})?` +\| (\w+) +\|/gm)].map(
+      ([, name, labels, type]) => ({ name, labels: labels === undefined ? [] : [labels], type }),
+    );
+    expect(rows).toEqual(
+      Object.values(METRICS).map(({ name, labels, type }) => ({ name, labels: [...labels], type })),
+    );
+  });
+
+  it('draw only metrics that there are, and leave out one', () => {
+    const dashboard = readFileSync('deploy/grafana/dashboard.json', 'utf8');
+    const drawn = new Set(
+      [...dashboard.matchAll(/secret_resolver_\w+/g)].map(([name]) => name.replace(/_bucket$/, '')),
+    );
+    const known = Object.values(METRICS).map(({ name }) => name as string);
+    expect([...drawn].filter((name) => !known.includes(name))).toEqual([]);
+    expect(known.filter((name) => !drawn.has(name))).toEqual([METRICS.serve.name]);
+  });
+});
+
+function closed(socket: Socket): Promise<void> {
+  socket.on('error', () => {});
+  socket.resume();
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}

@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { SecretValue } from '../../src/domain/secret-value.ts';
+import type { RefusalReason } from '../../src/snapshot/refusal.ts';
+import { decodeValue, MAX_VALUE_BYTES } from '../../src/snapshot/value.ts';
+
+type Format = Parameters<typeof decodeValue>[1]['format'];
+
+function decode(
+  bytes: string | Uint8Array,
+  format: Format = 'text',
+  trim: 'trailingNewline' | 'none' = 'trailingNewline',
+): string | { refused: RefusalReason } {
+  const decoded = decodeValue(SecretValue.from(Buffer.from(bytes as string)), { format, trim });
+  return decoded.kind === 'refused' ? { refused: decoded.reason } : decoded.value.reveal().toString();
+}
+const expiry = (text: string, format: Format = 'text') => {
+  const decoded = decodeValue(SecretValue.from(Buffer.from(text)), { format, trim: 'none' });
+  return decoded.kind === 'value' ? decoded.jwtExpiresAtMs : decoded.reason;
+};
+const segment = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const jwt = (payload: unknown, header: unknown = { alg: 'none' }) =>
+  `${segment(header)}.${segment(payload)}.c2ln`;
+
+describe('trim', () => {
+  it.each([
+    ['nothing', 'x', 'x'],
+    ['one LF', 'x\n', 'x'],
+    ['one CR LF', 'x\r\n', 'x'],
+    ['blanks, which may be meant', ' x ', ' x '],
+    ['a tab before the LF', 'x\t\n', 'x\t'],
+  ])('at the end: %s', (_, raw, value) => {
+    expect(decode(raw)).toBe(value);
+  });
+  it.each([
+    ['two LF: one is left', 'x\n\n', 'line-break-or-nul'],
+    ['a CR alone', 'x\r', 'line-break-or-nul'],
+    ['CR CR LF: a CR is left', 'x\r\r\n', 'line-break-or-nul'],
+    ['an LF and nothing else', '\n', 'empty'],
+    ['a CR LF and nothing else', '\r\n', 'empty'],
+  ] as const)('refuses %s', (_, raw, refused) => {
+    expect(decode(raw)).toEqual({ refused });
+  });
+  it('is left off where the operator says so', () => {
+    expect(decode('x\n', 'text', 'none')).toEqual({ refused: 'line-break-or-nul' });
+    expect(decode('{}\n', 'json', 'none')).toBe('{}\n');
+  });
+});
+
+describe('text', () => {
+  it.each(['x', 'späte Grüße', '🔑', '\ufeffx', '\t', 'a\u2028b', '__proto__', '[secret]'])(
+    'takes %j',
+    (text) => {
+      expect(decode(text)).toBe(text);
+    },
+  );
+  it.each([
+    ['nothing', '', 'empty'],
+    ['a byte that is no UTF-8', Buffer.from([0x61, 0xff]), 'not-utf8'],
+    ['a character cut off', Buffer.from([0xf0, 0x9f, 0x94]), 'not-utf8'],
+    ['an overlong NUL', Buffer.from([0xc0, 0x80]), 'not-utf8'],
+    ['a surrogate', Buffer.from([0xed, 0xa0, 0x80]), 'not-utf8'],
+    ['a NUL', 'a\0b', 'line-break-or-nul'],
+    ['an LF within', 'a\nb', 'line-break-or-nul'],
+    ['a CR within, as header injection has it', 'a\r\nX-Evil: 1', 'line-break-or-nul'],
+  ] as const)('refuses %s', (_, raw, refused) => {
+    expect(decode(raw)).toEqual({ refused });
+  });
+  it('takes 64 KiB and no byte more, after trimming', () => {
+    const full = 'x'.repeat(MAX_VALUE_BYTES);
+    expect(MAX_VALUE_BYTES).toBe(65_536);
+    expect(decode(full)).toBe(full);
+    expect(decode(`${full}\n`)).toBe(full);
+    expect(decode(`${full}x`)).toEqual({ refused: 'value-too-large' });
+    expect(decode(`${full}\n`, 'text', 'none')).toEqual({ refused: 'value-too-large' });
+  });
+});
+
+describe('json', () => {
+  it.each(['{"a":1}', '{\r\n  "a": "b"\n}', '"text"', '[]', 'null', '{"__proto__": {"exp": 1}}'])(
+    'takes %j as it is',
+    (text) => {
+      expect(decode(text, 'json')).toBe(text);
+    },
+  );
+  it.each([
+    ['a bare word', 'token', 'not-json'],
+    ['a comma too much', '{"a":1,}', 'not-json'],
+    ['a byte order mark', '\ufeff{}', 'not-json'],
+    ['sixty thousand brackets', '['.repeat(60_000), 'not-json'],
+    ['a NUL', '{"a":"\0"}', 'line-break-or-nul'],
+  ] as const)('refuses %s', (_, raw, refused) => {
+    expect(decode(raw, 'json')).toEqual({ refused });
+  });
+  it('does not read an expiry out of one', () => {
+    expect(expiry('{"exp": 1}', 'json')).toBeUndefined();
+  });
+});
+
+describe('pem', () => {
+  const block = (label: string, body = 'TUlJ\nQUJD\n') =>
+    `-----BEGIN ${label}-----\n${body}-----END ${label}-----`;
+  it.each([
+    ['a certificate', block('CERTIFICATE')],
+    ['CR LF', block('CERTIFICATE').replaceAll('\n', '\r\n')],
+    [
+      'headers of an encrypted key',
+      block('RSA PRIVATE KEY', 'Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nTUlJ\n'),
+    ],
+    ['a chain', `${block('CERTIFICATE')}\n${block('CERTIFICATE')}`],
+    ['words before the block', `subject=CN\n${block('PRIVATE KEY')}`],
+  ])('takes %s', (_, text) => {
+    expect(decode(text, 'pem')).toBe(text);
+  });
+  it.each([
+    ['no block', 'TUlJ'],
+    ['no end', '-----BEGIN CERTIFICATE-----\nTUlJ\n'],
+    ['another end', '-----BEGIN CERTIFICATE-----\nTUlJ\n-----END PRIVATE KEY-----'],
+    ['an end before the beginning', '-----END A-----\n-----BEGIN A-----\n'],
+    ['no body', '-----BEGIN A-----\n-----END A-----'],
+    ['a body that is no Base64', block('A', '<html>\n')],
+    ['a label in small letters', block('certificate')],
+    ['a label without end', `-----BEGIN ${'A'.repeat(65)}-----\nTUlJ\n`],
+  ])('refuses %s', (_, text) => {
+    expect(decode(text, 'pem')).toEqual({ refused: 'not-pem' });
+  });
+  it('costs no more than the length of what it reads', () => {
+    const evil = '-----BEGIN A-----\n'.repeat(3_600);
+    const before = performance.now();
+    for (let count = 0; count < 20; count++) expect(decode(evil, 'pem')).toEqual({ refused: 'not-pem' });
+    // The square of the length took a third of a second each; 20 of them 6 s.
+    expect(performance.now() - before).toBeLessThan(2_000);
+  });
+});
+
+describe('jwt', () => {
+  it('takes one, and reads when it ends, in text too', () => {
+    const text = jwt({ exp: 1_800_000_000 });
+    expect(decode(text, 'jwt')).toBe(text);
+    expect(decode(text)).toBe(text);
+    expect(expiry(text, 'jwt')).toBe(1_800_000_000_000);
+    expect(expiry(text)).toBe(1_800_000_000_000);
+  });
+  it.each([
+    ['no exp', {}, undefined],
+    ['in a header with blanks', '{ "exp": 2 }', 2_000],
+    ['a text', { exp: '1800000000' }, undefined],
+    ['null', { exp: null }, undefined],
+    ['an inherited one', JSON.parse('{"__proto__": {"exp": 1}}'), undefined],
+    ['a fraction, rounded down', { exp: 1.0009 }, 1_000],
+    ['zero', { exp: 0 }, 0],
+    ['a negative one', { exp: -1 }, -1_000],
+    ['one beyond all dates', { exp: 1e300 }, 8.64e15],
+    ['one beyond all numbers', '{"exp": 1e999}', 8.64e15],
+  ])('reads of exp, being %s', (_, payload, at) => {
+    const text =
+      typeof payload === 'string'
+        ? `${Buffer.from('{ "alg": "none" }').toString('base64url')}.${Buffer.from(payload).toString('base64url')}.`
+        : jwt(payload);
+    expect(expiry(text)).toBe(at);
+  });
+  it.each([
+    ['a word', 'token'],
+    ['one that begins like one', 'eyJhbGciOiJub25lIn0'],
+    ['two parts', `${segment({})}.${segment({})}`],
+    ['four parts', `${jwt({})}.x`],
+    ['characters that are not Base64url', `${segment({})}.${segment({})}.a+b=`],
+    ['a payload that is no JSON', `${segment({})}.eyJ.c2ln`],
+    ['a payload that is a list', jwt([{ exp: 1 }])],
+    ['a payload that is null', jwt(null)],
+    ['a header that is no JSON', `eyJ.${segment({})}.c2ln`],
+  ])('refuses %s, which text takes without an expiry', (_, text) => {
+    expect(decode(text, 'jwt')).toEqual({ refused: 'not-jwt' });
+    expect(expiry(text)).toBeUndefined();
+  });
+});
+
+it('leaves its input as it was, and gives a copy that shares no memory with it', () => {
+  const raw = SecretValue.from(Buffer.from('value\n'));
+  const decoded = decodeValue(raw, { format: 'text', trim: 'trailingNewline' });
+  if (decoded.kind === 'refused') throw new Error(decoded.reason);
+  expect(decoded.value.reveal().buffer).not.toBe(raw.reveal().buffer);
+  decoded.value.erase();
+  expect(raw.reveal().toString()).toBe('value\n');
+});

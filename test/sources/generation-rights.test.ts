@@ -1,0 +1,99 @@
+/** The resolver is no root: what its UID may not read is refused, what it may is read, also once it is non-dumpable. */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { getDumpable } from '../../src/native/native.ts';
+import { readGeneration, type VolumeRead } from '../../src/sources/kubelet-secret/generation.ts';
+import { openDescriptors } from '../support/descriptors.ts';
+import { describeAsRoot } from '../support/root.ts';
+import type { SecretVolume } from '../support/secret-volume.ts';
+import { newSecret } from '../support/secrets.ts';
+import { Workspace } from '../support/workspace.ts';
+import { ALL, only, shown } from './volume-reads.ts';
+
+const UID = 2337;
+const GID = 2337;
+
+/** Runs with the rights of another user. A process that changes its UID is non-dumpable, as the resolver is. */
+function asOther<T>(action: () => T): T {
+  process.setegid?.(GID);
+  process.seteuid?.(UID);
+  try {
+    return action();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+  }
+}
+
+describeAsRoot('a UID without rights of its own', () => {
+  let workspace: Workspace;
+  let volume: SecretVolume;
+  const read = (wanted = only('token')): VolumeRead =>
+    asOther(() => readGeneration(volume.directory, wanted));
+
+  // Loaded while root: the checkout may be closed to others.
+  beforeAll(() => void getDumpable());
+  beforeEach(() => {
+    workspace = new Workspace();
+    volume = workspace.secret('credentials');
+  });
+  afterEach(() => workspace[Symbol.dispose]());
+
+  it('reads what is 0444, while it is non-dumpable', () => {
+    const token = newSecret();
+    volume.write({ token });
+    expect(asOther(() => [process.geteuid?.(), getDumpable()])).toEqual([UID, expect.not.toBeOneOf([1])]);
+    expect(shown(read())).toEqual({ token });
+    expect(shown(read(ALL))).toEqual({ token });
+  });
+
+  it('reads what its group may read', () => {
+    const token = newSecret();
+    const name = volume.write({ token }, 0o440);
+    chownSync(join(volume.directory, name, 'token'), 0, GID);
+    expect(shown(read())).toEqual({ token });
+  });
+
+  it('refuses a key that it may not read, and serves the one beside it', () => {
+    const token = newSecret();
+    volume.write({ token }, 0o444, (directory) => {
+      writeFileSync(join(directory, 'closed'), newSecret(), { mode: 0o400 });
+      mkdirSync(join(directory, 'db'), { mode: 0o700 });
+      writeFileSync(join(directory, 'db', 'password'), newSecret());
+    });
+    const descriptors = openDescriptors();
+    expect(shown(read(only('token', 'closed', 'db/password')))).toEqual({
+      token,
+      closed: '!unreadable',
+      'db/password': '!unreadable',
+    });
+    expect(openDescriptors()).toEqual(descriptors);
+  });
+
+  it.each([
+    ['the generation', (name: string) => join(volume.directory, name)],
+    ['the volume', () => volume.directory],
+    ['a folder above the volume', () => workspace.secretsRoot],
+  ])('refuses where it may not enter %s', (_, closed) => {
+    const name = volume.write({ token: newSecret() });
+    chmodSync(closed(name), 0o700);
+    expect(read()).toEqual({ kind: 'fault', fault: 'unreadable', code: 'EACCES' });
+  });
+
+  it('refuses where it may enter the volume but not list it, and all keys are wanted', () => {
+    const token = newSecret();
+    const name = volume.write({ token });
+    chmodSync(join(volume.directory, name), 0o711);
+    expect(shown(read(ALL))).toBe('!unreadable');
+  });
+
+  it('does not read a device', () => {
+    volume.write({}, 0o444, (directory) => {
+      // The number of /dev/zero: a read of it would never end.
+      execFileSync('mknod', ['-m', '444', join(directory, 'token'), 'c', '1', '5']);
+    });
+    expect(shown(read())).toEqual({ token: '!not-a-file' });
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import type { Provider } from '../../src/config/config.ts';
+import { volumeDirectory, wantedKeys } from '../../src/sources/kubelet-secret/wanted.ts';
+import { bulk, credential, provider, SECRET } from '../snapshot/given.ts';
+
+it('finds a Secret at <root>/<namespace>/<name>', () => {
+  expect(volumeDirectory({ secretsRoot: '/secrets' }, SECRET)).toBe('/secrets/tenant/credentials');
+});
+
+describe('wantedKeys', () => {
+  const wanted = (...providers: Partial<Provider>[]) => {
+    const { keys, all } = wantedKeys({ providers: providers.map((each) => provider(each)) }, SECRET);
+    return { keys: [...keys].sort(), all };
+  };
+  const other = { namespace: 'tenant', name: 'other' };
+  const profileCredentials = [{ name: 'api-token', envVars: ['TOKEN', 'ALT_TOKEN'], required: false }];
+
+  it('wants nothing where nobody names the Secret', () => {
+    expect(
+      wanted({
+        credentials: [credential({ reference: { ...other, key: 'token' } })],
+        from: [bulk({ secret: other })],
+      }),
+    ).toEqual({ keys: [], all: false });
+  });
+  it('wants the keys of explicit credentials and of their expiries', () => {
+    expect(
+      wanted({
+        credentials: [
+          credential({ expiresAt: { key: 'until' } }),
+          credential({ key: 'B', reference: { ...SECRET, key: 'db/b' }, expiresAt: { atMs: 1 } }),
+        ],
+      }),
+    ).toEqual({ keys: ['db/b', 'token', 'until'], all: false });
+  });
+  it('wants the names and env_vars of a profile, and those of no other provider', () => {
+    expect(
+      wanted(
+        { from: [bulk({ mode: 'providerProfileKeys' })], profileCredentials },
+        { name: 'b', profileCredentials: [{ name: 'x', envVars: ['Y'], required: true }] },
+      ),
+    ).toEqual({ keys: ['ALT_TOKEN', 'TOKEN', 'api-token'], all: false });
+  });
+  it('wants all where one provider wants all, and still names what others ask for', () => {
+    expect(wanted({ from: [bulk()] }, { name: 'b', credentials: [credential()] })).toEqual({
+      keys: ['token'],
+      all: true,
+    });
+  });
+});

@@ -1,0 +1,82 @@
+/** Processes of the harness that talk to it over IPC. */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { NODE } from '../../test/support/checkout.ts';
+
+const CHILDREN = join(import.meta.dirname, 'children');
+
+/** Environment of all processes that are measured: nothing of ours that could change one side. */
+export const BARE_ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1' };
+
+const running = new Set<ChildProcess>();
+// However the harness ends, nothing that it started goes on.
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
+/** Sees to it that a process ends with the harness. */
+export function ours<T extends ChildProcess>(child: T): T {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+/** A script of `children/`. It says `{ready: true}` when it is. */
+export class Child implements AsyncDisposable {
+  readonly process: ChildProcess;
+
+  private constructor(script: string, args: readonly string[], env: Readonly<Record<string, string>>) {
+    this.process = ours(
+      fork(join(CHILDREN, script), args, {
+        execPath: NODE,
+        execArgv: [],
+        serialization: 'advanced',
+        env: { ...BARE_ENVIRONMENT, ...env },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      }),
+    );
+  }
+
+  static async start(
+    script: string,
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Child> {
+    const child = new Child(script, args, env);
+    await once(child.process, 'message');
+    return child;
+  }
+
+  send(message: object): void {
+    this.process.send(message);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await killed(this.process);
+  }
+}
+
+/** Node as it is, at rest: the baseline of memory and idle cost. */
+export class BareNode implements AsyncDisposable {
+  readonly #process = ours(
+    spawn(NODE, ['-e', 'setInterval(() => {}, 1_000_000)'], { env: BARE_ENVIRONMENT, stdio: 'ignore' }),
+  );
+
+  get pid(): number {
+    return this.#process.pid ?? -1;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await killed(this.#process);
+  }
+}
+
+/** Ends a process that is ours, and waits for its end. */
+export async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}

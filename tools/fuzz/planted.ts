@@ -1,0 +1,35 @@
+/**
+ * A secret in the midst of fuzz bytes. Inputs hold a word of the same length in its place, so that the corpus
+ * holds no secret and mutations can carry it anywhere.
+ */
+import { newSecret } from '../../test/support/secrets.ts';
+import { must } from './target.ts';
+
+/** What stands in an input for the secret. */
+export const SECRET_WORD = 'q0SECRETq0SECRETq0SECRETq0SECRETq0SE';
+/** Characters of a piece that counts as repeated: no word of ours is hexadecimal for so long. */
+const PIECE = 12;
+
+export class Planted {
+  readonly secret = newSecret('tst');
+  readonly #pieces: readonly string[];
+
+  constructor() {
+    const [, hex = ''] = this.secret.split('-');
+    this.#pieces = Array.from({ length: hex.length / 4 - 2 }, (_, part) =>
+      hex.slice(part * 4, part * 4 + PIECE),
+    );
+    if (this.secret.length !== SECRET_WORD.length) throw new Error('the word must be as long as the secret');
+  }
+
+  /** The input with the secret in it. */
+  into(input: Buffer): Buffer {
+    if (!input.includes(SECRET_WORD)) return input;
+    return Buffer.from(input.toString('latin1').replaceAll(SECRET_WORD, this.secret), 'latin1');
+  }
+
+  /** Fails where a text holds the secret or a piece of it. */
+  notIn(text: string, what: string): void {
+    must(!this.#pieces.some((piece) => text.includes(piece)), `${what} repeats a secret`);
+  }
+}

@@ -1,0 +1,115 @@
+/** The other processes of the run: listed callers, and peers that mean no good, each under its own UID. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { ARTIFACTS } from '../../test/support/secrets.ts';
+import type { Done, Order } from './peers.ts';
+import type { Disturbance } from './plan.ts';
+import type { Report } from './supervisor.ts';
+
+interface Role {
+  readonly name: string;
+  readonly checkout: string;
+  readonly socket: string;
+  readonly uid: number | undefined;
+}
+
+function play(role: Role, script: string, args: readonly string[], env: Record<string, string>) {
+  const { name, checkout, uid } = role;
+  const child = spawn(
+    join(checkout, 'node_modules/.bin/node'),
+    [join(checkout, 'tools/soak', script), ...args],
+    {
+      env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', ...env },
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      ...(uid === undefined ? {} : { uid, gid: uid }),
+    },
+  );
+  child.stderr?.pipe(createWriteStream(join(ARTIFACTS, `${name}.stderr`)));
+  return child;
+}
+
+/** Sockets of a process of ours beside its connections: its stderr and the channel to the harness. */
+const OWN_SOCKETS = 2;
+
+/** Connections to the resolver that a process of ours holds, by the kernel's word; root's. */
+export function connectionsOf(pid: number): number {
+  try {
+    const folder = `/proc/${pid}/fd`;
+    return readdirSync(folder).filter((fd) => isSocket(`${folder}/${fd}`)).length - OWN_SOCKETS;
+  } catch {
+    return 0;
+  }
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return readlinkSync(path).startsWith('socket:');
+  } catch {
+    // It was just closed.
+    return false;
+  }
+}
+
+/** Starts a listed caller. `onReport` hears what it sees; `onEnd` that it ended, which it never should. */
+export function playCaller(
+  role: Role,
+  options: {
+    readonly providers: readonly string[];
+    readonly prefix: string;
+    readonly onReport: (report: Report) => void;
+    readonly onEnd: (how: string) => void;
+  },
+): ChildProcess {
+  const child = play(role, 'supervisor.ts', [role.name, role.socket, options.providers.join()], {
+    VALUE_PREFIX: options.prefix,
+  });
+  child.on('message', (report: Report) => options.onReport(report));
+  child.once('exit', (code, signal) =>
+    options.onEnd(`${role.name} ended with ${code ?? signal}; see ${ARTIFACTS}/${role.name}.stderr`),
+  );
+  return child;
+}
+
+/** A peer that means no good. */
+export class Peer {
+  readonly #child: ChildProcess;
+  readonly #open = new Map<number, (done: Done) => void>();
+  #next = 0;
+
+  constructor(role: Role) {
+    this.#child = play(role, 'peers.ts', [role.socket], {});
+    this.#child.on('message', (done: Done) => {
+      this.#open.get(done.id)?.(done);
+      this.#open.delete(done.id);
+    });
+    this.#child.once('exit', () => {
+      for (const [id, done] of this.#open) done({ id, connections: 0, bytes: 0, watches: 0 });
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  /** Watches that it holds open now. */
+  async watches(): Promise<number> {
+    return (await this.#order('count', 0)).watches;
+  }
+
+  act(action: Disturbance, seed: number): Promise<Done> {
+    return this.#order(action, seed);
+  }
+
+  #order(action: Order['action'], seed: number): Promise<Done> {
+    const id = ++this.#next;
+    return new Promise((done) => {
+      this.#open.set(id, done);
+      this.#child.send({ id, action, seed } satisfies Order);
+    });
+  }
+
+  end(): void {
+    if (this.#child.connected) this.#child.disconnect();
+  }
+}
