@@ -1,4 +1,5 @@
 /** The gate before the first serve and every later one: proves the boundary, keeps proving it, says so. */
+import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   breaches,
@@ -13,7 +14,6 @@ import type { Finding } from '../boundary/finding.ts';
 import { type HardeningResult, harden } from '../boundary/harden.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
 import { renderTable } from '../boundary/report.ts';
-import type { CommandContext } from '../cli/context.ts';
 import type { Config } from '../config/config.ts';
 import type { BoundaryFacts } from '../consumers/native/status.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
@@ -34,6 +34,15 @@ const LOOKS_AT_START = 3;
 /** Milliseconds from a UID's first connection to the look at the pod that it causes: its first call is answered meanwhile. */
 const NEW_UID_DELAY_MS = 50;
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where a refusal is shown, and what ends the wait for a boundary that is not proven yet. */
+export interface ProofContext {
+  readonly env: Environment;
+  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly signal: AbortSignal;
+}
+
 export interface BoundaryOptions {
   readonly relaxed: boolean;
   readonly audit: Audit;
@@ -44,8 +53,8 @@ export interface BoundaryOptions {
  * What a process must do to itself before it reads a Secret or opens a log: refuse `--relaxed` in a cluster,
  * start again under Node's own restrictions, harden itself. The first returns only where it is done.
  */
-export function protectProcess(context: CommandContext, config: Config, relaxed: boolean): HardeningResult {
-  const refusal = relaxed ? relaxedRefusal(context.env) : undefined;
+export function protectProcess(env: Environment, config: Config, relaxed: boolean): HardeningResult {
+  const refusal = relaxed ? relaxedRefusal(env) : undefined;
   if (refusal !== undefined) throw new CommandError(refusal, ExitCode.refused);
   reexecOnce(config);
   return harden();
@@ -79,7 +88,7 @@ export class Boundary {
     config: Config,
     hardening: HardeningResult,
     options: BoundaryOptions,
-    context: CommandContext,
+    context: ProofContext,
   ): Promise<Boundary> {
     const { relaxed, audit, log } = options;
     const looks = relaxed ? 1 : LOOKS_AT_START;

@@ -37,7 +37,7 @@ export async function openGateway(wanted: boolean, options: GatewayOptions): Pro
   return undefined;
 }
 
-class Gateway implements AsyncDisposable {
+export class Gateway implements AsyncDisposable {
   readonly #options: GatewayOptions;
   #config: Config;
   #driver: GatewayDriver;

@@ -1,5 +1,5 @@
 /** The look at the pod that a new UID causes. The boundary of this machine is no pod's: `--relaxed`. */
-import { Readable, Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
 import { UNHARDENED } from '../../src/boundary/harden.ts';
@@ -17,14 +17,7 @@ async function prove(workspace: Workspace) {
     config,
     UNHARDENED,
     { relaxed: true, audit, log: new MemoryLog().log },
-    {
-      env: {},
-      stdin: Readable.from([]),
-      stdout: nowhere,
-      stderr: nowhere,
-      signal: new AbortController().signal,
-      exit: () => {},
-    },
+    { env: {}, stderr: nowhere, signal: new AbortController().signal },
   );
   return { boundary, config };
 }

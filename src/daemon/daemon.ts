@@ -1,0 +1,277 @@
+/**
+ * The daemon: its parts, and the order in which they begin and end.
+ *
+ * States: created → starting → running → stopping → stopped. `create` proves the boundary and opens log and audit;
+ * `start` opens what answers and then reads the first value; `destroy` may be called in any state, any number of times.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Writable } from 'node:stream';
+import { startThreadPool } from '../boundary/harden.ts';
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import type { StatusFacts } from '../consumers/native/status.ts';
+import { Views } from '../consumers/native/views.ts';
+import { healthServices, ResolverServer } from '../consumers/resolver-server.ts';
+import { VERSION } from '../domain/version.ts';
+import { Audit } from '../observe/audit/audit.ts';
+import { openAuditSink } from '../observe/audit/sink.ts';
+import { HealthListener } from '../observe/health-listener.ts';
+import { createLog, type ProcessLog } from '../observe/log.ts';
+import { Metrics, NO_METER } from '../observe/metrics.ts';
+import { MetricsListener } from '../observe/metrics-listener.ts';
+import { SnapshotStore } from '../snapshot/snapshot.ts';
+import type { CallRefusal } from '../socket/refusal.ts';
+import { ServingState } from '../socket/serving-state.ts';
+import { Boundary, protectProcess } from './boundary.ts';
+import { type Gateway, openGateway } from './gateway.ts';
+import { IdleCollection } from './idle-collection.ts';
+import { Pipeline } from './pipeline.ts';
+import { reread } from './reload.ts';
+
+export interface DaemonOptions {
+  readonly configFile: string;
+  readonly relaxed: boolean;
+  readonly gatewayDriver: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: Writable;
+  readonly stderr: Writable & { readonly isTTY?: boolean };
+  /** Asks the daemon to end; its reason is the signal's name. */
+  readonly signal: AbortSignal;
+}
+
+type State = 'created' | 'starting' | 'running' | 'stopping' | 'stopped';
+
+/** Why the daemon ends; what its open streams are told. */
+export type StopReason = Extract<CallRefusal, { kind: 'draining' | 'boundary-broken' }>;
+
+/** What `create` made, ready before anything answers. */
+interface Base {
+  readonly startedAtMs: number;
+  readonly log: ProcessLog;
+  readonly audit: Audit;
+  readonly boundary: Boundary;
+}
+
+/** What `start` opens, each there from its line in `#open` on. */
+interface Parts {
+  pipeline?: Pipeline;
+  server?: ResolverServer;
+  health?: HealthListener | undefined;
+  metrics?: MetricsListener | undefined;
+  gateway?: Gateway | undefined;
+}
+
+export class Daemon implements AsyncDisposable {
+  readonly #options: DaemonOptions;
+  readonly #base: Base;
+  readonly #controller = new AbortController();
+  readonly #store = new SnapshotStore();
+  readonly #state = new ServingState(this.#store);
+  readonly #collection = new IdleCollection();
+  readonly #parts: Parts = {};
+  #config: Config;
+  #phase: State = 'created';
+  #started: Promise<void> | undefined;
+  #destroyed: Promise<void> | undefined;
+
+  private constructor(options: DaemonOptions, config: Config, base: Base) {
+    this.#options = options;
+    this.#config = config;
+    this.#base = base;
+    this.#store.subscribe(() => this.#collection.worked());
+    const { signal } = options;
+    const drain = () => this.#controller.abort({ kind: 'draining' } satisfies StopReason);
+    if (signal.aborted) drain();
+    else signal.addEventListener('abort', drain, { once: true, signal: this.#controller.signal });
+  }
+
+  /** Protects the process, opens log and audit, and proves the boundary. Throws where it is not proven. */
+  static async create(options: DaemonOptions): Promise<Daemon> {
+    const { relaxed, env } = options;
+    const startedAtMs = Date.now();
+    const config = loadConfig(options.configFile, env);
+    const hardening = protectProcess(env, config, relaxed);
+    await startThreadPool();
+    await using opened = new AsyncDisposableStack();
+    const log = opened.use(createLog({ level: config.log.level, relaxed }));
+    const audit = opened.use(
+      new Audit(openAuditSink(config.audit.path, options.stdout, log), config.sandbox),
+    );
+    const boundary = await Boundary.prove(config, hardening, { relaxed, audit, log }, options);
+    const daemon = new Daemon(options, config, { startedAtMs, log, audit, boundary });
+    opened.move();
+    return daemon;
+  }
+
+  /** Resolves when the daemon is to be destroyed: it was asked to end, or its boundary is broken. */
+  get ended(): Promise<StopReason> {
+    const { signal } = this.#controller;
+    return new Promise((resolve) => {
+      if (signal.aborted) resolve(signal.reason);
+      else signal.addEventListener('abort', () => resolve(signal.reason), { once: true });
+    });
+  }
+
+  start(): Promise<void> {
+    if (this.#phase !== 'created') throw new Error(`start() of a daemon that is ${this.#phase}`);
+    this.#phase = 'starting';
+    this.#started = this.#open().then(() => {
+      if (this.#phase === 'starting') this.#phase = 'running';
+    });
+    return this.#started;
+  }
+
+  /** Reads the configuration again; a wrong one is reported and changes nothing. */
+  reload(): void {
+    const { log, audit } = this.#base;
+    const { server, gateway, pipeline } = this.#parts;
+    const { configFile: file, env } = this.#options;
+    const next = reread(this.#config, { file, env, log, audit });
+    if (next === undefined) return;
+    this.#config = next;
+    server?.connections.recheck();
+    gateway?.reload(next);
+    pipeline?.reload(next).catch((error: unknown) => log.error({ err: error }, 'the reload failed'));
+  }
+
+  destroy(): Promise<void> {
+    this.#destroyed ??= this.#close();
+    return this.#destroyed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.destroy();
+  }
+
+  /** Each part needs only those above it, and the first value is read when all of them stand. */
+  async #open(): Promise<void> {
+    const { log, audit, boundary } = this.#base;
+    const parts = this.#parts;
+    const config = this.#config;
+    const state = this.#state;
+    const store = this.#store;
+    const { signal } = this.#controller;
+    const processKey = randomBytes(32);
+    const views = new Views(config.sandbox, processKey);
+    const metrics =
+      config.metrics === undefined
+        ? undefined
+        : await Metrics.create(() => ({
+            ...this.#statusFacts(),
+            watchers: parts.server?.service.watchers.length ?? 0,
+            refusals: store.current()?.refusals ?? [],
+          }));
+    const meter = metrics ?? NO_METER;
+    const onNewUid = () => boundary.checkSoon();
+    parts.pipeline = new Pipeline(config, { store, views, audit, log, meter });
+    parts.server = await ResolverServer.open({
+      config: () => this.#config,
+      store,
+      state,
+      audit,
+      log,
+      views,
+      processKey,
+      statusFacts: () => this.#statusFacts(),
+      meter,
+      onNewUid,
+      onCall: () => this.#collection.worked(),
+    });
+    if (config.health !== undefined) {
+      parts.health = await HealthListener.open(config.health.listen, state, healthServices(config));
+    }
+    if (config.metrics !== undefined && metrics !== undefined) {
+      parts.metrics = await MetricsListener.open(config.metrics.listen, metrics);
+    }
+    const gatewayOptions = { config, state, audit, log, meter, onNewUid };
+    parts.gateway = await openGateway(this.#options.gatewayDriver, gatewayOptions);
+    this.#listen(signal);
+    boundary.keepProving(
+      () => this.#config,
+      () => parts.server?.boundSocket,
+      signal,
+      (failed) => this.#break(failed.map(({ id }) => id)),
+    );
+    await parts.pipeline.start();
+    audit.lifecycle('started', `version ${VERSION}`);
+    log.info({ socket: config.socket.path, serving: state.isServing(), version: VERSION }, 'listening');
+  }
+
+  /** Everything that lasts until the daemon ends and no longer. */
+  #listen(signal: AbortSignal): void {
+    const reload = () => this.reload();
+    process.on('SIGHUP', reload);
+    // The timer keeps the process alive: the listener alone does not, once the socket file is lost.
+    const keepAlive = setInterval(() => {}, 60_000);
+    const stop = () => {
+      process.off('SIGHUP', reload);
+      clearInterval(keepAlive);
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    this.#reportHealth();
+  }
+
+  /** At once, whatever else is under way: from here on nothing can be served, nor loaded to be. */
+  #break(findings: readonly string[]): void {
+    this.#state.setBoundaryBroken(findings);
+    this.#store.drop();
+    this.#controller.abort({ kind: 'boundary-broken', findings } satisfies StopReason);
+  }
+
+  async #close(): Promise<void> {
+    const { log, audit } = this.#base;
+    const parts = this.#parts;
+    this.#controller.abort({ kind: 'draining' } satisfies StopReason);
+    const reason: StopReason = this.#controller.signal.reason;
+    await this.#started?.catch(() => {});
+    const ran = this.#phase === 'running';
+    this.#phase = 'stopping';
+    if (ran) log.info({ reason: reason.kind }, 'stopping');
+    // First no value is left to serve, then every caller hears why.
+    const stopped = parts.pipeline?.[Symbol.asyncDispose]();
+    if (reason.kind === 'draining') this.#state.setDraining();
+    await Promise.all([parts.server?.drain(reason), parts.gateway?.[Symbol.asyncDispose]()]);
+    this.#store.drop();
+    await stopped;
+    await Promise.all([parts.health?.[Symbol.asyncDispose](), parts.metrics?.[Symbol.asyncDispose]()]);
+    this.#collection[Symbol.dispose]();
+    if (ran) {
+      const asked = String(this.#options.signal.reason);
+      audit.lifecycle(
+        'stopped',
+        reason.kind === 'boundary-broken' ? 'the isolation boundary is broken' : asked,
+      );
+    }
+    await audit[Symbol.asyncDispose]();
+    // Last: it holds the line that explains the exit.
+    await log[Symbol.asyncDispose]();
+    this.#phase = 'stopped';
+  }
+
+  #statusFacts(): StatusFacts {
+    const { sandbox, providers } = this.#config;
+    const { boundary, startedAtMs } = this.#base;
+    return {
+      sandbox,
+      boundary: boundary.facts,
+      volumes: this.#parts.pipeline?.volumes ?? [],
+      providers,
+      startedAtMs,
+      serving: this.#state.isServing(),
+    };
+  }
+
+  /** Writes each change of health down, once. */
+  #reportHealth(): void {
+    const { log } = this.#base;
+    let last = this.#state.isServing();
+    this.#state.onChange(() => {
+      const now = this.#state.isServing();
+      if (now === last) return;
+      last = now;
+      if (now) log.info('health is SERVING');
+      else log.warn('health is NOT_SERVING');
+    });
+  }
+}

@@ -1,0 +1,81 @@
+/** Reads the configuration again, all or nothing. */
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { ConfigError, formatIssue } from '../domain/errors.ts';
+import type { Audit } from '../observe/audit/audit.ts';
+import type { Logger } from '../observe/log.ts';
+
+/** Fields that are bound to what the process opened or proved at its start. */
+const FIXED_FIELDS = [
+  'sandbox',
+  'socket',
+  'health',
+  'metrics',
+  'audit',
+  'log',
+  'agent',
+  'boundary',
+] as const satisfies readonly (keyof Config)[];
+
+/** Mistakes of a reload that the log names one by one. */
+const MAX_LOGGED_ISSUES = 20;
+
+export interface ReloadOptions {
+  readonly file: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+  readonly audit: Audit;
+}
+
+/**
+ * The next configuration; undefined where it is wrong, which leaves the one in force untouched. What the process
+ * opened or proved at its start stays as it was until the next start; a caller must not become the agent by that.
+ */
+export function reread(current: Config, { file, env, log, audit }: ReloadOptions): Config | undefined {
+  try {
+    const next = loadConfig(file, env);
+    refuseAgentAsCaller(current, next);
+    const fixed = FIXED_FIELDS.filter(
+      (field) => JSON.stringify(current[field]) !== JSON.stringify(next[field]),
+    );
+    if (fixed.length > 0) {
+      log.warn({ fields: fixed }, 'these fields take effect at the next start only');
+    }
+    log.info('configuration read again');
+    audit.configReloaded(true, file);
+    return {
+      ...next,
+      ...Object.fromEntries(FIXED_FIELDS.map((field) => [field, current[field]])),
+      openshell: { ...next.openshell, package: current.openshell.package },
+    };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { issues } = error;
+    log.error(
+      { issues: issues.slice(0, MAX_LOGGED_ISSUES), mistakes: issues.length },
+      'the new configuration is wrong; the one before stays in force',
+    );
+    const [first] = issues;
+    audit.configReloaded(
+      false,
+      `${issues.length} ${issues.length === 1 ? 'mistake' : 'mistakes, the first'}: ${first === undefined ? '' : formatIssue(first)}`,
+    );
+    return undefined;
+  }
+}
+
+/** The loader compares callers with the agent of the same file; the agent in force is the one of the start. */
+function refuseAgentAsCaller(current: Config, next: Config): void {
+  const caller = next.callers.find(({ uid }) => uid === current.agent.uid);
+  if (caller === undefined) return;
+  throw new ConfigError([
+    {
+      file: next.file,
+      line: 0,
+      column: 0,
+      field: 'agent.uid',
+      message: `is ${current.agent.uid} until the resolver is started again, and that is the UID of a caller now`,
+      hint: 'start the resolver again to change the UID of the agent',
+    },
+  ]);
+}
