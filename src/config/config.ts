@@ -1,5 +1,5 @@
 /** The configuration as the rest of the house sees it: checked, with defaults, frozen. */
-import type { LogLevel } from '../observe/log.ts';
+import type { LogLevel } from '../domain/log-level.ts';
 import type { RawBulk, RawCredential } from './schema.ts';
 
 /** The sandbox in which the resolver runs. */

@@ -4,9 +4,9 @@
  * where it can be one, and has a `meta` beside it where not: the JSON Schema must refuse what this refuses.
  */
 import { z } from 'zod';
+import { LOG_LEVELS } from '../domain/log-level.ts';
 import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, SERVABLE_NAME } from '../domain/names.ts';
 import { MAX_TIME_MS } from '../domain/time.ts';
-import { LOG_LEVELS } from '../observe/log.ts';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;

@@ -1,13 +1,10 @@
 import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
+import type { LogLevel } from '../domain/log-level.ts';
 import { type LineTrouble, LineWriter, standardTarget } from './line-writer.ts';
 
 export type { Logger } from 'pino';
-
-/** Levels of the log, quietest last. */
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Bytes of lines that may wait for a reader that does not read; beyond that lines are dropped and counted. */
 const MAX_WAITING_BYTES = 1024 * 1024;

@@ -8,9 +8,9 @@
  *      it is tried again, for a bounded time.
  */
 import { type FSWatcher, lstatSync, realpathSync, watch as watchPath } from 'node:fs';
+import type { Logger } from 'pino';
 import { type SecretName, secretId } from '../../config/config.ts';
 import { isSubPathMount, readMounts } from '../../domain/mountinfo.ts';
-import type { Logger } from '../../observe/log.ts';
 import {
   eraseGeneration,
   readGeneration,
