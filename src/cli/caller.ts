@@ -13,6 +13,11 @@ export function socketOption(): Option {
     .default(DEFAULT_SOCKET);
 }
 
+/** Collects an option that may be repeated: one value each, so that no argument behind it is taken for a value. */
+export function repeated(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
 /** Runs `work` with a client, and turns its errors into an exit code and a sentence. */
 export async function withClient<T>(
   socket: string,

@@ -3,10 +3,10 @@ import type { ProvidedCredential } from '../client/environment.ts';
 import { eraseEnvironment } from '../client/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { CredentialState } from '../gen/secretresolver/v1/resolver_pb.ts';
-import { CALLER_HELP, refuseTerminal, socketOption, withClient } from './caller.ts';
+import { CALLER_HELP, refuseTerminal, repeated, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { plainListed } from './list.ts';
-import { type OutputFormat, outputOption, plainTable, print } from './output.ts';
+import { groupedTables, type OutputFormat, outputOption, plainTable, print } from './output.ts';
 
 interface GetOptions {
   readonly socket: string;
@@ -23,7 +23,7 @@ export function createCommand(context: CommandContext): Command {
     .argument('[key...]', 'environment names; all unless given')
     .addOption(socketOption())
     .addOption(outputOption())
-    .option('--provider <name...>', 'of these providers only')
+    .option('--provider <name>', 'of this provider only (may be repeated)', repeated)
     .option('--reveal', 'write the values; with one key and the table format, the value and nothing else')
     .option('--yes', 'together with --reveal: write them to a terminal too')
     .addHelpText(
@@ -54,11 +54,23 @@ async function fingerprints(
   );
   expectAll(keys, new Set(served.map(({ key }) => key)));
   const plain = served.map(plainListed);
-  print(context, options.output, plain, () =>
-    plainTable(
-      ['key', 'provider', 'fingerprint', 'placeholder handle'],
-      plain.map(({ key, provider, fingerprint = '', handle = '' }) => [key, provider, fingerprint, handle]),
-    ),
+  print(context, options.output, plain, (wide) =>
+    wide
+      ? plainTable(
+          ['key', 'provider', 'fingerprint', 'placeholder handle'],
+          plain.map(({ key, provider, fingerprint = '', handle = '' }) => [
+            key,
+            provider,
+            fingerprint,
+            handle,
+          ]),
+        )
+      : groupedTables(
+          plain,
+          ({ provider }) => provider,
+          ['key', 'fingerprint'],
+          ({ key, fingerprint = '' }) => [key, fingerprint],
+        ),
   );
 }
 
@@ -72,7 +84,7 @@ async function reveal(context: CommandContext, keys: readonly string[], options:
   );
   expectAll(keys, new Set(chosen.map(({ key }) => key)));
   const only = chosen[0];
-  if (options.output === 'table' && keys.length === 1 && only !== undefined) {
+  if ((options.output === 'table' || options.output === 'wide') && keys.length === 1 && only !== undefined) {
     context.stdout.write(only.value.reveal());
     return;
   }

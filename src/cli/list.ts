@@ -3,7 +3,15 @@ import { CredentialState, type ListCredentialsResponse } from '../gen/secretreso
 import { type RefusalReason, remedy } from '../snapshot/refusal.ts';
 import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
-import { colour, type OutputFormat, outputOption, plainTable, print, until } from './output.ts';
+import {
+  colour,
+  groupedTables,
+  type OutputFormat,
+  outputOption,
+  plainTable,
+  print,
+  until,
+} from './output.ts';
 
 /** `list`: every configured credential, served or refused. */
 export function createCommand(context: CommandContext): Command {
@@ -14,7 +22,9 @@ export function createCommand(context: CommandContext): Command {
     .addHelpText('after', CALLER_HELP)
     .action(async (options: { socket: string; output: OutputFormat }) => {
       const { credentials } = await withClient(options.socket, (client) => client.listCredentials());
-      print(context, options.output, credentials.map(plainListed), () => table(context, credentials));
+      print(context, options.output, credentials.map(plainListed), (wide) =>
+        table(context, credentials, wide),
+      );
     });
 }
 
@@ -38,34 +48,45 @@ export function plainListed(credential: Listed) {
   };
 }
 
-function table(context: CommandContext, credentials: readonly Listed[]): string {
+function table(context: CommandContext, credentials: readonly Listed[], wide: boolean): string {
   const now = Date.now();
-  const rows = plainTable(
-    ['provider', 'key', 'state', 'reason', 'expires', 'secret', 'fingerprint'],
-    credentials.map((credential) => {
-      const plain = plainListed(credential);
-      const state =
-        plain.state === 'served' ? colour(context, 'green', 'served') : colour(context, 'red', 'refused');
-      return [
-        plain.provider,
-        credential.required ? `${plain.key} (required)` : plain.key,
-        state,
-        credential.reason || '-',
-        until(credential.expiresAtMs, now),
-        plain.reference,
-        credential.fingerprint || '-',
-      ];
-    }),
-  );
-  return rows + advice(credentials);
+  const name = ({ key, required }: Listed) => (required ? `${key} *` : key);
+  const state = ({ reason }: Listed) =>
+    reason === '' ? colour(context, 'green', 'served') : colour(context, 'red', reason);
+  const footnote = credentials.some(({ required }) => required) ? '\n* required\n' : '';
+  const rows = wide
+    ? plainTable(
+        ['provider', 'key', 'state', 'expires', 'secret', 'fingerprint'],
+        credentials.map((credential) => [
+          credential.provider,
+          name(credential),
+          state(credential),
+          until(credential.expiresAtMs, now),
+          plainListed(credential).reference,
+          credential.fingerprint || '-',
+        ]),
+      )
+    : groupedTables(
+        credentials,
+        ({ provider }) => provider,
+        ['key', 'state', 'expires'],
+        (credential) => [name(credential), state(credential), until(credential.expiresAtMs, now)],
+      );
+  return rows + footnote + advice(credentials);
 }
 
-/** What to do about each reason, once each. A reason that this version does not know has no advice. */
+/** For each reason what to do, and the Secrets concerned. A reason that this version does not know has no advice. */
 function advice(credentials: readonly Listed[]): string {
-  const reasons = [...new Set(credentials.flatMap(({ reason }) => reason || []))].sort();
-  const lines = reasons.flatMap((reason) => {
-    const todo: string | undefined = remedy(reason as RefusalReason);
-    return todo === undefined ? [] : `${reason}: ${todo}\n`;
-  });
-  return lines.length === 0 ? '' : `\n${lines.join('')}`;
+  const refused = Map.groupBy(
+    credentials.filter(({ reason }) => reason !== ''),
+    ({ reason }) => reason,
+  );
+  return [...refused]
+    .toSorted(([one], [other]) => one.localeCompare(other))
+    .map(([reason, members]) => {
+      const todo: string | undefined = remedy(reason as RefusalReason);
+      const secrets = new Set(members.map((credential) => `  ${plainListed(credential).reference}\n`));
+      return `\n${reason}${todo === undefined ? '' : `: ${todo}`}\n${[...secrets].join('')}`;
+    })
+    .join('');
 }

@@ -1,23 +1,22 @@
 /** How commands print: a table for people, JSON or YAML for programs. */
-import { styleText } from 'node:util';
-import Table from 'cli-table3';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import { Option } from 'commander';
 import { stringify } from 'yaml';
 import type { CommandContext } from './context.ts';
 
-export const OUTPUT_FORMATS = ['table', 'json', 'yaml'] as const;
+export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 export function outputOption(): Option {
   return new Option('-o, --output <format>', 'how to print').choices(OUTPUT_FORMATS).default('table');
 }
 
-/** Prints `data` as JSON or YAML, or what `table` makes of it. Big integers become strings: JSON has none. */
+/** Prints `data` as JSON or YAML, or what `table` makes of it: at most 80 columns wide, unless it is `wide`. Big integers become strings: JSON has none. */
 export function print(
   context: CommandContext,
   format: OutputFormat,
   data: unknown,
-  table: () => string,
+  table: (wide: boolean) => string,
 ): void {
   switch (format) {
     case 'json':
@@ -27,7 +26,8 @@ export function print(
       context.stdout.write(stringify(JSON.parse(JSON.stringify(data, plainNumbers))));
       return;
     case 'table':
-      context.stdout.write(table());
+    case 'wide':
+      context.stdout.write(table(format === 'wide'));
   }
 }
 
@@ -35,33 +35,37 @@ function plainNumbers(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-/** A table without rules, as kubectl prints them. */
-export function plainTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const none = Object.fromEntries(
-    [
-      'top',
-      'top-mid',
-      'top-left',
-      'top-right',
-      'bottom',
-      'bottom-mid',
-      'bottom-left',
-      'bottom-right',
-      'left',
-      'left-mid',
-      'mid',
-      'mid-mid',
-      'right',
-      'right-mid',
-    ].map((name) => [name, '']),
-  );
-  const table = new Table({
-    head: head.map((name) => name.toUpperCase()),
-    chars: { ...none, middle: '  ' },
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  });
-  table.push(...rows.map((row) => [...row]));
-  return `${table.toString().replaceAll(/ +$/gm, '')}\n`;
+/** Columns of text as kubectl prints them; `indent` spaces stand before each line. */
+export function plainTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  indent = 0,
+): string {
+  const lines = [head.map((name) => name.toUpperCase()), ...rows];
+  const widths = head.map((_, at) => Math.max(...lines.map((line) => visibleLength(line[at] ?? ''))));
+  return lines
+    .map((line) => {
+      const cells = line.map((cell, at) => cell + ' '.repeat((widths[at] ?? 0) - visibleLength(cell)));
+      return `${' '.repeat(indent)}${cells.join('  ').trimEnd()}\n`;
+    })
+    .join('');
+}
+
+/** Length without the codes of colours. */
+function visibleLength(text: string): number {
+  return stripVTControlCharacters(text).length;
+}
+
+/** One table for each group, under the group's name: columns that repeat it would not fit a terminal. */
+export function groupedTables<T>(
+  items: readonly T[],
+  groupOf: (item: T) => string,
+  head: readonly string[],
+  rowOf: (item: T) => readonly string[],
+): string {
+  return [...Map.groupBy(items, groupOf)]
+    .map(([group, members]) => `${group}\n${plainTable(head, members.map(rowOf), 2)}`)
+    .join('\n');
 }
 
 /** Colours a text where a person reads it. NO_COLOR and pipes get plain text. */

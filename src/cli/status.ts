@@ -7,7 +7,7 @@ import {
 } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
-import { ago, colour, type OutputFormat, outputOption, plainTable, print } from './output.ts';
+import { ago, colour, groupedTables, type OutputFormat, outputOption, plainTable, print } from './output.ts';
 
 /** `status`: boundary, volumes, watchers. */
 export function createCommand(context: CommandContext): Command {
@@ -20,7 +20,7 @@ export function createCommand(context: CommandContext): Command {
     .addHelpText('after', CALLER_HELP)
     .action(async (options: { socket: string; output: OutputFormat }) => {
       const status = await withClient(options.socket, (client) => client.getStatus());
-      print(context, options.output, plain(status), () => text(context, status));
+      print(context, options.output, plain(status), (wide) => text(context, status, wide));
       if (!status.serving) context.exit(ExitCode.refused);
     });
 }
@@ -77,7 +77,7 @@ function plain(status: GetStatusResponse) {
   };
 }
 
-function text(context: CommandContext, status: GetStatusResponse): string {
+function text(context: CommandContext, status: GetStatusResponse, wide: boolean): string {
   const now = Date.now();
   const data = plain(status);
   const serving = status.serving
@@ -92,25 +92,33 @@ function text(context: CommandContext, status: GetStatusResponse): string {
         `  ${severity} ${id}: ${evidence}${remedy === '' ? '' : ` -> ${remedy}`}\n`,
     ),
     '\n',
-    plainTable(
-      ['secret', 'state', 'generation', 'keys', 'read', 'rotations'],
-      status.volumes.map((volume, index) => [
-        data.volumes[index]?.secret ?? '',
-        volume.state,
-        volume.generation || '-',
-        String(volume.keys),
-        ago(volume.readAtMs, now),
-        String(volume.rotations),
-      ]),
-    ),
+    wide
+      ? plainTable(
+          ['namespace', 'secret', 'state', 'generation', 'keys', 'read', 'rotations'],
+          status.volumes.map((volume) => [
+            volume.namespace,
+            volume.name,
+            volume.state,
+            volume.generation || '-',
+            String(volume.keys),
+            ago(volume.readAtMs, now),
+            String(volume.rotations),
+          ]),
+        )
+      : groupedTables(
+          status.volumes,
+          ({ namespace }) => namespace,
+          ['secret', 'state', 'keys', 'read'],
+          ({ name, state, keys, readAtMs }) => [name, state, String(keys), ago(readAtMs, now)],
+        ),
     '\n',
     status.watchers.length === 0
       ? 'no watchers\n'
       : plainTable(
-          ['watcher', 'pid', 'since', 'in force', 'served lag', 'acknowledged lag'],
+          ['watcher', 'pid', 'since', 'in force', 'sent', 'applied'],
           status.watchers.map((watcher, index) => [
             watcher.caller,
-            watcher.pid === 0 ? 'other namespace' : String(watcher.pid),
+            watcher.pid === 0 ? '-' : String(watcher.pid),
             ago(watcher.sinceMs, now),
             watcher.acknowledgedRevision === watcher.servedRevision
               ? (data.watchers[index]?.acknowledged ?? '')

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { eraseEnvironment, type ProviderEnvironment, type WatchedEnvironment } from '../client/index.ts';
-import { CALLER_HELP, socketOption, withClient } from './caller.ts';
+import { CALLER_HELP, repeated, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 
 interface WatchCommandOptions {
@@ -14,7 +14,7 @@ export function createCommand(context: CommandContext): Command {
   return new Command('watch')
     .description('follow the credentials and print what changes, by name; reconnects by itself')
     .addOption(socketOption())
-    .option('--provider <name...>', 'of these providers only')
+    .option('--provider <name>', 'of this provider only (may be repeated)', repeated)
     .option('--count <n>', 'end after this many snapshots', positive)
     .addHelpText('after', CALLER_HELP)
     .action(async (options: WatchCommandOptions) => {

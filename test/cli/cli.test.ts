@@ -77,7 +77,7 @@ describe('a wrong command line is exit 2 and a sentence', () => {
     [['get', '--nope'], "error: unknown option '--nope'\n(--help lists what can be written here)"],
     [
       ['list', '--output', 'xml'],
-      "error: option '-o, --output <format>' argument 'xml' is invalid. Allowed choices are table, json, yaml.",
+      "error: option '-o, --output <format>' argument 'xml' is invalid. Allowed choices are table, wide, json, yaml.",
     ],
     [
       ['watch', '--count', '0'],
@@ -250,9 +250,12 @@ describe('with a resolver', () => {
       expect.objectContaining({ provider: 'other', key: 'SECOND' }),
     ]);
     expect(parse((await ask('get', '-o', 'yaml')).stdout)).toEqual(json);
+    const wide = (await ask('get', '-o', 'wide')).stdout.split('\n');
+    expect(wide[0]).toMatch(/^KEY +PROVIDER +FINGERPRINT +PLACEHOLDER HANDLE$/);
+    expect(wide[1]).toMatch(new RegExp(`^TOKEN +gitlab +${json[0].fingerprint} +${json[0].handle}$`));
     const table = (await ask('get')).stdout.split('\n');
-    expect(table[0]).toMatch(/^KEY +PROVIDER +FINGERPRINT +PLACEHOLDER HANDLE$/);
-    expect(table[1]).toMatch(new RegExp(`^TOKEN +gitlab +${json[0].fingerprint} +${json[0].handle}$`));
+    expect(table.slice(0, 2)).toEqual(['gitlab', expect.stringMatching(/^ {2}KEY +FINGERPRINT$/)]);
+    expect(table[2]).toMatch(new RegExp(`^ {2}TOKEN +${json[0].fingerprint}$`));
   });
 
   /**
@@ -343,17 +346,23 @@ describe('with a resolver', () => {
   test('list shows what is refused, why, and what to do', async () => {
     const { code, stdout } = await ask('list');
     expect(code).toBe(0);
-    const lines = stdout.split('\n');
-    expect(lines[0]).toMatch(/^PROVIDER +KEY +STATE +REASON +EXPIRES +SECRET +FINGERPRINT$/);
-    expect(lines[1]).toMatch(
-      new RegExp(`^gitlab +MISSING +refused +key-missing +- +${NAMESPACE}/s/missing +-$`),
-    );
-    expect(lines[2]).toMatch(/^gitlab +TOKEN +served +- +in \d+ d /);
-    expect(lines.slice(4)).toEqual([
+    expect(stdout.split('\n')).toEqual([
+      'gitlab',
+      expect.stringMatching(/^ {2}KEY +STATE +EXPIRES$/),
+      expect.stringMatching(/^ {2}MISSING +key-missing +-$/),
+      expect.stringMatching(/^ {2}TOKEN +served +in \d+ d$/),
+      '',
+      'other',
+      expect.stringMatching(/^ {2}KEY +STATE +EXPIRES$/),
+      expect.stringMatching(/^ {2}SECOND +served +-$/),
       '',
       'key-missing: check the key in the Secret, and that ESO has synced it',
+      `  ${NAMESPACE}/s/missing`,
       '',
     ]);
+    const wide = (await ask('list', '-o', 'wide')).stdout.split('\n');
+    expect(wide[0]).toMatch(/^PROVIDER +KEY +STATE +EXPIRES +SECRET +FINGERPRINT$/);
+    expect(wide[1]).toMatch(new RegExp(`^gitlab +MISSING +key-missing +- +${NAMESPACE}/s/missing +-$`));
     expect(JSON.parse((await ask('list', '-o', 'json')).stdout)).toHaveLength(3);
     expect(stdout).not.toContain(token);
   });
@@ -367,10 +376,10 @@ describe('with a resolver', () => {
       ),
     );
     expect(stdout).toMatch(
-      new RegExp(
-        `^SECRET +STATE +GENERATION +KEYS +READ +ROTATIONS\n${NAMESPACE}/s +ready +\\.\\.\\d{4}_\\S+ +2 +\\d+ s ago +\\d+$`,
-        'm',
-      ),
+      new RegExp(`^${NAMESPACE}\n {2}SECRET +STATE +KEYS +READ\n {2}s +ready +2 +\\d+ s ago$`, 'm'),
+    );
+    expect((await ask('status', '-o', 'wide')).stdout).toMatch(
+      new RegExp(`^${NAMESPACE} +s +ready +\\.\\.\\d{4}_\\S+ +2 +\\d+ s ago +\\d+$`, 'm'),
     );
     expect(stdout).toMatch(/no watchers\n$/);
     const json = JSON.parse((await ask('status', '-o', 'json')).stdout);

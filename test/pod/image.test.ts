@@ -31,13 +31,9 @@ const CARRIED = [
   '@js-sdsl/ordered-map',
   '@opentelemetry/api',
   '@pinojs/redact',
-  'ansi-regex',
   'atomic-sleep',
   'bintrees',
-  'cli-table3',
   'commander',
-  'emoji-regex',
-  'is-fullwidth-code-point',
   'koffi',
   'on-exit-leak-free',
   'pino',
@@ -46,8 +42,6 @@ const CARRIED = [
   'quick-format-unescaped',
   'safe-stable-stringify',
   'sonic-boom',
-  'string-width',
-  'strip-ansi',
   'tdigest',
   'thread-stream',
   'yaml',
@@ -161,8 +155,6 @@ describeWithPodman('the image', () => {
       // Only in a function each, that registers channelz or asks for ORCA.
       '@grpc/grpc-js/build/src/channelz.js: @grpc/proto-loader',
       '@grpc/grpc-js/build/src/orca.js: @grpc/proto-loader',
-      // Within a `try`, for a table with colours.
-      'cli-table3/src/cell.js: @colors/colors/safe',
       // Files that are started in a worker, or that nothing requires.
       'pino/lib/deprecations.js: process-warning',
       'pino/lib/transport-stream.js: real-require',

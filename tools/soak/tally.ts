@@ -1,5 +1,5 @@
 /** What is counted, and how it is shown at the end. */
-import Table from 'cli-table3';
+import { plainTable } from '../../src/cli/output.ts';
 import { quantile, type Sample } from './growth.ts';
 import type { Machine, Violation } from './judge.ts';
 
@@ -108,24 +108,26 @@ function spanOf(samples: readonly Sample[]): number {
 
 /** The result for people. */
 export function tableOf(summary: ReturnType<typeof summaryOf>): string {
-  const table = new Table({ head: ['what', 'count or figure'], style: { head: [], border: [] } });
-  for (const [name, count] of Object.entries(summary.counts)) table.push([name, count]);
+  const rows = Object.entries(summary.counts).map(([name, count]) => [name, String(count)]);
   for (const [name, { p50, p99, max }] of Object.entries(summary.recoveryMs))
-    table.push([`recovery, ${name}: p50 / p99 / max`, `${p50} / ${p99} / ${max} ms`]);
+    rows.push([`recovery, ${name}: p50 / p99 / max`, `${p50} / ${p99} / ${max} ms`]);
   for (const [name, { begin, middle, end, maxRssMiB }] of [
     ['whole run', summary.wholeRun],
     [`longest life, ${summary.longestLife.seconds} s`, summary.longestLife],
   ] as const) {
-    table.push([
+    rows.push([
       `RSS, ${name}: begin / middle / end / max`,
       `${begin.rssMiB} / ${middle.rssMiB} / ${end.rssMiB} / ${maxRssMiB} MiB`,
     ]);
     const three = (what: 'descriptors' | 'watchers') =>
       [begin, middle, end].map((sample) => sample[what] ?? 'not counted').join(' / ');
-    table.push([`descriptors, ${name}: begin / middle / end`, three('descriptors')]);
-    table.push([`watchers, ${name}: begin / middle / end`, three('watchers')]);
+    rows.push([`descriptors, ${name}: begin / middle / end`, three('descriptors')]);
+    rows.push([`watchers, ${name}: begin / middle / end`, three('watchers')]);
   }
-  table.push(['recoveries that were late and not judged: the machine had no time', summary.notJudged.length]);
-  table.push(['violations', summary.violations.length]);
-  return table.toString();
+  rows.push([
+    'recoveries that were late and not judged: the machine had no time',
+    String(summary.notJudged.length),
+  ]);
+  rows.push(['violations', String(summary.violations.length)]);
+  return plainTable(['what', 'count or figure'], rows);
 }
