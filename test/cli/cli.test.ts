@@ -396,8 +396,8 @@ describe('with a resolver', () => {
   test('a reader that has seen enough, and a disk that is full, are no crashes', async () => {
     // Two lines are read, then the pipe is closed: more is written to it when the Secret changes.
     await using watch = new CliProcess(['watch', '--socket', workspace.socket]);
-    watch.child.stdout?.once('data', () => watch.child.stdout?.destroy());
-    await new Promise((resolve) => setTimeout(resolve, 800));
+    await new Promise((resolve) => watch.child.stdout?.once('data', resolve));
+    watch.child.stdout?.destroy();
     workspace.secret('s').write({ token, second: newSecret('second') });
     const { code, stderr } = await watch.finished;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

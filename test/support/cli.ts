@@ -25,6 +25,12 @@ export interface Finished {
   readonly stderr: string;
 }
 
+/** Those that run. A test that times out never reaches the end of its `await using`. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** A CLI process that may still run. */
 export class CliProcess implements AsyncDisposable {
   readonly child: ChildProcess;
@@ -44,6 +50,8 @@ export class CliProcess implements AsyncDisposable {
       ...(options.gid === undefined ? {} : { gid: options.gid }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
+    running.add(this.child);
+    this.child.once('exit', () => running.delete(this.child));
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
       appendFileSync(join(this.artifacts, 'stdout'), text);
