@@ -37,12 +37,22 @@ const serverOnly = {
   },
 };
 
+/** From package.json when the image is built: the bundle lies at another depth than the source. */
+const version = {
+  name: 'version',
+  load: (id: string) => {
+    if (!id.endsWith('/src/domain/version.ts')) return undefined;
+    const manifest = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
+    return `export const VERSION = ${JSON.stringify(manifest.version)};`;
+  },
+};
+
 const bundle = await rolldown({
   input: join(CHECKOUT, 'src/serve-snapshot.ts'),
   platform: 'node',
   // The native part is loaded from its own file, after the start.
   external: ['koffi', 'prom-client', '@grpc/proto-loader', /^node:/],
-  plugins: [serverOnly],
+  plugins: [serverOnly, version],
 });
 const { output } = await bundle.generate({
   format: 'cjs',

@@ -40,7 +40,7 @@ if (Number(process.versions.node.split('.')[0]) < FIRST_NODE_OF_THE_IMAGE) {
   );
 }
 
-const { V8_FLAGS } = (await import(join(dist, 'isolation/reexec.js'))) as {
+const { V8_FLAGS } = (await import(join(dist, 'boundary/reexec.js'))) as {
   readonly V8_FLAGS: readonly string[];
 };
 const { status, stderr, error } = spawnSync(
