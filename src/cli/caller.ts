@@ -13,25 +13,38 @@ export function socketOption(): Option {
     .default(DEFAULT_SOCKET);
 }
 
-/** Collects an option that may be repeated: one value each, so that no argument behind it is taken for a value. */
-export function repeated(value: string, before: readonly string[] = []): string[] {
-  return [...before, value];
+/** `--provider`, one value each, so that an argument behind it is not taken for a provider. */
+export function providerOption(): Option {
+  return new Option('--provider <name>', 'of this provider only (may be repeated)').argParser(
+    (value: string, before: readonly string[] = []) => [...before, value],
+  );
+}
+
+interface Question {
+  readonly socket: string;
+  /** Providers asked for: an error says their names. */
+  readonly provider?: readonly string[];
 }
 
 /** Runs `work` with a client, and turns its errors into an exit code and a sentence. */
 export async function withClient<T>(
-  socket: string,
+  { socket, provider }: Question,
   work: (client: ResolverClient) => Promise<T>,
 ): Promise<T> {
   using client = connect({ socket });
   try {
     return await work(client);
   } catch (error) {
-    throw error instanceof ResolverError ? asCommandError(error, socket) : error;
+    throw error instanceof ResolverError ? commandError(error, socket, provider) : error;
   }
 }
 
-function asCommandError(error: ResolverError, socket: string): CommandError {
+/** The exit code and the sentence for an error of the client library. */
+export function commandError(
+  error: ResolverError,
+  socket: string,
+  providers: readonly string[] = [],
+): CommandError {
   switch (error.code) {
     case 'unavailable':
       return new CommandError(
@@ -43,6 +56,11 @@ function asCommandError(error: ResolverError, socket: string): CommandError {
     case 'unimplemented':
       return new CommandError(error.message, ExitCode.usage, { cause: error });
     case 'permission-denied':
+      return new CommandError(
+        `refused: ${error.message}${providers.length === 0 ? '' : `: ${providers.join(', ')}`}`,
+        ExitCode.refused,
+        { cause: error },
+      );
     case 'failed-precondition':
     case 'resource-exhausted':
     case 'internal':
@@ -50,31 +68,31 @@ function asCommandError(error: ResolverError, socket: string): CommandError {
   }
 }
 
-/** What to look at first, by what the kernel said. */
+/** What to check first, by the error of the kernel. */
 function adviceFor(message: string): string {
   const code = /\((E[A-Z]+)\)/.exec(message)?.[1];
   switch (code) {
     case 'ENOENT':
-      return 'There is no such socket. Is `secret-resolver serve` running, and is this its `socket.path`?';
+      return 'The socket does not exist. Is `secret-resolver serve` running, and is this its `socket.path`?';
     case 'ECONNREFUSED':
-      return 'The socket is there, and nobody listens on it. Is `secret-resolver serve` still running?';
+      return 'The socket exists, but no process listens on it. Is `secret-resolver serve` still running?';
     case 'EACCES':
-      return `Uid ${process.geteuid?.()} may not open the socket. Look at \`socket.mode\`, and at the folders above it.`;
+      return `UID ${process.geteuid?.()} may not open the socket. Check \`socket.mode\` and the mode of each folder above it.`;
     default:
-      return `Either the resolver is starting or stopping, or its \`callers\` do not list uid ${process.geteuid?.()}: then it hangs up without a word.`;
+      return `The resolver is starting or stopping, or its \`callers\` do not list UID ${process.geteuid?.()}: then it closes the connection without an answer.`;
   }
 }
 
 /** Help for the commands that ask a running resolver. */
 export const CALLER_HELP = `
-Asks a running \`secret-resolver serve\` over its socket, as the user that runs this. The resolver answers the
-users that its \`callers\` list; its own user is told names and states, and no values.
+Asks a running \`secret-resolver serve\` over its socket, with the UID of this process. The resolver answers the
+UIDs that its \`callers\` list; its own UID sees names and states, and no values.
 
 Exit codes:
   0  done
-  1  refused
+  1  refused, or a provider or key is unknown
   2  the command line is wrong
-  3  nobody answers on the socket`;
+  3  no answer on the socket`;
 
 /** For commands that write values: a terminal keeps what it shows. */
 export function refuseTerminal(context: CommandContext, confirmed: boolean): void {

@@ -3,7 +3,7 @@ import type { ProvidedCredential } from '../client/environment.ts';
 import { eraseEnvironment } from '../client/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { CredentialState } from '../gen/secretresolver/v1/resolver_pb.ts';
-import { CALLER_HELP, refuseTerminal, repeated, socketOption, withClient } from './caller.ts';
+import { CALLER_HELP, providerOption, refuseTerminal, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { plainListed } from './list.ts';
 import { groupedTables, type OutputFormat, outputOption, plainTable, print } from './output.ts';
@@ -23,7 +23,7 @@ export function createCommand(context: CommandContext): Command {
     .argument('[key...]', 'environment names; all unless given')
     .addOption(socketOption())
     .addOption(outputOption())
-    .option('--provider <name>', 'of this provider only (may be repeated)', repeated)
+    .addOption(providerOption())
     .option('--reveal', 'write the values; with one key and the table format, the value and nothing else')
     .option('--yes', 'together with --reveal: write them to a terminal too')
     .addHelpText(
@@ -45,13 +45,14 @@ async function fingerprints(
   keys: readonly string[],
   options: GetOptions,
 ): Promise<void> {
-  const { credentials } = await withClient(options.socket, (client) => client.listCredentials());
+  const { credentials } = await withClient(options, (client) => client.listCredentials());
   const served = credentials.filter(
     ({ state, provider, key }) =>
       state === CredentialState.SERVED &&
       (options.provider === undefined || options.provider.includes(provider)) &&
       (keys.length === 0 || keys.includes(key)),
   );
+  expectAll(options.provider ?? [], new Set(credentials.map(({ provider }) => provider)));
   expectAll(keys, new Set(served.map(({ key }) => key)));
   const plain = served.map(plainListed);
   print(context, options.output, plain, (wide) =>
@@ -76,7 +77,7 @@ async function fingerprints(
 
 async function reveal(context: CommandContext, keys: readonly string[], options: GetOptions): Promise<void> {
   refuseTerminal(context, options.yes === true);
-  const environment = await withClient(options.socket, (client) =>
+  const environment = await withClient(options, (client) =>
     client.getProviderEnvironment(options.provider === undefined ? {} : { providers: options.provider }),
   );
   const chosen = [...environment.credentials.values()].filter(
@@ -106,7 +107,7 @@ function expectAll(keys: readonly string[], found: ReadonlySet<string>): void {
   const missing = keys.filter((key) => !found.has(key));
   if (missing.length > 0) {
     throw new CommandError(
-      `not served: ${missing.join(', ')} (\`secret-resolver list\` tells why)`,
+      `not served: ${missing.join(', ')} (\`secret-resolver list\` shows the reason)`,
       ExitCode.refused,
     );
   }

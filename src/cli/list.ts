@@ -21,7 +21,7 @@ export function createCommand(context: CommandContext): Command {
     .addOption(outputOption())
     .addHelpText('after', CALLER_HELP)
     .action(async (options: { socket: string; output: OutputFormat }) => {
-      const { credentials } = await withClient(options.socket, (client) => client.listCredentials());
+      const { credentials } = await withClient(options, (client) => client.listCredentials());
       print(context, options.output, credentials.map(plainListed), (wide) =>
         table(context, credentials, wide),
       );

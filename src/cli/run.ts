@@ -22,10 +22,16 @@ export async function main(
       'after',
       `
 Exit codes:
-  0  done
-  1  refused: the boundary, a credential or a check
-  2  the command line or a configuration file is wrong
-  3  nobody answers on the socket, or the resolver is not ready`,
+   0  done
+   1  refused: the boundary, a credential or a check
+   2  the command line or a configuration file is wrong
+   3  no answer on the socket, or the resolver is not ready
+  70  a defect of this program; please report it
+
+Examples:
+  secret-resolver config validate /etc/secret-resolver/config.yaml
+  secret-resolver lint -f pod.yaml
+  secret-resolver status`,
     );
   const named = argv.find((word) => !word.startsWith('-'));
   const loaders =
@@ -42,7 +48,7 @@ function prepare(command: Command, context: CommandContext): void {
   command
     .exitOverride()
     .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
+    .helpCommand(command.commands.length > 0)
     .showHelpAfterError('(--help lists what can be written here)')
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
@@ -90,7 +96,7 @@ export async function run(argv: readonly string[], commands: Commands): Promise<
     } else {
       // A defect of ours. Its stack names code and no content: our errors carry none.
       context.stderr.write(`secret-resolver: internal error\n${error instanceof Error ? error.stack : ''}\n`);
-      process.exitCode = 70;
+      process.exitCode = ExitCode.internal;
     }
   }
 }

@@ -13,30 +13,39 @@ import { ago, colour, groupedTables, type OutputFormat, outputOption, plainTable
 export function createCommand(context: CommandContext): Command {
   return new Command('status')
     .description(
-      'tell how a running resolver is: boundary, volumes, watchers; exit 0 if it is serving, 1 if not',
+      'show the state of a running resolver: boundary, volumes, watchers; exit 0 if it is serving, 1 if not',
     )
     .addOption(socketOption())
     .addOption(outputOption())
     .addHelpText('after', CALLER_HELP)
     .action(async (options: { socket: string; output: OutputFormat }) => {
-      const status = await withClient(options.socket, (client) => client.getStatus());
+      const status = await withClient(options, (client) => client.getStatus());
       print(context, options.output, plain(status), (wide) => text(context, status, wide));
       if (!status.serving) context.exit(ExitCode.refused);
     });
 }
 
 const BOUNDARY: Readonly<Record<BoundaryState, string>> = {
-  [BoundaryState.UNSPECIFIED]: 'not checked',
+  [BoundaryState.UNSPECIFIED]: 'unchecked',
   [BoundaryState.PROVEN]: 'proven',
   [BoundaryState.BROKEN]: 'broken',
-  [BoundaryState.RELAXED]: 'not proven, and --relaxed serves all the same',
+  [BoundaryState.RELAXED]: 'relaxed',
 };
 
 const ACKNOWLEDGED: Readonly<Record<AcknowledgeOutcome, string>> = {
-  [AcknowledgeOutcome.UNSPECIFIED]: 'nothing yet',
+  [AcknowledgeOutcome.UNSPECIFIED]: 'none',
   [AcknowledgeOutcome.APPLIED]: 'applied',
   [AcknowledgeOutcome.REJECTED]: 'rejected',
 };
+
+const BOUNDARY_TEXT: Readonly<Record<BoundaryState, string>> = {
+  ...BOUNDARY,
+  [BoundaryState.RELAXED]: 'not proven; serving anyway because of --relaxed',
+};
+
+function boundaryState({ boundary }: GetStatusResponse): BoundaryState {
+  return boundary?.state ?? BoundaryState.UNSPECIFIED;
+}
 
 function plain(status: GetStatusResponse) {
   const { sandbox, boundary } = status;
@@ -46,7 +55,7 @@ function plain(status: GetStatusResponse) {
     startedAt: new Date(Number(status.startedAtMs)).toISOString(),
     sandbox: { id: sandbox?.id ?? '', name: sandbox?.name ?? '', namespace: sandbox?.namespace ?? '' },
     boundary: {
-      state: BOUNDARY[boundary?.state ?? BoundaryState.UNSPECIFIED],
+      state: BOUNDARY[boundaryState(status)],
       relaxed: boundary?.relaxed ?? false,
       findings: (boundary?.findings ?? []).map(({ id, severity, outcome, evidence, remedy }) => ({
         id,
@@ -62,7 +71,7 @@ function plain(status: GetStatusResponse) {
       generation,
       keys,
       readAt: new Date(Number(readAtMs)).toISOString(),
-      rotations,
+      rotations: Number(rotations),
     })),
     watchers: status.watchers.map((watcher) => ({
       caller: watcher.caller,
@@ -86,7 +95,7 @@ function text(context: CommandContext, status: GetStatusResponse, wide: boolean)
   const failed = data.boundary.findings.filter(({ outcome }) => outcome !== 'pass');
   return [
     `resolver ${data.version}, sandbox ${data.sandbox.namespace}/${data.sandbox.name} (${data.sandbox.id}): ${serving}, started ${ago(status.startedAtMs, now)}\n`,
-    `boundary: ${data.boundary.state}\n`,
+    `boundary: ${BOUNDARY_TEXT[boundaryState(status)]}\n`,
     ...failed.map(
       ({ id, severity, evidence, remedy }) =>
         `  ${severity} ${id}: ${evidence}${remedy === '' ? '' : ` -> ${remedy}`}\n`,

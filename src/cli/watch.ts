@@ -1,12 +1,19 @@
-import { Command, InvalidArgumentError } from 'commander';
-import { eraseEnvironment, type ProviderEnvironment, type WatchedEnvironment } from '../client/index.ts';
-import { CALLER_HELP, repeated, socketOption, withClient } from './caller.ts';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import {
+  eraseEnvironment,
+  type ProviderEnvironment,
+  type ResolverError,
+  type WatchedEnvironment,
+} from '../client/index.ts';
+import { CALLER_HELP, commandError, providerOption, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 
 interface WatchCommandOptions {
   readonly socket: string;
   readonly provider?: string[];
   readonly count?: number;
+  readonly wait?: true;
+  readonly output: 'text' | 'json';
 }
 
 /** `watch`: one line a change, until interrupted. Never a value. */
@@ -14,40 +21,99 @@ export function createCommand(context: CommandContext): Command {
   return new Command('watch')
     .description('follow the credentials and print what changes, by name; reconnects by itself')
     .addOption(socketOption())
-    .option('--provider <name>', 'of this provider only (may be repeated)', repeated)
+    .addOption(providerOption())
     .option('--count <n>', 'end after this many snapshots', positive)
-    .addHelpText('after', CALLER_HELP)
-    .action(async (options: WatchCommandOptions) => {
-      // `watch | head`: nobody reads any more, so there is nothing left to follow for.
-      const gone = new AbortController();
-      context.stdout.once('error', () => gone.abort());
-      await withClient(options.socket, (client) =>
-        follow(
-          context,
-          client.watchProviderEnvironment({
-            signal: AbortSignal.any([context.signal, gone.signal]),
-            ...(options.provider === undefined ? {} : { providers: options.provider }),
-            onDisconnect: (error) => context.stderr.write(`disconnected: ${error.code}: ${error.message}\n`),
-          }),
-          options.count ?? Number.POSITIVE_INFINITY,
-        ),
-      );
+    .option('--wait', 'wait for a resolver that does not answer yet, instead of exiting with 3')
+    .addOption(
+      new Option('-o, --output <format>', 'lines of text, or one JSON object a line')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  secret-resolver watch --provider nvbugs-gitlab
+  secret-resolver watch --wait --count 1 -o json
+${CALLER_HELP}`,
+    )
+    .action((options: WatchCommandOptions) => watch(context, options));
+}
+
+async function watch(context: CommandContext, options: WatchCommandOptions): Promise<void> {
+  // `watch | head`: the reader has closed the pipe, so the watch ends.
+  const gone = new AbortController();
+  context.stdout.once('error', () => gone.abort());
+  const write = (event: WatchEvent) => context.stdout.write(`${lineOf(event, options.output)}\n`);
+  let connected = false;
+  let reported = false;
+  let failed: ResolverError | undefined;
+  const onDisconnect = (error: ResolverError): void => {
+    if (!connected && options.wait !== true) {
+      failed = error;
+      gone.abort();
+    } else if (!reported) {
+      context.stderr.write(`secret-resolver: ${commandError(error, options.socket).message}\nRetrying.\n`);
+    }
+    reported = true;
+  };
+  await withClient(options, async (client) => {
+    const snapshots = client.watchProviderEnvironment({
+      signal: AbortSignal.any([context.signal, gone.signal]),
+      ...(options.provider === undefined ? {} : { providers: options.provider }),
+      onDisconnect,
     });
+    await follow(snapshots, options.count ?? Number.POSITIVE_INFINITY, (event) => {
+      connected = true;
+      reported = false;
+      write(event);
+    });
+    if (failed !== undefined) throw failed;
+  });
+}
+
+type WatchEvent = { readonly at: string } & (
+  | {
+      readonly event: 'snapshot';
+      readonly revision: string;
+      readonly served: number;
+      readonly refused: number;
+    }
+  | {
+      readonly event: 'loaded' | 'rotated' | 'withdrawn' | 'refused';
+      readonly provider: string;
+      readonly key: string;
+      readonly reason?: string;
+    }
+);
+
+function lineOf(event: WatchEvent, output: WatchCommandOptions['output']): string {
+  if (output === 'json') return JSON.stringify(event);
+  if (event.event === 'snapshot') {
+    return `${event.at} revision ${event.revision}: ${event.served} served, ${event.refused} refused`;
+  }
+  const reason = event.reason === undefined ? '' : `: ${event.reason}`;
+  return `${event.at}   ${event.event} ${event.provider}:${event.key}${reason}`;
 }
 
 async function follow(
-  context: CommandContext,
   snapshots: AsyncIterable<WatchedEnvironment>,
   count: number,
+  write: (event: WatchEvent) => void,
 ): Promise<void> {
   let before: ProviderEnvironment | undefined;
   let seen = 0;
   for await (const snapshot of snapshots) {
-    const stamp = new Date().toISOString();
-    context.stdout.write(
-      `${stamp} revision ${snapshot.revision}: ${snapshot.credentials.size} served, ${snapshot.refusals.length} refused\n`,
-    );
-    for (const line of differences(before, snapshot)) context.stdout.write(`${stamp}   ${line}\n`);
+    const at = new Date().toISOString();
+    const { revision, credentials, refusals } = snapshot;
+    write({
+      at,
+      event: 'snapshot',
+      revision: String(revision),
+      served: credentials.size,
+      refused: refusals.length,
+    });
+    for (const event of differences(at, before, snapshot)) write(event);
     if (before !== undefined) eraseEnvironment(before);
     before = snapshot;
     seen += 1;
@@ -55,24 +121,28 @@ async function follow(
   }
 }
 
-/** What changed, in words. */
-function differences(before: ProviderEnvironment | undefined, after: ProviderEnvironment): string[] {
-  const lines: string[] = [];
-  for (const credential of after.credentials.values()) {
-    const old = before?.credentials.get(credential.key);
-    if (old === undefined) lines.push(`loaded ${credential.identity}`);
-    else if (!old.value.equals(credential.value)) lines.push(`rotated ${credential.identity}`);
+function differences(
+  at: string,
+  before: ProviderEnvironment | undefined,
+  after: ProviderEnvironment,
+): WatchEvent[] {
+  const events: WatchEvent[] = [];
+  for (const { key, provider, value } of after.credentials.values()) {
+    const old = before?.credentials.get(key);
+    if (old === undefined) events.push({ at, event: 'loaded', provider, key });
+    else if (!old.value.equals(value)) events.push({ at, event: 'rotated', provider, key });
   }
-  for (const old of before?.credentials.values() ?? []) {
-    if (!after.credentials.has(old.key)) lines.push(`withdrawn ${old.identity}`);
+  for (const { key, provider } of before?.credentials.values() ?? []) {
+    if (!after.credentials.has(key)) events.push({ at, event: 'withdrawn', provider, key });
   }
   const known = new Set(
     (before?.refusals ?? []).map(({ provider, key, reason }) => `${provider}:${key} ${reason}`),
   );
   for (const { provider, key, reason } of after.refusals) {
-    if (!known.has(`${provider}:${key} ${reason}`)) lines.push(`refused ${provider}:${key}: ${reason}`);
+    if (!known.has(`${provider}:${key} ${reason}`))
+      events.push({ at, event: 'refused', provider, key, reason });
   }
-  return lines;
+  return events;
 }
 
 function positive(text: string): number {

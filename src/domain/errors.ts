@@ -5,8 +5,10 @@ export const ExitCode = {
   refused: 1,
   /** The command line or a configuration file is wrong. */
   usage: 2,
-  /** Nobody answers on the socket, or the resolver is not ready. */
+  /** No answer on the socket, or the resolver is not ready. */
   unavailable: 3,
+  /** A defect of this program. */
+  internal: 70,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 

@@ -27,7 +27,7 @@ describe('help', () => {
       'profile',
     ])
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b.* {2}\\w`, 'm'));
-    expect(stdout).toContain('Exit codes:\n  0  done\n  1  refused');
+    expect(stdout).toContain('Exit codes:\n   0  done\n   1  refused');
   });
 
   test.each([
@@ -154,13 +154,43 @@ describe('config validate', () => {
   });
 });
 
+describe('a table', () => {
+  const long = (letter: string) => letter.repeat(40);
+  test.each(['list', 'get', 'status'])(
+    'of %s fits 80 columns with names of 40 characters',
+    async (command) => {
+      using workspace = new Workspace();
+      const [secret, gone] = [long('s'), long('g')];
+      workspace.writeProvider('long.yaml', {
+        name: long('p'),
+        type: 'custom',
+        endpoints: ENDPOINTS,
+        credentials: {
+          [long('K')]: {
+            source: { type: 'kubernetesSecret', name: secret, key: 'k' },
+            required: true,
+            expiresAt: '2999-01-01T00:00:00Z',
+          },
+          [long('M')]: { source: { type: 'kubernetesSecret', name: gone, key: 'k' } },
+        },
+      });
+      workspace.secret(secret).write({ k: newSecret() });
+      await using _serve = await startServe(workspace.configFile);
+      const { stdout } = await cli([command, '--socket', workspace.socket]);
+      const table = stdout.split('\n').filter((line) => /^ {2}(KEY|SECRET|[KMsg]{40})/.test(line));
+      expect(table.length).toBeGreaterThan(1);
+      expect(table.filter((line) => line.length > 80)).toEqual([]);
+    },
+  );
+});
+
 describe('nobody answers: exit 3, and what to look at', () => {
-  test.each(['get', 'list', 'status'])('%s', async (command) => {
+  test.each(['get', 'list', 'status', 'watch'])('%s', async (command) => {
     using workspace = new Workspace();
     expect(await cli([command, '--socket', workspace.socket])).toMatchObject({
       code: 3,
       stdout: '',
-      stderr: `secret-resolver: no answer on ${workspace.socket}: no connection (ENOENT)\nThere is no such socket. Is \`secret-resolver serve\` running, and is this its \`socket.path\`?\n`,
+      stderr: `secret-resolver: no answer on ${workspace.socket}: no connection (ENOENT)\nThe socket does not exist. Is \`secret-resolver serve\` running, and is this its \`socket.path\`?\n`,
     });
   });
 
@@ -171,7 +201,9 @@ describe('nobody answers: exit 3, and what to look at', () => {
     await serve.finished;
     const { code, stderr } = await cli(['status', '-s', workspace.socket]);
     expect(code).toBe(3);
-    expect(stderr).toContain('no connection (ECONNREFUSED)\nThe socket is there, and nobody listens on it.');
+    expect(stderr).toContain(
+      'no connection (ECONNREFUSED)\nThe socket exists, but no process listens on it.',
+    );
   });
 
   test('a user that no caller rule lists is hung up on, and told what that may mean', async () => {
@@ -181,7 +213,9 @@ describe('nobody answers: exit 3, and what to look at', () => {
     await using _serve = await startServe(workspace.configFile);
     const { code, stderr } = await cli(['status', '-s', workspace.socket]);
     expect(code).toBe(3);
-    expect(stderr).toContain(`its \`callers\` do not list uid ${uid}: then it hangs up without a word.`);
+    expect(stderr).toContain(
+      `its \`callers\` do not list UID ${uid}: then it closes the connection without an answer.`,
+    );
   });
 });
 
@@ -292,16 +326,45 @@ describe('with a resolver', () => {
       const { code, stdout, stderr } = await ask('get', ...args);
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
       expect(stderr).toBe(
-        `secret-resolver: not served: ${args.find((name) => name !== 'TOKEN')} (\`secret-resolver list\` tells why)\n`,
+        `secret-resolver: not served: ${args.find((name) => name !== 'TOKEN')} (\`secret-resolver list\` shows the reason)\n`,
       );
     },
   );
+
+  test.each([['get'], ['get', '--reveal'], ['watch']])(
+    '%j of an unknown provider is refused by name',
+    async (...args) => {
+      const { code, stdout, stderr } = await ask(...args, '--provider', 'gitlab', '--provider', 'none');
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toContain('none');
+    },
+  );
+
+  test('watch -o json prints one object a line', async () => {
+    const { code, stdout } = await ask('watch', '--count', '1', '-o', 'json', '--provider', 'gitlab');
+    expect(code).toBe(0);
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(events).toEqual([
+      {
+        at: expect.any(String),
+        event: 'snapshot',
+        revision: expect.stringMatching(/^\d+$/),
+        served: 1,
+        refused: 1,
+      },
+      { at: expect.any(String), event: 'loaded', provider: 'gitlab', key: 'TOKEN' },
+      { at: expect.any(String), event: 'refused', provider: 'gitlab', key: 'MISSING', reason: 'key-missing' },
+    ]);
+  });
 
   test('get --reveal of a provider that is not there is refused', async () => {
     expect(await ask('get', '--reveal', '--provider', 'none')).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: 'secret-resolver: refused: no such provider for this caller\n',
+      stderr: 'secret-resolver: refused: no such provider for this caller: none\n',
     });
   });
 

@@ -46,7 +46,7 @@ describe('watch', () => {
 
     serve.kill('SIGKILL');
     await serve.finished;
-    await until(() => watch.stderr.startsWith('disconnected: unavailable: '));
+    await until(() => watch.stderr.startsWith('secret-resolver: no answer on '));
     volume.write({ B: kept });
     serve = await startServe(workspace.configFile);
     await step('revision N: 1 served, 0 refused');
@@ -68,7 +68,7 @@ describe('watch', () => {
     expect(await cli(['watch', '--socket', workspace.socket, '--provider', 'none'])).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: 'secret-resolver: refused: no such provider for this caller\n',
+      stderr: 'secret-resolver: refused: no such provider for this caller: none\n',
     });
   });
 });
