@@ -20,7 +20,7 @@ const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
 const say = (event: object) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
 const resolver = new PlaceholderResolver();
-const authority = new ThrowAwayAuthority('demo supervisor', Date.now());
+const authority = await ThrowAwayAuthority.create('demo supervisor', Date.now());
 const proxy = await startProxy({
   resolver,
   authority,

@@ -29,8 +29,8 @@ export async function startUpstream(
     response.writeHead(200, { 'content-type': 'text/plain' });
     response.end(`${host} says: ${last.credential} arrived in ${last.where}\n`);
   };
-  const authority = new ThrowAwayAuthority('demo upstream', Date.now());
-  const { key, certificate: cert } = authority.issue(host);
+  const authority = await ThrowAwayAuthority.create('demo upstream', Date.now());
+  const { key, certificate: cert } = await authority.issue(host);
   const http = createHttpServer(answer);
   const https = createHttpsServer({ key, cert }, answer);
   const [httpPort, httpsPort] = await Promise.all([listen(http), listen(https)]);

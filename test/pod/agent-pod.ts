@@ -93,8 +93,8 @@ export async function prepareAgentPod(podman: Podman, name: string, shape: Shape
   await bundleProxy(join(proxy, 'supervisor.mjs'));
   const upstream = folder('upstream');
   cpSync(join(import.meta.dirname, 'upstream.ts'), join(upstream, 'upstream.ts'));
-  const authority = new ThrowAwayAuthority('authority of the upstream', Date.now());
-  const { key, certificate } = authority.issue('gitlab.example.com');
+  const authority = await ThrowAwayAuthority.create('authority of the upstream', Date.now());
+  const { key, certificate } = await authority.issue('gitlab.example.com');
   writeFileSync(join(upstream, 'key.pem'), key);
   writeFileSync(join(upstream, 'certificate.pem'), certificate);
 

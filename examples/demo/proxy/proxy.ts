@@ -62,16 +62,18 @@ export async function startProxy(options: ProxyOptions): Promise<EgressProxy> {
       socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
       return;
     }
-    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-    if (head.byteLength > 0) socket.unshift(head);
-    const secure = new TLSSocket(socket, {
-      isServer: true,
-      secureContext: options.authority.secureContext(to.host),
-      ALPNProtocols: ['http/1.1'],
-    });
-    track(secure);
-    tunnels.set(secure, to);
-    inner.emit('connection', secure);
+    options.authority.secureContext(to.host).then(
+      (secureContext) => {
+        if (socket.destroyed) return;
+        socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+        if (head.byteLength > 0) socket.unshift(head);
+        const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
+        track(secure);
+        tunnels.set(secure, to);
+        inner.emit('connection', secure);
+      },
+      () => socket.destroy(),
+    );
   });
 
   await new Promise<void>((resolve, reject) => {

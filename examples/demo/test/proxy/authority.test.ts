@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { ThrowAwayAuthority } from '../../proxy/authority.ts';
-import { objectIdentifier, unsignedInteger } from '../../proxy/der.ts';
 
 /** The other opinion, where the machine has it. */
 const OPENSSL = 'openssl';
 
+const now = Date.now();
+const authority = await ThrowAwayAuthority.create('test authority', now);
+
 describe('a throw-away authority', () => {
-  const now = Date.now();
-  const authority = new ThrowAwayAuthority('test authority', now);
   const root = new X509Certificate(authority.certificate);
 
   it('signs itself as an authority', () => {
@@ -23,8 +23,8 @@ describe('a throw-away authority', () => {
     expect(root.checkIssued(root)).toBe(true);
   });
 
-  it.each(['gitlab.example.com', 'a-b.c_d.example.com', '127.0.0.1'])('issues for %s', (host) => {
-    const leaf = new X509Certificate(authority.issue(host).certificate);
+  it.each(['gitlab.example.com', 'a-b.c_d.example.com', '127.0.0.1'])('issues for %s', async (host) => {
+    const leaf = new X509Certificate((await authority.issue(host)).certificate);
     expect(leaf.ca).toBe(false);
     expect(leaf.checkIssued(root)).toBe(true);
     expect(leaf.verify(root.publicKey)).toBe(true);
@@ -34,16 +34,16 @@ describe('a throw-away authority', () => {
     expect(Date.parse(leaf.validTo)).toBeLessThanOrEqual(now + 24 * 60 * 60 * 1000);
   });
 
-  it('keeps one certificate a name, and no more than fit', () => {
-    const context = authority.secureContext('kept.example.com');
-    expect(authority.secureContext('kept.example.com')).toBe(context);
-    for (let count = 0; count < 256; count++) authority.secureContext(`n${count}.example.com`);
-    expect(authority.secureContext('kept.example.com')).not.toBe(context);
+  it('keeps one certificate a name, and no more than fit', async () => {
+    const context = await authority.secureContext('kept.example.com');
+    expect(await authority.secureContext('kept.example.com')).toBe(context);
+    for (let count = 0; count < 256; count++) await authority.secureContext(`n${count}.example.com`);
+    expect(await authority.secureContext('kept.example.com')).not.toBe(context);
   });
 
-  it('is not trusted for what another authority signed', () => {
-    const other = new ThrowAwayAuthority('test authority', now);
-    const leaf = new X509Certificate(other.issue('gitlab.example.com').certificate);
+  it('is not trusted for what another authority signed', async () => {
+    const other = await ThrowAwayAuthority.create('test authority', now);
+    const leaf = new X509Certificate((await other.issue('gitlab.example.com')).certificate);
     expect(leaf.verify(root.publicKey)).toBe(false);
   });
 
@@ -53,7 +53,7 @@ describe('a throw-away authority', () => {
     const folder = mkdtempSync(join(tmpdir(), 'authority-'));
     try {
       writeFileSync(join(folder, 'ca.pem'), authority.certificate);
-      writeFileSync(join(folder, 'leaf.pem'), authority.issue('gitlab.example.com').certificate);
+      writeFileSync(join(folder, 'leaf.pem'), (await authority.issue('gitlab.example.com')).certificate);
       const verified = await execa(
         OPENSSL,
         [
@@ -73,22 +73,5 @@ describe('a throw-away authority', () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
-  });
-});
-
-describe('DER', () => {
-  it.each<readonly [number[], string]>([
-    [[], '020100'],
-    [[0], '020100'],
-    [[0, 0, 1], '020101'],
-    [[0x80], '02020080'],
-    [[0x01, 0x00], '02020100'],
-  ])('writes the number %j', (bytes, hex) => {
-    expect(unsignedInteger(Uint8Array.from(bytes)).toString('hex')).toBe(hex);
-  });
-
-  it('writes object identifiers', () => {
-    expect(objectIdentifier('1.2.840.10045.4.3.2').toString('hex')).toBe('06082a8648ce3d040302');
-    expect(objectIdentifier('2.5.29.17').toString('hex')).toBe('0603551d11');
   });
 });

@@ -47,8 +47,8 @@ function listen(server: Server): Promise<number> {
 }
 
 beforeAll(async () => {
-  const agentAuthority = new ThrowAwayAuthority('authority that the agent trusts', Date.now());
-  const upstreamAuthority = new ThrowAwayAuthority('authority of the upstream', Date.now());
+  const agentAuthority = await ThrowAwayAuthority.create('authority that the agent trusts', Date.now());
+  const upstreamAuthority = await ThrowAwayAuthority.create('authority of the upstream', Date.now());
   writeFileSync(caFile, agentAuthority.certificate);
   const record = (request: IncomingMessage, reply: (body: string) => void) => {
     let body = '';
@@ -60,7 +60,7 @@ beforeAll(async () => {
       reply('arrived\n');
     });
   };
-  const { key, certificate } = upstreamAuthority.issue(GITLAB);
+  const { key, certificate } = await upstreamAuthority.issue(GITLAB);
   https = createHttpsServer({ key, cert: certificate }, (request, response) =>
     record(request, (body) => response.writeHead(201, { 'set-cookie': ['a=1', 'b=2'] }).end(body)),
   );
