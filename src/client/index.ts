@@ -56,8 +56,8 @@ export {
   type Rewritten,
   statusOf,
 } from './placeholder-refusal.ts';
-export type { AgentRequest, OutgoingRequest } from './placeholder-request.ts';
-export { MAX_PLACEHOLDERS, PlaceholderResolver } from './placeholder-resolver.ts';
+export type { AgentRequest, Authority, OutgoingRequest } from './placeholder-request.ts';
+export { MAX_PLACEHOLDERS, type PlaceholderOptions, PlaceholderResolver } from './placeholder-resolver.ts';
 export { eraseEnvironment, type WatchedEnvironment, type WatchOptions } from './watch.ts';
 
 export interface ConnectOptions {

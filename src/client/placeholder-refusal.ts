@@ -22,6 +22,10 @@ export type RefusalDetail =
   | 'wrong-handle'
   /** The credential is not bound to this host, port and path. */
   | 'wrong-endpoint'
+  /** The request is plain HTTP, and no endpoint of the credential is declared for that. */
+  | 'tls-required'
+  /** A Host or :authority names another server than the destination. */
+  | 'host-mismatch'
   /** The path can be read in more than one way, so it cannot be compared with a bound one. */
   | 'ambiguous-path'
   /** The credential has ended. */
@@ -38,8 +42,6 @@ export type RefusalDetail =
   | 'malformed-placeholder'
   /** A marker stands where none is replaced, or is encoded in a way that this place does not allow. */
   | 'unresolved-marker'
-  /** A placeholder stands in a body, and bodies of this request are not opted in. */
-  | 'body-not-opted-in'
   /** The opted-in body is of a media type in which we do not know how to write a value safely. */
   | 'body-type-not-supported';
 
@@ -83,6 +85,8 @@ export function statusOf(reason: RefusalReason): 403 | 500 {
 function reasonOf(detail: RefusalDetail): RefusalReason {
   switch (detail) {
     case 'wrong-endpoint':
+    case 'tls-required':
+    case 'host-mismatch':
     case 'ambiguous-path':
       return 'credential_endpoint_mismatch';
     case 'no-snapshot':
@@ -98,7 +102,6 @@ function reasonOf(detail: RefusalDetail): RefusalReason {
     case 'value-changes-path':
     case 'malformed-placeholder':
     case 'unresolved-marker':
-    case 'body-not-opted-in':
     case 'body-type-not-supported':
       return 'credential_unavailable';
   }

@@ -35,6 +35,7 @@ it('an agent keeps its placeholder, and each request carries the value in force 
         method: 'GET',
         host,
         port: 443,
+        tls: true,
         target: '/api/v4/user',
         headers: [['Authorization', `Bearer ${token}`]],
         body: undefined,
