@@ -3,19 +3,27 @@ import { SecretValue } from '../domain/secret-value.ts';
 import { ProviderEnvironmentSchema } from '../gen/secretresolver/v1/resolver_pb.ts';
 import type { ProvidedCredential, ProviderEnvironment } from './environment.ts';
 import { ResolverError } from './errors.ts';
+import { loggable } from './loggable.ts';
 
-/** Decodes a response. Throws {@link ResolverError} where it is none: the decoder's own words may quote bytes of it. */
-export function decodeMessage<S extends DescMessage>(schema: S, bytes: Buffer): MessageShape<S> {
+/**
+ * Decodes a response. Throws {@link ResolverError} where it is malformed, without the decoder's error as its cause:
+ * that may quote bytes of a value.
+ */
+export function decodeMessage<S extends DescMessage>(
+  schema: S,
+  bytes: Buffer,
+  socket: string,
+): MessageShape<S> {
   try {
     return fromBinary(schema, bytes);
   } catch {
-    throw new ResolverError('internal', 'the answer is not one that a resolver gives');
+    throw new ResolverError('internal', 'the answer is not one that a resolver gives', { socket });
   }
 }
 
-/** Takes a response apart. The values are copied out and the message is overwritten. */
-export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
-  const message = decodeMessage(ProviderEnvironmentSchema, bytes);
+/** Decodes a snapshot. The values are copied out and the message is overwritten. */
+export function decodeEnvironment(bytes: Buffer, socket: string): ProviderEnvironment {
+  const message = decodeMessage(ProviderEnvironmentSchema, bytes, socket);
   const credentials = new Map<string, ProvidedCredential>();
   for (const [key, value] of Object.entries(message.environment)) {
     const binding = entryOf(message.staticCredentialBindings, key);
@@ -31,7 +39,8 @@ export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
     });
   }
   const { id = '', name = '', namespace = '' } = message.sandbox ?? {};
-  const environment: ProviderEnvironment = {
+  bytes.fill(0);
+  return loggable({
     revision: message.providerEnvRevision,
     sandbox: { id, name, namespace },
     credentials,
@@ -41,12 +50,10 @@ export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
       reason,
       required,
     })),
-  };
-  bytes.fill(0);
-  return environment;
+  });
 }
 
-/** What a protobuf map has for a key. A credential may be named as what every object inherits: `valueOf`, `constructor`. */
+/** The entry of a protobuf map. A credential may be named as what every object inherits: `valueOf`, `constructor`. */
 function entryOf<V>(map: Readonly<Record<string, V>>, key: string): V | undefined {
   return Object.hasOwn(map, key) ? map[key] : undefined;
 }

@@ -48,6 +48,7 @@ export type RefusalDetail =
 /** The two answers that an agent can get; the names are OpenShell's. */
 export type RefusalReason = 'credential_unavailable' | 'credential_endpoint_mismatch';
 
+/** Why nothing of the request may be sent. */
 export interface Refusal {
   readonly kind: 'refused';
   readonly reason: RefusalReason;
@@ -66,6 +67,7 @@ export interface Rewritten<T> {
   readonly keys: readonly string[];
 }
 
+/** The outcome of rewriting a text, a body or a request. */
 export type Rewriting<T> = Rewritten<T> | Refusal;
 
 export function refuse(detail: RefusalDetail, location: Location, key?: string): Refusal {

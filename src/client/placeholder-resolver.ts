@@ -22,6 +22,7 @@ import type { Lookup } from './placeholder-text.ts';
  */
 export const MAX_PLACEHOLDERS = 64;
 
+/** Which placeholders resolve. */
 export interface PlaceholderOptions {
   /**
    * Whether `openshell:resolve:env:KEY`, which names no handle and no revision, resolves to the value in force. False
