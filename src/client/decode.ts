@@ -1,7 +1,11 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import { speaksTls } from '../domain/endpoint.ts';
 import { SecretValue } from '../domain/secret-value.ts';
-import { ProviderEnvironmentSchema } from '../gen/secretresolver/v1/resolver_pb.ts';
-import type { ProvidedCredential, ProviderEnvironment } from './environment.ts';
+import {
+  ProviderEnvironmentSchema,
+  type StaticCredentialEndpointBinding,
+} from '../gen/secretresolver/v1/resolver_pb.ts';
+import type { CredentialEndpoint, ProvidedCredential, ProviderEnvironment } from './environment.ts';
 import { ResolverError } from './errors.ts';
 import { loggable } from './loggable.ts';
 
@@ -34,7 +38,7 @@ export function decodeEnvironment(bytes: Buffer, socket: string): ProviderEnviro
       value: SecretValue.from(value),
       handle: binding?.workloadCredentialHandle ?? '',
       identity: binding?.credentialIdentity ?? '',
-      endpoints: (binding?.endpoints ?? []).map(({ host, port, path }) => ({ host, port, path })),
+      endpoints: (binding?.endpoints ?? []).map(decodeEndpoint),
       expiresAtMs: expiresAtMs === undefined || expiresAtMs === 0n ? undefined : Number(expiresAtMs),
     });
   }
@@ -51,6 +55,16 @@ export function decodeEnvironment(bytes: Buffer, socket: string): ProviderEnviro
       required,
     })),
   });
+}
+
+function decodeEndpoint({
+  host,
+  port,
+  path,
+  plainHttp,
+}: StaticCredentialEndpointBinding): CredentialEndpoint {
+  const endpoint = { host, port, path };
+  return speaksTls(endpoint) === !plainHttp ? endpoint : { ...endpoint, tls: !plainHttp };
 }
 
 /** The entry of a protobuf map. A credential may be named as what every object inherits: `valueOf`, `constructor`. */

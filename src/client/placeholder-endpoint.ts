@@ -5,6 +5,7 @@
  * segments, encoded slashes, backslashes) matches no bound path: `/api/**` must not admit
  * `/api/%2e%2e/admin`.
  */
+import { speaksTls } from '../domain/endpoint.ts';
 import { matchGlob } from '../domain/glob.ts';
 import type { CredentialEndpoint } from './environment.ts';
 import { decodeFully } from './placeholder-marker.ts';
@@ -38,7 +39,7 @@ export function matchEndpoints(
     (endpoint) => endpoint.port === destination.port && matchHost(lowerAscii(endpoint.host), host),
   );
   if (named.length === 0) return 'wrong-endpoint';
-  const here = destination.tls === false ? named.filter(isPlainHttp) : named;
+  const here = destination.tls === false ? named.filter((endpoint) => !speaksTls(endpoint)) : named;
   if (here.length === 0) return 'tls-required';
   // A target in absolute form (`https://other/x`) names a server of its own.
   if (!destination.path.startsWith('/')) return 'ambiguous-path';
@@ -59,11 +60,6 @@ const HOST = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 /** `*` stands for any text within one label, never for a dot: `*.example.com` is not `a.b.example.com`. */
 function matchHost(pattern: string, host: string): boolean {
   return HOST.test(host) && matchGlob(pattern, host, '.');
-}
-
-/** An endpoint means TLS unless it says otherwise, by `tls: false` or by the port that is plain HTTP's own. */
-function isPlainHttp({ tls, port }: CredentialEndpoint): boolean {
-  return !(tls ?? port !== 80);
 }
 
 function isAnyPath(pattern: string): boolean {
