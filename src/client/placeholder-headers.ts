@@ -15,7 +15,7 @@ import { type Lookup, REDACTED, replacePlain, unchanged } from './placeholder-te
 const BASIC = /^[\s\x1c-\x1f\x85]*(basic[\s\x1c-\x1f\x85]+)(.*)$/is;
 const SCHEME_AND_TOKEN = /^([^\s]+[ \t]+)([^\s]+)$/;
 
-/** Base64 that all decoders read alike, even where it lacks its padding. */
+/** Base64 that all decoders read alike, with or without its padding. */
 const ONE_BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /** Rewrites one header value. A marker anywhere else than in those three places is a refusal. */
@@ -42,9 +42,9 @@ export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<str
 }
 
 /**
- * Decoders differ on padding within a text, on foreign characters and on the alphabet of URLs: what is a user's name
- * and password to one is a placeholder to another. So credentials that are not one canonical Base64 are rewritten
- * never, and refused where some decoder could find a marker in them.
+ * Decoders differ on padding in the middle, on foreign characters and on the URL-safe alphabet: one reads a user name
+ * where another reads a placeholder. Credentials that are not one canonical Base64 text are never rewritten, and are
+ * refused if a decoder could find a marker in them.
  */
 function rewriteBasic(value: string, scheme: string, credentials: string, lookup: Lookup): Rewriting<string> {
   const bytes = Buffer.from(credentials, 'base64');

@@ -97,10 +97,9 @@ function hasPlainMarker(text: string): boolean {
 /**
  * A text decoded until nothing is left to decode, one character for one byte of UTF-8.
  *
- * Each `%XX` is replaced as soon as its last character is there, and what comes out may complete the next
- * one: `%2541` and `%%34%31` both end as `A`. The rule has no overlaps, so the order does not matter, and no
- * marker is lost on the way: none of its characters can be the `%` of a rule, and the one that would have to
- * stand behind a `%` in front of it, `o` or `O`, is not a hexadecimal digit.
+ * Each `%XX` is replaced as soon as it is complete, and the result may complete the next one: `%2541` and
+ * `%%34%31` both end as `A`. The rules do not overlap, so the order does not matter, and no marker is lost: a
+ * marker contains no `%`, and its first character, `o` or `O`, is not a hexadecimal digit.
  */
 export function decodeFully(text: string): string {
   const bytes = Buffer.from(text, 'utf8');

@@ -3,7 +3,7 @@ import { hasMarker } from './placeholder-marker.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import { encodeForUrl, type Lookup, REDACTED, replaceEncoded, rewritePieces } from './placeholder-text.ts';
 
-/** Rewrites a query (the text behind "?") or a form body. A marker in a name, or in a word without "=", is refused. */
+/** Rewrites a query (the text behind "?") or a form body. A marker in a name, or in a parameter without "=", is refused. */
 export function rewriteQueryText(query: string, lookup: Lookup, location: 'query' | 'body' = 'query') {
   return rewritePieces(query, '&', (parameter) => rewriteParameter(parameter, lookup, location));
 }

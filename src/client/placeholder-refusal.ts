@@ -1,12 +1,12 @@
 /**
- * What rewriting gives back. Every refusal is a tagged value: `reason` is what the agent is told, `detail` is
- * for the operator's log. Neither holds a value, nor a part of the request other than the credential's name.
+ * What rewriting returns. Every refusal is a tagged value: `reason` goes to the agent, `detail` to the operator's
+ * log. Neither holds a value, or a part of the request other than the credential's name.
  */
 
-/** Where in a request a placeholder stands. */
+/** The part of a request that a placeholder was found in. */
 export type Location = 'header' | 'query' | 'path' | 'body' | 'request';
 
-/** Why a placeholder was not replaced. One of these for the log; the agent sees the reason alone. */
+/** Why a placeholder was not replaced: for the log. The agent sees only the reason. */
 export type RefusalDetail =
   /** No snapshot has been set, or it was withdrawn. */
   | 'no-snapshot'
@@ -38,9 +38,9 @@ export type RefusalDetail =
   | 'control-character-in-value'
   /** The value holds `..`, `/`, `\`, `?` or `#` and would change the path that it is put into. */
   | 'value-changes-path'
-  /** The text begins like a placeholder and is none. */
+  /** The text begins like a placeholder but is not one. */
   | 'malformed-placeholder'
-  /** A marker stands where none is replaced, or is encoded in a way that this place does not allow. */
+  /** A marker is in a place where none is replaced, or in an encoding that this place does not allow. */
   | 'unresolved-marker'
   /** The opted-in body is of a media type in which we do not know how to write a value safely. */
   | 'body-type-not-supported';

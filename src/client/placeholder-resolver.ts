@@ -1,4 +1,4 @@
-/** Placeholders → values, for whoever does the agent's egress. The one place that holds the newest snapshot. */
+/** Replaces placeholders with values from the newest snapshot, for the process that does the agent's egress. */
 import type { ProviderEnvironment } from './environment.ts';
 import { type BodyKind, rewriteBodyBytes } from './placeholder-body.ts';
 import type { Destination } from './placeholder-endpoint.ts';

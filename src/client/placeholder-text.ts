@@ -1,19 +1,19 @@
-/** Puts values into a run of text, as it stands or percent-encoded. No I/O, no clock. */
+/** Replaces placeholders in plain and in percent-encoded text. No I/O, no clock. */
 
 import type { Resolved } from './placeholder-lookup.ts';
 import { hasMarker, hexDigit, PERCENT, splitAtPlaceholders } from './placeholder-marker.ts';
 import { type Location, type Refusal, type Rewriting, refuse } from './placeholder-refusal.ts';
 
-/** What stands in a log for a credential. */
+/** Replaces a credential in a log. */
 export const REDACTED = '[CREDENTIAL]';
 
-/** Finds the value of one token for the request at hand. */
+/** Finds the value of one token, for one request. */
 export type Lookup = (token: string, location: Location) => Resolved | Refusal;
 
-/** How a value must be written to be only a value where it is put. */
+/** Escapes a value so that it cannot be read as more than a value. */
 export type Encode = (value: string) => string;
 
-/** Replaces the plainly written placeholders of a text; any marker that is left over refuses the whole. */
+/** Replaces the plainly written placeholders of a text; refuses it if any other marker remains. */
 export function replacePlain(
   text: string,
   location: Location,
@@ -25,8 +25,8 @@ export function replacePlain(
 }
 
 /**
- * Replaces the placeholders of a percent-encoded text after decoding it once. What stands around them keeps
- * its bytes, so that a request without placeholders, and the rest of one with them, stays as it was signed.
+ * Replaces the placeholders of a percent-encoded text after decoding it once. All other bytes stay as they were, so
+ * that a signature over them still holds.
  */
 export function replaceEncoded(
   raw: string,
@@ -70,7 +70,7 @@ function replace(decoded: Decoded, location: Location, lookup: Lookup, encode: E
     }
     index = end;
   }
-  // The last fence: whatever the steps above missed, or a value and its surroundings made together.
+  // A marker that the steps above missed, or that a value forms together with the text around it.
   if (hasMarker(value)) return refuse('unresolved-marker', location);
   return { kind: 'rewritten', value, redacted, keys: [...keys] };
 }
@@ -96,7 +96,7 @@ function decodeOnce(raw: string): Decoded {
   return { text, raw, at: (index) => starts[index] ?? raw.length };
 }
 
-/** A value as it stands in a URL: every character that has a meaning there is encoded. */
+/** Encodes a value for a URL, with every character that has a meaning there. */
 export function encodeForUrl(value: string): string {
   return encodeURIComponent(value).replace(
     /[!'()*]/g,

@@ -31,7 +31,7 @@ const RESOLVING: readonly (readonly [string, string])[] = [
   ['alias of a revision', ALIAS_REVISION],
 ];
 
-/** What stands in a request for nothing: form or name, and why. */
+/** Placeholders that do not resolve: form or name, and why. */
 const REFUSED: readonly (readonly [string, string, RefusalDetail, string | undefined])[] = [
   ['canonical', 'openshell:resolve:env:TOKEN', 'canonical-form', 'TOKEN'],
   ['alias of a canonical', 'xoxb-OPENSHELL-RESOLVE-ENV-TOKEN', 'canonical-form', 'TOKEN'],
@@ -515,7 +515,7 @@ describe('whole requests', () => {
     expectNoSecret(result);
   });
 
-  it('takes so many placeholders and no more', () => {
+  it('replaces 64 placeholders and refuses 65', () => {
     const body = (count: number) => Buffer.from(JSON.stringify(Array.from({ length: count }, () => HANDLE)));
     const headers = [['Content-Type', 'application/json']] as const;
     expect(send({ headers, body: body(MAX_PLACEHOLDERS), rewriteBody: true }).kind).toBe('rewritten');

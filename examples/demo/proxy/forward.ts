@@ -38,7 +38,7 @@ export type ProxyError =
   | 'body_too_large'
   | 'upstream_unreachable';
 
-/** What happened to one request, fit for a log: nothing secret and no placeholder. */
+/** What happened to one request, for a log: nothing secret and no placeholder. */
 export interface ProxyRecord {
   readonly method: string;
   readonly host: string;
@@ -55,13 +55,13 @@ export interface ProxyRecord {
 /** What forwarding needs to know of the proxy. */
 export interface ForwardOptions {
   readonly resolver: PlaceholderResolver;
-  /** Where to connect for a destination; the destination itself unless told. TLS checks the destination's name all the same. */
+  /** Where to connect for a destination; the destination itself unless given. TLS checks the destination's name either way. */
   readonly route?: (to: HostAndPort) => HostAndPort;
-  /** Certificates, in PEM, to trust in upstreams; Node's own unless told. */
+  /** Certificates, in PEM, to trust in upstreams; Node's own unless given. */
   readonly upstreamCa?: string;
-  /** Whether placeholders in a body to this destination are replaced; never unless told. */
+  /** Whether placeholders in a body to this destination are replaced; never unless given. */
   readonly rewriteBody?: (to: HostAndPort) => boolean;
-  /** Unix milliseconds; the clock's unless told. */
+  /** Unix milliseconds; the clock's unless given. */
   readonly now?: () => number;
   readonly onRequest?: (record: ProxyRecord) => void;
 }
@@ -73,7 +73,7 @@ export interface Inbound extends HostAndPort {
   readonly tls: boolean;
 }
 
-/** Answers one request. Never rejects: whatever goes wrong is an answer or the end of the connection. */
+/** Answers one request. Never rejects: every error becomes an answer or ends the connection. */
 export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
@@ -124,7 +124,7 @@ export async function forward(
     response.on('close', () => upstream.destroy());
     upstream.pipe(response);
   } catch {
-    // The error of a TLS or HTTP library may quote what was sent: it goes nowhere.
+    // The error of a TLS or HTTP library may quote what was sent: it is not logged.
     if (response.headersSent) response.destroy();
     else fail(502, 'upstream_unreachable');
   }
