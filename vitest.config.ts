@@ -1,5 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { nodeComplaint } from './src/domain/node-version.ts';
+
+const complaint = nodeComplaint();
+if (complaint !== undefined) {
+  process.stderr.write(`vitest: ${complaint}: run \`npm test\`, which uses the Node.js of node_modules\n`);
+  process.exit(2);
+}
 
 /** Tests that measure times: they run apart from all others, one after the other. */
 const QUIET = [

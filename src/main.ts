@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-import { type Commands, run } from './cli/run.ts';
+import type { Commands } from './cli/run.ts';
+import { ExitCode } from './domain/errors.ts';
+import { nodeComplaint } from './domain/node-version.ts';
 
 /** Each is loaded when it is called: `get` does not pay for the isolation checks. */
 const COMMANDS: Commands = {
@@ -16,4 +18,11 @@ const COMMANDS: Commands = {
   profile: () => import('./cli/profile.ts'),
 };
 
-await run(process.argv.slice(2), COMMANDS);
+const complaint = nodeComplaint();
+if (complaint === undefined) {
+  const { run } = await import('./cli/run.ts');
+  await run(process.argv.slice(2), COMMANDS);
+} else {
+  process.stderr.write(`secret-resolver: ${complaint}\n`);
+  process.exitCode = ExitCode.usage;
+}

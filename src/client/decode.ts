@@ -1,21 +1,33 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import { speaksTls } from '../domain/endpoint.ts';
 import { SecretValue } from '../domain/secret-value.ts';
-import { ProviderEnvironmentSchema } from '../gen/secretresolver/v1/resolver_pb.ts';
-import type { ProvidedCredential, ProviderEnvironment } from './environment.ts';
+import {
+  ProviderEnvironmentSchema,
+  type StaticCredentialEndpointBinding,
+} from '../gen/secretresolver/v1/resolver_pb.ts';
+import type { CredentialEndpoint, ProvidedCredential, ProviderEnvironment } from './environment.ts';
 import { ResolverError } from './errors.ts';
+import { loggable } from './loggable.ts';
 
-/** Decodes a response. Throws {@link ResolverError} where it is none: the decoder's own words may quote bytes of it. */
-export function decodeMessage<S extends DescMessage>(schema: S, bytes: Buffer): MessageShape<S> {
+/**
+ * Decodes a response. Throws {@link ResolverError} where it is malformed, without the decoder's error as its cause:
+ * that may quote bytes of a value.
+ */
+export function decodeMessage<S extends DescMessage>(
+  schema: S,
+  bytes: Buffer,
+  socket: string,
+): MessageShape<S> {
   try {
     return fromBinary(schema, bytes);
   } catch {
-    throw new ResolverError('internal', 'the answer is not one that a resolver gives');
+    throw new ResolverError('internal', 'the answer is not one that a resolver gives', { socket });
   }
 }
 
-/** Takes a response apart. The values are copied out and the message is overwritten. */
-export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
-  const message = decodeMessage(ProviderEnvironmentSchema, bytes);
+/** Decodes a snapshot. The values are copied out and the message is overwritten. */
+export function decodeEnvironment(bytes: Buffer, socket: string): ProviderEnvironment {
+  const message = decodeMessage(ProviderEnvironmentSchema, bytes, socket);
   const credentials = new Map<string, ProvidedCredential>();
   for (const [key, value] of Object.entries(message.environment)) {
     const binding = entryOf(message.staticCredentialBindings, key);
@@ -26,12 +38,13 @@ export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
       value: SecretValue.from(value),
       handle: binding?.workloadCredentialHandle ?? '',
       identity: binding?.credentialIdentity ?? '',
-      endpoints: (binding?.endpoints ?? []).map(({ host, port, path }) => ({ host, port, path })),
+      endpoints: (binding?.endpoints ?? []).map(decodeEndpoint),
       expiresAtMs: expiresAtMs === undefined || expiresAtMs === 0n ? undefined : Number(expiresAtMs),
     });
   }
   const { id = '', name = '', namespace = '' } = message.sandbox ?? {};
-  const environment: ProviderEnvironment = {
+  bytes.fill(0);
+  return loggable({
     revision: message.providerEnvRevision,
     sandbox: { id, name, namespace },
     credentials,
@@ -41,12 +54,20 @@ export function decodeEnvironment(bytes: Buffer): ProviderEnvironment {
       reason,
       required,
     })),
-  };
-  bytes.fill(0);
-  return environment;
+  });
 }
 
-/** What a protobuf map has for a key. A credential may be named as what every object inherits: `valueOf`, `constructor`. */
+function decodeEndpoint({
+  host,
+  port,
+  path,
+  plainHttp,
+}: StaticCredentialEndpointBinding): CredentialEndpoint {
+  const endpoint = { host, port, path };
+  return speaksTls(endpoint) === !plainHttp ? endpoint : { ...endpoint, tls: !plainHttp };
+}
+
+/** The entry of a protobuf map. A credential may be named as what every object inherits: `valueOf`, `constructor`. */
 function entryOf<V>(map: Readonly<Record<string, V>>, key: string): V | undefined {
   return Object.hasOwn(map, key) ? map[key] : undefined;
 }

@@ -6,6 +6,8 @@ export interface CredentialEndpoint {
   readonly host: string;
   readonly port: number;
   readonly path: string;
+  /** False where the destination speaks plain HTTP. Unless given, port 80 does and every other port speaks TLS. */
+  readonly tls?: boolean;
 }
 
 /** One credential of a snapshot. */

@@ -1,32 +1,37 @@
 import { type ServiceError, status } from '@grpc/grpc-js';
 
-/** What went wrong, in the words of the resolver's own statuses. */
+/** Why a call failed. README lists what to do about each. */
 export type ResolverErrorCode =
   /** A provider that this caller may not see, or that does not exist. Asking again does not help. */
   | 'permission-denied'
-  /** The boundary is not proven, or a required credential is refused. May heal. */
+  /** The boundary is not proven, or a required credential is refused. May pass without a change here. */
   | 'failed-precondition'
-  /** Nobody answers, the resolver is starting or stopping, or it does not know this UID and hung up. */
+  /** No answer: the resolver is starting or stopping, or its `callers` do not list this UID and it hung up. */
   | 'unavailable'
   /** Too many connections, watches or requests of this UID. */
   | 'resource-exhausted'
-  /** The request breaks a rule: a defect of the caller. */
+  /** The request breaks a rule of the protocol. */
   | 'invalid-argument'
   /** The resolver is older than this client. */
   | 'unimplemented'
   /** Anything else. */
   | 'internal';
 
-/** Every error of this library. Its message is the resolver's fixed sentence: it never holds a value. */
+/** Every error of this library. Neither its message, the resolver's fixed sentence, nor its cause holds a value. */
 export class ResolverError extends Error {
   override readonly name = 'ResolverError';
   readonly code: ResolverErrorCode;
-  constructor(code: ResolverErrorCode, message: string) {
-    super(message);
+  /** Path of the socket that was asked. */
+  readonly socket: string;
+
+  /** `cause` is the error of the gRPC library, where there is one. */
+  constructor(code: ResolverErrorCode, message: string, options: { socket: string; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
+    this.socket = options.socket;
   }
 
-  /** Whether the same call may succeed later without anybody changing anything here. */
+  /** Whether the same call may succeed later without a change on this side. */
   get retryable(): boolean {
     return (
       this.code === 'unavailable' ||
@@ -37,13 +42,12 @@ export class ResolverError extends Error {
   }
 }
 
-/** One map from gRPC's codes to ours. */
-export function toResolverError(error: ServiceError): ResolverError {
-  return new ResolverError(codeOf(error.code), plainDetails(error.details));
+export function toResolverError(error: ServiceError, socket: string): ResolverError {
+  return new ResolverError(codeOf(error.code), messageOf(error.details), { socket, cause: error });
 }
 
-/** The resolver's own sentence as it is; what the library says about a connection, cut to what a person can use. */
-function plainDetails(details: string): string {
+/** The resolver's own sentence; of the library's report about a connection, only the error code. */
+function messageOf(details: string): string {
   if (details === '') return 'the call failed';
   if (!details.startsWith('No connection established')) return details;
   const code = /\b(E[A-Z]{3,})\b/.exec(details)?.[1];

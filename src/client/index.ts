@@ -1,12 +1,13 @@
 /**
- * Client of the resolver, for supervisors written for Node: a watch on one side, placeholders on the other.
+ * Client of the resolver, for supervisors written for Node: it watches the credentials and swaps placeholders for
+ * them in what the agent sends.
  *
  * @example
  * const resolver = connect({ socket: '/run/secret-resolver/socket/resolver.sock' });
  * const placeholders = new PlaceholderResolver();
  * for await (const environment of resolver.watchProviderEnvironment()) {
- *   placeholders.update(environment); // going on with the loop acknowledges the revision
- *   // The agent is started with these in its environment; they stay the same over rotations.
+ *   placeholders.update(environment); // the next iteration acknowledges the revision
+ *   // Start the agent with these in its environment; they stay the same over rotations.
  *   startAgentOnce({ env: agentEnvironment(environment) });
  * }
  *
@@ -31,10 +32,25 @@ import {
 } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { decodeEnvironment, decodeMessage } from './decode.ts';
 import type { ProviderEnvironment } from './environment.ts';
+import { loggable } from './loggable.ts';
 import { openChannel, unaryCall } from './transport.ts';
 import { type WatchedEnvironment, type WatchOptions, watchEnvironment } from './watch.ts';
 
 export { SecretValue } from '../domain/secret-value.ts';
+export {
+  AcknowledgeOutcome,
+  type Boundary,
+  BoundaryState,
+  type Credential,
+  CredentialState,
+  type Finding,
+  type GetStatusResponse,
+  type ListCredentialsResponse,
+  type Sandbox,
+  type SecretReference,
+  type Volume,
+  type Watcher,
+} from '../gen/secretresolver/v1/resolver_pb.ts';
 export type {
   CredentialEndpoint,
   ProvidedCredential,
@@ -56,10 +72,11 @@ export {
   type Rewritten,
   statusOf,
 } from './placeholder-refusal.ts';
-export type { AgentRequest, OutgoingRequest } from './placeholder-request.ts';
-export { MAX_PLACEHOLDERS, PlaceholderResolver } from './placeholder-resolver.ts';
+export type { AgentRequest, Authority, OutgoingRequest } from './placeholder-request.ts';
+export { MAX_PLACEHOLDERS, type PlaceholderOptions, PlaceholderResolver } from './placeholder-resolver.ts';
 export { eraseEnvironment, type WatchedEnvironment, type WatchOptions } from './watch.ts';
 
+/** Where and how to ask. */
 export interface ConnectOptions {
   /** Path of the resolver's socket. */
   readonly socket: string;
@@ -73,32 +90,37 @@ export interface ResolverClient extends Disposable {
   getProviderEnvironment(options?: { readonly providers?: readonly string[] }): Promise<ProviderEnvironment>;
   /** The current snapshot and every newer one; reconnects by itself. */
   watchProviderEnvironment(options?: WatchOptions): AsyncGenerator<WatchedEnvironment, void, undefined>;
-  /** Names, references and states. Never a value. */
+  /** Names, references and states of the caller's credentials. Never a value. */
   listCredentials(): Promise<ListCredentialsResponse>;
-  /** Boundary, volumes and watchers. Never a value. */
+  /** State of the boundary, the volumes and the watchers. Never a value. */
   getStatus(): Promise<GetStatusResponse>;
+  /** Closes the connection. A watch has one of its own, and ends with its iteration or its signal. */
   close(): void;
 }
 
-/** Makes a client for a socket. Calls reject with `ResolverError`. */
+/** Makes a client for a socket. Its calls reject with {@link ResolverError}. */
 export function connect(options: ConnectOptions): ResolverClient {
-  const channel = openChannel(options.socket);
-  const timeoutMs = options.timeoutMs ?? 5_000;
-  const call = (method: string, request: Uint8Array) => unaryCall(channel, method, request, timeoutMs);
+  const { socket, timeoutMs = 5_000 } = options;
+  const channel = openChannel(socket);
+  const call = (method: string, request: Uint8Array) =>
+    unaryCall(socket, channel, method, request, timeoutMs);
   const close = () => channel.close();
   return {
     async getProviderEnvironment({ providers = [] } = {}) {
       const request = create(GetProviderEnvironmentRequestSchema, { providers: [...providers] });
       return decodeEnvironment(
         await call('GetProviderEnvironment', toBinary(GetProviderEnvironmentRequestSchema, request)),
+        socket,
       );
     },
-    watchProviderEnvironment: (watchOptions = {}) => watchEnvironment(options.socket, watchOptions),
+    watchProviderEnvironment: (watchOptions = {}) => watchEnvironment(socket, watchOptions),
     async listCredentials() {
-      return decodeMessage(ListCredentialsResponseSchema, await call('ListCredentials', new Uint8Array()));
+      const answer = await call('ListCredentials', new Uint8Array());
+      return loggable(decodeMessage(ListCredentialsResponseSchema, answer, socket));
     },
     async getStatus() {
-      return decodeMessage(GetStatusResponseSchema, await call('GetStatus', new Uint8Array()));
+      const answer = await call('GetStatus', new Uint8Array());
+      return loggable(decodeMessage(GetStatusResponseSchema, answer, socket));
     },
     close,
     [Symbol.dispose]: close,

@@ -1,6 +1,6 @@
 /**
- * Placeholders in a request body. A body is looked through always, and changed only where the operator opts
- * in: an agent that sends its own environment to a model must not have its tokens filled in on the way.
+ * Placeholders in a request body. A body is read only where the operator opts in: in a conversation with a model a
+ * placeholder is text like any other, and it is no secret.
  */
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { hasMarker } from './placeholder-marker.ts';
@@ -8,7 +8,7 @@ import { rewriteQueryText } from './placeholder-query.ts';
 import { type Refusal, type Rewriting, refuse } from './placeholder-refusal.ts';
 import { type Lookup, replacePlain } from './placeholder-text.ts';
 
-/** Largest compressed body that is looked through, in bytes once decompressed: a bomb must not fill the memory. */
+/** Largest compressed body that is searched, in bytes once decompressed: a bomb must not fill the memory. */
 export const MAX_DECOMPRESSED_BYTES = 8 * 1024 * 1024;
 
 /** What a body says of itself. */
@@ -21,14 +21,16 @@ export interface BodyKind {
   readonly optedIn: boolean;
 }
 
-/** Rewrites a whole body, never a piece of one: a marker that is split over two pieces must not slip through. */
+/**
+ * Rewrites a whole body, never a piece of one: a marker that is split over two pieces must not be missed. A body
+ * that is not opted in is returned as it is.
+ */
 export function rewriteBodyBytes(body: Buffer, kind: BodyKind, lookup: Lookup): Rewriting<Buffer> {
+  const asItIs = { kind: 'rewritten', value: body, redacted: sizeOf(body), keys: [] } as const;
+  if (!kind.optedIn) return asItIs;
   const plain = decompress(body, kind.encoding);
   if (plain === undefined) return refuse('body-type-not-supported', 'body');
-  if (!hasMarker(plain.toString('latin1'))) {
-    return { kind: 'rewritten', value: body, redacted: sizeOf(body), keys: [] };
-  }
-  if (!kind.optedIn) return refuse('body-not-opted-in', 'body');
+  if (!hasMarker(plain.toString('latin1'))) return asItIs;
   if (plain !== body) return refuse('body-type-not-supported', 'body');
   const text = rewriteText(body, kind.type ?? '', lookup);
   if (text.kind === 'refused') return text;

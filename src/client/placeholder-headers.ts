@@ -4,16 +4,19 @@
  * Header values are one character a byte, as Node's HTTP and `fetch` have them; a credential's characters
  * beyond ASCII are written as their UTF-8 bytes.
  */
-import { hasMarker, splitAtPlaceholders } from './placeholder-marker.ts';
+import { hasMarker, SHORTEST_MARKER, splitAtPlaceholders } from './placeholder-marker.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import { type Lookup, REDACTED, replacePlain, unchanged } from './placeholder-text.ts';
 
 /**
  * Between the scheme and the credentials: whatever some server takes for a space. HTTP knows blank and tab alone, but
- * who splits a header as text (as Python's `split()` does) goes by Unicode, and reads on behind U+0085 and U+00A0.
+ * a server that splits a header as text (as Python's `split()` does) goes by Unicode, and accepts U+0085 and U+00A0.
  */
 const BASIC = /^[\s\x1c-\x1f\x85]*(basic[\s\x1c-\x1f\x85]+)(.*)$/is;
 const SCHEME_AND_TOKEN = /^([^\s]+[ \t]+)([^\s]+)$/;
+
+/** Base64 that all decoders read alike, with or without its padding. */
+const ONE_BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /** Rewrites one header value. A marker anywhere else than in those three places is a refusal. */
 export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<string> {
@@ -38,9 +41,21 @@ export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<str
   };
 }
 
+/**
+ * Decoders differ on padding in the middle, on foreign characters and on the URL-safe alphabet: one reads a user name
+ * where another reads a placeholder. Credentials that are not one canonical Base64 text are never rewritten, and are
+ * refused if a decoder could find a marker in them.
+ */
 function rewriteBasic(value: string, scheme: string, credentials: string, lookup: Lookup): Rewriting<string> {
+  const bytes = Buffer.from(credentials, 'base64');
   // One character a byte, so that a user name in any charset comes back as it was.
-  const decoded = Buffer.from(credentials, 'base64').toString('latin1');
+  const decoded = bytes.toString('latin1');
+  if (bytes.toString('base64') !== credentials) {
+    const suspect = ONE_BASE64.test(credentials)
+      ? hasMarker(decoded)
+      : credentials.length > (SHORTEST_MARKER * 4) / 3;
+    return suspect ? refuse('unresolved-marker', 'header') : unchanged(value);
+  }
   const inside = replacePlain(decoded, 'header', lookup, utf8AsLatin1);
   if (inside.kind === 'refused') return inside;
   if (inside.keys.length === 0) return unchanged(value);

@@ -2,10 +2,10 @@
  * Placeholder → value, for one destination and at one time. No I/O, no clock.
  *
  * Every credential of this resolver is bound to endpoints, and OpenShell's rule for those is followed: a
- * canonical placeholder does not resolve, nor an alias that carries only a key. A stable handle does, whatever
- * the revision, to the value in force. A revision does while it is the one in force. OpenShell keeps older
- * ones for eight generations, with their old values; here the old value is gone when its Secret rotates, so
- * an older revision is refused rather than given a value that it never named.
+ * canonical placeholder does not resolve, nor an alias that carries only a key, unless the caller opts in to it.
+ * A stable handle does, whatever the revision, to the value in force. A revision does while it is the one in force.
+ * OpenShell keeps older ones for eight generations, with their old values; here the old value is gone when its
+ * Secret rotates, so an older revision is refused rather than given a value that it never named.
  */
 import type { ProvidedCredential, ProviderEnvironment } from './environment.ts';
 import { type CredentialName, nameOf, parsePlaceholder } from './placeholder.ts';
@@ -20,14 +20,18 @@ export interface Resolved {
   readonly text: string;
 }
 
-/** Finds what one token of a request stands for. `now` is Unix milliseconds. */
-export function lookUp(
-  environment: ProviderEnvironment | undefined,
-  token: string,
-  destination: Destination,
-  location: Location,
-  now: number,
-): Resolved | Refusal {
+/** What a token is looked up in, and for which request. */
+export interface LookupContext {
+  readonly environment: ProviderEnvironment | undefined;
+  readonly acceptCanonical: boolean;
+  readonly destination: Destination;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
+/** Finds what one token of a request stands for. */
+export function lookUp(token: string, location: Location, context: LookupContext): Resolved | Refusal {
+  const { environment, destination, now } = context;
   const placeholder = parsePlaceholder(token);
   if (placeholder === undefined) return refuse('malformed-placeholder', location);
   const name = nameOf(placeholder);
@@ -35,14 +39,20 @@ export function lookUp(
   const credential = environment.credentials.get(name.key);
   if (credential === undefined) return refuse('unknown-credential', location, name.key);
   const fault =
-    faultOfName(name, credential, environment.revision) ?? faultOfUse(credential, destination, now);
+    faultOfName(name, credential, environment.revision, context.acceptCanonical) ??
+    faultOfUse(credential, destination, now);
   return fault === undefined ? valueFor(credential, location) : refuse(fault, location, name.key);
 }
 
-function faultOfName(name: CredentialName, credential: ProvidedCredential, revision: bigint) {
+function faultOfName(
+  name: CredentialName,
+  credential: ProvidedCredential,
+  revision: bigint,
+  acceptCanonical: boolean,
+) {
   switch (name.form) {
     case 'canonical':
-      return 'canonical-form';
+      return acceptCanonical ? undefined : 'canonical-form';
     case 'revision':
       return name.revision === revision ? undefined : 'stale-revision';
     case 'handle':

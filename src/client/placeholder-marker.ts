@@ -10,6 +10,13 @@ import { ALIAS_MARKER, PLACEHOLDER_PREFIX } from './placeholder.ts';
 
 const NAME_CHARACTERS = /[A-Za-z0-9_]*/y;
 const ALIAS_PREFIX_CHARACTER = /[A-Za-z0-9_.~-]/;
+const ALIAS_CHARACTERS = /[A-Za-z0-9_.~-]*/y;
+
+/** The character code of "%". */
+export const PERCENT = 0x25;
+
+/** Characters of the shortest text that holds a marker. */
+export const SHORTEST_MARKER = Math.min(PLACEHOLDER_PREFIX.length, ALIAS_MARKER.length);
 
 /** A run of a text: `plain` without a marker, or `token`, from the first to the last character of a placeholder. */
 export type TextPart =
@@ -47,7 +54,7 @@ interface Span {
 
 function plainToken(text: string, start: number): Span {
   const nameAt = start + PLACEHOLDER_PREFIX.length;
-  const end = endOfName(text, nameAt);
+  const end = endOfRun(NAME_CHARACTERS, text, nameAt);
   // Two placeholders may touch: the second one's prefix is not part of the first one's name.
   const neighbour = text.slice(nameAt, end + PLACEHOLDER_PREFIX.length).indexOf(PLACEHOLDER_PREFIX);
   return { start, end: neighbour < 0 ? end : Math.min(end, nameAt + neighbour) };
@@ -56,16 +63,14 @@ function plainToken(text: string, start: number): Span {
 function aliasToken(text: string, marker: number, from: number): Span {
   let start = marker;
   while (start > from && ALIAS_PREFIX_CHARACTER.test(text.charAt(start - 1))) start--;
-  let end = endOfName(text, marker + ALIAS_MARKER.length);
   // A name that runs on with "-", "." or "~" is part of a longer word: take it whole, so that it is refused.
-  while (end < text.length && ALIAS_PREFIX_CHARACTER.test(text.charAt(end))) end++;
-  return { start, end };
+  return { start, end: endOfRun(ALIAS_CHARACTERS, text, marker + ALIAS_MARKER.length) };
 }
 
-function endOfName(text: string, from: number): number {
-  NAME_CHARACTERS.lastIndex = from;
-  NAME_CHARACTERS.exec(text);
-  return NAME_CHARACTERS.lastIndex;
+function endOfRun(run: RegExp, text: string, from: number): number {
+  run.lastIndex = from;
+  run.test(text);
+  return run.lastIndex;
 }
 
 /**
@@ -77,14 +82,12 @@ function endOfName(text: string, from: number): number {
  * replaced in what was not decoded.
  */
 export function hasMarker(text: string): boolean {
+  if (text.length < SHORTEST_MARKER) return false;
   if (hasPlainMarker(text)) return true;
   const decoded = text.includes('%') ? decodeFully(text) : text;
   if (hasPlainMarker(decoded)) return true;
-  if (!decoded.includes('\\')) return false;
-  const unescaped = decoded.replace(/\\u([0-9a-fA-F]{4})/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-  return hasPlainMarker(unescaped) || hasPlainMarker(decodeFully(unescaped));
+  if (!decoded.includes('\\u00')) return false;
+  return hasPlainMarker(decodeFully(decoded.replace(/\\u00([0-9a-fA-F]{2})/g, '%$1')));
 }
 
 function hasPlainMarker(text: string): boolean {
@@ -94,17 +97,16 @@ function hasPlainMarker(text: string): boolean {
 /**
  * A text decoded until nothing is left to decode, one character for one byte of UTF-8.
  *
- * Each `%XX` is replaced as soon as its last character is there, and what comes out may complete the next
- * one: `%2541` and `%%34%31` both end as `A`. The rule has no overlaps, so the order does not matter, and no
- * marker is lost on the way: none of its characters can be the `%` of a rule, and the one that would have to
- * stand behind a `%` in front of it, `o` or `O`, is not a hexadecimal digit.
+ * Each `%XX` is replaced as soon as it is complete, and the result may complete the next one: `%2541` and
+ * `%%34%31` both end as `A`. The rules do not overlap, so the order does not matter, and no marker is lost: a
+ * marker contains no `%`, and its first character, `o` or `O`, is not a hexadecimal digit.
  */
 export function decodeFully(text: string): string {
   const bytes = Buffer.from(text, 'utf8');
   let length = 0;
   for (const byte of bytes) {
     bytes[length++] = byte;
-    while (length >= 3 && bytes[length - 3] === 0x25) {
+    while (length >= 3 && bytes[length - 3] === PERCENT) {
       const high = hexDigit(bytes[length - 2]);
       const low = hexDigit(bytes[length - 1]);
       if (high < 0 || low < 0) break;
@@ -115,7 +117,8 @@ export function decodeFully(text: string): string {
   return bytes.toString('latin1', 0, length);
 }
 
-function hexDigit(byte: number | undefined): number {
+/** What an ASCII character is worth as a hexadecimal digit; -1 where it is none. */
+export function hexDigit(byte: number | undefined): number {
   if (byte === undefined) return -1;
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
   const letter = byte | 0x20;

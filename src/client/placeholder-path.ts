@@ -1,14 +1,11 @@
 /** Placeholders within the segments of a path: decoded once, replaced, encoded. */
 import { decodeFully } from './placeholder-marker.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
-import { encodeForUrl, joinRewritten, type Lookup, replaceEncoded } from './placeholder-text.ts';
+import { encodeForUrl, type Lookup, replaceEncoded, rewritePieces } from './placeholder-text.ts';
 
 /** Rewrites a path without its query. A value may not add, remove or climb a segment. */
 export function rewritePathText(path: string, lookup: Lookup): Rewriting<string> {
-  return joinRewritten(
-    path.split('/').map((segment) => rewriteSegment(segment, lookup)),
-    '/',
-  );
+  return rewritePieces(path, '/', (segment) => rewriteSegment(segment, lookup));
 }
 
 function rewriteSegment(segment: string, lookup: Lookup): Rewriting<string> {

@@ -1,28 +1,17 @@
 /** Placeholders in the values of query parameters: decoded once, replaced, encoded. */
 import { hasMarker } from './placeholder-marker.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
-import {
-  encodeForUrl,
-  joinRewritten,
-  type Lookup,
-  REDACTED,
-  replaceEncoded,
-  unchanged,
-} from './placeholder-text.ts';
+import { encodeForUrl, type Lookup, REDACTED, replaceEncoded, rewritePieces } from './placeholder-text.ts';
 
-/** Rewrites a query (the text behind "?") or a form body. A marker in a name, or in a word without "=", is refused. */
+/** Rewrites a query (the text behind "?") or a form body. A marker in a name, or in a parameter without "=", is refused. */
 export function rewriteQueryText(query: string, lookup: Lookup, location: 'query' | 'body' = 'query') {
-  return joinRewritten(
-    query.split('&').map((parameter) => rewriteParameter(parameter, lookup, location)),
-    '&',
-  );
+  return rewritePieces(query, '&', (parameter) => rewriteParameter(parameter, lookup, location));
 }
 
 function rewriteParameter(parameter: string, lookup: Lookup, location: 'query' | 'body'): Rewriting<string> {
   const equals = parameter.indexOf('=');
   const name = equals < 0 ? parameter : parameter.slice(0, equals);
   if (hasMarker(name)) return refuse('unresolved-marker', location);
-  if (equals < 0) return unchanged(parameter);
   const value = replaceEncoded(parameter.slice(equals + 1), location, lookup, encodeForUrl);
   if (value.kind === 'refused') return value;
   return {

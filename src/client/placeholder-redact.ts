@@ -5,7 +5,7 @@ import { type Lookup, REDACTED, replacePlain } from './placeholder-text.ts';
 
 /**
  * Redacts a text. A placeholder is no secret, yet its handle names a credential for as long as the sandbox
- * lives, so a log has no business with it. A text that hides a marker in an encoding is redacted as a whole.
+ * lives, so it does not belong in a log. A text that hides a marker in an encoding is redacted as a whole.
  */
 export function redactPlaceholders(text: string): string {
   if (!hasMarker(text)) return text;
@@ -13,17 +13,14 @@ export function redactPlaceholders(text: string): string {
   return redacted.kind === 'refused' ? REDACTED : redacted.value;
 }
 
-/** Redacts a request target. The query goes altogether: people put secrets of their own there. */
+/** Redacts a request target. The query is left out: people put secrets of their own there. */
 export function redactTarget(target: string): string {
   const question = target.indexOf('?');
   const path = redactPath(question < 0 ? target : target.slice(0, question)) ?? REDACTED;
   return question < 0 ? path : `${path}?[QUERY]`;
 }
 
-/**
- * The path by which a request is compared with endpoints: what a placeholder stands for has no say in where
- * it may go. Undefined where a marker is hidden so well that it cannot be cut out.
- */
+/** A path with its placeholders cut out, or undefined where a marker is hidden so well that it cannot be. */
 export function redactPath(path: string): string | undefined {
   const redacted = rewritePathText(path, standIn);
   return redacted.kind === 'refused' ? undefined : redacted.redacted;

@@ -1,12 +1,12 @@
 /**
- * What rewriting gives back. Every refusal is a tagged value: `reason` is what the agent is told, `detail` is
- * for the operator's log. Neither holds a value, nor a part of the request other than the credential's name.
+ * What rewriting returns. Every refusal is a tagged value: `reason` goes to the agent, `detail` to the operator's
+ * log. Neither holds a value, or a part of the request other than the credential's name.
  */
 
-/** Where in a request a placeholder stands. */
+/** The part of a request that a placeholder was found in. */
 export type Location = 'header' | 'query' | 'path' | 'body' | 'request';
 
-/** Why a placeholder was not replaced. One of these for the log; the agent sees the reason alone. */
+/** Why a placeholder was not replaced: for the log. The agent sees only the reason. */
 export type RefusalDetail =
   /** No snapshot has been set, or it was withdrawn. */
   | 'no-snapshot'
@@ -22,6 +22,10 @@ export type RefusalDetail =
   | 'wrong-handle'
   /** The credential is not bound to this host, port and path. */
   | 'wrong-endpoint'
+  /** The request is plain HTTP, and no endpoint of the credential is declared for that. */
+  | 'tls-required'
+  /** A Host or :authority names another server than the destination. */
+  | 'host-mismatch'
   /** The path can be read in more than one way, so it cannot be compared with a bound one. */
   | 'ambiguous-path'
   /** The credential has ended. */
@@ -34,18 +38,17 @@ export type RefusalDetail =
   | 'control-character-in-value'
   /** The value holds `..`, `/`, `\`, `?` or `#` and would change the path that it is put into. */
   | 'value-changes-path'
-  /** The text begins like a placeholder and is none. */
+  /** The text begins like a placeholder but is not one. */
   | 'malformed-placeholder'
-  /** A marker stands where none is replaced, or is encoded in a way that this place does not allow. */
+  /** A marker is in a place where none is replaced, or in an encoding that this place does not allow. */
   | 'unresolved-marker'
-  /** A placeholder stands in a body, and bodies of this request are not opted in. */
-  | 'body-not-opted-in'
   /** The opted-in body is of a media type in which we do not know how to write a value safely. */
   | 'body-type-not-supported';
 
 /** The two answers that an agent can get; the names are OpenShell's. */
 export type RefusalReason = 'credential_unavailable' | 'credential_endpoint_mismatch';
 
+/** Why nothing of the request may be sent. */
 export interface Refusal {
   readonly kind: 'refused';
   readonly reason: RefusalReason;
@@ -64,6 +67,7 @@ export interface Rewritten<T> {
   readonly keys: readonly string[];
 }
 
+/** The outcome of rewriting a text, a body or a request. */
 export type Rewriting<T> = Rewritten<T> | Refusal;
 
 export function refuse(detail: RefusalDetail, location: Location, key?: string): Refusal {
@@ -83,6 +87,8 @@ export function statusOf(reason: RefusalReason): 403 | 500 {
 function reasonOf(detail: RefusalDetail): RefusalReason {
   switch (detail) {
     case 'wrong-endpoint':
+    case 'tls-required':
+    case 'host-mismatch':
     case 'ambiguous-path':
       return 'credential_endpoint_mismatch';
     case 'no-snapshot':
@@ -98,7 +104,6 @@ function reasonOf(detail: RefusalDetail): RefusalReason {
     case 'value-changes-path':
     case 'malformed-placeholder':
     case 'unresolved-marker':
-    case 'body-not-opted-in':
     case 'body-type-not-supported':
       return 'credential_unavailable';
   }

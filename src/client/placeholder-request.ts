@@ -1,35 +1,39 @@
 /**
- * A whole request at once. Every part of it is looked at, so that no marker leaves in a place that nobody
- * thought of, and one refusal refuses the request: nothing of it may be sent then.
+ * A whole request at once. Every part of it is searched, so that no marker leaves in a place that was forgotten, and
+ * one refusal refuses the request: nothing of it may be sent then.
  */
 import { type BodyKind, rewriteBodyBytes } from './placeholder-body.ts';
-import type { Destination } from './placeholder-endpoint.ts';
+import { type Destination, lowerAscii } from './placeholder-endpoint.ts';
 import { rewriteHeaderValue } from './placeholder-headers.ts';
 import { hasMarker } from './placeholder-marker.ts';
 import { rewritePathText } from './placeholder-path.ts';
 import { rewriteQueryText } from './placeholder-query.ts';
-import { redactPath, redactTarget } from './placeholder-redact.ts';
+import { redactPath } from './placeholder-redact.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import { joinRewritten, type Lookup } from './placeholder-text.ts';
 
+/** The server that a request is sent to: what the caller dials, not what the agent's headers say. */
+export type Authority = Pick<Destination, 'host' | 'port' | 'tls'>;
+
 /** A request as the agent sent it. */
-export interface AgentRequest {
+export interface AgentRequest extends Authority {
   readonly method: string;
-  /** Host name of the destination, without port. */
-  readonly host: string;
-  readonly port: number;
   /** Path and query, beginning with "/". */
   readonly target: string;
-  /** Names and values in the order sent, duplicates kept. */
+  /**
+   * Names and values in the order sent, duplicates kept. A Host or `:authority` among them that names another
+   * server than `host` and `port` refuses a request with a credential.
+   */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** The whole body; undefined where there is none. */
+  /** The whole body; undefined where there is none, or where it is not opted in and sent on by the caller. */
   readonly body: Buffer | undefined;
-  /** Whether placeholders in the body are to be replaced. */
+  /** Whether placeholders in the body are to be replaced. Unless they are, the body passes unread. */
   readonly rewriteBody: boolean;
 }
 
 /** The parts of a request that may be secret now. */
 export interface OutgoingRequest {
+  /** Append it to `https://host:port` as it is: `new URL(target, base)` would take `//other/x` for another server. */
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer | undefined;
@@ -38,31 +42,31 @@ export interface OutgoingRequest {
 /** Makes a lookup for one destination. */
 export type LookupFor = (destination: Destination) => Lookup;
 
-/** Rewrites path and query; the path that endpoints are compared with is the redacted one. */
+interface Target {
+  readonly path: string;
+  readonly query: string | undefined;
+  /** What endpoints are compared with: what a placeholder stands for has no say in where it may go. */
+  readonly destination: Destination;
+}
+
+/** Rewrites path and query. */
 export function rewriteTargetText(
   target: string,
-  authority: { readonly host: string; readonly port: number },
+  authority: Authority,
   lookupFor: LookupFor,
 ): Rewriting<string> {
-  const { path, query } = splitTarget(target);
-  const destination = destinationOf(authority, path);
-  if (destination === undefined) return refuse('unresolved-marker', 'path');
-  const lookup = lookupFor(destination);
-  const rewrittenPath = rewritePathText(path, lookup);
-  return query === undefined
-    ? rewrittenPath
-    : joinRewritten([rewrittenPath, rewriteQueryText(query, lookup)], '?');
+  const read = readTarget(target, authority);
+  return read === undefined ? refuse('unresolved-marker', 'path') : rewriteTarget(read, lookupFor);
 }
 
 /** Rewrites a whole request, or says why nothing of it may be sent. */
 export function rewriteWholeRequest(request: AgentRequest, lookupFor: LookupFor): Rewriting<OutgoingRequest> {
-  const { path } = splitTarget(request.target);
-  const destination = destinationOf(request, path);
-  if (destination === undefined) return refuse('unresolved-marker', 'path');
+  const read = readTarget(request.target, request);
+  if (read === undefined) return refuse('unresolved-marker', 'path');
   if (hasMarker(request.method) || hasMarker(request.host)) return refuse('unresolved-marker', 'request');
-  const target = rewriteTargetText(request.target, request, lookupFor);
+  const target = rewriteTarget(read, lookupFor);
   if (target.kind === 'refused') return target;
-  const lookup = lookupFor(destination);
+  const lookup = lookupFor(read.destination);
   const keys = new Set(target.keys);
   const headers: (readonly [string, string])[] = [];
   for (const [name, value] of request.headers) {
@@ -75,27 +79,50 @@ export function rewriteWholeRequest(request: AgentRequest, lookupFor: LookupFor)
   const body = request.body && rewriteBodyBytes(request.body, bodyKind(request), lookup);
   if (body?.kind === 'refused') return body;
   for (const key of body?.keys ?? []) keys.add(key);
+  const [first] = keys;
+  if (first !== undefined && !request.headers.every((header) => agrees(header, request))) {
+    return refuse('host-mismatch', 'header', first);
+  }
+  const query = read.query === undefined ? '' : '?[QUERY]';
   return {
     kind: 'rewritten',
     value: { target: target.value, headers, body: body?.value },
-    redacted: `${request.method} ${request.host}:${request.port}${redactTarget(request.target)}`,
+    redacted: `${request.method} ${request.host}:${request.port}${read.destination.path}${query}`,
     keys: [...keys],
   };
 }
 
-function splitTarget(target: string): { path: string; query: string | undefined } {
+/** Undefined where a marker is hidden in the path so well that it cannot be cut out. */
+function readTarget(target: string, { host, port, tls }: Authority): Target | undefined {
   const question = target.indexOf('?');
-  return question < 0
-    ? { path: target, query: undefined }
-    : { path: target.slice(0, question), query: target.slice(question + 1) };
+  const path = question < 0 ? target : target.slice(0, question);
+  const redacted = redactPath(path);
+  return redacted === undefined
+    ? undefined
+    : {
+        path,
+        query: question < 0 ? undefined : target.slice(question + 1),
+        destination: { host, port, tls, path: redacted },
+      };
 }
 
-function destinationOf(
-  authority: { readonly host: string; readonly port: number },
-  path: string,
-): Destination | undefined {
-  const redacted = redactPath(path);
-  return redacted === undefined ? undefined : { host: authority.host, port: authority.port, path: redacted };
+function rewriteTarget({ path, query, destination }: Target, lookupFor: LookupFor): Rewriting<string> {
+  const lookup = lookupFor(destination);
+  const rewrittenPath = rewritePathText(path, lookup);
+  return query === undefined
+    ? rewrittenPath
+    : joinRewritten(rewrittenPath, '?', rewriteQueryText(query, lookup));
+}
+
+/**
+ * A server that answers for many names goes by Host: a value must not reach another tenant of the same address.
+ * The port may be left out, for servers do not go by it.
+ */
+function agrees([name, value]: readonly [string, string], { host, port }: Authority): boolean {
+  if (!/^\s*(host|:authority)\s*$/i.test(name)) return true;
+  const named = lowerAscii(value.replace(/^[ \t]+|[ \t]+$/g, ''));
+  const wanted = lowerAscii(host);
+  return named === wanted || named === `${wanted}:${port}`;
 }
 
 function bodyKind(request: AgentRequest): BodyKind {

@@ -1,4 +1,4 @@
-/** Placeholders → values, for whoever does the agent's egress. The one place that holds the newest snapshot. */
+/** Replaces placeholders with values from the newest snapshot, for the process that does the agent's egress. */
 import type { ProviderEnvironment } from './environment.ts';
 import { type BodyKind, rewriteBodyBytes } from './placeholder-body.ts';
 import type { Destination } from './placeholder-endpoint.ts';
@@ -9,6 +9,7 @@ import { rewriteQueryText } from './placeholder-query.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import {
   type AgentRequest,
+  type Authority,
   type OutgoingRequest,
   rewriteTargetText,
   rewriteWholeRequest,
@@ -21,13 +22,27 @@ import type { Lookup } from './placeholder-text.ts';
  */
 export const MAX_PLACEHOLDERS = 64;
 
+/** Which placeholders resolve. */
+export interface PlaceholderOptions {
+  /**
+   * Whether `openshell:resolve:env:KEY`, which names no handle and no revision, resolves to the value in force. False
+   * unless given, as in OpenShell. Endpoints and expiry are enforced either way.
+   */
+  readonly acceptCanonical?: boolean;
+}
+
 /**
  * Rewrites what an agent sends, in memory and without a clock: `now`, in Unix milliseconds, is an argument.
- * `rewriteRequest` is the one to use; the others are its parts. A caller that uses a part is answerable for
- * the rest of the request: a value belongs to one destination, and a marker may stand anywhere.
+ * Use `rewriteRequest`; the other methods are its parts. A caller of a part is responsible for the rest of the
+ * request: a value belongs to one destination, a marker may stand anywhere, and Host must name the destination.
  */
 export class PlaceholderResolver {
   #environment: ProviderEnvironment | undefined;
+  readonly #acceptCanonical: boolean;
+
+  constructor(options: PlaceholderOptions = {}) {
+    this.#acceptCanonical = options.acceptCanonical ?? false;
+  }
 
   /** Puts a snapshot in force. Values of the one before stop resolving at once; undefined withdraws everything. */
   update(environment: ProviderEnvironment | undefined): void {
@@ -44,12 +59,8 @@ export class PlaceholderResolver {
     return rewriteWholeRequest(request, (destination) => this.#lookup(destination, now));
   }
 
-  /** Rewrites path and query (`/path?query`); host and port say where it goes. */
-  rewriteTarget(
-    target: string,
-    authority: { readonly host: string; readonly port: number },
-    now: number,
-  ): Rewriting<string> {
+  /** Rewrites path and query (`/path?query`); the authority is the server that it is sent to. */
+  rewriteTarget(target: string, authority: Authority, now: number): Rewriting<string> {
     return rewriteTargetText(target, authority, (destination) => this.#lookup(destination, now));
   }
 
@@ -68,19 +79,24 @@ export class PlaceholderResolver {
     return rewritePathText(path, this.#lookup(destination, now));
   }
 
-  /** Rewrites a whole body where that is opted in, and refuses one that holds a placeholder where it is not. */
+  /** Rewrites a whole body that is opted in; any other is returned unread. */
   rewriteBody(body: Buffer, kind: BodyKind, destination: Destination, now: number): Rewriting<Buffer> {
     return rewriteBodyBytes(body, kind, this.#lookup(destination, now));
   }
 
   #lookup(destination: Destination, now: number): Lookup {
     // One request, one snapshot: an update in between must not give it values of two.
-    const environment = this.#environment;
+    const context = {
+      environment: this.#environment,
+      acceptCanonical: this.#acceptCanonical,
+      destination,
+      now,
+    };
     let count = 0;
     return (token, location) => {
       count += 1;
       if (count > MAX_PLACEHOLDERS) return refuse('too-many-placeholders', location);
-      return lookUp(environment, token, destination, location, now);
+      return lookUp(token, location, context);
     };
   }
 }

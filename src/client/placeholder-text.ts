@@ -1,19 +1,19 @@
-/** Puts values into a run of text, as it stands or percent-encoded. No I/O, no clock. */
+/** Replaces placeholders in plain and in percent-encoded text. No I/O, no clock. */
 
 import type { Resolved } from './placeholder-lookup.ts';
-import { hasMarker, splitAtPlaceholders } from './placeholder-marker.ts';
+import { hasMarker, hexDigit, PERCENT, splitAtPlaceholders } from './placeholder-marker.ts';
 import { type Location, type Refusal, type Rewriting, refuse } from './placeholder-refusal.ts';
 
-/** What stands in a log for a credential. */
+/** Replaces a credential in a log. */
 export const REDACTED = '[CREDENTIAL]';
 
-/** Finds the value of one token for the request at hand. */
+/** Finds the value of one token, for one request. */
 export type Lookup = (token: string, location: Location) => Resolved | Refusal;
 
-/** How a value must be written to be only a value where it is put. */
+/** Escapes a value so that it cannot be read as more than a value. */
 export type Encode = (value: string) => string;
 
-/** Replaces the plainly written placeholders of a text; any marker that is left over refuses the whole. */
+/** Replaces the plainly written placeholders of a text; refuses it if any other marker remains. */
 export function replacePlain(
   text: string,
   location: Location,
@@ -25,8 +25,8 @@ export function replacePlain(
 }
 
 /**
- * Replaces the placeholders of a percent-encoded text after decoding it once. What stands around them keeps
- * its bytes, so that a request without placeholders, and the rest of one with them, stays as it was signed.
+ * Replaces the placeholders of a percent-encoded text after decoding it once. All other bytes stay as they were, so
+ * that a signature over them still holds.
  */
 export function replaceEncoded(
   raw: string,
@@ -34,8 +34,6 @@ export function replaceEncoded(
   lookup: Lookup,
   encode: Encode,
 ): Rewriting<string> {
-  // Decoding costs a step a character, and nearly every text has nothing to find.
-  if (!hasMarker(raw)) return unchanged(raw);
   return replace(decodeOnce(raw), location, lookup, encode);
 }
 
@@ -72,20 +70,23 @@ function replace(decoded: Decoded, location: Location, lookup: Lookup, encode: E
     }
     index = end;
   }
-  // The last fence: whatever the steps above missed, or a value and its surroundings made together.
+  // A marker that the steps above missed, or that a value forms together with the text around it.
   if (hasMarker(value)) return refuse('unresolved-marker', location);
   return { kind: 'rewritten', value, redacted, keys: [...keys] };
 }
 
 /** One level of percent-decoding, a character a byte: markers are ASCII, and nothing else is looked at. */
 function decodeOnce(raw: string): Decoded {
+  if (!raw.includes('%')) return { text: raw, raw, at: (index) => index };
   let text = '';
   const starts: number[] = [];
   for (let index = 0; index < raw.length; ) {
     starts.push(index);
-    const hex = raw[index] === '%' ? raw.slice(index + 1, index + 3) : '';
-    if (/^[0-9a-fA-F]{2}$/.test(hex)) {
-      text += String.fromCharCode(Number.parseInt(hex, 16));
+    const isEscape = raw.charCodeAt(index) === PERCENT;
+    const high = isEscape ? hexDigit(raw.charCodeAt(index + 1)) : -1;
+    const low = isEscape ? hexDigit(raw.charCodeAt(index + 2)) : -1;
+    if (high >= 0 && low >= 0) {
+      text += String.fromCharCode(high * 16 + low);
       index += 3;
     } else {
       text += raw.charAt(index);
@@ -95,7 +96,7 @@ function decodeOnce(raw: string): Decoded {
   return { text, raw, at: (index) => starts[index] ?? raw.length };
 }
 
-/** A value as it stands in a URL: every character that has a meaning there is encoded. */
+/** Encodes a value for a URL, with every character that has a meaning there. */
 export function encodeForUrl(value: string): string {
   return encodeURIComponent(value).replace(
     /[!'()*]/g,
@@ -103,21 +104,37 @@ export function encodeForUrl(value: string): string {
   );
 }
 
-/** Joins rewritten pieces; the first refusal wins. */
-export function joinRewritten(pieces: readonly Rewriting<string>[], separator: string): Rewriting<string> {
-  const values: string[] = [];
-  const redacted: string[] = [];
-  const keys = new Set<string>();
-  for (const piece of pieces) {
-    if (piece.kind === 'refused') return piece;
-    values.push(piece.value);
-    redacted.push(piece.redacted);
-    for (const key of piece.keys) keys.add(key);
-  }
+/**
+ * Rewrites the pieces between separators, and joins them again. A target of a megabyte may have a million pieces:
+ * halving it finds the few that hold a marker without splitting up the rest.
+ */
+export function rewritePieces(
+  text: string,
+  separator: string,
+  rewrite: (piece: string) => Rewriting<string>,
+): Rewriting<string> {
+  if (!hasMarker(text)) return unchanged(text);
+  const middle = text.length >> 1;
+  const ahead = text.indexOf(separator, middle);
+  const cut = ahead >= 0 ? ahead : text.lastIndexOf(separator, middle);
+  if (cut < 0) return rewrite(text);
+  const left = rewritePieces(text.slice(0, cut), separator, rewrite);
+  if (left.kind === 'refused') return left;
+  return joinRewritten(left, separator, rewritePieces(text.slice(cut + 1), separator, rewrite));
+}
+
+/** Joins two rewritten pieces; the first refusal wins. */
+export function joinRewritten(
+  left: Rewriting<string>,
+  separator: string,
+  right: Rewriting<string>,
+): Rewriting<string> {
+  if (left.kind === 'refused') return left;
+  if (right.kind === 'refused') return right;
   return {
     kind: 'rewritten',
-    value: values.join(separator),
-    redacted: redacted.join(separator),
-    keys: [...keys],
+    value: `${left.value}${separator}${right.value}`,
+    redacted: `${left.redacted}${separator}${right.redacted}`,
+    keys: [...new Set([...left.keys, ...right.keys])],
   };
 }

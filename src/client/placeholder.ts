@@ -13,7 +13,7 @@ import { ENVIRONMENT_NAME, MAX_KEY_BYTES, UNSERVABLE_NAME } from '../domain/name
 /** What every placeholder but an alias begins with. */
 export const PLACEHOLDER_PREFIX = 'openshell:resolve:env:';
 
-/** What stands in the middle of an alias. */
+/** The fixed part of an alias, between its prefix and the name. */
 export const ALIAS_MARKER = 'OPENSHELL-RESOLVE-ENV-';
 
 /** Largest revision: it is a u64 on the wire. */
@@ -30,7 +30,7 @@ export type CredentialName =
   | { readonly form: 'revision'; readonly key: string; readonly revision: bigint }
   | { readonly form: 'handle'; readonly key: string; readonly handle: string };
 
-/** A placeholder, taken apart. */
+/** A parsed placeholder. */
 export type Placeholder =
   | CredentialName
   | { readonly form: 'alias'; readonly prefix: string; readonly name: CredentialName };
@@ -40,7 +40,7 @@ export function isPlaceholderKey(key: string): boolean {
   return key.length <= MAX_KEY_BYTES && ENVIRONMENT_NAME.test(key) && !UNSERVABLE_NAME.test(key);
 }
 
-/** Takes a whole text apart; undefined where it is not exactly one well-formed placeholder. */
+/** Parses a text; undefined if it is not exactly one well-formed placeholder. */
 export function parsePlaceholder(text: string): Placeholder | undefined {
   if (text.startsWith(PLACEHOLDER_PREFIX)) return parseName(text.slice(PLACEHOLDER_PREFIX.length));
   const marker = text.indexOf(ALIAS_MARKER);
@@ -51,8 +51,8 @@ export function parsePlaceholder(text: string): Placeholder | undefined {
 }
 
 /**
- * The text of a placeholder. Throws RangeError for parts that would not read back as what they are: a key
- * that is none, a handle that is not 64 lowercase hex digits, a revision outside of u64, an empty prefix.
+ * The text of a placeholder. Throws RangeError for parts that do not parse back to the same: an invalid key,
+ * a handle that is not 64 lowercase hex digits, a revision outside of u64, an empty prefix.
  */
 export function formatPlaceholder(placeholder: Placeholder): string {
   const text =

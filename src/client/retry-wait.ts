@@ -1,14 +1,14 @@
-/** The wait between two attempts to reach the resolver. A socket that is put in place meanwhile ends it at once. */
+/** The wait between two attempts to connect. A new socket file ends it at once. */
 import { lstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Milliseconds between two looks at the socket file. A look is one lstat(2) of a few microseconds; a watch on the
- * folder would need the right to list it, which the resolver gives to nobody.
+ * Milliseconds between two checks of the socket file. One lstat(2) takes a few microseconds; an inotify watch would
+ * need permission to list the folder, which the resolver grants to no other UID.
  */
-const LOOK_INTERVAL_MS = 20;
+const CHECK_INTERVAL_MS = 20;
 
-/** Which socket stands at a path: another text after each time that it was bound anew, empty where there is none. */
+/** Identifies the socket file at a path: changes each time the socket is bound again; empty if there is none. */
 export function socketIdentity(path: string): string {
   try {
     const { dev, ino, ctimeNs } = lstatSync(path, { bigint: true });
@@ -20,8 +20,8 @@ export function socketIdentity(path: string): string {
 }
 
 /**
- * Waits so many milliseconds, or until another socket than `seen` stands at the path, or until `signal`. Says
- * whether it was the socket: the process behind it has just started, and nothing has failed with it yet.
+ * Waits for `ms`, until the socket at the path is another one than `seen`, or until `signal` aborts. Returns true for
+ * a new socket: its process has just started, so no attempt has failed yet.
  */
 export async function waitForSocket(
   path: string,
@@ -35,7 +35,7 @@ export async function waitForSocket(
     if (now !== '' && now !== seen) return true;
     const left = deadline - performance.now();
     if (left <= 0) return false;
-    await sleep(Math.min(left, LOOK_INTERVAL_MS), undefined, { signal }).catch(() => {});
+    await sleep(Math.min(left, CHECK_INTERVAL_MS), undefined, { signal }).catch(() => {});
   }
   return false;
 }

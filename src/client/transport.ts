@@ -3,7 +3,7 @@ import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceErr
 import { type ResolverError, toResolverError } from './errors.ts';
 
 const SERVICE = '/secretresolver.v1.CredentialResolver';
-/** Largest response taken, in bytes: the resolver's limit. */
+/** Largest response accepted, in bytes: the resolver's limit. */
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 
 const identity = (bytes: Buffer): Buffer => bytes;
@@ -19,7 +19,7 @@ export function openChannel(socketPath: string): Client {
     // A resolver that restarts is a second or so away, and asking a local socket costs microseconds.
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.max_reconnect_backoff_ms': 250,
-    // Nobody but this socket is to be asked: no proxy from the environment, no name resolution.
+    // Only this socket is asked: no proxy from the environment, no name resolution.
     'grpc.enable_http_proxy': 0,
     'grpc.enable_channelz': 0,
   });
@@ -27,6 +27,7 @@ export function openChannel(socketPath: string): Client {
 
 /** One unary call. Rejects with {@link ResolverError}. */
 export function unaryCall(
+  socket: string,
   channel: Client,
   method: string,
   request: Uint8Array,
@@ -41,7 +42,7 @@ export function unaryCall(
       new Metadata(),
       { deadline: Date.now() + timeoutMs },
       (error: ServiceError | null, response?: Buffer) => {
-        if (error !== null) reject(toResolverError(error));
+        if (error !== null) reject(toResolverError(error, socket));
         else resolve(response ?? Buffer.alloc(0));
       },
     );

@@ -8,6 +8,7 @@ import {
 import { decodeEnvironment } from './decode.ts';
 import type { ProviderEnvironment } from './environment.ts';
 import { ResolverError, toResolverError } from './errors.ts';
+import { loggable } from './loggable.ts';
 import { socketIdentity, waitForSocket } from './retry-wait.ts';
 import { bidirectionalCall, openChannel } from './transport.ts';
 
@@ -18,16 +19,17 @@ export const BACKOFF_MAX_MS = 1_000;
 /** Milliseconds in which a subscription must be answered by a first snapshot. */
 const FIRST_SNAPSHOT_TIMEOUT_MS = 10_000;
 
+/** What to watch, and for how long. */
 export interface WatchOptions {
   /** Providers to watch; all that this caller may see unless given. */
   readonly providers?: readonly string[];
   /** Ends the watch: the iteration is over, without an error. */
   readonly signal?: AbortSignal;
-  /** Told of each loss of the connection, with its reason. What to do with the values held meanwhile is the caller's decision. */
+  /** Called at each loss of the connection, with its reason. The caller decides what to do with the values that it still holds. */
   readonly onDisconnect?: (error: ResolverError) => void;
 }
 
-/** A snapshot in the hands of a watcher. Going on with the iteration acknowledges it as applied. */
+/** A snapshot that a watch yields. The next iteration acknowledges it as applied. */
 export interface WatchedEnvironment extends ProviderEnvironment {
   /** Acknowledges it as rejected instead. */
   readonly reject: () => void;
@@ -42,7 +44,7 @@ export async function* watchEnvironment(
   let failures = 0;
   while (!signal.aborted) {
     const socket = socketIdentity(socketPath);
-    const session = new WatchSession(openChannel(socketPath), options.providers ?? [], signal);
+    const session = new WatchSession(socketPath, options.providers ?? [], signal);
     try {
       for await (const environment of session) {
         failures = 0;
@@ -64,6 +66,7 @@ export async function* watchEnvironment(
 
 /** One stream. Keeps the newest snapshot only: a consumer that is busy skips what came meanwhile. */
 class WatchSession implements AsyncIterable<WatchedEnvironment> {
+  readonly #socket: string;
   readonly #channel: Client;
   readonly #stream: ClientDuplexStream<Buffer, Buffer>;
   #newest: ProviderEnvironment | undefined;
@@ -74,22 +77,19 @@ class WatchSession implements AsyncIterable<WatchedEnvironment> {
   readonly #signal: AbortSignal;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(channel: Client, providers: readonly string[], signal: AbortSignal) {
-    this.#channel = channel;
+  constructor(socket: string, providers: readonly string[], signal: AbortSignal) {
+    this.#socket = socket;
+    this.#channel = openChannel(socket);
     this.#signal = signal;
-    this.#stream = bidirectionalCall(channel, 'WatchProviderEnvironment');
-    this.#timer = setTimeout(
-      () => this.#fail(new ResolverError('unavailable', 'no snapshot came in time')),
-      FIRST_SNAPSHOT_TIMEOUT_MS,
-    );
+    this.#stream = bidirectionalCall(this.#channel, 'WatchProviderEnvironment');
+    const end = (message: string) => this.#fail(new ResolverError('unavailable', message, { socket }));
+    this.#timer = setTimeout(() => end('no snapshot came in time'), FIRST_SNAPSHOT_TIMEOUT_MS);
     this.#stream.on('data', (bytes: Buffer) => {
       clearTimeout(this.#timer);
       if (!this.#closed) this.#take(bytes);
     });
-    this.#stream.on('error', (error: ServiceError) => this.#fail(toResolverError(error)));
-    this.#stream.on('end', () =>
-      this.#fail(new ResolverError('unavailable', 'the resolver ended the watch')),
-    );
+    this.#stream.on('error', (error: ServiceError) => this.#fail(toResolverError(error, socket)));
+    this.#stream.on('end', () => end('the resolver ended the watch'));
     signal.addEventListener('abort', this.#close, { once: true });
     this.#send({ case: 'subscribe', value: { providers: [...providers] } });
   }
@@ -100,12 +100,12 @@ class WatchSession implements AsyncIterable<WatchedEnvironment> {
       if (environment !== undefined) {
         this.#newest = undefined;
         let rejected = false;
-        yield {
+        yield loggable({
           ...environment,
           reject: () => {
             rejected = true;
           },
-        };
+        });
         this.#acknowledge(
           environment.revision,
           rejected ? AcknowledgeOutcome.REJECTED : AcknowledgeOutcome.APPLIED,
@@ -135,9 +135,12 @@ class WatchSession implements AsyncIterable<WatchedEnvironment> {
   #take(bytes: Buffer): void {
     const skipped = this.#newest;
     try {
-      this.#newest = decodeEnvironment(bytes);
+      this.#newest = decodeEnvironment(bytes, this.#socket);
     } catch (error) {
-      this.#fail(error instanceof ResolverError ? error : new ResolverError('internal', 'decoding failed'));
+      const options = { socket: this.#socket };
+      this.#fail(
+        error instanceof ResolverError ? error : new ResolverError('internal', 'decoding failed', options),
+      );
       return;
     }
     if (skipped !== undefined) eraseEnvironment(skipped);
@@ -175,7 +178,7 @@ function requestBytes(message: RequestInit): Buffer {
   );
 }
 
-/** Overwrites every value of a snapshot that is not needed any more. */
+/** Overwrites every value of a snapshot that is no longer needed. */
 export function eraseEnvironment(environment: ProviderEnvironment): void {
   for (const { value } of environment.credentials.values()) value.erase();
 }

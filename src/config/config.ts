@@ -25,6 +25,8 @@ export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly path: string;
+  /** Whether it speaks TLS; unset means that it does, unless its port is 80. */
+  readonly tls?: boolean;
 }
 
 /** One credential of a profile: alternatives in `envVars`, the first choice first. */

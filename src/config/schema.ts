@@ -97,8 +97,12 @@ export const endpointSchema = z
       })
       .default('')
       .describe('empty or "/**" for any path, "/api/**" for /api and below, or a glob'),
+    tls: z
+      .boolean()
+      .exactOptional()
+      .describe('false if the destination speaks plain HTTP; unless set, true for every port but 80'),
   })
-  .describe('a destination that the credentials may be sent to: {host, port, path}');
+  .describe('a destination that the credentials may be sent to: {host, port, path, tls}');
 
 const keyGlobs = z
   .array(z.string().regex(/^[-._a-zA-Z0-9*/]+$/, { error: 'is not a key or glob' }))

@@ -41,7 +41,12 @@ export function handleOf(input: HandleInput): string {
  */
 export function deriveHandle(input: HandleInput): string {
   const endpoints = input.endpoints.map((endpoint) =>
-    JSON.stringify([endpoint.host, endpoint.port, endpoint.path]),
+    JSON.stringify([
+      endpoint.host,
+      endpoint.port,
+      endpoint.path,
+      ...(endpoint.tls === undefined ? [] : [endpoint.tls]),
+    ]),
   );
   const names = lengthPrefixed([
     'secretresolver.v1.handle',

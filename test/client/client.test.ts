@@ -210,7 +210,7 @@ describe('with a resolver', () => {
     setTimeout(() => waiting.abort(), 300);
     expect(await all(client.watchProviderEnvironment({ signal: waiting.signal }))).toHaveLength(1);
 
-    // While the consumer is busy and the next snapshot is there already: it is not handed out any more.
+    // While the consumer is busy and the next snapshot has already arrived: it is not yielded.
     const busy = new AbortController();
     let count = 0;
     for await (const environment of client.watchProviderEnvironment({ signal: busy.signal })) {

@@ -16,7 +16,7 @@ describe('the decoding of an environment', () => {
           environment: Object.fromEntries([[key, Buffer.from(value)]]),
         }),
       );
-      const { credentials } = decodeEnvironment(Buffer.from(bytes));
+      const { credentials } = decodeEnvironment(Buffer.from(bytes), '/run/x.sock');
       expect([...credentials.keys()]).toEqual([key]);
       expect(credentials.get(key)).toMatchObject({
         key,

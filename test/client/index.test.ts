@@ -46,6 +46,7 @@ describe('the public entry', () => {
     method: 'GET',
     host: 'gitlab.example.com',
     port: 443,
+    tls: true,
     target: `/api?private_token=${placeholder}`,
     headers: [['authorization', `Bearer ${placeholder}`]] as const,
     body: undefined,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { matchEndpoints } from '../../src/client/placeholder-endpoint.ts';
 
-const ON = { host: 'api.example.com', port: 443 };
+const ON = { host: 'api.example.com', port: 443, tls: true };
 
 describe('endpoints of a credential', () => {
   it.each<readonly [string, string, string, 'match' | 'wrong-endpoint']>([
@@ -19,7 +19,12 @@ describe('endpoints of a credential', () => {
     ['no host', '*', '', 'wrong-endpoint'],
     ['two stars for a label', '**.example.com', 'a.b.example.com', 'wrong-endpoint'],
   ])('host: %s', (_, pattern, host, expected) => {
-    const match = matchEndpoints([{ host: pattern, port: 443, path: '' }], { host, port: 443, path: '/' });
+    const match = matchEndpoints([{ host: pattern, port: 443, path: '' }], {
+      host,
+      port: 443,
+      tls: true,
+      path: '/',
+    });
     expect(match).toBe(expected);
   });
 

@@ -102,6 +102,7 @@ const wildRequests: fc.Arbitrary<AgentRequest> = fc.record({
   method: fc.constantFrom('GET', 'POST'),
   host: fc.constantFrom(...HOSTS),
   port: fc.constantFrom(...PORTS),
+  tls: fc.boolean(),
   target: targets,
   headers: fc
     .tuple(
@@ -157,6 +158,7 @@ const tidyRequests: fc.Arbitrary<AgentRequest> = fc
   })
   .map(({ token, to, path, suffix, header, body }) => ({
     ...to,
+    tls: to.port !== 80,
     method: 'POST',
     target: `${path}${suffix(token)}`,
     headers: [
@@ -180,7 +182,9 @@ describe('any request', () => {
           return;
         }
         sent++;
-        for (const text of everyReading(result.value)) {
+        if (!request.rewriteBody) expect(result.value.body).toBe(request.body);
+        const { body, ...rest } = result.value;
+        for (const text of everyReading(request.rewriteBody ? { ...rest, body } : rest)) {
           if (text.includes('openshell:resolve:env:') || text.includes('OPENSHELL-RESOLVE-ENV-')) {
             throw new Error(`a marker leaves in ${JSON.stringify(request)}`);
           }
@@ -217,6 +221,10 @@ describe('any request', () => {
     fc.assert(
       fc.property(requests, (request) => {
         fc.pre(!everyReading(request).some(hasMarkerPlainly));
+        // Refused without a marker, for nobody knows how the next server decodes it.
+        fc.pre(
+          request.headers.every(([, value]) => !/^\s*basic\s+\S*[^\w+/=-]|^\s*basic\s+\S*=[^=]/i.test(value)),
+        );
         const result = resolver.rewriteRequest(request, NOW);
         expect(result).toMatchObject({ kind: 'rewritten', keys: [] });
         if (result.kind !== 'rewritten') return;
@@ -234,7 +242,8 @@ describe('any request', () => {
       fc.property(wild, wild, fc.uint8Array({ maxLength: 60 }), (target, header, bytes) => {
         const body = Buffer.from(bytes);
         const headers = [['X', header]] as const;
-        const request = { method: 'GET', host: 'h', port: 1, target, headers, body, rewriteBody: true };
+        const to = { host: 'h', port: 1, tls: true };
+        const request = { ...to, method: 'GET', target, headers, body, rewriteBody: true };
         const result = resolver.rewriteRequest(request, NOW);
         expect(result).toMatchObject({ kind: 'rewritten', value: { target, headers, body }, keys: [] });
       }),

@@ -6,6 +6,7 @@ import type { AgentRequest, OutgoingRequest } from '../../src/client/placeholder
 export function simplyMatches(endpoint: CredentialEndpoint, request: AgentRequest): boolean {
   const host = new RegExp(`^${endpoint.host.replaceAll('.', '\\.').replaceAll('*', '[^.]+')}$`, 'i');
   if (!host.test(request.host) || endpoint.port !== request.port) return false;
+  if (!request.tls && endpoint.port !== 80) return false;
   if (endpoint.path === '') return true;
   const path = new URL(`http://h${request.target.split('?')[0]}`).pathname;
   return endpoint.path === '/api/**'

@@ -15,8 +15,8 @@ import { newSecret, registerSecret } from '../support/secrets.ts';
 import { type CredentialOptions, handleOf, handlePlaceholder, snapshot } from './placeholder-fixtures.ts';
 
 const NOW = 1_800_000_000_000;
-const HERE = { host: 'gitlab.example.com', port: 443, path: '/api' };
-const ELSEWHERE = { host: 'evil.example.net', port: 443, path: '/api' };
+const HERE = { host: 'gitlab.example.com', port: 443, tls: true, path: '/api' };
+const ELSEWHERE = { host: 'evil.example.net', port: 443, tls: true, path: '/api' };
 
 const secret = newSecret();
 const HANDLE = handlePlaceholder('TOKEN');
@@ -31,7 +31,7 @@ const RESOLVING: readonly (readonly [string, string])[] = [
   ['alias of a revision', ALIAS_REVISION],
 ];
 
-/** What stands in a request for nothing: form or name, and why. */
+/** Placeholders that do not resolve: form or name, and why. */
 const REFUSED: readonly (readonly [string, string, RefusalDetail, string | undefined])[] = [
   ['canonical', 'openshell:resolve:env:TOKEN', 'canonical-form', 'TOKEN'],
   ['alias of a canonical', 'xoxb-OPENSHELL-RESOLVE-ENV-TOKEN', 'canonical-form', 'TOKEN'],
@@ -250,18 +250,11 @@ describe('headers', () => {
     expect(header(value)).toMatchObject({ kind: 'refused', detail: 'unresolved-marker', location: 'header' });
   });
 
-  it('finds a placeholder in Basic credentials however they are encoded', () => {
-    const plain = base64(`user-ü:${HANDLE}`);
-    for (const encoded of [
-      plain,
-      plain.replace(/=+$/, ''),
-      plain.replaceAll('+', '-').replaceAll('/', '_'),
-    ]) {
-      const result = header(`BASIC ${encoded}`);
-      if (result.kind !== 'rewritten') throw new Error(result.detail);
-      expect(result.value).toBe(`BASIC ${base64(`user-ü:${secret}`)}`);
-      expect(result.redacted).toBe('BASIC [CREDENTIAL]');
-    }
+  it('finds a placeholder in Basic credentials beside a name in any charset', () => {
+    const result = header(`BASIC ${base64(`user-ü:${HANDLE}`)}`);
+    if (result.kind !== 'rewritten') throw new Error(result.detail);
+    expect(result.value).toBe(`BASIC ${base64(`user-ü:${secret}`)}`);
+    expect(result.redacted).toBe('BASIC [CREDENTIAL]');
   });
 
   it.each([' ', '\t', '  ', '\u00a0', '\u0085', '\x1f'])(
@@ -371,7 +364,8 @@ describe('queries and paths', () => {
     const bound = new PlaceholderResolver();
     const endpoint = { host: 'api.example.com', port: 443, path: '/bot*/**' };
     bound.update(snapshot([{ key: 'TOKEN', value: secret, endpoints: [endpoint] }]));
-    const send = (target: string) => bound.rewriteTarget(target, { host: 'api.example.com', port: 443 }, NOW);
+    const send = (target: string) =>
+      bound.rewriteTarget(target, { host: 'api.example.com', port: 443, tls: true }, NOW);
     expect(send(`/bot${HANDLE}/getMe?a=1`)).toMatchObject({
       value: `/bot${secret}/getMe?a=1`,
       redacted: '/bot[CREDENTIAL]/getMe?a=1',
@@ -389,12 +383,12 @@ describe('queries and paths', () => {
 
 describe('bodies', () => {
   it.each([
-    ['not opted in', 'application/json', undefined, false, 'body-not-opted-in'],
-    ['of an unknown type', 'application/octet-stream', undefined, true, 'body-type-not-supported'],
-    ['of no type', undefined, undefined, true, 'body-type-not-supported'],
-    ['in another charset', 'text/plain; charset="utf-16"', undefined, true, 'body-type-not-supported'],
-  ] as const)('refuses a placeholder in a body %s', (_, type, encoding, optedIn, detail) => {
-    const result = resolver().rewriteBody(Buffer.from(`"${HANDLE}"`), { type, encoding, optedIn }, HERE, NOW);
+    ['of an unknown type', 'application/octet-stream', 'body-type-not-supported'],
+    ['of no type', undefined, 'body-type-not-supported'],
+    ['in another charset', 'text/plain; charset="utf-16"', 'body-type-not-supported'],
+  ] as const)('refuses a placeholder in a body %s', (_, type, detail) => {
+    const kind = { type, encoding: undefined, optedIn: true };
+    const result = resolver().rewriteBody(Buffer.from(`"${HANDLE}"`), kind, HERE, NOW);
     expect(result).toMatchObject({ kind: 'refused', detail, location: 'body' });
   });
 
@@ -408,7 +402,7 @@ describe('bodies', () => {
     const packed = compress(`"${HANDLE}"`);
     const send = (optedIn: boolean, bytes = packed) =>
       resolver().rewriteBody(bytes, { ...kind, optedIn }, HERE, NOW);
-    expect(send(false)).toMatchObject({ kind: 'refused', detail: 'body-not-opted-in' });
+    expect(send(false)).toMatchObject({ kind: 'rewritten', value: packed, keys: [] });
     expect(send(true)).toMatchObject({ kind: 'refused', detail: 'body-type-not-supported' });
     const harmless = compress('"hello"');
     expect(send(true, harmless)).toMatchObject({ kind: 'rewritten', value: harmless, keys: [] });
@@ -464,6 +458,7 @@ describe('whole requests', () => {
     method: 'POST',
     host: 'gitlab.example.com',
     port: 443,
+    tls: true,
     target: '/api/v4/user?page=1',
     headers: [['Accept', '*/*']],
     body: undefined,
@@ -513,18 +508,14 @@ describe('whole requests', () => {
       { target: `/${encodeURIComponent(encodeURIComponent(encodeURIComponent(HANDLE)))}` },
       'path',
     ],
-    [
-      'a header, in a body that is split',
-      { body: Buffer.concat([Buffer.from(HANDLE.slice(0, 9)), Buffer.from(HANDLE.slice(9))]) },
-      'body',
-    ],
+    ['an opted-in body of no type', { body: Buffer.from(HANDLE), rewriteBody: true }, 'body'],
   ])('refuses a placeholder in %s', (_, change, location) => {
     const result = send(change);
     expect(result).toMatchObject({ kind: 'refused', reason: 'credential_unavailable', location });
     expectNoSecret(result);
   });
 
-  it('takes so many placeholders and no more', () => {
+  it('replaces 64 placeholders and refuses 65', () => {
     const body = (count: number) => Buffer.from(JSON.stringify(Array.from({ length: count }, () => HANDLE)));
     const headers = [['Content-Type', 'application/json']] as const;
     expect(send({ headers, body: body(MAX_PLACEHOLDERS), rewriteBody: true }).kind).toBe('rewritten');

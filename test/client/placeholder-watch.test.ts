@@ -35,6 +35,7 @@ it('an agent keeps its placeholder, and each request carries the value in force 
         method: 'GET',
         host,
         port: 443,
+        tls: true,
         target: '/api/v4/user',
         headers: [['Authorization', `Bearer ${token}`]],
         body: undefined,
@@ -79,6 +80,42 @@ it("what the resolver serves keeps all of OpenShell's rules", async () => {
   const { accepted, refused } = applyOpenShellRules(candidates, { overLimit: 'refuse' });
   expect(accepted.map(({ identity }) => identity)).toEqual(['gitlab:GITLAB_TOKEN', 'gitlab:OTHER']);
   expect(refused).toEqual([]);
+});
+
+it('plain HTTP takes a value to the endpoints that the operator declared for it, and to no others', async () => {
+  const host = 'gitlab.example.com';
+  const workspace = new Workspace();
+  workspace.writeProvider('gitlab.yaml', {
+    name: 'gitlab',
+    type: 'custom',
+    endpoints: [
+      { host },
+      { host, port: 80 },
+      { host, port: 8080, tls: false },
+      { host, port: 8081, tls: true },
+      { host, port: 8082 },
+    ],
+    credentialsFrom: [{ source: { type: 'kubernetesSecret', name: 'credentials' }, mode: 'allKeys' }],
+  });
+  await using server = await TestServer.open(workspace);
+  using client = connect({ socket: server.socket });
+  server.publish({ credentials: { TOKEN: newSecret() } });
+  const environment = await client.getProviderEnvironment();
+  expect(environment.credentials.get('TOKEN')?.endpoints).toEqual([
+    { host, port: 443, path: '' },
+    { host, port: 80, path: '' },
+    { host, port: 8080, path: '', tls: false },
+    { host, port: 8081, path: '' },
+    { host, port: 8082, path: '' },
+  ]);
+  const resolver = new PlaceholderResolver();
+  resolver.update(environment);
+  const { TOKEN = '' } = agentEnvironment(environment);
+  const sent = (port: number, tls: boolean) =>
+    resolver.rewriteHeader(TOKEN, { host, port, tls, path: '/' }, Date.now()).kind === 'rewritten';
+  const ports = [443, 80, 8080, 8081, 8082];
+  expect(ports.filter((port) => sent(port, false))).toEqual([80, 8080]);
+  expect(ports.filter((port) => sent(port, true))).toEqual(ports);
 });
 
 /** An abort signal that is raised at the end of the test, however it ends. */

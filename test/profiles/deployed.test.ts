@@ -57,7 +57,7 @@ describe('profiles in deploy/profiles', () => {
     expect(provider?.profileCredentials.flatMap(({ envVars }) => envVars)).toContain(variable);
     const match = (place: string) => {
       const slash = place.indexOf('/');
-      const destination = { host: place.slice(0, slash), port: 443, path: place.slice(slash) };
+      const destination = { host: place.slice(0, slash), port: 443, tls: true, path: place.slice(slash) };
       return matchEndpoints(provider?.endpoints ?? [], destination);
     };
     expect(match(goesTo)).toBe('match');

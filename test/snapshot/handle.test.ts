@@ -42,6 +42,7 @@ const other: [string, Partial<HandleInput>][] = [
   ['host', { endpoints: [{ ...first!, host: 'c.example.com' }, second!] }],
   ['port', { endpoints: [{ ...first!, port: 8443 }, second!] }],
   ['path', { endpoints: [{ ...first!, path: '/x' }, second!] }],
+  ['TLS', { endpoints: [{ ...first!, tls: false }, second!] }],
   ['number of endpoints', { endpoints: [first!] }],
   ['fields that run together the same way', { provider: 'gitlabT', key: 'OKEN' }],
 ];

@@ -12,6 +12,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly input?: string;
+  /** The node to run it with; that of the tests unless given. */
+  readonly node?: string;
   /** Flags for node itself. */
   readonly nodeFlags?: readonly string[];
   /** What stands behind node's flags in place of the checkout's program. */
@@ -43,13 +45,17 @@ export class CliProcess implements AsyncDisposable {
   constructor(args: readonly string[], options: CliOptions = {}) {
     mkdirSync(ARTIFACTS, { recursive: true });
     this.artifacts = mkdtempSync(join(ARTIFACTS, `${args[0] ?? 'cli'}-`));
-    this.child = spawn(NODE, [...(options.nodeFlags ?? []), options.program ?? MAIN, ...args], {
-      env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1', ...options.env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-      ...(options.uid === undefined ? {} : { uid: options.uid }),
-      ...(options.gid === undefined ? {} : { gid: options.gid }),
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    });
+    this.child = spawn(
+      options.node ?? NODE,
+      [...(options.nodeFlags ?? []), options.program ?? MAIN, ...args],
+      {
+        env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1', ...options.env },
+        stdio: ['pipe', 'pipe', 'pipe'],
+        ...(options.uid === undefined ? {} : { uid: options.uid }),
+        ...(options.gid === undefined ? {} : { gid: options.gid }),
+        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      },
+    );
     running.add(this.child);
     this.child.once('exit', () => running.delete(this.child));
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,4 +1,4 @@
-/** One request of an agent: read whole, rewritten or refused, sent on, and the answer streamed back. */
+/** One request of an agent: rewritten or refused, sent on, and the answer streamed back. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
@@ -10,13 +10,13 @@ import type { OutgoingRequest } from '../../../src/client/placeholder-request.ts
 import type { PlaceholderResolver } from '../../../src/client/placeholder-resolver.ts';
 import type { HostAndPort } from './host-and-port.ts';
 
-/** Largest request body, in bytes. It is held whole, so that no marker is split over two pieces. */
+/** Largest body that is rewritten, in bytes. It is held whole, so that no marker is split over two pieces; any other is streamed. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 /** How long an upstream may stay silent, in milliseconds. */
 const UPSTREAM_TIMEOUT_MS = 30_000;
 
-/** Headers that are about one connection (RFC 9110, 7.6.1) or were answered here, and the credentials for the proxy itself. */
+/** Headers of one connection (RFC 9110, 7.6.1), those that are answered here, and the credentials for the proxy itself. */
 const HOP_BY_HOP = new Set([
   'connection',
   'expect',
@@ -38,7 +38,7 @@ export type ProxyError =
   | 'body_too_large'
   | 'upstream_unreachable';
 
-/** What happened to one request, fit for a log: nothing secret and no placeholder. */
+/** What happened to one request, for a log: nothing secret and no placeholder. */
 export interface ProxyRecord {
   readonly method: string;
   readonly host: string;
@@ -55,13 +55,13 @@ export interface ProxyRecord {
 /** What forwarding needs to know of the proxy. */
 export interface ForwardOptions {
   readonly resolver: PlaceholderResolver;
-  /** Where to connect for a destination; the destination itself unless told. TLS checks the destination's name all the same. */
+  /** Where to connect for a destination; the destination itself unless given. TLS checks the destination's name either way. */
   readonly route?: (to: HostAndPort) => HostAndPort;
-  /** Certificates, in PEM, to trust in upstreams; Node's own unless told. */
+  /** Certificates, in PEM, to trust in upstreams; Node's own unless given. */
   readonly upstreamCa?: string;
-  /** Whether placeholders in a body to this destination are replaced; never unless told. */
+  /** Whether placeholders in a body to this destination are replaced; never unless given. */
   readonly rewriteBody?: (to: HostAndPort) => boolean;
-  /** Unix milliseconds; the clock's unless told. */
+  /** Unix milliseconds; the clock's unless given. */
   readonly now?: () => number;
   readonly onRequest?: (record: ProxyRecord) => void;
 }
@@ -73,7 +73,7 @@ export interface Inbound extends HostAndPort {
   readonly tls: boolean;
 }
 
-/** Answers one request. Never rejects: whatever goes wrong is an answer or the end of the connection. */
+/** Answers one request. Never rejects: every error becomes an answer or ends the connection. */
 export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
@@ -97,7 +97,8 @@ export async function forward(
     record(status, [], error, refusal);
   };
 
-  const body = await readBody(request);
+  const rewriteBody = options.rewriteBody?.(to) ?? false;
+  const body = rewriteBody ? await readBody(request) : undefined;
   if (body === 'aborted') return;
   if (body === 'too-large') return fail(413, 'body_too_large');
   const rewritten = options.resolver.rewriteRequest(
@@ -105,23 +106,25 @@ export async function forward(
       method,
       host: to.host,
       port: to.port,
+      tls: to.tls,
       target: to.target,
-      headers: endToEnd(request.rawHeaders),
+      // Host is the destination, whatever the agent wrote: see `send`.
+      headers: endToEnd(request.rawHeaders).filter(([name]) => name.toLowerCase() !== 'host'),
       body,
-      rewriteBody: options.rewriteBody?.(to) ?? false,
+      rewriteBody,
     },
     (options.now ?? Date.now)(),
   );
   if (rewritten.kind === 'refused') return fail(statusOf(rewritten.reason), rewritten.reason, rewritten);
   try {
-    const upstream = await send(method, to, rewritten.value, options);
+    const upstream = await send(request, to, rewriteBody ? 'held' : 'streamed', rewritten.value, options);
     record(upstream.statusCode ?? 502, rewritten.keys);
     response.writeHead(upstream.statusCode ?? 502, asHeaders(endToEnd(upstream.rawHeaders)));
     upstream.on('error', () => response.destroy());
     response.on('close', () => upstream.destroy());
     upstream.pipe(response);
   } catch {
-    // The error of a TLS or HTTP library may quote what was sent: it goes nowhere.
+    // The error of a TLS or HTTP library may quote what was sent: it is not logged.
     if (response.headersSent) response.destroy();
     else fail(502, 'upstream_unreachable');
   }
@@ -156,8 +159,9 @@ function readBody(request: IncomingMessage): Promise<Buffer | undefined | 'too-l
 }
 
 function send(
-  method: string,
+  incoming: IncomingMessage,
   to: Inbound,
+  body: 'held' | 'streamed',
   outgoing: OutgoingRequest,
   options: ForwardOptions,
 ): Promise<IncomingMessage> {
@@ -165,10 +169,13 @@ function send(
   const headers: OutgoingHttpHeaders = asHeaders(outgoing.headers);
   headers.host = authority(to);
   if (outgoing.body !== undefined) headers['content-length'] = outgoing.body.byteLength;
+  if (body === 'streamed' && incoming.headers['transfer-encoding'] !== undefined) {
+    headers['transfer-encoding'] = 'chunked';
+  }
   const common = {
     host,
     port,
-    method,
+    method: incoming.method,
     path: outgoing.target,
     headers,
     agent: false,
@@ -186,7 +193,8 @@ function send(
     request.on('response', resolve);
     request.on('error', reject);
     request.on('timeout', () => request.destroy(new Error('the upstream is silent')));
-    request.end(outgoing.body);
+    if (body === 'held') request.end(outgoing.body);
+    else incoming.on('close', () => incoming.complete || request.destroy()).pipe(request);
   });
 }
 

@@ -8,6 +8,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { WireType } from '@bufbuild/protobuf/wire';
 import type { Sandbox } from '../../config/config.ts';
+import { speaksTls } from '../../domain/endpoint.ts';
 import {
   CredentialRefusalSchema,
   ProviderEnvironmentSchema,
@@ -109,7 +110,10 @@ function encodeNames({ key, provider, endpoints, identity, handle, expiresAtMs }
     credentialExpiresAtMs: expiresAtMs === undefined ? {} : { [key]: BigInt(expiresAtMs) },
     staticCredentialBindings: {
       [key]: create(StaticCredentialBindingSchema, {
-        endpoints: endpoints.map(({ host, port, path }) => ({ host, port, path })),
+        endpoints: endpoints.map((endpoint) => {
+          const { host, port, path } = endpoint;
+          return { host, port, path, plainHttp: !speaksTls(endpoint) };
+        }),
         credentialIdentity: identity,
         workloadCredentialHandle: handle,
       }),

