@@ -230,6 +230,87 @@ describeWithApiServer('deploy/policies', () => {
   });
 });
 
+describeWithApiServer('reserved Secrets', () => {
+  let server: ApiServer;
+  beforeAll(async () => {
+    const lists = { annotations: { 'secret-resolver/reserved-secrets': 'gitlab, models' } };
+    const asks = { labels: { 'secret-resolver/reserved': 'true' } };
+    server = await ApiServer.start([
+      ...deployedPolicies(),
+      namespace('tenant-a', { ...asks, ...lists }),
+      namespace('not-asking', lists),
+      namespace('asking-for-nothing', asks),
+    ]);
+  }, BUILD_TIMEOUT_MS);
+  afterAll(() => server[Symbol.dispose]());
+
+  const env = { env: [{ name: 'T', valueFrom: { secretKeyRef: { name: 'gitlab', key: 'token' } } }] };
+  const envFrom = { envFrom: [{ secretRef: { name: 'models' } }] };
+  const mounts = { volumeMounts: [{ name: 'v', mountPath: '/v' }] };
+  const volume = (source: object) => ({ volumes: [{ name: 'v', ...source }] });
+  const secret = volume({ secret: { secretName: 'gitlab' } });
+  const agent = container('agent');
+  const shapes: readonly [string, object][] = [
+    ['a Secret volume', { ...secret, containers: [container('agent', mounts)] }],
+    [
+      'a Secret volume in an init container',
+      { ...secret, containers: [agent], initContainers: [container('i', mounts)] },
+    ],
+    [
+      'a projected volume',
+      {
+        ...volume({
+          projected: { sources: [{ secret: { name: 'other' } }, { secret: { name: 'models' } }] },
+        }),
+        containers: [container('agent', mounts)],
+      },
+    ],
+    [
+      'a CSI volume whose driver is handed the Secret',
+      {
+        ...volume({ csi: { driver: 'd.example', nodePublishSecretRef: { name: 'gitlab' } } }),
+        containers: [container('agent', mounts)],
+      },
+    ],
+    ['env', { containers: [container('agent', env)] }],
+    ['envFrom', { containers: [container('agent', envFrom)] }],
+    ['env of an init container', { containers: [agent], initContainers: [container('i', env)] }],
+    [
+      'a main container with the name of the resolver',
+      { ...secret, containers: [container('secret-resolver', mounts)] },
+    ],
+  ];
+
+  it.each(shapes)('are refused to a pod without a resolver: %s', async (_, spec) => {
+    const answer = await server.request(podIn('tenant-a', {}, spec));
+    expect(answer.invalid).toBeUndefined();
+    expect(rulesOf(answer, 'secret-resolver-reserved-secrets')).toHaveLength(1);
+    const elsewhere = await server.request(podIn('not-asking', {}, spec));
+    expect(rulesOf(elsewhere, 'secret-resolver-reserved-secrets')).toEqual([]);
+  });
+
+  it('are refused to a debug container', async () => {
+    const old = admitted(await server.request(podIn('tenant-a', {}, { ...secret, containers: [agent] })));
+    for (const more of [mounts, env, envFrom]) {
+      const ephemeralContainers = [{ ...container('debug', more), terminationMessagePolicy: 'File' }];
+      const pod = { ...old, spec: { ...old.spec, ephemeralContainers } };
+      const answer = await server.request(pod, { old, subresource: 'ephemeralcontainers' });
+      expect(answer.denied).toMatch(/reserved Secret.* container debug$/);
+    }
+  });
+
+  it('are left to the resolver, and other Secrets to everybody', async () => {
+    admitted(await server.request(injectedPod()));
+    const spec = { ...volume({ secret: { secretName: 'own' } }), containers: [container('agent', mounts)] };
+    admitted(await server.request(podIn('tenant-a', {}, spec)));
+  });
+
+  it('refuse every pod where the namespace asks and lists none', async () => {
+    const { denied } = await server.request(podIn('asking-for-nothing'));
+    expect(denied).toMatch(/annotation secret-resolver\/reserved-secrets/);
+  });
+});
+
 describeWithApiServer('mistakes in a policy', () => {
   it.each([
     ['an unknown field', 'object.spec.?fsGroup.hasValue()', /undefined field 'fsGroup'/],
