@@ -2,7 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import { parse, stringify } from 'yaml';
@@ -11,7 +11,7 @@ import { describeIf } from '../support/root.ts';
 
 const POLICIES = join(import.meta.dirname, '../../deploy/policies');
 /** Outside the repository, so that a build that is up to date costs a second. */
-const PROGRAM = join(homedir(), '.cache/mounted-secret-resolver/admission');
+const PROGRAMS = join(homedir(), '.cache/mounted-secret-resolver/test-admission');
 /** A first build compiles a thousand packages of Kubernetes. In milliseconds. */
 export const BUILD_TIMEOUT_MS = 1_200_000;
 
@@ -41,6 +41,26 @@ export interface Answer {
 export interface Change {
   readonly old?: PodObject;
   readonly subresource?: 'ephemeralcontainers';
+}
+
+/** Returns the path of a program that the module in this folder has, or has as a tool. */
+async function build(packagePath: string, name: string): Promise<string> {
+  mkdirSync(PROGRAMS, { recursive: true });
+  const program = join(PROGRAMS, name);
+  // One build for all test files that start at the same time.
+  await execa('flock', [`${program}.lock`, 'go', 'build', '-ldflags=-s -w', '-o', program, packagePath], {
+    cwd: import.meta.dirname,
+    // A Go that is older than go.mod asks for fetches that release.
+    env: { GOTOOLCHAIN: 'auto' },
+    timeout: BUILD_TIMEOUT_MS,
+  });
+  return program;
+}
+
+/** The objects that `kubectl apply -k` would apply. */
+export async function kustomize(folder: string): Promise<string> {
+  const program = await build('sigs.k8s.io/kustomize/kustomize/v5', 'kustomize');
+  return (await execa(program, ['build', folder])).stdout;
 }
 
 /** A suite that needs the program. */
@@ -85,15 +105,7 @@ export class ApiServer implements Disposable {
 
   /** Starts one whose cluster holds the objects of these manifests. */
   static async start(manifests: readonly string[]): Promise<ApiServer> {
-    mkdirSync(dirname(PROGRAM), { recursive: true });
-    // One build for all test files that start at the same time.
-    await execa('flock', [`${PROGRAM}.lock`, 'go', 'build', '-ldflags=-s -w', '-o', PROGRAM, '.'], {
-      cwd: import.meta.dirname,
-      // What go.sum pins needs a newer Go than some distributions have; go fetches that one by itself.
-      env: { GOTOOLCHAIN: 'auto' },
-      timeout: BUILD_TIMEOUT_MS,
-    });
-    const child = spawn(PROGRAM);
+    const child = spawn(await build('.', 'api-server'));
     let log = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       log += text;

@@ -19,15 +19,15 @@ const OF_ADMISSION = 'lint cannot know whether the mutating policy will add a re
 const ROLES = 'lint says nothing about roles that it cannot find';
 const EPHEMERAL = 'lint reads manifests, and kubectl debug is seen at admission only';
 
-/** The pod that a manifest makes, in the namespace tenant-a. */
-export function podOf(text: string): PodObject {
+/** The pod that a manifest makes. */
+export function podOf(text: string, namespace = 'tenant-a'): PodObject {
   const objects = parseAllDocuments(text, { version: '1.1' }).map((document) => document.toJS());
   const [object] = objects.flatMap((one) => (one.kind === 'List' ? one.items : [one])).filter(hasPod);
   const template = templateOf(object);
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { ...template.metadata, name: 'x', namespace: 'tenant-a' },
+    metadata: { ...template.metadata, name: 'x', namespace },
     spec: template.spec,
   };
 }
