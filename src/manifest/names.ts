@@ -44,7 +44,7 @@ export const KNOWN_SUPERVISORS = ['openshell-supervisor-network', 'supervisor'] 
 export const Annotation = {
   /** Written by inject: version, hash and what was created. */
   injected: 'secret-resolver/injected',
-  /** Name of the agent's container. */
+  /** Name of the agent's container; empty if the pod has no agent. */
   agent: 'secret-resolver/agent',
   /** Names of the supervisor containers, separated by commas. */
   supervisors: 'secret-resolver/supervisors',

@@ -38,7 +38,8 @@ export function findRoles(
   const known = (list: readonly string[]) => list.filter((name) => names.includes(name));
 
   const annotatedAgent = asText(annotations[Annotation.agent]);
-  const agent = choice.noAgent
+  const noAgent = choice.noAgent || (choice.agent === undefined && annotatedAgent === '');
+  const agent = noAgent
     ? undefined
     : (choice.agent ?? annotatedAgent ?? recorded.agent ?? known(KNOWN_AGENTS)[0]);
   const annotatedSupervisors = asText(annotations[Annotation.supervisors])
@@ -50,7 +51,7 @@ export function findRoles(
   if (named === undefined && guessed.length > 1) return { kind: 'two-supervisors', supervisors: guessed };
   const supervisors = [...new Set(named ?? guessed)];
 
-  if (agent === undefined && !choice.noAgent && !recordsNoAgent(recorded, choice, annotatedAgent)) {
+  if (agent === undefined && !noAgent && !recordsNoAgent(recorded, choice, annotatedAgent)) {
     return { kind: 'no-agent', containers: names };
   }
   if (supervisors.length === 0) return { kind: 'no-supervisor', containers: names };
@@ -91,7 +92,7 @@ export function explainRoleProblem(problem: RoleProblem): Explanation {
       return {
         path,
         message: `no agent found among the containers ${problem.containers.join(', ')}`,
-        hint: `name it with --agent or the annotation ${Annotation.agent}; --no-agent where the pod has none; ${Annotation.inject}: "false" leaves the template out`,
+        hint: `name it with --agent or the annotation ${Annotation.agent}; --no-agent or an empty annotation if the pod has none; ${Annotation.inject}: "false" leaves the template out`,
       };
     case 'no-supervisor':
       return {

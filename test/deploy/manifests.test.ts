@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +24,6 @@ import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { volumeDirectory } from '../../src/sources/kubelet-secret/wanted.ts';
 import { requestFor } from '../manifest/support.ts';
-import { describeIf } from '../support/root.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
 
@@ -57,6 +55,8 @@ const sandboxTemplate = z.strictObject({
   }),
 });
 
+const CLUSTER_WIDE = /^(Namespace|ClusterSecretStore|(Mutating|Validating)AdmissionPolicy(Binding)?)$/;
+
 function yamlFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.yaml'))
@@ -86,6 +86,13 @@ describe('deploy/', () => {
       const model = MODELS[`${data.apiVersion}/${data.kind}`];
       if (model === undefined) throw new Error('there is no schema for it');
       new model(data as never).validate();
+    },
+  );
+
+  it.each(manifests.filter(({ data }) => !CLUSTER_WIDE.test(data.kind)))(
+    '$file: $data.kind has a namespace',
+    ({ data }) => {
+      expect(data.metadata.namespace).toMatch(/^[a-z-]+$/);
     },
   );
 
@@ -176,32 +183,6 @@ describe('deploy/', () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
-  });
-
-  const kubectl = (() => {
-    try {
-      execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  })();
-
-  describeIf('kubectl kustomize', kubectl ? undefined : 'install kubectl', () => {
-    it('builds base and policies, and the result is clean', () => {
-      const built = execFileSync('kubectl', ['kustomize', join(DEPLOY, 'base')], { encoding: 'utf8' });
-      const { findings } = lint({ file: 'base', text: built, choice: {}, ignore: [] });
-      expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
-      const objects = parseAllDocuments(built).map((document) => document.toJS());
-      const maps = objects.filter(({ kind }) => kind === 'ConfigMap');
-      const volumes = objects.find(({ kind }) => kind === 'SandboxTemplate').spec.podTemplate.spec.volumes;
-      for (const { configMap } of volumes[1].projected.sources) {
-        const map = maps.find(({ metadata }) => metadata.name === configMap.name);
-        for (const { key } of configMap.items) expect(map.data).toHaveProperty([key]);
-      }
-      expect(objects.filter(({ kind }) => /Role|ServiceAccount/.test(kind))).toEqual([]);
-      execFileSync('kubectl', ['kustomize', join(DEPLOY, 'policies')], { encoding: 'utf8' });
-    });
   });
 
   it('has a dashboard whose panels each ask Prometheus for a metric of ours', () => {

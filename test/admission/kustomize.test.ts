@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { parseAllDocuments, stringify } from 'yaml';
+import { uninject } from '../../src/manifest/inject.ts';
+import { lint } from '../../src/manifest/lint.ts';
+import { requestFor } from '../manifest/support.ts';
+import { ApiServer, BUILD_TIMEOUT_MS, describeWithApiServer, kustomize } from './api-server.ts';
+import { podOf } from './table.ts';
+
+const DEPLOY = join(import.meta.dirname, '../../deploy');
+
+const objectsOf = (text: string) => parseAllDocuments(text).map((document) => document.toJS());
+
+describeWithApiServer('kubectl apply -k', () => {
+  let base: string;
+  beforeAll(async () => {
+    base = await kustomize(join(DEPLOY, 'base'));
+  }, BUILD_TIMEOUT_MS);
+
+  it('applies a base that lint finds nothing in, with every ConfigMap key it mounts, and no RBAC', () => {
+    const { findings } = lint({ file: 'base', text: base, choice: {}, ignore: [] });
+    expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
+    const objects = objectsOf(base);
+    const maps = objects.filter(({ kind }) => kind === 'ConfigMap');
+    const { volumes } = objects.find(({ kind }) => kind === 'SandboxTemplate').spec.podTemplate.spec;
+    const { sources } = volumes.find(
+      ({ name }: { name: string }) => name === 'secret-resolver-config',
+    ).projected;
+    for (const { configMap } of sources) {
+      const map = maps.find(({ metadata }) => metadata.name === configMap.name);
+      for (const { key } of configMap.items) expect(map.data).toHaveProperty([key]);
+    }
+    expect(objects.filter(({ kind }) => /Role|ServiceAccount/.test(kind))).toEqual([]);
+  });
+
+  it(
+    'applies policies that admit the pods of base, injected before or by them',
+    async () => {
+      const inCluster = objectsOf(base).filter(({ kind }) => ['Namespace', 'ConfigMap'].includes(kind));
+      const policies = await kustomize(join(DEPLOY, 'policies'));
+      using server = await ApiServer.start([policies, ...inCluster.map((object) => stringify(object))]);
+      expect(server.problems).toEqual([]);
+      const template = stringify(objectsOf(base).find(({ kind }) => kind === 'SandboxTemplate'));
+      for (const text of [template, uninject(requestFor(template)).text]) {
+        const pod = podOf(text, 'agents');
+        const { denied, invalid, object } = await server.request(pod);
+        expect(denied ?? invalid).toBeUndefined();
+        expect(JSON.stringify(object)).toContain('"secret-resolver-probe"');
+      }
+    },
+    BUILD_TIMEOUT_MS,
+  );
+
+  it('puts the component into the namespace of an overlay', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'overlay-'));
+    try {
+      writeFileSync(
+        join(folder, 'kustomization.yaml'),
+        stringify({ namespace: 'my-agents', components: [relative(folder, join(DEPLOY, 'component'))] }),
+      );
+      const namespaces = objectsOf(await kustomize(folder)).map(({ metadata }) => metadata.namespace);
+      expect(namespaces.length).toBeGreaterThanOrEqual(5);
+      expect(new Set(namespaces)).toEqual(new Set(['my-agents']));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

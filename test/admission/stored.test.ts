@@ -1,0 +1,223 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import type { Config } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { type InjectRequest, inject, uninject } from '../../src/manifest/inject.ts';
+import { lint } from '../../src/manifest/lint.ts';
+import { podArbitrary } from '../manifest/pods.ts';
+import { INPUTS, readInput, requestFor } from '../manifest/support.ts';
+import {
+  ApiServer,
+  BUILD_TIMEOUT_MS,
+  configMap,
+  deployedPolicies,
+  describeWithApiServer,
+  namespace,
+  type PodObject,
+} from './api-server.ts';
+
+const DEPLOY = join(import.meta.dirname, '../../deploy');
+const { settings } = requestFor('');
+
+/** The policy takes no Secret whose name is not a short DNS label, so the second one gets another name. */
+function withShortNames(config: Config): Config {
+  return {
+    ...config,
+    providers: config.providers.map((provider) => ({
+      ...provider,
+      from: provider.from.map((bulk) => ({ ...bulk, secret: { ...bulk.secret, name: 'models' } })),
+    })),
+  };
+}
+
+const testConfig = (of: string | undefined) => withShortNames(requestFor('').configFor(of));
+
+const deployConfig = () =>
+  loadConfig(
+    join(DEPLOY, 'component/config.yaml'),
+    {
+      SECRET_RESOLVER_SANDBOX_ID: 'x',
+      SECRET_RESOLVER_SANDBOX_NAME: 'x',
+      SECRET_RESOLVER_SANDBOX_NAMESPACE: 'agents',
+    },
+    { providersDir: join(DEPLOY, 'component/providers') },
+  );
+
+/** What `deploy/component` tells the policy. */
+function deployedInjection(): Record<string, string> {
+  const { configMapGenerator } = parse(readFileSync(join(DEPLOY, 'component/kustomization.yaml'), 'utf8'));
+  const { literals } = configMapGenerator.find(
+    ({ name }: { name: string }) => name === 'secret-resolver-injection',
+  );
+  return Object.fromEntries(literals.map((literal: string) => literal.split(/=(.*)/s, 2)));
+}
+
+/** The pods that the manifests of a stream make, labelled, and without what admission cannot add. */
+function podsOf(text: string, annotations: Record<string, string> = {}): PodObject[] {
+  return parseAllDocuments(text, { version: '1.1' })
+    .map((document) => document.toJS())
+    .flatMap((object) => (object?.kind === 'List' ? object.items : [object]))
+    .flatMap((object) => {
+      const template =
+        object?.kind === 'Pod'
+          ? object
+          : (object?.spec?.jobTemplate?.spec.template ?? object?.spec?.podTemplate ?? object?.spec?.template);
+      if (template === undefined || template.metadata?.annotations?.['secret-resolver/inject'] === 'false')
+        return [];
+      return [
+        {
+          apiVersion: 'v1' as const,
+          kind: 'Pod' as const,
+          metadata: {
+            name: 'x',
+            namespace: object.metadata.namespace ?? 'agents',
+            labels: { ...template.metadata?.labels, 'secret-resolver/inject': 'true' },
+            annotations: { ...template.metadata?.annotations, ...annotations },
+          },
+          spec: { ...template.spec, automountServiceAccountToken: false },
+        },
+      ];
+    });
+}
+
+interface Shape {
+  readonly name: string;
+  readonly pod: PodObject;
+  readonly changes: Partial<InjectRequest>;
+}
+
+/** A StatefulSet's volumes come from its claim templates. */
+const CLAIMED = [{ name: 'data', emptyDir: {} }];
+
+const SHAPES: readonly Shape[] = [
+  ...INPUTS.flatMap(({ name, choice }) =>
+    podsOf(readInput(name), choice.noAgent ? { 'secret-resolver/agent': '' } : {}).map((pod) => ({
+      name,
+      pod: name === 'statefulset.yaml' ? { ...pod, spec: { ...pod.spec, volumes: CLAIMED } } : pod,
+      changes: { configFor: testConfig },
+    })),
+  ),
+  ...['base/sandbox-template.yaml', 'pod.yaml'].flatMap((name) =>
+    podsOf(uninject(requestFor(readFileSync(join(DEPLOY, name), 'utf8'))).text).map((pod) => ({
+      name: `deploy/${name}`,
+      pod,
+      changes: {
+        configFor: deployConfig,
+        settings: { ...settings, providerFiles: ['gitlab.yaml'], profileFiles: [] },
+      },
+    })),
+  ),
+  ...podsOf(readInput('pod.yaml')).flatMap((pod) => {
+    const [agent, supervisor] = pod.spec.containers as [object, object];
+    const shape = (name: string, spec: object, annotations = {}): Shape => ({
+      name,
+      pod: {
+        ...pod,
+        metadata: { ...pod.metadata, annotations },
+        spec: { ...pod.spec, ...spec },
+      },
+      changes: { configFor: testConfig },
+    });
+    const tls = { name: 'tls', mountPath: '/own/tls' };
+    return [
+      shape('an agent with a Secret of its own', {
+        containers: [{ ...agent, volumeMounts: [tls] }, supervisor],
+      }),
+      shape('an agent with a path that has a space', {
+        containers: [{ ...agent, volumeMounts: [{ ...tls, mountPath: '/own tls' }] }, supervisor],
+      }),
+      shape('fsGroup', { securityContext: { fsGroup: 1000 } }),
+      shape('19 containers', {
+        containers: [
+          ...Array.from({ length: 17 }, (_, at) => ({
+            name: `more-${at}`,
+            image: 'x',
+            securityContext: { runAsUser: 3000 + at },
+          })),
+          agent,
+          supervisor,
+        ],
+      }),
+      shape(
+        'two supervisors that are named',
+        {
+          containers: [
+            agent,
+            supervisor,
+            { ...supervisor, name: 'gate', securityContext: { runAsUser: 0, runAsGroup: 1000 } },
+          ],
+        },
+        { 'secret-resolver/supervisors': 'supervisor, gate' },
+      ),
+    ];
+  }),
+];
+
+describeWithApiServer('the stored pod', () => {
+  let server: ApiServer;
+  beforeAll(async () => {
+    const { uid, gid } = testConfig('tenant-a').agent;
+    server = await ApiServer.start([
+      ...deployedPolicies(),
+      namespace('tenant-a'),
+      namespace('agents'),
+      configMap('secret-resolver-injection', 'tenant-a', {
+        image: settings.image,
+        secrets: 'gitlab, models',
+        providerFiles: settings.providerFiles.join(','),
+        profileFiles: settings.profileFiles.join(','),
+        agentUid: String(uid),
+        agentGid: String(gid),
+      }),
+      configMap('secret-resolver-injection', 'agents', deployedInjection()),
+    ]);
+  }, BUILD_TIMEOUT_MS);
+  afterAll(() => server[Symbol.dispose]());
+
+  /** Stored pods after the policy and after inject, without what tells one pod from another. */
+  async function storedBoth({ pod, changes }: Pick<Shape, 'pod' | 'changes'>) {
+    const { text } = inject(requestFor(JSON.stringify(pod), changes));
+    const injected = parseAllDocuments(text, { version: '1.1' })[0]?.toJS();
+    const [byPolicy, byInject] = [await server.request(pod), await server.request(injected)];
+    for (const { denied, invalid } of [byPolicy, byInject]) expect(denied ?? invalid).toBeUndefined();
+    return [byPolicy, byInject].map(({ object }) => {
+      const { annotations: { 'secret-resolver/injected': _, ...annotations } = {}, ...metadata } =
+        object?.metadata ?? ({} as PodObject['metadata']);
+      return {
+        spec: object?.spec,
+        metadata: { ...metadata, annotations, uid: '', creationTimestamp: '' },
+      };
+    });
+  }
+
+  it('is compared for at least 15 shapes', () => {
+    expect(SHAPES.length).toBeGreaterThanOrEqual(15);
+  });
+
+  it.each(SHAPES)('is the same after the policy and after inject: $name', async (shape) => {
+    const [byPolicy, byInject] = await storedBoth(shape);
+    expect(byPolicy).toEqual(byInject);
+    expect(JSON.stringify(byPolicy)).toContain('"secret-resolver"');
+    const text = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', ...byPolicy });
+    const { findings } = lint({ file: shape.name, text, choice: {}, ignore: [] });
+    expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
+  });
+
+  it('is the same for any pod', async () => {
+    await fc.assert(
+      fc.asyncProperty(podArbitrary, async ({ metadata, spec }) => {
+        const manifest = { kind: 'Pod', metadata: { ...metadata, namespace: 'tenant-a' }, spec };
+        const [pod] = podsOf(JSON.stringify(manifest));
+        const [byPolicy, byInject] = await storedBoth({
+          pod: pod as PodObject,
+          changes: { configFor: testConfig },
+        });
+        expect(byPolicy).toEqual(byInject);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
