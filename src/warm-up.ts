@@ -18,8 +18,8 @@ import { Audit } from './observe/audit/audit.ts';
 import { createLog } from './observe/log.ts';
 import { resolve } from './snapshot/resolve.ts';
 import { changes, SnapshotStore } from './snapshot/snapshot.ts';
-import { readGeneration } from './sources/kubelet-secret/generation.ts';
-import { volumeDirectory, wantedKeys } from './sources/kubelet-secret/wanted.ts';
+import { sourceOf, volumeDirectory } from './sources/index.ts';
+import { wantedKeys } from './sources/wanted.ts';
 
 const CONFIG = `sandbox: {id: example, name: example, namespace: example}
 callers:
@@ -90,7 +90,7 @@ export async function warmUp(serve: CommandModule): Promise<void> {
     const reads = new Map(
       referencedSecrets(config).map((secret) => [
         secretId(secret),
-        readGeneration(volumeDirectory(config, secret), wantedKeys(config, secret)),
+        sourceOf(secret).read(volumeDirectory(config, secret), wantedKeys(config, secret)),
       ]),
     );
     const resolution = resolve(config, reads, 0);

@@ -9,8 +9,13 @@ export interface Sandbox {
   readonly namespace: string;
 }
 
+/** The `source.type` that is meant where a {@link SecretName} has none. */
+export const DEFAULT_SOURCE_TYPE = 'kubernetesSecret';
+
 /** A mounted Secret. */
 export interface SecretName {
+  /** The `source.type` that reads it, unless {@link DEFAULT_SOURCE_TYPE}. */
+  readonly source?: string;
   readonly namespace: string;
   readonly name: string;
 }
@@ -142,9 +147,9 @@ export interface Config {
   readonly providers: readonly Provider[];
 }
 
-/** `<namespace>/<name>`: the key under which a Secret's volume is kept everywhere. */
-export function secretId(secret: SecretName): string {
-  return `${secret.namespace}/${secret.name}`;
+/** `<namespace>/<name>`, after `<source>:` where it has one: the key under which a Secret's volume is kept everywhere. */
+export function secretId({ source, namespace, name }: SecretName): string {
+  return source === undefined ? `${namespace}/${name}` : `${source}:${namespace}/${name}`;
 }
 
 /** Every Secret that the providers refer to, once each, sorted. */
@@ -152,7 +157,8 @@ export function referencedSecrets(config: Pick<Config, 'providers'>): SecretName
   const found = new Map<string, SecretName>();
   for (const provider of config.providers) {
     for (const { reference } of provider.credentials) {
-      found.set(secretId(reference), { namespace: reference.namespace, name: reference.name });
+      const { key: _, ...secret } = reference;
+      found.set(secretId(secret), secret);
     }
     for (const { secret } of provider.from) found.set(secretId(secret), secret);
   }

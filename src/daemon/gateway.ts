@@ -13,9 +13,9 @@ import type { Logger } from '../observe/log.ts';
 import type { Meter } from '../observe/metrics.ts';
 import { refuse } from '../socket/calls.ts';
 import type { ServingState } from '../socket/serving-state.ts';
-import type { VolumeRead, Wanted } from '../sources/kubelet-secret/generation.ts';
-import { volumeDirectory } from '../sources/kubelet-secret/wanted.ts';
-import { Volume } from '../sources/kubelet-secret/watch.ts';
+import { type VolumeRead, volumeDirectory } from '../sources/index.ts';
+import type { Wanted } from '../sources/source.ts';
+import { Volume } from '../sources/volume.ts';
 
 export interface GatewayOptions {
   readonly config: Config;

@@ -19,8 +19,9 @@ import {
   type SnapshotStore,
   sameResolution,
 } from '../snapshot/snapshot.ts';
-import { volumeDirectory, wantedKeys } from '../sources/kubelet-secret/wanted.ts';
-import { Volume, type VolumeState } from '../sources/kubelet-secret/watch.ts';
+import { volumeDirectory } from '../sources/index.ts';
+import { Volume, type VolumeState } from '../sources/volume.ts';
+import { wantedKeys } from '../sources/wanted.ts';
 
 /** Milliseconds between two looks at the wall clock for expiries: a clock that is set forward is noticed this soon. */
 const EXPIRY_CHECK_MS = 1_000;

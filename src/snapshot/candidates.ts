@@ -7,7 +7,7 @@ import {
   type SecretName,
   secretId,
 } from '../config/config.ts';
-import type { VolumeRead } from '../sources/kubelet-secret/generation.ts';
+import type { VolumeRead } from '../sources/index.ts';
 
 /** The last read of each Secret, by {@link secretId}. */
 export type VolumeReads = ReadonlyMap<string, VolumeRead>;

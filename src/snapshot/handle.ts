@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Endpoint, Sandbox, SecretReference } from '../config/config.ts';
+import { type Endpoint, type Sandbox, type SecretReference, secretId } from '../config/config.ts';
 import { lengthPrefixed } from '../domain/length-prefixed.ts';
 
 /** What a handle is derived from. The value is not among it: a placeholder outlives rotations. */
@@ -24,9 +24,8 @@ export function handleOf(input: HandleInput): string {
     known = new Map();
     kept.set(endpoints, known);
   }
-  const { namespace, name } = reference;
   // No name can hold a NUL: an environment name has none, nor a file's, and the others are checked when they are loaded.
-  const names = `${sandbox.id}\0${sandbox.namespace}\0${provider}\0${key}\0${namespace}\0${name}\0${reference.key}`;
+  const names = `${sandbox.id}\0${sandbox.namespace}\0${provider}\0${key}\0${secretId(reference)}\0${reference.key}`;
   let handle = known.get(names);
   if (handle === undefined) {
     handle = deriveHandle(input);
@@ -57,6 +56,7 @@ export function deriveHandle(input: HandleInput): string {
     input.reference.namespace,
     input.reference.name,
     input.reference.key,
+    ...(input.reference.source === undefined ? [] : ['source', input.reference.source]),
     ...[...new Set(endpoints)].sort(),
   ]);
   return hash('sha256', names, 'hex');

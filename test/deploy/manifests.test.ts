@@ -22,7 +22,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { VERSION } from '../../src/domain/version.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
-import { volumeDirectory } from '../../src/sources/kubelet-secret/wanted.ts';
+import { volumeDirectory } from '../../src/sources/index.ts';
 import { requestFor } from '../manifest/support.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');

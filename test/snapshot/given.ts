@@ -3,12 +3,8 @@ import type { BulkSource, Config, ExplicitCredential, Provider } from '../../src
 import { SecretValue } from '../../src/domain/secret-value.ts';
 import type { CredentialRefusal } from '../../src/snapshot/refusal.ts';
 import { type Resolution, resolve } from '../../src/snapshot/resolve.ts';
-import type {
-  KeyFault,
-  KeyRead,
-  VolumeFault,
-  VolumeRead,
-} from '../../src/sources/kubelet-secret/generation.ts';
+import type { VolumeFault, VolumeRead } from '../../src/sources/index.ts';
+import type { KeyFault, KeyRead } from '../../src/sources/source.ts';
 
 export const NOW = Date.UTC(2027, 0, 31);
 export const SECRET = { namespace: 'tenant', name: 'credentials' };

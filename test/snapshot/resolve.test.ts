@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { ExplicitCredential } from '../../src/config/config.ts';
 import { type RefusalReason, remedy } from '../../src/snapshot/refusal.ts';
 import { resolve } from '../../src/snapshot/resolve.ts';
-import type { KeyFault, VolumeFault, VolumeRead } from '../../src/sources/kubelet-secret/generation.ts';
+import type { VolumeFault, VolumeRead } from '../../src/sources/index.ts';
+import type { KeyFault } from '../../src/sources/source.ts';
 import { newSecret } from '../support/secrets.ts';
 import {
   bulk,

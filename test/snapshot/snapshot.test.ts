@@ -10,7 +10,7 @@ import {
   SnapshotStore,
   sameResolution,
 } from '../../src/snapshot/snapshot.ts';
-import type { VolumeRead } from '../../src/sources/kubelet-secret/generation.ts';
+import type { VolumeRead } from '../../src/sources/index.ts';
 import { newSecret } from '../support/secrets.ts';
 import {
   bulk,

@@ -13,14 +13,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
-  eraseGeneration,
-  type KeyFault,
   MAX_FILE_BYTES,
   MAX_FILES,
   MAX_GENERATION_BYTES,
   readGeneration,
-  sameContent,
 } from '../../src/sources/kubelet-secret/generation.ts';
+import { eraseGeneration, type KeyFault, sameContent } from '../../src/sources/source.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import type { SecretVolume } from '../support/secret-volume.ts';
 import { newSecret } from '../support/secrets.ts';

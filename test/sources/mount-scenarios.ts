@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Volume, type VolumeState } from '../../src/sources/kubelet-secret/watch.ts';
+import { Volume, type VolumeState } from '../../src/sources/volume.ts';
 import { until } from '../support/cli.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { SecretVolume } from '../support/secret-volume.ts';

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { Volume } from '../../src/sources/kubelet-secret/watch.ts';
+import { Volume } from '../../src/sources/volume.ts';
 import { until } from '../support/cli.ts';
 import { DescriptorShortage } from '../support/descriptor-shortage.ts';
 import { SecretVolume } from '../support/secret-volume.ts';
@@ -37,6 +37,8 @@ if (story === 'start' || story === 'ends') {
   ms = performance.now() - started;
 } else {
   await volume.start();
+  // Until the watch is in place: without descriptors it would fail, and say so.
+  await sleep(200);
   // With none left the volume cannot be opened; with two, it and the generation can, and no key.
   for (const left of [0, 2]) {
     shortage.take();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { Volume, type VolumeState } from '../../src/sources/kubelet-secret/watch.ts';
+import { Volume, type VolumeState } from '../../src/sources/volume.ts';
 import { until } from '../support/cli.ts';
 import { withDescriptors } from '../support/descriptor-shortage.ts';
 import { SecretVolume } from '../support/secret-volume.ts';

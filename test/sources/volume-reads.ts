@@ -1,5 +1,6 @@
 /** What the tests of this folder say about reads: text in place of values, names in place of objects. */
-import type { VolumeRead, Wanted } from '../../src/sources/kubelet-secret/generation.ts';
+import type { VolumeRead } from '../../src/sources/index.ts';
+import type { Wanted } from '../../src/sources/source.ts';
 
 export const ALL: Wanted = { keys: new Set(), all: true };
 

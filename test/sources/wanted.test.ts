@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Provider } from '../../src/config/config.ts';
-import { volumeDirectory, wantedKeys } from '../../src/sources/kubelet-secret/wanted.ts';
+import { volumeDirectory } from '../../src/sources/index.ts';
+import { wantedKeys } from '../../src/sources/wanted.ts';
 import { bulk, credential, provider, SECRET } from '../snapshot/given.ts';
 
 it('finds a Secret at <root>/<namespace>/<name>', () => {

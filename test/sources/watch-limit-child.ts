@@ -2,7 +2,7 @@
  * Watches a volume in a process that may have no inotify instance, and tells as one line of JSON what was
  * published and logged. Run by watch-limit.test.ts: `node watch-limit-child.ts <directory>`.
  */
-import { Volume } from '../../src/sources/kubelet-secret/watch.ts';
+import { Volume } from '../../src/sources/volume.ts';
 import { until } from '../support/cli.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { SecretVolume } from '../support/secret-volume.ts';

@@ -11,7 +11,7 @@ import { createLog, type Logger } from '../../src/observe/log.ts';
 import { resolve } from '../../src/snapshot/resolve.ts';
 import { SnapshotStore } from '../../src/snapshot/snapshot.ts';
 import { ServingState } from '../../src/socket/serving-state.ts';
-import type { VolumeRead } from '../../src/sources/kubelet-secret/generation.ts';
+import type { VolumeRead } from '../../src/sources/index.ts';
 import { NAMESPACE, type Workspace } from './workspace.ts';
 
 /** An audit record, as far as tests look into it. */

@@ -4,7 +4,7 @@ import type { Provider, Sandbox } from '../../config/config.ts';
 import { secretId } from '../../config/config.ts';
 import { VERSION } from '../../domain/version.ts';
 import { BoundaryState, GetStatusResponseSchema } from '../../gen/secretresolver/v1/resolver_pb.ts';
-import type { VolumeState } from '../../sources/kubelet-secret/watch.ts';
+import type { VolumeState } from '../../sources/volume.ts';
 import type { Watcher } from './watcher.ts';
 
 /** A finding of the boundary checks. */

@@ -29,8 +29,12 @@ import {
   readlinkSync,
   readvSync,
 } from 'node:fs';
-import { errorCode, isShortage, throwShortage } from '../../domain/errors.ts';
+import { errorCode, throwShortage } from '../../domain/errors.ts';
 import { SecretValue } from '../../domain/secret-value.ts';
+import { eraseGeneration, type KeyFault, type KeyRead, type SourceRead, type Wanted } from '../source.ts';
+import type { KubeletFault } from './faults.ts';
+
+type Read = SourceRead<KubeletFault>;
 
 /** Largest file that is read, in bytes: a Secret as a whole is at most 1 MiB, and a served value 64 KiB. */
 export const MAX_FILE_BYTES = 1024 * 1024;
@@ -47,61 +51,11 @@ const MAX_TRIES = 16;
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Why a key of a generation has no bytes. */
-export type KeyFault = 'key-missing' | 'not-a-file' | 'symlink' | 'too-large' | 'unreadable';
-
-/** A key as it was read. */
-export type KeyRead =
-  | { readonly kind: 'bytes'; readonly value: SecretValue }
-  | { readonly kind: 'fault'; readonly fault: KeyFault; readonly code: string };
-
-/** One consistent generation. */
-export interface Generation {
-  /** Name of the directory behind `..data`. */
-  readonly id: string;
-  /** Every key that was asked for, and every key that is there where all were asked for. */
-  readonly keys: ReadonlyMap<string, KeyRead>;
-}
-
-/** Why a volume has no generation to give. */
-export type VolumeFault =
-  /** The directory is not there, or is empty: no Secret (yet, or any more). */
-  | 'secret-missing'
-  /** There are files but no `..data`: not written by kubelet's atomic writer, so nothing in it can be trusted to be whole. */
-  | 'not-kubelet-layout'
-  /** Keys are mounted one by one with subPath, which kubelet never updates. */
-  | 'mounted-by-sub-path'
-  /** The volume, `..data` or its target is a symlink or a file where a directory belongs, or leads out of the volume. */
-  | 'leads-out-of-volume'
-  /** `..data` moved at every try. */
-  | 'unstable'
-  /** More files than {@link MAX_FILES}. */
-  | 'too-many-files'
-  /** More bytes than {@link MAX_GENERATION_BYTES}. */
-  | 'volume-too-large'
-  /** Any other system error. */
-  | 'unreadable';
-
-export type VolumeRead =
-  | { readonly kind: 'generation'; readonly generation: Generation }
-  | { readonly kind: 'fault'; readonly fault: VolumeFault; readonly code: string };
-
-/** Whether a read failed for a shortage of ours: it says nothing about the Secret. */
-export function readInShortage(read: VolumeRead): boolean {
-  return read.kind === 'fault' && read.fault === 'unreadable' && isShortage(read.code);
-}
-
-/** Which keys to read: a list of paths below the generation, and whether all that are there are wanted too. */
-export interface Wanted {
-  readonly keys: ReadonlySet<string>;
-  readonly all: boolean;
-}
-
 /** Raised inside a try where the generation vanished under it: step 5 decides what that means. */
 class Moved extends Error {}
 
 /** Reads the generation that is in force. Never throws for anything that a volume can contain. */
-export function readGeneration(directory: string, wanted: Wanted): VolumeRead {
+export function readGeneration(directory: string, wanted: Wanted): Read {
   let volume: number | undefined;
   try {
     volume = openSync(directory, DIRECTORY); // 1
@@ -116,12 +70,12 @@ export function readGeneration(directory: string, wanted: Wanted): VolumeRead {
   }
 }
 
-function readThrough(volume: number, wanted: Wanted): VolumeRead {
+function readThrough(volume: number, wanted: Wanted): Read {
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const before = readData(volume); // 2
     if (before === undefined) return withoutData(volume);
     if (!isPlainName(before)) return fault('leads-out-of-volume', 'ELOOP');
-    let read: VolumeRead | undefined;
+    let read: Read | undefined;
     try {
       read = readDirectory(volume, before, wanted); // 3, 4
     } catch (error) {
@@ -150,13 +104,13 @@ function isPlainName(target: string): boolean {
   return target !== '' && !target.includes('/') && target !== '.' && target !== '..';
 }
 
-function withoutData(volume: number): VolumeRead {
+function withoutData(volume: number): Read {
   return listNames(volume, 1).length === 0
     ? fault('secret-missing', 'ENOENT')
     : fault('not-kubelet-layout', 'ENOENT');
 }
 
-function readDirectory(volume: number, name: string, wanted: Wanted): VolumeRead {
+function readDirectory(volume: number, name: string, wanted: Wanted): Read {
   let directory: number;
   try {
     directory = openSync(at(volume, name), DIRECTORY); // 3
@@ -261,38 +215,11 @@ function readFile(file: number): KeyRead {
   return { kind: 'bytes', value: SecretValue.from(bytes) };
 }
 
-/** Whether both hold the same keys with the same bytes and the same faults. The generations' names do not count. */
-export function sameContent(a: VolumeRead, b: VolumeRead): boolean {
-  if (a.kind === 'fault' || b.kind === 'fault') {
-    return a.kind === 'fault' && b.kind === 'fault' && a.fault === b.fault;
-  }
-  const left = a.generation.keys;
-  const right = b.generation.keys;
-  if (left.size !== right.size) return false;
-  for (const [key, read] of left) {
-    const other = right.get(key);
-    if (other === undefined) return false;
-    if (
-      read.kind === 'bytes'
-        ? other.kind !== 'bytes' || !read.value.equals(other.value)
-        : other.kind !== 'fault' || read.fault !== other.fault
-    ) {
-      return false;
-    }
-  }
-  return true;
-}
-
-/** Overwrites every value of a generation that is not needed any more. */
-export function eraseGeneration(generation: Generation): void {
-  for (const read of generation.keys.values()) if (read.kind === 'bytes') read.value.erase();
-}
-
 function at(directory: number, name: string): string {
   return `/proc/self/fd/${directory}/${name}`;
 }
 
-function fault(kind: VolumeFault, code: string): VolumeRead {
+function fault(kind: KubeletFault, code: string): Read {
   return { kind: 'fault', fault: kind, code };
 }
 

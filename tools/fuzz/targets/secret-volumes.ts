@@ -15,13 +15,10 @@ import {
   sameResolution,
 } from '../../../src/snapshot/snapshot.ts';
 import { MAX_VALUE_BYTES } from '../../../src/snapshot/value.ts';
-import {
-  eraseGeneration,
-  readGeneration,
-  sameContent,
-  type VolumeRead,
-} from '../../../src/sources/kubelet-secret/generation.ts';
-import { wantedKeys } from '../../../src/sources/kubelet-secret/wanted.ts';
+import type { VolumeRead } from '../../../src/sources/index.ts';
+import { readGeneration } from '../../../src/sources/kubelet-secret/generation.ts';
+import { eraseGeneration, sameContent } from '../../../src/sources/source.ts';
+import { wantedKeys } from '../../../src/sources/wanted.ts';
 import { bulk, config, credential, provider, reads, SECRET } from '../../../test/snapshot/given.ts';
 import { openDescriptors } from '../../../test/support/descriptors.ts';
 import { folderInMemory } from '../../../test/support/memory-folder.ts';
@@ -122,7 +119,7 @@ export const secretVolumes: Target<Subject> = {
   name: 'secret-volumes',
   covers: [
     'src/sources/kubelet-secret/generation.ts',
-    'src/sources/kubelet-secret/wanted.ts',
+    'src/sources/wanted.ts',
     'src/snapshot/',
     'src/domain/time.ts',
     'src/consumers/native/views.ts',

@@ -1,11 +1,5 @@
-import { join } from 'node:path';
-import { type Config, type SecretName, secretId } from '../../config/config.ts';
-import type { Wanted } from './generation.ts';
-
-/** Where a Secret is mounted. */
-export function volumeDirectory(config: Pick<Config, 'secretsRoot'>, secret: SecretName): string {
-  return join(config.secretsRoot, secret.namespace, secret.name);
-}
+import { type Config, type SecretName, secretId } from '../config/config.ts';
+import type { Wanted } from './source.ts';
 
 /** Which keys of a Secret the configuration can use. Keys that no provider names are never read into memory. */
 export function wantedKeys(config: Pick<Config, 'providers'>, secret: SecretName): Wanted {

@@ -1,24 +1,17 @@
 /**
  * Keeps the generation of one volume current. An event is a hint; comparison is the truth:
  *   1. start the watch on the volume's directory (a watch on a key or on `..data` dies at the first rotation);
- *   2. only then read for the first time, so that no rotation falls between the two;
+ *   2. read, and once more when the watch stands, so that no rotation falls between the two;
  *   3. re-read on any hint, and every {@link REREAD_INTERVAL_MS} without one (gVisor and Kata lose events);
  *   4. publish a read only where its content differs;
  *   5. a read that fails for want of descriptors or memory says nothing: what was read before stays in force while
  *      it is tried again, for a bounded time.
  */
-import { type FSWatcher, lstatSync, realpathSync, watch as watchPath } from 'node:fs';
 import type { Logger } from 'pino';
-import { type SecretName, secretId } from '../../config/config.ts';
-import { isSubPathMount, readMounts } from '../../domain/mountinfo.ts';
-import {
-  eraseGeneration,
-  readGeneration,
-  readInShortage,
-  sameContent,
-  type VolumeRead,
-  type Wanted,
-} from './generation.ts';
+import { type SecretName, secretId } from '../config/config.ts';
+import { FolderWatch } from './folder-watch.ts';
+import { sourceOf, type VolumeRead } from './index.ts';
+import { eraseGeneration, readInShortage, sameContent, type Wanted } from './source.ts';
 
 /** Milliseconds between two reads without a hint: the longest that a lost event can hide a rotation. */
 const REREAD_INTERVAL_MS = 10_000;
@@ -61,11 +54,7 @@ export interface VolumeOptions {
 
 export class Volume implements AsyncDisposable {
   readonly #options: VolumeOptions;
-  #watcher: FSWatcher | undefined;
-  /** Device and inode of the directory that the watch is on; empty where there is none. */
-  #watched = '';
-  /** The last attempt to watch failed, and the log was told. */
-  #watchFailed = false;
+  readonly #watch: FolderWatch;
   #state: VolumeState | undefined;
   #reread: NodeJS.Timeout | undefined;
   #settle: NodeJS.Timeout | undefined;
@@ -79,6 +68,12 @@ export class Volume implements AsyncDisposable {
 
   constructor(options: VolumeOptions) {
     this.#options = options;
+    const { directory: folder, secret, log } = options;
+    this.#watch = new FolderWatch({
+      folder,
+      onHint: (name) => this.#hint(name),
+      onFailure: (err) => log.warn({ err, volume: secretId(secret) }, 'the watch failed; re-reads go on'),
+    });
   }
 
   /** The last state read; undefined before `start`. */
@@ -107,39 +102,10 @@ export class Volume implements AsyncDisposable {
     clearTimeout(this.#retry);
     this.#firstRead();
     if (this.#state?.read.kind === 'generation') eraseGeneration(this.#state.read.generation);
-    this.#watcher?.close();
+    await this.#watch[Symbol.asyncDispose]();
   }
 
-  /**
-   * Puts the watch on the directory that is there now. One that was made anew, or only now, has none: the old one
-   * watches a deleted inode. Where the kernel refuses, each re-read tries again.
-   */
-  #watch(): void {
-    const { directory, log } = this.#options;
-    const found = identity(directory);
-    if (found === this.#watched) return;
-    this.#watcher?.close();
-    this.#watched = '';
-    if (found === '') return; // Nothing to watch: the re-read finds out when there is.
-    const failed = (error: unknown) => {
-      this.#watched = '';
-      if (this.#watchFailed) return;
-      this.#watchFailed = true;
-      log.warn({ err: error, volume: secretId(this.#options.secret) }, 'the watch failed; re-reads go on');
-    };
-    try {
-      const watcher = watchPath(directory, (_event, name) => this.#hint(name));
-      watcher.on('error', failed);
-      this.#watcher = watcher;
-      this.#watched = found;
-      this.#watchFailed = false;
-    } catch (error) {
-      failed(error);
-    }
-  }
-
-  /** `name` is what changed; null where the kernel does not tell. */
-  #hint(name: string | null): void {
+  #hint(name: string | undefined): void {
     if (this.#closed || this.#state === undefined) return;
     if (name === '..data') {
       if (this.#hinted) return;
@@ -160,8 +126,8 @@ export class Volume implements AsyncDisposable {
   #read(): void {
     if (this.#closed) return;
     const { secret, directory, wanted, log, onChange } = this.#options;
-    this.#watch(); // 1
-    const read = withSubPath(directory, readGeneration(directory, wanted)); // 2
+    this.#watch.renew(); // 1
+    const read = sourceOf(secret).read(directory, wanted); // 2
     if (read.kind === 'fault' && read.fault === 'unstable') {
       this.#settle ??= setTimeout(() => {
         this.#settle = undefined;
@@ -233,31 +199,5 @@ export class Volume implements AsyncDisposable {
       this.#read();
     }, shortage.retryMs);
     return now - shortage.since < shortageMs;
-  }
-}
-
-function withSubPath(directory: string, read: VolumeRead): VolumeRead {
-  if (read.kind === 'fault' && read.fault === 'not-kubelet-layout' && mountedBySubPath(directory)) {
-    return { kind: 'fault', fault: 'mounted-by-sub-path', code: read.code };
-  }
-  return read;
-}
-
-function mountedBySubPath(directory: string): boolean {
-  try {
-    // The kernel tells real paths, and /var/run is a symlink in most images.
-    return isSubPathMount(realpathSync(directory), readMounts());
-  } catch {
-    return false; // Gone meanwhile: the next read tells.
-  }
-}
-
-/** Device and inode; empty where there is no directory that we can see, whatever the reason: the read tells it. */
-function identity(directory: string): string {
-  try {
-    const { dev, ino } = lstatSync(directory, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch {
-    return '';
   }
 }

@@ -1,0 +1,28 @@
+/** A Kubernetes Secret that kubelet mounts as a volume at `<secretsRoot>/<namespace>/<name>`. */
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { isSubPathMount, readMounts } from '../../domain/mountinfo.ts';
+import type { Source } from '../source.ts';
+import { KUBELET_FAULTS, type KubeletFault } from './faults.ts';
+import { readGeneration } from './generation.ts';
+
+export const kubeletSecret = {
+  type: 'kubernetesSecret',
+  directory: ({ secretsRoot }, { namespace, name }) => join(secretsRoot, namespace, name),
+  read: (directory, wanted) => {
+    const read = readGeneration(directory, wanted);
+    return read.kind === 'fault' && read.fault === 'not-kubelet-layout' && mountedBySubPath(directory)
+      ? { ...read, fault: 'mounted-by-sub-path' }
+      : read;
+  },
+  faults: KUBELET_FAULTS,
+} as const satisfies Source<KubeletFault>;
+
+function mountedBySubPath(directory: string): boolean {
+  try {
+    // The kernel lists real paths, and /var/run is a symlink in most images.
+    return isSubPathMount(realpathSync(directory), readMounts());
+  } catch {
+    return false; // Gone meanwhile: the next read reports it.
+  }
+}
