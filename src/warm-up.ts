@@ -11,13 +11,13 @@ import { startFlags } from './boundary/reexec.ts';
 import type { CommandContext, CommandModule } from './cli/context.ts';
 import { main } from './cli/run.ts';
 import { referencedSecrets, secretId } from './config/config.ts';
-import { loadConfig } from './config/load.ts';
-import { Views } from './consumers/native/views.ts';
+import { loadConfig } from './consumers/index.ts';
 import { Boundary } from './daemon/boundary.ts';
 import { Audit } from './observe/audit/audit.ts';
 import { createLog } from './observe/log.ts';
 import { resolve } from './snapshot/resolve.ts';
 import { changes, SnapshotStore } from './snapshot/snapshot.ts';
+import { Views } from './snapshot/views.ts';
 import { sourceOf, volumeDirectory } from './sources/index.ts';
 import { wantedKeys } from './sources/wanted.ts';
 

@@ -13,7 +13,7 @@
  * - native addons (koffi is one) do as they like. It is a net under our own mistakes, not a sandbox.
  */
 import { dirname } from 'node:path';
-import type { Config } from '../config/config.ts';
+import { type Config, socketPaths } from '../config/config.ts';
 
 /** `--allow-net` is unknown before Node 25, where the permission model leaves the network alone. */
 const FIRST_NODE_WITH_NET_PERMISSION = 25;
@@ -39,21 +39,14 @@ export const V8_FLAGS = [
 ];
 
 /** What of the configuration decides where the process may write. */
-type WritablePlaces = Pick<Config, 'audit'> & {
-  readonly socket: Pick<Config['socket'], 'path'>;
-  readonly gatewayDriver?: { readonly socket: Pick<Config['socket'], 'path'> } | undefined;
-};
+type WritablePlaces = Pick<Config, 'audit'> & Parameters<typeof socketPaths>[0];
 
 /** Flags that `serve` and `check` run under. Pure; `nodeMajor` is an argument for the tests' sake. */
 export function startFlags(
   config: WritablePlaces,
   nodeMajor = Number(process.versions.node.split('.')[0]),
 ): string[] {
-  const sockets = [
-    config.socket,
-    ...(config.gatewayDriver === undefined ? [] : [config.gatewayDriver.socket]),
-  ];
-  const folders = [...new Set(sockets.map(({ path }) => dirname(path)))];
+  const folders = [...new Set(socketPaths(config).map(dirname))];
   return [
     // SIGUSR1 would open the inspector, and whoever attaches to it reads every value.
     '--disable-sigusr1',

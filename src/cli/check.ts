@@ -4,7 +4,7 @@ import { gatherFacts } from '../boundary/facts/facts.ts';
 import { harden } from '../boundary/harden.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
 import { type Report, renderHtml, renderJson, renderTable } from '../boundary/report.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig } from '../consumers/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
 import type { CommandContext } from './context.ts';

@@ -1,8 +1,7 @@
 import { Command } from 'commander';
 import { z } from 'zod';
 import { type Config, secretId } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
-import { SCHEMAS } from '../config/schema.ts';
+import { loadConfig, SCHEMAS } from '../consumers/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { matchGlob } from '../domain/glob.ts';
 import type { CommandContext } from './context.ts';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { CredentialState, type ListCredentialsResponse } from '../gen/secretresolver/v1/resolver_pb.ts';
-import { type RefusalReason, remedy } from '../snapshot/refusal.ts';
+import { REMEDIES, type RefusalReason } from '../snapshot/refusal.ts';
 import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import {
@@ -84,7 +84,7 @@ function advice(credentials: readonly Listed[]): string {
   return [...refused]
     .toSorted(([one], [other]) => one.localeCompare(other))
     .map(([reason, members]) => {
-      const todo: string | undefined = remedy(reason as RefusalReason);
+      const todo: string | undefined = REMEDIES[reason as RefusalReason];
       const secrets = new Set(members.map((credential) => `  ${plainListed(credential).reference}\n`));
       return `\n${reason}${todo === undefined ? '' : `: ${todo}`}\n${[...secrets].join('')}`;
     })

@@ -3,7 +3,7 @@ import { ATTACKS } from '../boundary/attacks/attacks.ts';
 import { formatReport } from '../boundary/attacks/report.ts';
 import { type RunOptions, runProbe } from '../boundary/attacks/runner.ts';
 import { referencedSecrets, secretId } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, selfTestCalls } from '../consumers/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { DEFAULT_SOCKET } from './caller.ts';
 import type { CommandContext } from './context.ts';
@@ -100,7 +100,7 @@ function runOptions(flags: ProbeFlags, context: CommandContext): RunOptions {
         ...(config === undefined ? [] : referencedSecrets(config).map(secretId)),
       ],
       resolverUid: flags.resolverUid,
-      sandboxId: config?.sandbox.id ?? context.env.SECRET_RESOLVER_SANDBOX_ID ?? '',
+      rpcs: selfTestCalls(config?.sandbox.id ?? context.env.SECRET_RESOLVER_SANDBOX_ID ?? ''),
       allowedMounts: flags.allowMount ?? [],
       searchPaths: flags.search ?? [],
       realSignals: flags.signals,

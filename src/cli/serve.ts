@@ -1,20 +1,18 @@
 /** `serve`: the command line of the daemon. */
 import { Command } from 'commander';
+import type { ServeOptions } from '../consumers/consumer.ts';
+import { CONSUMERS } from '../consumers/index.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import type { CommandContext } from './context.ts';
 
 export function createCommand(context: CommandContext): Command {
-  return new Command('serve')
+  const command = new Command('serve')
     .description('watch the mounted Secrets and serve them on the Unix socket, until SIGTERM')
     .option('--config <file>', 'the configuration file, a YAML file; SECRET_RESOLVER_CONFIG unless given')
     .option(
       '--relaxed',
       'serve even where the isolation boundary is not proven: for laptops, refused in a cluster',
-    )
-    .option(
-      '--gateway-driver',
-      'also answer an OpenShell gateway as its credential driver, as gatewayDriver in the configuration says',
     )
     .addHelpText(
       'after',
@@ -36,15 +34,17 @@ Environment, each from the downward API and each overridden by \`sandbox\` in th
 
 \`secret-resolver config validate FILE\` checks a file without serving; \`config schema\` prints its JSON Schema.`,
     )
-    .action(async (options: ServeOptions) => {
+    .action(async (options: Options) => {
       await serve(context, configPath(options.config, context), options);
     });
+  for (const { flags, description } of CONSUMERS.flatMap(({ options = [] }) => options))
+    command.option(flags, description);
+  return command;
 }
 
-interface ServeOptions {
+interface Options extends ServeOptions {
   readonly config?: string;
   readonly relaxed?: true;
-  readonly gatewayDriver?: true;
 }
 
 /** The file that the command line or the environment names. */
@@ -59,12 +59,12 @@ export function configPath(option: string | undefined, context: CommandContext):
   return path;
 }
 
-async function serve(context: CommandContext, configFile: string, options: ServeOptions): Promise<void> {
+async function serve(context: CommandContext, configFile: string, options: Options): Promise<void> {
   const { env, stdout, stderr, signal } = context;
   await using daemon = await Daemon.create({
     configFile,
     relaxed: options.relaxed === true,
-    gatewayDriver: options.gatewayDriver === true,
+    consumers: options,
     env,
     stdout,
     stderr,

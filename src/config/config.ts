@@ -96,20 +96,12 @@ export interface Caller {
   readonly providers: readonly string[];
 }
 
-/** Secrets that a workspace of a gateway may refer to, each by its full name: all of them are mounted. */
-export interface GatewayWorkspace {
-  readonly name: string;
-  readonly secrets: readonly ReferenceRule[];
-}
-
-/** The credential driver for a gateway. */
-export interface GatewayDriver {
-  readonly socket: SocketSettings;
-  /** Without providers: a driver knows none. */
-  readonly callers: readonly Caller[];
-  /** Where the keys are that seal handles. The first makes new ones; each opens those that it made. */
-  readonly handleKeys: readonly SecretReference[];
-  readonly workspaces: readonly GatewayWorkspace[];
+/** What the rest of the resolver must know of a consumer's settings. */
+export interface PartSettings {
+  /** Secrets that it reads besides those of the providers, with the keys, `*` for any text. */
+  readonly secrets?: readonly (SecretName & { readonly keys: readonly string[] })[];
+  /** The socket that it makes. */
+  readonly socket?: SocketSettings;
 }
 
 export interface SocketSettings {
@@ -138,8 +130,8 @@ export interface Config {
   readonly metrics: { readonly listen: ListenAddress } | undefined;
   readonly log: { readonly level: LogLevel };
   readonly audit: { readonly path: string | undefined };
-  readonly openshell: { readonly package: string; readonly overLimit: 'warn' | 'refuse' };
-  readonly gatewayDriver: GatewayDriver | undefined;
+  /** What each consumer made of its own field, by the field's name; undefined where it is absent. */
+  readonly parts: Readonly<Record<string, PartSettings | undefined>>;
   readonly boundary: {
     readonly warn: readonly string[];
     readonly trusted: readonly { readonly uid: number; readonly exe: string | undefined }[];
@@ -152,8 +144,8 @@ export function secretId({ source, namespace, name }: SecretName): string {
   return source === undefined ? `${namespace}/${name}` : `${source}:${namespace}/${name}`;
 }
 
-/** Every Secret that the providers refer to, once each, sorted. */
-export function referencedSecrets(config: Pick<Config, 'providers'>): SecretName[] {
+/** Every Secret that the providers and the consumers refer to, once each, sorted. */
+export function referencedSecrets(config: Pick<Config, 'providers' | 'parts'>): SecretName[] {
   const found = new Map<string, SecretName>();
   for (const provider of config.providers) {
     for (const { reference } of provider.credentials) {
@@ -162,5 +154,22 @@ export function referencedSecrets(config: Pick<Config, 'providers'>): SecretName
     }
     for (const { secret } of provider.from) found.set(secretId(secret), secret);
   }
+  for (const { namespace, name } of partSecrets(config)) {
+    found.set(secretId({ namespace, name }), { namespace, name });
+  }
   return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, secret]) => secret);
+}
+
+/** What the consumers read besides the providers' Secrets. */
+export function partSecrets({ parts }: Pick<Config, 'parts'>): NonNullable<PartSettings['secrets']> {
+  return Object.values(parts).flatMap((settings) => settings?.secrets ?? []);
+}
+
+/** The path of every socket that the resolver makes. */
+export function socketPaths(config: {
+  readonly socket: Pick<SocketSettings, 'path'>;
+  readonly parts?: Config['parts'];
+}): string[] {
+  const others = Object.values(config.parts ?? {}).flatMap((settings) => settings?.socket ?? []);
+  return [config.socket, ...others].map(({ path }) => path);
 }

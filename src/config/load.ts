@@ -1,8 +1,8 @@
 /** Files and environment → one frozen {@link Config}, or every mistake in them at once. */
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
-import type { Config, ListenAddress, Sandbox } from './config.ts';
+import type { Config, ListenAddress, Sandbox, SocketSettings } from './config.ts';
 import { readYaml } from './files.ts';
-import { gatewayDriverFrom, gatewayDriverIssues, socketSettings } from './gateway-driver.ts';
+import { type AnyPart, configSchemaWith } from './part.ts';
 import { loadProfiles } from './profiles.ts';
 import { claimIssues, loadProviders } from './providers.ts';
 import { configSchema, namespaceName, type RawConfig } from './schema.ts';
@@ -17,20 +17,24 @@ export interface Folders {
   readonly profilesDir?: string;
 }
 
-/** Loads the configuration file, its provider files and the profiles. Throws {@link ConfigError} with all issues found. */
-export function loadConfig(file: string, environment: Environment, folders: Folders = {}): Config {
+/** Reads the configuration file, its provider files and the profiles. Throws {@link ConfigError} with all issues found. */
+export function readConfig(
+  file: string,
+  environment: Environment,
+  parts: readonly AnyPart[],
+  folders: Folders = {},
+): Config {
   const source = onlyDocument(readYaml(file));
-  const raw = source.validate(configSchema);
+  const raw = source.validate(configSchemaWith(parts)) as RawConfig & Readonly<Record<string, unknown>>;
   const issues: ConfigIssue[] = [];
   const sandbox = loadSandbox(source, raw, environment, issues);
   const profiles = loadProfiles(raw.profilesDir && (folders.profilesDir ?? raw.profilesDir), source, issues);
   const loaded = loadProviders(folders.providersDir ?? raw.providersDir, source, profiles, sandbox, issues);
   issues.push(...callerIssues(source, ['callers'], raw.callers, raw.agent.uid));
-  if (raw.gatewayDriver !== undefined) {
-    const callers = raw.gatewayDriver.callers;
-    issues.push(...callerIssues(source, ['gatewayDriver', 'callers'], callers, raw.agent.uid));
-    issues.push(...gatewayDriverIssues(source, raw.gatewayDriver, raw.socket.path, sandbox));
-  }
+  const context = { source, raw, sandbox, profiles, issues };
+  const settings = parts.flatMap(({ field, load }) =>
+    raw[field] === undefined ? [] : [[field, load(raw[field], context)] as const],
+  );
   issues.push(...claimIssues(loaded));
   if (issues.length > 0) throw new ConfigError(issues);
 
@@ -62,8 +66,7 @@ export function loadConfig(file: string, environment: Environment, folders: Fold
     metrics: raw.metrics && { listen: listenAddress(raw.metrics.listen) },
     log: raw.log,
     audit: { path: raw.audit.path },
-    openshell: raw.openshell,
-    gatewayDriver: raw.gatewayDriver && gatewayDriverFrom(raw.gatewayDriver, sandbox),
+    parts: Object.fromEntries(settings),
     boundary: {
       warn: raw.boundary.warn,
       trusted: raw.boundary.trusted.map((entry) => ({ uid: entry.uid, exe: entry.exe })),
@@ -119,7 +122,7 @@ function loadSandbox(
   return { id: field('id'), name: field('name'), namespace: field('namespace') };
 }
 
-function callerIssues(
+export function callerIssues(
   source: YamlSource,
   path: readonly string[],
   callers: readonly Pick<RawConfig['callers'][number], 'name' | 'uid'>[],
@@ -149,6 +152,10 @@ function callerIssues(
     }
   });
   return issues;
+}
+
+export function socketSettings(raw: RawConfig['socket']): SocketSettings {
+  return { path: raw.path, mode: Number.parseInt(raw.mode, 8), gid: raw.gid };
 }
 
 function listenAddress(text: string): ListenAddress {

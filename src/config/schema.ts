@@ -39,7 +39,7 @@ export const namespaceName = z
   .regex(DNS_LABEL, { error: 'is not a Kubernetes namespace name' })
   .describe('a Kubernetes namespace: lowercase letters, digits and "-", at most 63 characters');
 
-const secretName = z
+export const secretName = z
   .string()
   .regex(DNS_SUBDOMAIN, { error: 'is not a Kubernetes Secret name' })
   .describe('the name of a Secret: lowercase letters, digits, "-" and ".", at most 253 characters');
@@ -50,7 +50,7 @@ const secretKey = z
   .regex(/^(?!\.\.|\.$)/, { error: 'must not be "." or begin with ".."' })
   .describe('a key of the Secret: letters, digits, "-", "_" and ".", at most 253 characters');
 
-const itemPath = z
+export const itemPath = z
   .string()
   .max(1024)
   .regex(ITEM_PATH, { error: 'is not the path of a file below the Secret volume' })
@@ -104,7 +104,7 @@ export const endpointSchema = z
   })
   .describe('a destination that the credentials may be sent to: {host, port, path, tls}');
 
-const keyGlobs = z
+export const keyGlobs = z
   .array(z.string().regex(/^[-._a-zA-Z0-9*/]+$/, { error: 'is not a key or glob' }))
   .default(['*'])
   .describe('a list of keys; "*" stands for any text');
@@ -121,7 +121,7 @@ const referenceRuleSchema = z
   .describe('{namespace, name, keys}: Secrets that providers may refer to');
 
 /** A Unix socket that we make. */
-const socketSchema = (path: string) =>
+export const socketSchema = (path: string) =>
   z
     .strictObject({
       path: absolutePath(`the path of the socket, in a folder of its own, for example ${path}`)
@@ -140,7 +140,7 @@ const socketSchema = (path: string) =>
     })
     .prefault({});
 
-const callerShape = {
+export const callerShape = {
   name: z
     .string()
     .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be lowercase letters, digits and "-"' })
@@ -156,53 +156,6 @@ const callerShape = {
     'the path of the program that the peer must run; "*" stands for any text within one folder',
   ).optional(),
 };
-
-const gatewayDriverSchema = z
-  .strictObject({
-    socket: socketSchema('/run/secret-resolver/driver/driver.sock').describe(
-      "{path, mode, gid} of the driver's own Unix socket",
-    ),
-    callers: z
-      .array(z.strictObject(callerShape).describe('{name, uid, gid, exe} of the gateway'))
-      .default([])
-      .describe('a list of {name, uid, gid, exe}: the gateway; nobody unless listed'),
-    handleKey: z
-      .strictObject({
-        namespace: namespaceName.optional(),
-        name: secretName,
-        key: itemPath,
-        previousKey: itemPath.optional(),
-      })
-      .describe(
-        '{namespace, name, key, previousKey}: keys of a mounted Secret that handles are sealed with, 32 random bytes each',
-      ),
-    workspaces: z
-      .array(
-        z
-          .strictObject({
-            name: z
-              .string()
-              .regex(/^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,126}[a-zA-Z0-9])?$/, {
-                error: 'is not the name of a workspace',
-              })
-              .describe('the name of a workspace of the gateway, for example default'),
-            secrets: z
-              .array(
-                z
-                  .strictObject({ namespace: namespaceName.optional(), name: secretName, keys: keyGlobs })
-                  .describe('{namespace, name, keys} of one mounted Secret'),
-              )
-              .default([])
-              .describe(
-                'a list of {namespace, name, keys}: the mounted Secrets that it may refer to; none unless listed',
-              ),
-          })
-          .describe('{name, secrets} of a workspace'),
-      )
-      .default([])
-      .describe('a list of {name, secrets}; no workspace unless listed'),
-  })
-  .describe('{socket, callers, handleKey, workspaces}: a credential driver for an OpenShell gateway');
 
 const callerSchema = z
   .strictObject({
@@ -285,23 +238,6 @@ export const configSchema = z
       })
       .default({})
       .describe('{path} of the audit stream'),
-    openshell: z
-      .strictObject({
-        package: z
-          .string()
-          .regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/, { error: 'is not a protobuf package name' })
-          .default('openshell.v1')
-          .describe("the protobuf package of OpenShell's service, openshell.v1 unless set"),
-        overLimit: z
-          .enum(['warn', 'refuse'])
-          .default('warn')
-          .describe(
-            "warn or refuse: what to do beyond the limits of OpenShell's gateway (8192 bytes a value, 32 providers, 32 credentials each)",
-          ),
-      })
-      .prefault({})
-      .describe('{package, overLimit} of the OpenShell-compatible call'),
-    gatewayDriver: gatewayDriverSchema.optional(),
     boundary: z
       .strictObject({
         warn: z
@@ -453,15 +389,7 @@ export const profileFileSchema = z
   .describe('An OpenShell provider profile');
 
 export type RawConfig = z.infer<typeof configSchema>;
-export type RawGatewayDriver = z.infer<typeof gatewayDriverSchema>;
 export type RawProvider = z.infer<typeof providerFileSchema>['provider'];
 export type RawCredential = z.infer<typeof credentialSchema>;
 export type RawBulk = z.infer<typeof bulkSchema>;
 export type RawProfile = z.infer<typeof profileFileSchema>;
-
-/** Published JSON Schemas, by the name that `config schema` takes. */
-export const SCHEMAS = {
-  config: configSchema,
-  provider: providerFileSchema,
-  profile: profileFileSchema,
-} as const;

@@ -1,132 +1,137 @@
-/** The resolver's own socket and what is answered on it. */
-
-import type { Config } from '../config/config.ts';
+/** The resolver's sockets, and what every consumer answers on them. */
 import { DEFAULT_LIMITS, type Limits } from '../domain/limits.ts';
-import type { Audit } from '../observe/audit/audit.ts';
-import type { Logger } from '../observe/log.ts';
-import { type Meter, NO_METER } from '../observe/metrics.ts';
-import type { SnapshotStore } from '../snapshot/snapshot.ts';
-import { Calls } from '../socket/calls.ts';
-import type { Connections } from '../socket/connections.ts';
-import { GrpcSocket } from '../socket/grpc-socket.ts';
-import { HEALTH_METHODS, healthImplementation } from '../socket/health.ts';
+import { AfterSending } from '../socket/after-sending.ts';
+import { GrpcSocket, type GrpcSocketOptions } from '../socket/grpc-socket.ts';
+import { healthMethods } from '../socket/health.ts';
 import type { CallRefusal } from '../socket/refusal.ts';
-import type { ServingState } from '../socket/serving-state.ts';
+import { socketRefusal } from '../socket/refusal.ts';
 import type { BoundSocket } from '../socket/socket-file.ts';
-import { RESOLVER_METHODS, ResolverService, SERVICE_NAME } from './native/service.ts';
-import { encodeStatus, type StatusFacts } from './native/status.ts';
-import type { Views } from './native/views.ts';
-import { openshellImplementation, openshellMethods } from './openshell/openshell.ts';
-import { OpenShellViews } from './openshell/openshell-views.ts';
+import type { Consumer, ConsumerHost, OpenConsumer } from './consumer.ts';
+import { CONSUMERS } from './index.ts';
 
-export interface ResolverServerOptions {
-  /** The configuration of this moment: a reload changes it. */
-  readonly config: () => Config;
-  readonly store: SnapshotStore;
-  readonly state: ServingState;
-  readonly audit: Audit;
-  readonly log: Logger;
-  readonly views: Views;
-  readonly processKey: Buffer;
-  readonly statusFacts: () => StatusFacts;
+/** No UID: nobody connects to a consumer's own socket without being listed, ourselves included. */
+const NO_UID = -1;
+
+export interface ResolverServerOptions extends Omit<ConsumerHost, 'limits' | 'afterSending'> {
   readonly onNewUid?: (uid: number) => void;
   /** Told of each call that was let in. */
   readonly onCall?: () => void;
-  /** {@link NO_METER} unless given. */
-  readonly meter?: Meter;
-  /** For tests; {@link DEFAULT_LIMITS} unless given. */
-  readonly limits?: Limits;
+  /** For tests; every socket's own unless given. */
+  readonly limits?: Partial<Limits>;
+  /** For tests; all of them unless given. */
+  readonly consumers?: readonly Consumer[];
 }
 
 export class ResolverServer implements AsyncDisposable {
-  readonly #socket: GrpcSocket;
-  readonly #calls: Calls;
-  readonly connections: Connections;
-  readonly service: ResolverService;
+  readonly #options: ResolverServerOptions;
+  readonly #afterSending = new AfterSending();
+  readonly #consumers: readonly OpenConsumer[];
+  readonly #main: GrpcSocket;
+  readonly #others: readonly GrpcSocket[];
 
   private constructor(options: ResolverServerOptions) {
-    const { store, state, views, audit, log, processKey, meter = NO_METER } = options;
-    const config = options.config();
-    const limits = options.limits ?? DEFAULT_LIMITS;
-    const openshellViews = new OpenShellViews({ views, audit, log, rules: () => options.config().openshell });
+    this.#options = options;
+    const { audit, state, store, views } = options;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const host = { ...options, limits, afterSending: this.#afterSending.add };
+    this.#consumers = (options.consumers ?? CONSUMERS).flatMap(({ open }) => open(host) ?? []);
     let previous = store.current();
     store.subscribe((snapshot) => {
-      if (previous !== undefined) {
-        views.retire(previous);
-        openshellViews.retire(previous);
-      }
+      if (previous !== undefined) views.retire(previous);
       previous = snapshot;
     });
-    this.#socket = new GrpcSocket({
+    const onMain = this.#consumers.filter(({ socket }) => socket === undefined);
+    this.#main = this.#socket(onMain, {
       callers: () => options.config().callers,
-      ownUid: process.geteuid?.() ?? -1,
-      limits,
       file: () => options.config().socket,
-      audit,
-      log,
-      meter,
-      onListening: (listening) => state.setListening(listening),
-      ...(options.onNewUid === undefined ? {} : { onNewUid: options.onNewUid }),
-    });
-    this.connections = this.#socket.connections;
-    this.#calls = new Calls({
-      connections: this.connections,
-      state,
-      audit,
-      log,
-      ...(options.onCall === undefined ? {} : { onCall: options.onCall }),
-    });
-    const calls = this.#calls;
-    this.service = new ResolverService({
-      calls,
-      state,
-      store,
-      views,
-      audit,
-      meter,
-      processKey,
+      ownUid: process.geteuid?.() ?? NO_UID,
       limits,
-      providers: () => options.config().providers.map(({ name }) => name),
-      status: (sees, watchers) => encodeStatus(options.statusFacts(), sees, watchers),
+      onListening: (listening) => state.setListening(listening),
     });
-    const { grpc } = this.#socket;
-    grpc.addService(RESOLVER_METHODS, this.service.implementation);
-    grpc.addService(
-      openshellMethods(config.openshell.package),
-      openshellImplementation({
-        calls,
-        service: this.service,
-        views: openshellViews,
-        sandboxId: config.sandbox.id,
-      }),
+    this.#main.calls.add(healthMethods(state, audit, servicesOf(onMain)));
+    this.#others = this.#consumers.flatMap((consumer) =>
+      consumer.socket === undefined
+        ? []
+        : this.#socket([consumer], {
+            ...consumer.socket,
+            ownUid: NO_UID,
+            limits: { ...DEFAULT_LIMITS, ...consumer.socket.limits, ...options.limits },
+            // Health is the main socket's: whoever calls another one finds out by calling.
+            onListening: () => {},
+          }),
     );
-    grpc.addService(HEALTH_METHODS, healthImplementation(state, healthServices(config)));
   }
 
-  /** Binds the socket and begins to accept. Throws where the socket cannot stand where the configuration wants it. */
+  /** Binds the sockets and begins to accept. Throws where one cannot stand where the configuration wants it. */
   static async open(options: ResolverServerOptions): Promise<ResolverServer> {
     const server = new ResolverServer(options);
-    await server.#socket.open();
+    try {
+      for (const socket of server.#sockets) await socket.open();
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
     return server;
   }
 
-  /** The socket file that is in place now. */
+  /** The main socket's file that is in place now. */
   get boundSocket(): BoundSocket | undefined {
-    return this.#socket.boundSocket;
+    return this.#main.boundSocket;
+  }
+
+  /** Open connections of all sockets. */
+  get connections(): number {
+    return this.#sockets.reduce((sum, { connections }) => sum + connections.size, 0);
+  }
+
+  /** Open watches of all consumers. */
+  get watchers(): number {
+    return this.#consumers.reduce((sum, { watchers }) => sum + (watchers?.() ?? 0), 0);
+  }
+
+  /** Closes every connection whose peer the rules no longer admit. For a reload. */
+  recheck(): void {
+    for (const { connections } of this.#sockets) connections.recheck();
+  }
+
+  /** Ends every stream. */
+  endAll(refusal: CallRefusal): void {
+    for (const consumer of this.#consumers) consumer.endAll?.(refusal);
   }
 
   /** Ends every stream with `refusal`, lets open calls finish, closes. Safe to call twice. */
   async drain(refusal: CallRefusal): Promise<void> {
-    await this.#socket.drain(() => this.service.endAll(refusal));
-    this.#calls.catchUp();
+    await Promise.all(this.#sockets.map((socket) => socket.drain(() => this.endAll(refusal))));
+    this.#afterSending.catchUp();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.drain({ kind: 'draining' });
+    await this.drain(socketRefusal({ kind: 'draining' }));
+  }
+
+  get #sockets(): readonly GrpcSocket[] {
+    return [this.#main, ...this.#others];
+  }
+
+  #socket(
+    consumers: readonly OpenConsumer[],
+    own: Pick<GrpcSocketOptions, 'callers' | 'file' | 'ownUid' | 'limits' | 'onListening'>,
+  ): GrpcSocket {
+    const { audit, log, meter, onNewUid, onCall } = this.#options;
+    const socket = new GrpcSocket({
+      ...own,
+      audit,
+      log,
+      meter,
+      ...(onNewUid && { onNewUid }),
+      ...(onCall && { onCall }),
+    });
+    for (const { methods } of consumers) socket.calls.add(methods);
+    return socket;
   }
 }
 
 /** Names that health knows besides the empty one. */
-export function healthServices(config: Config): string[] {
-  return [SERVICE_NAME, `${config.openshell.package}.OpenShell`];
+function servicesOf(consumers: readonly OpenConsumer[]): string[] {
+  return [...new Set(consumers.flatMap(({ methods }) => methods.map(({ audited }) => audited.service)))];
 }

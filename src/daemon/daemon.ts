@@ -8,10 +8,10 @@ import { randomBytes } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import { startThreadPool } from '../boundary/harden.ts';
 import type { Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
+import type { ServeOptions } from '../consumers/consumer.ts';
+import { loadConfig } from '../consumers/index.ts';
 import type { StatusFacts } from '../consumers/native/status.ts';
-import { Views } from '../consumers/native/views.ts';
-import { healthServices, ResolverServer } from '../consumers/resolver-server.ts';
+import { ResolverServer } from '../consumers/resolver-server.ts';
 import { VERSION } from '../domain/version.ts';
 import { Audit } from '../observe/audit/audit.ts';
 import { openAuditSink } from '../observe/audit/sink.ts';
@@ -20,10 +20,10 @@ import { createLog, type ProcessLog } from '../observe/log.ts';
 import { Metrics, NO_METER } from '../observe/metrics.ts';
 import { MetricsListener } from '../observe/metrics-listener.ts';
 import { SnapshotStore } from '../snapshot/snapshot.ts';
-import type { CallRefusal } from '../socket/refusal.ts';
+import { Views } from '../snapshot/views.ts';
+import { type SocketRefusal, socketRefusal } from '../socket/refusal.ts';
 import { ServingState } from '../socket/serving-state.ts';
 import { Boundary, protectProcess } from './boundary.ts';
-import { type Gateway, openGateway } from './gateway.ts';
 import { IdleCollection } from './idle-collection.ts';
 import { Pipeline } from './pipeline.ts';
 import { reread } from './reload.ts';
@@ -31,7 +31,8 @@ import { reread } from './reload.ts';
 export interface DaemonOptions {
   readonly configFile: string;
   readonly relaxed: boolean;
-  readonly gatewayDriver: boolean;
+  /** What the command line says of consumers. */
+  readonly consumers: ServeOptions;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: Writable;
   readonly stderr: Writable & { readonly isTTY?: boolean };
@@ -42,7 +43,7 @@ export interface DaemonOptions {
 type State = 'created' | 'starting' | 'running' | 'stopping' | 'stopped';
 
 /** Why the daemon ends; what its open streams are told. */
-export type StopReason = Extract<CallRefusal, { kind: 'draining' | 'boundary-broken' }>;
+export type StopReason = Extract<SocketRefusal, { kind: 'draining' | 'boundary-broken' }>;
 
 /** What `create` made, ready before anything answers. */
 interface Base {
@@ -58,7 +59,6 @@ interface Parts {
   server?: ResolverServer;
   health?: HealthListener | undefined;
   metrics?: MetricsListener | undefined;
-  gateway?: Gateway | undefined;
 }
 
 export class Daemon implements AsyncDisposable {
@@ -89,7 +89,7 @@ export class Daemon implements AsyncDisposable {
   static async create(options: DaemonOptions): Promise<Daemon> {
     const { relaxed, env } = options;
     const startedAtMs = Date.now();
-    const config = loadConfig(options.configFile, env);
+    const config = loadConfig(options.configFile, env, {}, options.consumers);
     const hardening = protectProcess(env, config, relaxed);
     await startThreadPool();
     await using opened = new AsyncDisposableStack();
@@ -124,13 +124,12 @@ export class Daemon implements AsyncDisposable {
   /** Reads the configuration again; a wrong one is reported and changes nothing. */
   reload(): void {
     const { log, audit } = this.#base;
-    const { server, gateway, pipeline } = this.#parts;
-    const { configFile: file, env } = this.#options;
-    const next = reread(this.#config, { file, env, log, audit });
+    const { server, pipeline } = this.#parts;
+    const { configFile: file, env, consumers } = this.#options;
+    const next = reread(this.#config, { file, env, consumers, log, audit });
     if (next === undefined) return;
     this.#config = next;
-    server?.connections.recheck();
-    gateway?.reload(next);
+    server?.recheck();
     pipeline?.reload(next).catch((error: unknown) => log.error({ err: error }, 'the reload failed'));
   }
 
@@ -158,12 +157,13 @@ export class Daemon implements AsyncDisposable {
         ? undefined
         : await Metrics.create(() => ({
             ...this.#statusFacts(),
-            watchers: parts.server?.service.watchers.length ?? 0,
+            watchers: parts.server?.watchers ?? 0,
             refusals: store.current()?.refusals ?? [],
           }));
     const meter = metrics ?? NO_METER;
     const onNewUid = () => boundary.checkSoon();
-    parts.pipeline = new Pipeline(config, { store, views, audit, log, meter });
+    const pipeline = new Pipeline(config, { store, views, audit, log, meter });
+    parts.pipeline = pipeline;
     parts.server = await ResolverServer.open({
       config: () => this.#config,
       store,
@@ -171,6 +171,7 @@ export class Daemon implements AsyncDisposable {
       audit,
       log,
       views,
+      reads: () => pipeline.reads,
       processKey,
       statusFacts: () => this.#statusFacts(),
       meter,
@@ -178,13 +179,11 @@ export class Daemon implements AsyncDisposable {
       onCall: () => this.#collection.worked(),
     });
     if (config.health !== undefined) {
-      parts.health = await HealthListener.open(config.health.listen, state, healthServices(config));
+      parts.health = await HealthListener.open(config.health.listen, state, []);
     }
     if (config.metrics !== undefined && metrics !== undefined) {
       parts.metrics = await MetricsListener.open(config.metrics.listen, metrics);
     }
-    const gatewayOptions = { config, state, audit, log, meter, onNewUid };
-    parts.gateway = await openGateway(this.#options.gatewayDriver, gatewayOptions);
     this.#listen(signal);
     boundary.keepProving(
       () => this.#config,
@@ -192,7 +191,7 @@ export class Daemon implements AsyncDisposable {
       signal,
       (failed) => this.#break(failed.map(({ id }) => id)),
     );
-    await parts.pipeline.start();
+    await pipeline.start();
     audit.lifecycle('started', `version ${VERSION}`);
     log.info({ socket: config.socket.path, serving: state.isServing(), version: VERSION }, 'listening');
   }
@@ -231,7 +230,7 @@ export class Daemon implements AsyncDisposable {
     // First no value is left to serve, then every caller hears why.
     const stopped = parts.pipeline?.[Symbol.asyncDispose]();
     if (reason.kind === 'draining') this.#state.setDraining();
-    await Promise.all([parts.server?.drain(reason), parts.gateway?.[Symbol.asyncDispose]()]);
+    await parts.server?.drain(socketRefusal(reason));
     this.#store.drop();
     await stopped;
     await Promise.all([parts.health?.[Symbol.asyncDispose](), parts.metrics?.[Symbol.asyncDispose]()]);

@@ -4,13 +4,13 @@
  * generation and the write to the watchers nothing is awaited.
  */
 
-import { type Config, referencedSecrets, secretId } from '../config/config.ts';
-import type { Views } from '../consumers/native/views.ts';
+import { type Config, partSecrets, referencedSecrets, secretId } from '../config/config.ts';
 import type { Audit } from '../observe/audit/audit.ts';
 import type { Logger } from '../observe/log.ts';
 import { FewLines } from '../observe/log-few.ts';
 import { type Meter, NO_METER } from '../observe/metrics.ts';
-import { remedy } from '../snapshot/refusal.ts';
+import type { VolumeReads } from '../snapshot/candidates.ts';
+import { REMEDIES } from '../snapshot/refusal.ts';
 import { resolve } from '../snapshot/resolve.ts';
 import {
   type CredentialChange,
@@ -19,6 +19,7 @@ import {
   type SnapshotStore,
   sameResolution,
 } from '../snapshot/snapshot.ts';
+import type { Views } from '../snapshot/views.ts';
 import { volumeDirectory } from '../sources/index.ts';
 import { Volume, type VolumeState } from '../sources/volume.ts';
 import { wantedKeys } from '../sources/wanted.ts';
@@ -64,6 +65,11 @@ export class Pipeline implements AsyncDisposable {
     return [...this.#volumes.values()].flatMap(({ state }) => state ?? []);
   }
 
+  /** The last read of each Secret, by its id. */
+  get reads(): VolumeReads {
+    return new Map(this.volumes.map(({ secret, read }) => [secretId(secret), read]));
+  }
+
   /** Reads every volume once, publishes the first snapshot, and goes on watching. */
   async start(): Promise<void> {
     await this.reload(this.#config);
@@ -106,6 +112,7 @@ export class Pipeline implements AsyncDisposable {
   #volumesOf(config: Config): Map<string, Volume> {
     const { log, meter = NO_METER } = this.#options;
     const volumes = new Map<string, Volume>();
+    const ofConsumer = new Set(partSecrets(config).map(secretId));
     for (const secret of referencedSecrets(config)) {
       const volume = new Volume({
         secret,
@@ -113,6 +120,7 @@ export class Pipeline implements AsyncDisposable {
         wanted: wantedKeys(config, secret),
         log,
         onChange: (state) => {
+          if (ofConsumer.has(secretId(secret))) noteRead(log, state);
           if (this.#volumes === volumes && this.#refresh(state.readAt)) meter.rotated();
         },
       });
@@ -130,12 +138,7 @@ export class Pipeline implements AsyncDisposable {
     this.#tell();
     const { store, views } = this.#options;
     const now = Date.now();
-    const reads = new Map(
-      [...this.#volumes].flatMap(([id, { state }]) =>
-        state === undefined ? [] : [[id, state.read] as const],
-      ),
-    );
-    const resolution = resolve(this.#config, reads, now);
+    const resolution = resolve(this.#config, this.reads, now);
     this.#scheduleExpiry(resolution.nextExpiryMs, now);
     const before = store.current();
     if (before !== undefined && sameResolution(before, resolution)) {
@@ -174,7 +177,7 @@ export class Pipeline implements AsyncDisposable {
       audit.credentialChanged(change, revision);
       const { kind, provider, key, reason } = change;
       if (reason === undefined) lines.add('info', { provider, key }, `credential ${kind}`);
-      else lines.add('warn', { provider, key, reason, todo: remedy(reason) }, `credential ${kind}`, reason);
+      else lines.add('warn', { provider, key, reason, todo: REMEDIES[reason] }, `credential ${kind}`, reason);
     }
     for (const value of oversize) {
       lines.add('warn', value, "the value is larger than the 8192 bytes that OpenShell's gateway takes");
@@ -193,6 +196,13 @@ export class Pipeline implements AsyncDisposable {
     };
     this.#expiry = setTimeout(check, Math.min(nextExpiryMs - now, EXPIRY_CHECK_MS)).unref();
   }
+}
+
+/** No credential of a provider tells of these, so the log does. */
+function noteRead(log: Logger, { secret, read }: VolumeState): void {
+  const volume = secretId(secret);
+  if (read.kind === 'fault') log.warn({ volume, fault: read.fault }, 'a Secret of a consumer cannot be read');
+  else log.info({ volume, generation: read.generation.id }, 'a Secret of a consumer was read');
 }
 
 async function closeAll(volumes: ReadonlyMap<string, Volume>): Promise<void> {

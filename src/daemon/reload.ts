@@ -1,6 +1,7 @@
 /** Reads the configuration again, all or nothing. */
 import type { Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
+import type { ServeOptions } from '../consumers/consumer.ts';
+import { keepFixed, loadConfig } from '../consumers/index.ts';
 import { ConfigError, formatIssue } from '../domain/errors.ts';
 import type { Audit } from '../observe/audit/audit.ts';
 import type { Logger } from '../observe/log.ts';
@@ -23,6 +24,7 @@ const MAX_LOGGED_ISSUES = 20;
 export interface ReloadOptions {
   readonly file: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly consumers: ServeOptions;
   readonly log: Logger;
   readonly audit: Audit;
 }
@@ -31,13 +33,17 @@ export interface ReloadOptions {
  * The next configuration; undefined where it is wrong, which leaves the one in force untouched. What the process
  * opened or proved at its start stays as it was until the next start; a caller must not become the agent by that.
  */
-export function reread(current: Config, { file, env, log, audit }: ReloadOptions): Config | undefined {
+export function reread(
+  current: Config,
+  { file, env, consumers, log, audit }: ReloadOptions,
+): Config | undefined {
   try {
-    const next = loadConfig(file, env);
+    const { config: next, fixed: fixedParts } = keepFixed(current, loadConfig(file, env, {}, consumers));
     refuseAgentAsCaller(current, next);
-    const fixed = FIXED_FIELDS.filter(
-      (field) => JSON.stringify(current[field]) !== JSON.stringify(next[field]),
-    );
+    const fixed = [
+      ...FIXED_FIELDS.filter((field) => JSON.stringify(current[field]) !== JSON.stringify(next[field])),
+      ...fixedParts,
+    ];
     if (fixed.length > 0) {
       log.warn({ fields: fixed }, 'these fields take effect at the next start only');
     }
@@ -46,7 +52,6 @@ export function reread(current: Config, { file, env, log, audit }: ReloadOptions
     return {
       ...next,
       ...Object.fromEntries(FIXED_FIELDS.map((field) => [field, current[field]])),
-      openshell: { ...next.openshell, package: current.openshell.package },
     };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

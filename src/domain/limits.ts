@@ -1,22 +1,44 @@
-/** How much one UID may take. Pure: the clock is an argument. Every limit has a unit and a reason. */
+/** Limits that more than one part of the resolver goes by. Pure: the clock is an argument. Every limit has a unit and a reason. */
 
+/** Largest value, in bytes: header and environment limits of everything we know of are below it. */
+export const MAX_VALUE_BYTES = 64 * 1024;
+/** Largest message, in bytes: gRPC clients refuse a larger one unless told otherwise. */
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+/** Bytes of credentials in one response; the difference is room for refusals and framing. */
+export const MAX_RESPONSE_BYTES = MAX_MESSAGE_BYTES - 256 * 1024;
+
+/** Budgets of one UID on one socket. They hold for every method, known or not. */
 export interface Limits {
-  /** Open connections of one UID. */
+  /** Open connections. */
   readonly connectionsPerUid: number;
-  /** Connections above that, of one UID, which are told RESOURCE_EXHAUSTED before further ones are closed unheard. */
+  /** Connections above that which are answered RESOURCE_EXHAUSTED; further ones are closed unheard. */
   readonly excessConnectionsPerUid: number;
+  /** New connections a second in the long run; those above are closed unheard. */
+  readonly connectionsPerSecond: number;
+  /** New connections at once after a quiet time. */
+  readonly connectionBurst: number;
   /** HTTP/2 streams open at once on one connection. */
   readonly streamsPerConnection: number;
-  /** Open watches of one UID. */
+  /** Open calls, watches among them; further ones are reset. */
+  readonly callsPerUid: number;
+  /** Open watches. */
   readonly watchesPerUid: number;
-  /** Calls a second of one UID that are served in the long run. */
+  /** Calls a second that are served in the long run. */
   readonly requestsPerSecond: number;
-  /** Calls of one UID that may come at once after a quiet second. */
+  /** Calls at once after a quiet time. */
   readonly requestBurst: number;
-  /** Bytes of responses of one UID that may wait for it to read them. */
+  /** Calls begun in one turn of the event loop; the next ones wait until every other UID had its turn. */
+  readonly requestsPerTurn: number;
+  /** Bytes of requests that are not complete yet. */
+  readonly inboundBytesPerUid: number;
+  /** Bytes a second that are read in the long run, of whatever kind. */
+  readonly inboundBytesPerSecond: number;
+  /** Bytes of responses that wait for the peer to read them. */
   readonly unreadBytesPerUid: number;
   /** Largest request, in bytes. */
   readonly requestBytes: number;
+  /** Milliseconds in which a message must be complete once its call, or the message, began. */
+  readonly messageTimeoutMs: number;
   /** Milliseconds in which a new connection must begin its first call, or be closed. */
   readonly firstCallTimeoutMs: number;
   /** Milliseconds between two pings to a peer. */
@@ -29,22 +51,34 @@ export const DEFAULT_LIMITS: Limits = {
   // A supervisor needs one; this leaves room for several with reconnects under way.
   connectionsPerUid: 64,
   excessConnectionsPerUid: 16,
+  // Each costs some 0.3 ms: 2 % of a core. The burst covers all callers of a UID that reconnect after a restart.
+  connectionsPerSecond: 64,
+  connectionBurst: 128,
   // gRPC clients queue further calls by themselves.
   streamsPerConnection: 128,
-  // Each costs a few hundred bytes and one write a rotation.
-  watchesPerUid: 2_048,
-  // About what one core can answer: one listed UID cannot take more than the machine from another.
-  requestsPerSecond: 5_000,
-  requestBurst: 5_000,
-  // Four of the largest responses, a sixteenth of the memory that the sidecar is given: HTTP/2 lets a peer
-  // ask without reading, and gRPC holds a copy of each answer until it is read.
+  // Each holds some 15 KiB: together a sixteenth of the memory that the sidecar is given.
+  callsPerUid: 1_024,
+  watchesPerUid: 1_000,
+  // A tenth of what one core can answer. A supervisor holds a watch, and asks once in 10 s at most.
+  requestsPerSecond: 1_000,
+  // Every watch that a UID may have, opened and acknowledged at once.
+  requestBurst: 2_000,
+  // Some 2 ms of work: the longest that another UID waits behind a flood.
+  requestsPerTurn: 32,
+  // Sixteen requests of the largest size.
+  inboundBytesPerUid: 1024 * 1024,
+  // 10,000 of the largest acknowledgements a second, and a few milliseconds of the cheapest frames.
+  inboundBytesPerSecond: 1024 * 1024,
+  // Four of the largest responses, a sixteenth of the memory that the sidecar is given: HTTP/2 lets a peer ask
+  // without reading.
   unreadBytesPerUid: 16 * 1024 * 1024,
   // A list of provider names.
   requestBytes: 64 * 1024,
   // A peer that dribbles bytes holds a place no longer than this.
+  messageTimeoutMs: 10_000,
   firstCallTimeoutMs: 10_000,
-  // A peer that is gone without a word (a stopped VM, a frozen cgroup) is found out within 40 s. So is one that
-  // closed after GOAWAY and a broken frame: Node's HTTP/2 does not notice that by itself.
+  // A peer that is gone without a word (a stopped VM, a frozen cgroup) is found within 40 s. So is one that closed
+  // after GOAWAY and a broken frame: Node's HTTP/2 does not notice that by itself.
   pingIntervalMs: 30_000,
   pingTimeoutMs: 10_000,
 };
@@ -71,62 +105,5 @@ export class TokenBucket {
     if (this.#tokens < 1) return false;
     this.#tokens -= 1;
     return true;
-  }
-}
-
-/** Counts what was answered and not yet read. Whoever is held up by it waits in a queue, and is called in turn. */
-export class UnreadBytes {
-  readonly #limit: number;
-  readonly #waiting = new Set<() => void>();
-  #used = 0;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  /** Whether nothing more is to be answered for now. */
-  get full(): boolean {
-    return this.#used >= this.#limit;
-  }
-
-  /** Takes up room for one response, the last of which may go beyond the limit; false where there is none. */
-  take(bytes: number): boolean {
-    if (this.full) return false;
-    this.#used += bytes;
-    return true;
-  }
-
-  /** Gives room back, and calls those who wait for as long as there is some. */
-  give(bytes: number): void {
-    this.#used -= bytes;
-    while (this.#used < this.#limit) {
-      const next = this.#waiting.values().next().value;
-      if (next === undefined) return;
-      this.#waiting.delete(next);
-      next();
-    }
-  }
-
-  /** Calls `resume` once, when there is room. */
-  wait(resume: () => void): void {
-    this.#waiting.add(resume);
-  }
-
-  /** Takes `resume` out of the queue. */
-  forget(resume: () => void): void {
-    this.#waiting.delete(resume);
-  }
-}
-
-/** What one UID has in use. Only listed UIDs get one, so their number is bounded by the configuration. */
-export class UidUsage {
-  connections = 0;
-  watches = 0;
-  readonly requests: TokenBucket;
-  readonly unread: UnreadBytes;
-
-  constructor(limits: Limits, now: number) {
-    this.requests = new TokenBucket(limits.requestsPerSecond, limits.requestBurst, now);
-    this.unread = new UnreadBytes(limits.unreadBytesPerUid);
   }
 }

@@ -169,11 +169,15 @@ export function peerPidFd(fd: number): number | undefined {
 
 /** Tells, each time it is called, whether the process behind a pidfd has ended. One poll() that never waits. */
 export function pidFdWatch(pidFd: number): () => boolean {
+  return pollWatch(pidFd, POLLIN);
+}
+
+function pollWatch(fd: number, events: number): () => boolean {
   const c = libc();
   // Made once for each peer and asked at each call: the kernel writes the last two bytes alone.
   const fds = Buffer.alloc(8);
-  fds.writeInt32LE(pidFd, 0);
-  fds.writeInt16LE(POLLIN, 4);
+  fds.writeInt32LE(fd, 0);
+  fds.writeInt16LE(events, 4);
   return () => {
     let ready: number;
     // A signal that came in meanwhile, a SIGHUP say, ends even a poll() that does not wait.
@@ -181,6 +185,11 @@ export function pidFdWatch(pidFd: number): () => boolean {
     while (ready < 0 && c.errno() === EINTR);
     return orThrow('poll', ready) > 0;
   };
+}
+
+/** Tells, each time it is called, whether the other end of a connected socket is closed: poll() reports that unasked. */
+export function hangUpWatch(fd: number): () => boolean {
+  return pollWatch(fd, 0);
 }
 
 /** PR_GET_DUMPABLE: 0 means that no other process of our UID may read our memory, and no core is written. */

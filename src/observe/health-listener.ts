@@ -3,10 +3,10 @@ import { createServer, type Server as NetServer } from 'node:net';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ListenAddress } from '../config/config.ts';
 import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
-import { HEALTH_METHODS, healthImplementation } from '../socket/health.ts';
 import { quietServer } from '../socket/quiet-grpc.ts';
 import type { ServingState } from '../socket/serving-state.ts';
 import { HEALTH_LIMITS, HealthConnections, type HealthLimits } from './health-connections.ts';
+import { HEALTH_METHODS, healthImplementation } from './health-service.ts';
 import { OwnAddresses } from './own-addresses.ts';
 
 /**

@@ -1,6 +1,7 @@
 /**
  * Generations + mapping → credentials and refusals. Pure: no I/O, no clock (`now` is an argument). Fail closed:
- * a credential is either complete and allowed, or refused with one reason, and never takes another with it.
+ * a credential is either complete and allowed, or refused with one reason. A refused credential takes no other with
+ * it, unless it is required: then it withholds its provider.
  */
 import {
   type Config,
@@ -9,20 +10,16 @@ import {
   type SecretReference,
   secretId,
 } from '../config/config.ts';
+import { MAX_RESPONSE_BYTES } from '../domain/limits.ts';
 import type { SecretValue } from '../domain/secret-value.ts';
 import { parseTime } from '../domain/time.ts';
 import { type Candidate, candidates, EVERY_KEY, readOf, type VolumeReads } from './candidates.ts';
 import { handleOf } from './handle.ts';
 import { nameFault } from './names.ts';
 import { referenceAllowed, secretAllowed } from './references.ts';
-import type { CredentialRefusal, RefusalReason } from './refusal.ts';
+import { type CredentialRefusal, type RefusalReason, withheldProviders } from './refusal.ts';
+import { shareRoom } from './share-room.ts';
 import { decodeValue, OPENSHELL_VALUE_BYTES } from './value.ts';
-
-/**
- * Bytes of credentials that one response may hold: gRPC clients refuse a message above 4 MiB unless told
- * otherwise, and the difference is room for refusals and framing.
- */
-export const MAX_RESPONSE_BYTES = 4 * 1024 * 1024 - 256 * 1024;
 
 /** A credential that may be served. Owns its value. */
 export interface ServedCredential {
@@ -56,38 +53,63 @@ type Outcome = { readonly served: ServedCredential } | { readonly refused: Crede
 export function resolve(config: Config, reads: VolumeReads, now: number): Resolution {
   const claims = candidates(config, reads).sort(byKeyThenProvider);
   const losers = claimedTwice(claims);
-  const credentials: ServedCredential[] = [];
+  const usable: { readonly claim: Candidate; readonly served: ServedCredential }[] = [];
   const refused: { readonly claim: Candidate; readonly refusal: CredentialRefusal }[] = [];
-  let size = 0;
   for (const claim of claims) {
     const outcome = losers.has(claim)
       ? refuse(claim, 'claimed-twice')
       : resolveOne(config, claim, reads, now);
-    if ('refused' in outcome) {
-      refused.push({ claim, refusal: outcome.refused });
-      continue;
-    }
-    const needed = encodedSize(outcome.served);
-    if (size + needed > MAX_RESPONSE_BYTES) {
-      outcome.served.value.erase();
-      refused.push({ claim, refusal: refuse(claim, 'response-too-large').refused });
-      continue;
-    }
-    size += needed;
-    credentials.push(outcome.served);
+    if ('refused' in outcome) refused.push({ claim, refusal: outcome.refused });
+    else usable.push({ claim, served: outcome.served });
   }
+  const fitting = shareRoom(
+    usable.map(({ claim, served }) => ({
+      item: served,
+      provider: served.provider,
+      first: claim.required || claim.origin === 'explicit',
+      bytes: encodedSize(served),
+    })),
+    MAX_RESPONSE_BYTES,
+  );
+  for (const { claim, served } of usable) {
+    if (fitting.has(served)) continue;
+    served.value.erase();
+    refused.push({ claim, refusal: refuse(claim, 'response-too-large').refused });
+  }
+  refused.sort((a, b) => byKeyThenProvider(a.claim, b.claim));
+  // Another key that the profile takes for the same credential replaces a required one that is refused.
   const refusals = refused.map(({ claim, refusal }) =>
-    refusal.required && credentials.some((served) => replaces(served, claim))
+    refusal.required && usable.some(({ served }) => fitting.has(served) && replaces(served, claim))
       ? { ...refusal, required: false }
       : refusal,
   );
+  return withhold([...fitting], refusals);
+}
+
+/**
+ * Withholds each provider of which a required credential is refused, as a whole: what it would serve is erased and
+ * refused. Other providers are not affected.
+ */
+function withhold(usable: readonly ServedCredential[], refusals: readonly CredentialRefusal[]): Resolution {
+  const withheld = withheldProviders(refusals);
+  const credentials = usable.filter(({ provider }) => !withheld.has(provider));
+  const lost = usable.filter(({ provider }) => withheld.has(provider));
+  for (const { value } of lost) value.erase();
   const expiries = credentials.flatMap(({ expiresAtMs }) => expiresAtMs ?? []);
   return {
     credentials,
-    refusals,
+    refusals: [...refusals, ...lost.map((credential) => refusalOf(credential, 'provider-withheld'))],
     oversize: credentials.filter(({ value }) => value.byteLength > OPENSHELL_VALUE_BYTES),
     nextExpiryMs: expiries.length === 0 ? undefined : expiries.reduce((a, b) => Math.min(a, b)),
   };
+}
+
+/** The refusal of a credential that could be served. It withholds nothing by itself. */
+export function refusalOf(
+  { provider, key, reference }: ServedCredential,
+  reason: RefusalReason,
+): CredentialRefusal {
+  return { provider, key, reference, required: false, reason };
 }
 
 /** Whether what is served is another key that the profile takes for the credential that was refused. */
@@ -125,7 +147,7 @@ function claimedTwice(claims: readonly Candidate[]): ReadonlySet<Candidate> {
 
 function resolveOne(config: Config, claim: Candidate, reads: VolumeReads, now: number): Outcome {
   const { provider, reference } = claim;
-  // The reference is judged first: a Secret that may not be referred to must not leak whether it is there.
+  // The reference is judged first: a Secret that may not be referred to must not leak whether it exists.
   const rules = config.references.allow;
   const allowed =
     reference.key === EVERY_KEY ? secretAllowed(rules, reference) : referenceAllowed(rules, reference);
@@ -196,7 +218,7 @@ function earliest(a: number | undefined, b: number | undefined): number | undefi
   return b === undefined ? a : Math.min(a, b);
 }
 
-/** Bytes that a credential takes in a response, rounded up: tags and lengths count eight a field. */
+/** Bytes that a credential takes in a response, rounded up: tags, lengths and times count eight to sixteen a field. */
 function encodedSize(credential: ServedCredential): number {
   const key = credential.key.length + 8;
   const endpoints = credential.endpoints.reduce(
@@ -204,7 +226,8 @@ function encodedSize(credential: ServedCredential): number {
     0,
   );
   return (
-    key * 4 +
+    key * (credential.expiresAtMs === undefined ? 3 : 5) +
+    (credential.expiresAtMs === undefined ? 0 : 40) +
     credential.value.byteLength +
     credential.provider.length * 2 +
     credential.identity.length +

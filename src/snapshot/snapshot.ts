@@ -23,7 +23,7 @@ export interface CredentialChange {
   readonly reason: RefusalReason | undefined;
 }
 
-/** Holds the newest snapshot. Subscribers are told of each one, in order, synchronously. */
+/** Holds the newest snapshot. Subscribers learn of each one, in order, synchronously. */
 export class SnapshotStore {
   #current: Snapshot | undefined;
   readonly #subscribers = new Set<(snapshot: Snapshot) => void>();
@@ -84,23 +84,22 @@ function sameCredential(a: ServedCredential, b: ServedCredential | undefined): b
 }
 
 function sameRefusal(a: CredentialRefusal, b: CredentialRefusal | undefined): boolean {
-  return (
-    b !== undefined && refusalId(a) === refusalId(b) && a.reason === b.reason && a.required === b.required
-  );
+  return b !== undefined && itemId(a) === itemId(b) && a.reason === b.reason && a.required === b.required;
 }
 
-/** None of the names can hold a NUL: they come from file names, or are checked when the configuration is loaded. */
-function refusalId(item: { provider: string; key: string; reference: SecretReference }): string {
+/**
+ * Tells an item from every other one of its snapshot, and sorts by provider, then key. None of the names can hold a
+ * NUL: they come from file names, or are checked when the configuration is loaded.
+ */
+export function itemId(item: { provider: string; key: string; reference: SecretReference }): string {
   const { namespace, name, key } = item.reference;
   return `${item.provider}\0${item.key}\0${namespace}\0${name}\0${key}`;
 }
 
 /** What an auditor wants to know of a new snapshot. */
 export function changes(before: Resolution | undefined, after: Resolution): CredentialChange[] {
-  const served = new Map(
-    (before?.credentials ?? []).map((credential) => [refusalId(credential), credential]),
-  );
-  const refused = new Map((before?.refusals ?? []).map((refusal) => [refusalId(refusal), refusal.reason]));
+  const served = new Map((before?.credentials ?? []).map((credential) => [itemId(credential), credential]));
+  const refused = new Map((before?.refusals ?? []).map((refusal) => [itemId(refusal), refusal.reason]));
   const found: CredentialChange[] = [];
   const change = (
     kind: CredentialChange['kind'],
@@ -110,13 +109,13 @@ export function changes(before: Resolution | undefined, after: Resolution): Cred
     found.push({ kind, provider: item.provider, key: item.key, reference: item.reference, reason });
   };
   for (const credential of after.credentials) {
-    const old = served.get(refusalId(credential));
+    const old = served.get(itemId(credential));
     if (old === undefined) change('loaded', credential);
     else if (!sameCredential(old, credential)) change('rotated', credential);
-    served.delete(refusalId(credential));
+    served.delete(itemId(credential));
   }
   for (const refusal of after.refusals) {
-    const id = refusalId(refusal);
+    const id = itemId(refusal);
     if (served.has(id)) change('revoked', refusal, refusal.reason);
     else if (refused.get(id) !== refusal.reason) change('refused', refusal, refusal.reason);
     served.delete(id);

@@ -1,12 +1,11 @@
 /** Bytes of a key → a value that may be served. Pure: what comes in is not changed, and what goes out is a copy. */
 import { isUtf8 } from 'node:buffer';
 import type { ExplicitCredential } from '../config/config.ts';
+import { MAX_VALUE_BYTES } from '../domain/limits.ts';
 import { SecretValue } from '../domain/secret-value.ts';
 import { MAX_TIME_MS } from '../domain/time.ts';
 import type { RefusalReason } from './refusal.ts';
 
-/** Largest value, in bytes: header and environment limits of all that we know of are below it. */
-export const MAX_VALUE_BYTES = 64 * 1024;
 /** Above this OpenShell's gateway would have refused the value, in bytes. */
 export const OPENSHELL_VALUE_BYTES = 8192;
 

@@ -1,31 +1,26 @@
 /**
- * What every call goes through, in this order, before its own work begins: which connection, is its peer still
- * the process that was let in, has it calls left, is the boundary whole and a snapshot there. No handler
+ * What every call on a socket goes through before its own work begins, whether its method is known or not. No method
  * decides any of this for itself.
  */
-import type {
-  handleBidiStreamingCall,
-  handleServerStreamingCall,
-  ServerDuplexStream,
-  UntypedServiceImplementation,
-} from '@grpc/grpc-js';
-import type { Audit } from '../observe/audit/audit.ts';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Limits } from '../domain/limits.ts';
+import type { Audit, AuditedCall } from '../observe/audit/audit.ts';
 import type { Logger } from '../observe/log.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { Connections, PeerConnection } from './connections.ts';
-import { type CallRefusal, type WireStatus, wireStatus } from './refusal.ts';
-import type { ServingState } from './serving-state.ts';
+import type { PeerConnection } from './connections.ts';
+import { GrpcCall } from './grpc-call.ts';
+import { Status } from './grpc-status.ts';
+import type { MessageStream, Method } from './method.ts';
+import { type CallRefusal, socketRefusal, type WireStatus } from './refusal.ts';
 
 export interface CallsOptions {
-  readonly connections: Connections;
-  readonly state: ServingState;
   readonly audit: Audit;
   readonly log: Logger;
+  readonly limits: Limits;
   /** Told of each call that was let in. */
   readonly onCall?: () => void;
 }
 
-/** A refusal on its way out of a handler. Not an Error: it has no stack and no message that could be logged by chance. */
+/** A refusal on its way out of a method. Not an Error: it has no stack and no message that could be logged by chance. */
 export class Refused {
   readonly refusal: CallRefusal;
   constructor(refusal: CallRefusal) {
@@ -33,163 +28,182 @@ export class Refused {
   }
 }
 
-/** Ends a handler with a refusal. */
+/** Ends a method with a refusal. */
 export function refuse(refusal: CallRefusal): never {
   throw new Refused(refusal);
 }
-
-/** A raw gRPC method: bytes in, bytes out, so that the library neither parses nor encodes. */
-export interface RawMethod {
-  readonly path: string;
-  readonly requestStream: boolean;
-  readonly responseStream: boolean;
-  readonly requestSerialize: (bytes: Buffer) => Buffer;
-  readonly requestDeserialize: (bytes: Buffer) => Buffer;
-  readonly responseSerialize: (bytes: Buffer) => Buffer;
-  readonly responseDeserialize: (bytes: Buffer) => Buffer;
-}
-
-const identity = (bytes: Buffer): Buffer => bytes;
-
-/** `response: true` for a method of {@link Calls.unary} too: see there. */
-export function rawMethod(path: string, stream: { request: boolean; response: boolean }): RawMethod {
-  return {
-    path,
-    requestStream: stream.request,
-    responseStream: stream.response,
-    requestSerialize: identity,
-    requestDeserialize: identity,
-    responseSerialize: identity,
-    responseDeserialize: identity,
-  };
-}
-
-export type RawStream = ServerDuplexStream<Buffer, Buffer>;
-export type RawImplementation = UntypedServiceImplementation;
 
 /** Parses a request; a message that is none is INVALID_ARGUMENT, and the parser's words go nowhere. */
 export function parse<T>(what: string, parser: () => T): T {
   try {
     return parser();
   } catch {
-    return refuse({ kind: 'malformed-request', what });
+    return refuse(socketRefusal({ kind: 'malformed-request', what }));
   }
 }
 
+/** A call that is to be admitted. */
+interface Admission {
+  readonly connection: PeerConnection;
+  readonly headers: IncomingHttpHeaders;
+  readonly method: Method | undefined;
+  readonly options: CallsOptions;
+}
+
+/** Each refuses, or lets the next one look. A call that none of them refuses is admitted. */
+const ADMISSION: readonly ((call: Admission) => void)[] = [
+  peerIsTheOneAdmitted,
+  connectionIsWithinLimit,
+  uidHasRequestsLeft,
+  isGrpc,
+  methodExists,
+];
+
+function peerIsTheOneAdmitted({ connection, options }: Admission): void {
+  const gone = connection.stillAllowed();
+  if (gone === undefined) return;
+  options.audit.peerRefused(connection.audited, typeof gone === 'string' ? gone : gone.kind);
+  // Another process holds the descriptor now: it is told nothing.
+  connection.close();
+  refuse(socketRefusal({ kind: 'not-ready' }));
+}
+
+function connectionIsWithinLimit({ connection }: Admission): void {
+  if (!connection.excess) return;
+  connection.finish();
+  refuse(socketRefusal({ kind: 'too-many-connections' }));
+}
+
+function uidHasRequestsLeft({ connection, options }: Admission): void {
+  countRequest(connection);
+  options.onCall?.();
+}
+
+/** Counts a call, or a message of one that costs as much as a call. */
+export function countRequest({ usage }: PeerConnection): void {
+  usage.throttle.began();
+  if (usage.requests.take(performance.now())) return;
+  usage.throttle.penalise();
+  refuse(socketRefusal({ kind: 'too-many-requests' }));
+}
+
+function isGrpc({ headers }: Admission): void {
+  if (headers[':method'] === 'POST' && headers['content-type']?.startsWith('application/grpc')) return;
+  refuse(socketRefusal({ kind: 'malformed-request', what: 'no gRPC' }));
+}
+
+function methodExists({ method }: Admission): void {
+  if (method === undefined) refuse(socketRefusal({ kind: 'no-such-method' }));
+}
+
+/** What the audit says of a method that does not exist. Its path is the peer's to choose, and is not repeated. */
+const UNKNOWN_METHOD: AuditedCall = { service: 'unknown', operation: 'unknown' };
+
 export class Calls {
   readonly #options: CallsOptions;
-  #after: (() => void)[] = [];
+  readonly #methods = new Map<string, Method>();
 
   constructor(options: CallsOptions) {
     this.#options = options;
   }
 
-  /**
-   * A unary call: `work` returns the encoded response or refuses. To gRPC it is a stream of one response, which
-   * is the same on the wire: only so does the library tell when the peer has read it.
-   */
-  unary(
-    operation: string,
-    work: (connection: PeerConnection, request: Buffer) => Buffer,
-  ): handleServerStreamingCall<Buffer, Buffer> {
-    return (stream) =>
-      this.#handle(operation, stream, (connection) => {
-        const { unread } = connection.usage;
-        // Before the work is done and written down as served.
-        if (unread.full) refuse({ kind: 'too-much-unread' });
-        const response = work(connection, stream.request);
-        unread.take(response.byteLength);
-        let held = true;
-        const read = () => {
-          if (held) unread.give(response.byteLength);
-          held = false;
-        };
-        stream.once('cancelled', read);
-        stream.once('close', read);
-        stream.write(response, read);
-        stream.end();
-      });
+  add(methods: readonly Method[]): void {
+    for (const method of methods) this.#methods.set(method.path, method);
   }
 
-  /** A bidirectional call: `work` takes over the stream or refuses. */
-  bidirectional(
-    operation: string,
-    work: (connection: PeerConnection, stream: RawStream) => void,
-  ): handleBidiStreamingCall<Buffer, Buffer> {
-    return (stream) => this.#handle(operation, stream, (connection) => work(connection, stream));
+  /** Admits a call, does its work, and turns whatever is thrown into a status. */
+  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, connection: PeerConnection): void {
+    const { limits } = this.#options;
+    const { usage } = connection;
+    const call = new GrpcCall(stream, usage, limits);
+    const method = this.#methods.get(headers[':path'] ?? '');
+    const audited = method?.audited ?? UNKNOWN_METHOD;
+    connection.began();
+    if (usage.calls > limits.callsPerUid) {
+      usage.throttle.penalise();
+      this.#explain(audited, connection, new Refused(socketRefusal({ kind: 'too-many-calls' })));
+      call.reset();
+      return;
+    }
+    this.#attempt(call, audited, connection, () => {
+      for (const admit of ADMISSION) admit({ connection, headers, method, options: this.#options });
+      if (method === undefined) return;
+      if ('open' in method) method.open(connection, this.#guarded(call, method.audited, connection));
+      else this.#answer(call, method.audited, connection, (request) => method.answer(connection, request));
+    });
   }
 
-  /**
-   * Does something as soon as what was written in this turn of the event loop has left the process: HTTP/2 sends at the
-   * turn's end, and what is written down must not hold a value up, nor its withdrawal.
-   */
-  afterSending(work: () => void): void {
-    if (this.#after.push(work) === 1) setImmediate(() => this.catchUp());
+  /** A unary call: one message, then the end, then the work. */
+  #answer(
+    call: GrpcCall,
+    audited: AuditedCall,
+    connection: PeerConnection,
+    work: (request: Buffer) => Buffer,
+  ): void {
+    let request: Buffer | undefined;
+    const attempt = (act: () => void) => this.#attempt(call, audited, connection, act);
+    call.receive({
+      message: (bytes) => {
+        if (request === undefined) request = bytes;
+        else attempt(() => refuse(socketRefusal({ kind: 'malformed-request', what: 'a second message' })));
+      },
+      end: () =>
+        attempt(() => {
+          // Before the work is done and audited as served.
+          if (connection.usage.unread.full) refuse(socketRefusal({ kind: 'too-much-unread' }));
+          if (request === undefined) refuse(socketRefusal({ kind: 'malformed-request', what: 'no message' }));
+          call.write(work(request));
+          call.end({ code: Status.OK, details: '' });
+        }),
+      fault: (refusal) => attempt(() => refuse(refusal)),
+    });
   }
 
-  /** Does what waits for {@link afterSending}, for a process that is about to end. */
-  catchUp(): void {
-    const waiting = this.#after;
-    this.#after = [];
-    for (const work of waiting) work();
+  #guarded(call: GrpcCall, audited: AuditedCall, connection: PeerConnection): MessageStream {
+    const attempt = (act: () => void) => this.#attempt(call, audited, connection, act);
+    let received = false;
+    return {
+      receive: (listener) =>
+        call.receive({
+          message: (bytes) => {
+            received = true;
+            attempt(() => listener(bytes));
+          },
+          end: () => {
+            if (!received)
+              attempt(() => refuse(socketRefusal({ kind: 'malformed-request', what: 'no message' })));
+          },
+          fault: (refusal) => attempt(() => refuse(refusal)),
+        }),
+      write: (bytes, sent) => call.write(bytes, sent),
+      end: (refusal) => attempt(() => refuse(refusal)),
+      onClose: (listener) => call.onClose(listener),
+    };
   }
 
-  /** The snapshot in force, or the refusal that there is none. */
-  snapshot(): Snapshot {
-    const state = this.#options.state.snapshot();
-    return 'snapshot' in state ? state.snapshot : refuse(state.refusal);
+  #attempt(call: GrpcCall, audited: AuditedCall, connection: PeerConnection, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      call.end(this.#explain(audited, connection, error));
+    }
   }
 
   /** Writes down why a call failed, and returns what the caller is told. */
-  explain(operation: string, connection: PeerConnection, error: unknown): WireStatus {
+  #explain(audited: AuditedCall, connection: PeerConnection, error: unknown): WireStatus {
     const { audit, log } = this.#options;
+    const { operation } = audited;
     if (error instanceof Refused) {
-      const { kind, ...facts } = error.refusal;
+      const { kind, facts, wire } = error.refusal;
       // The facts are the audit's. What a peer asked for by name has no place in a log that it could fill.
-      audit.denied(operation, connection.audited, kind, facts);
+      audit.denied(audited, connection.audited, kind, facts);
       log.debug(
         { operation, caller: connection.caller.name, uid: connection.audited.uid, refusal: kind },
         'call refused',
       );
-      return wireStatus(error.refusal);
+      return wire;
     }
     log.error({ err: error, operation }, 'a call failed: a defect of the resolver');
-    return wireStatus({ kind: 'not-ready' });
-  }
-
-  /** Finds the connection of a call, admits the call, does its work, and turns whatever is thrown into a status. */
-  #handle(
-    operation: string,
-    stream: Pick<RawStream, 'getPeer' | 'emit'>,
-    work: (connection: PeerConnection) => void,
-  ): void {
-    const connection = this.#options.connections.get(stream.getPeer());
-    if (connection === undefined) {
-      stream.emit('error', wireStatus({ kind: 'not-ready' }));
-      return;
-    }
-    connection.began();
-    try {
-      this.#admit(connection);
-      work(connection);
-    } catch (error) {
-      stream.emit('error', this.explain(operation, connection, error));
-    }
-  }
-
-  #admit(connection: PeerConnection): void {
-    const gone = connection.stillAllowed();
-    if (gone !== undefined) {
-      this.#options.audit.peerRefused(connection.audited, typeof gone === 'string' ? gone : gone.kind);
-      // Whoever holds the descriptor now is not the process that was let in: it is told nothing.
-      connection.close();
-      refuse({ kind: 'not-ready' });
-    }
-    if (connection.excess) {
-      setImmediate(connection.close);
-      refuse({ kind: 'too-many-connections' });
-    }
-    if (!connection.usage.requests.take(performance.now())) refuse({ kind: 'too-many-requests' });
-    this.#options.onCall?.();
+    return socketRefusal({ kind: 'not-ready' }).wire;
   }
 }

@@ -6,19 +6,21 @@
 import type { Socket } from 'node:net';
 import type { Caller } from '../config/config.ts';
 import { errorCode } from '../domain/errors.ts';
-import { type Limits, UidUsage } from '../domain/limits.ts';
-import { peerCredentials } from '../native/native.ts';
+import type { Limits } from '../domain/limits.ts';
+import { hangUpWatch, peerCredentials } from '../native/native.ts';
 import type { AuditedCaller } from '../observe/audit/record.ts';
 import { PeerAnchor } from './peer.ts';
 import { type Authorised, authorisePeer, type PeerRefusal, strangerRefusal } from './policy.ts';
+import type { Readable } from './throttle.ts';
+import { UidUsage } from './usage.ts';
 
 export interface ConnectionsOptions {
   /** The rules of this moment: a reload changes them. */
   readonly callers: () => readonly Caller[];
   readonly ownUid: number;
   readonly limits: Limits;
-  /** Gives the connection to the gRPC server. */
-  readonly inject: (socket: Socket) => void;
+  /** Gives the connection to HTTP/2, and returns how to end it once what was answered is sent. */
+  readonly inject: (socket: Socket, connection: PeerConnection) => () => void;
   readonly onRefused: (caller: AuditedCaller, refusal: PeerRefusal) => void;
   /** Called before the decision, with the UID of a peer that was not seen before. */
   readonly onNewUid?: (uid: number) => void;
@@ -26,8 +28,6 @@ export interface ConnectionsOptions {
 
 /** A connection whose peer is a caller. */
 export interface PeerConnection {
-  /** What `call.getPeer()` returns for calls on it. */
-  readonly tag: string;
   readonly caller: Authorised;
   readonly audited: AuditedCaller;
   readonly usage: UidUsage;
@@ -37,6 +37,8 @@ export interface PeerConnection {
   readonly began: () => void;
   /** Whether the process that connected still runs and still fits its rule. */
   readonly stillAllowed: () => PeerRefusal | 'peer-gone' | undefined;
+  /** Closes it once what was answered is sent. */
+  readonly finish: () => void;
   readonly close: () => void;
 }
 
@@ -45,18 +47,12 @@ const MAX_SEEN_UIDS = 1_024;
 
 export class Connections {
   readonly #options: ConnectionsOptions;
-  readonly #open = new Map<string, PeerConnection>();
+  readonly #open = new Set<PeerConnection>();
   readonly #usage = new Map<number, UidUsage>();
   readonly #seenUids = new Set<number>();
-  #next = 0;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-  }
-
-  /** The connection that a call came in on, by `call.getPeer()`. */
-  get(tag: string): PeerConnection | undefined {
-    return this.#open.get(tag);
   }
 
   get size(): number {
@@ -65,7 +61,7 @@ export class Connections {
 
   /** Closes every connection whose peer the rules no longer admit. For a reload. */
   recheck(): void {
-    for (const connection of [...this.#open.values()]) {
+    for (const connection of [...this.#open]) {
       if (connection.stillAllowed() !== undefined) connection.close();
     }
   }
@@ -97,24 +93,31 @@ export class Connections {
       this.#options.ownUid,
     );
     const usage = 'caller' in decision ? this.#usageOf(anchor.peer.uid) : undefined;
-    const refusal =
-      'refusal' in decision
-        ? decision.refusal
-        : usage !== undefined &&
-            usage.connections >= limits.connectionsPerUid + limits.excessConnectionsPerUid
-          ? ({ kind: 'too-many-connections' } as const)
-          : undefined;
-    if (refusal !== undefined || usage === undefined || 'refusal' in decision) {
-      this.#refuse(socket, audited(anchor, undefined), refusal ?? { kind: 'uid-not-listed' });
+    if ('refusal' in decision || usage === undefined) {
+      const refusal = 'refusal' in decision ? decision.refusal : ({ kind: 'uid-not-listed' } as const);
+      this.#refuse(socket, audited(anchor, undefined), refusal);
       anchor[Symbol.dispose]();
       return;
     }
-    this.#admit(socket, anchor, decision.caller, usage);
+    const hungUp = hangUpWatch(fd);
+    const full = usage.connections >= limits.connectionsPerUid + limits.excessConnectionsPerUid;
+    if (full || hungUp() || !usage.accepts.take(performance.now())) {
+      // A peer that has hung up is no event; it connected, and no more.
+      if (hungUp()) socket.destroy();
+      else this.#refuse(socket, audited(anchor, undefined), { kind: 'too-many-connections' });
+      anchor[Symbol.dispose]();
+      return;
+    }
+    this.#admit(socket, hungUp, anchor, decision.caller, usage);
   }
 
-  #admit(socket: Socket, anchor: PeerAnchor, caller: Authorised, usage: UidUsage): void {
-    this.#next += 1;
-    const tag = `peer:${this.#next}`;
+  #admit(
+    socket: Socket,
+    hungUp: () => boolean,
+    anchor: PeerAnchor,
+    caller: Authorised,
+    usage: UidUsage,
+  ): void {
     const firstCall = setTimeout(() => socket.destroy(), this.#options.limits.firstCallTimeoutMs).unref();
     const rule = JSON.stringify(caller);
     const { uid } = anchor.peer;
@@ -122,8 +125,8 @@ export class Connections {
     const settledBy = (rules: readonly Caller[]) =>
       rules.some((one) => one.uid === uid && one.exe !== undefined) ? undefined : rules;
     let settled = settledBy(this.#options.callers());
-    this.#open.set(tag, {
-      tag,
+    let finish = () => {};
+    const connection: PeerConnection = {
       caller,
       audited: audited(anchor, caller.name),
       usage,
@@ -140,19 +143,21 @@ export class Connections {
         settled = settledBy(rules);
         return undefined;
       },
+      finish: () => finish(),
       close: () => socket.destroy(),
-    });
+    };
+    this.#open.add(connection);
     usage.connections += 1;
+    const readable = readableOf(socket, hungUp);
     socket.once('close', () => {
       clearTimeout(firstCall);
       usage.connections -= 1;
-      this.#open.delete(tag);
+      usage.throttle.delete(readable);
+      this.#open.delete(connection);
       anchor[Symbol.dispose]();
     });
-    // grpc-js shows a call's peer as the remoteAddress of its socket, which a Unix socket has none of. Not
-    // documented: a test pins it.
-    Object.defineProperty(socket, 'remoteAddress', { value: tag });
-    this.#options.inject(socket);
+    finish = this.#options.inject(socket, connection);
+    usage.throttle.add(readable);
   }
 
   #refuse(socket: Socket, caller: AuditedCaller, refusal: PeerRefusal): void {
@@ -191,8 +196,31 @@ function audited(anchor: PeerAnchor, name: string | undefined): AuditedCaller {
   return { name, uid, gid, pid, exe: exe !== undefined && 'path' in exe ? exe.path : undefined };
 }
 
-/** The descriptor of a socket. Node shows it nowhere in its documented interface; a test pins it. */
+/** What a socket is to libuv. Node shows it nowhere in its documented interface; a test pins it. */
+interface Handle {
+  readonly fd?: unknown;
+  readonly readStop?: () => void;
+  readonly readStart?: () => void;
+}
+
+function handleOf(socket: Socket): Handle | undefined {
+  return (socket as unknown as { readonly _handle?: Handle | null })._handle ?? undefined;
+}
+
 function descriptorOf(socket: Socket): number {
-  const handle = (socket as unknown as { readonly _handle?: { readonly fd?: unknown } })._handle;
-  return typeof handle?.fd === 'number' ? handle.fd : -1;
+  const { fd } = handleOf(socket) ?? {};
+  return typeof fd === 'number' ? fd : -1;
+}
+
+/** HTTP/2 reads from the handle, past the socket's own pause(). */
+function readableOf(socket: Socket, hungUp: () => boolean): Readable {
+  return {
+    get bytesRead() {
+      return socket.bytesRead;
+    },
+    hungUp,
+    stop: () => handleOf(socket)?.readStop?.(),
+    resume: () => handleOf(socket)?.readStart?.(),
+    close: () => socket.destroy(),
+  };
 }

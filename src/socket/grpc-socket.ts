@@ -1,53 +1,47 @@
 /**
  * One Unix socket that speaks gRPC to known peers, from bind to drain. Named states: opening → open → draining →
- * closed. What is answered on it is the caller's: it adds services to `grpc` before it calls `open`.
+ * closed. HTTP/2 is Node's own: a gRPC library answers unknown methods, half messages and unread responses by itself,
+ * and counts none of them.
  */
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { type ConnectionInjector, type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { SocketSettings } from '../config/config.ts';
 import type { Limits } from '../domain/limits.ts';
-import type { Audit } from '../observe/audit/audit.ts';
-import type { Logger } from '../observe/log.ts';
 import type { Meter } from '../observe/metrics.ts';
-import { Connections, type ConnectionsOptions } from './connections.ts';
-import { quietServer } from './quiet-grpc.ts';
+import { Calls, type CallsOptions } from './calls.ts';
+import { Connections, type ConnectionsOptions, type PeerConnection } from './connections.ts';
 import { type BoundSocket, bindSocket, removeSocket, socketState } from './socket-file.ts';
 
 /** Milliseconds between two looks at the socket file: the longest that a removed socket can keep a new client out. */
 const SOCKET_CHECK_INTERVAL_MS = 1_000;
 /** Milliseconds that open calls get to end after SIGTERM. Kubernetes gives 30 s in all; we promise 5. */
 const DRAIN_MS = 2_000;
-
-/** gRPC's settings. Each is there because its default would let one peer cost another something. */
-function channelOptions(limits: Limits) {
-  return {
-    'grpc.max_receive_message_length': limits.requestBytes,
-    'grpc.max_concurrent_streams': limits.streamsPerConnection,
-    'grpc.keepalive_time_ms': limits.pingIntervalMs,
-    'grpc.keepalive_timeout_ms': limits.pingTimeoutMs,
-    // Bytes of header that a peer may send: a method name and a few words.
-    'grpc.max_metadata_size': 8_192,
-    // MiB that one connection may hold in memory. The default is no limit.
-    'grpc-node.max_session_memory': 32,
-    'grpc.enable_channelz': 0,
-  } as const;
-}
+/** MiB that one connection may hold in memory: what a UID may leave unread, and its streams. */
+const SESSION_MEMORY_MIB = 24;
+/** Bytes of header that a peer may send: a method name and a few words. */
+const HEADER_BYTES = 8_192;
 
 export interface GrpcSocketOptions
-  extends Pick<ConnectionsOptions, 'callers' | 'ownUid' | 'limits' | 'onNewUid'> {
+  extends Pick<ConnectionsOptions, 'callers' | 'ownUid' | 'limits' | 'onNewUid'>,
+    CallsOptions {
   readonly file: () => SocketSettings;
-  readonly audit: Audit;
-  readonly log: Logger;
   readonly meter: Meter;
   /** Told when the socket is in place, and when it was lost. */
   readonly onListening: (listening: boolean) => void;
 }
 
 export class GrpcSocket {
-  readonly grpc: Server;
   readonly connections: Connections;
+  readonly calls: Calls;
   readonly #options: GrpcSocketOptions;
-  readonly #injector: ConnectionInjector;
+  readonly #http2: Http2Server;
+  readonly #sessions = new Map<ServerHttp2Session, PeerConnection>();
   #net: NetServer | undefined;
   #bound: BoundSocket | undefined;
   #watchdog: NodeJS.Timeout | undefined;
@@ -57,13 +51,18 @@ export class GrpcSocket {
 
   constructor(options: GrpcSocketOptions) {
     this.#options = options;
-    this.grpc = quietServer(channelOptions(options.limits));
-    this.#injector = this.grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    this.calls = new Calls(options);
+    this.#http2 = http2Server(options.limits);
+    this.#http2.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      const connection = stream.session && this.#sessions.get(stream.session as ServerHttp2Session);
+      if (connection === undefined) stream.destroy();
+      else this.calls.handle(stream, headers, connection);
+    });
     this.connections = new Connections({
       callers: options.callers,
       ownUid: options.ownUid,
       limits: options.limits,
-      inject: (socket) => this.#injector.injectConnection(socket),
+      inject: (socket, connection) => this.#inject(socket, connection),
       onRefused: (caller, refusal) => {
         options.meter.peerRejected();
         options.audit.peerRefused(caller, refusal.kind);
@@ -93,13 +92,40 @@ export class GrpcSocket {
     onDraining();
     this.#net?.close();
     if (this.#bound !== undefined) removeSocket(this.#bound);
-    this.#injector.drain(DRAIN_MS);
+    for (const session of this.#sessions.keys()) session.close();
     const deadline = performance.now() + DRAIN_MS;
     while (this.connections.size > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    this.grpc.forceShutdown();
+    for (const session of this.#sessions.keys()) session.destroy();
     this.#phase = 'closed';
+  }
+
+  /** Node makes the session before `emit` returns, so that it is known to belong to this connection. */
+  #inject(socket: Socket, connection: PeerConnection): () => void {
+    let made: ServerHttp2Session | undefined;
+    this.#http2.once('session', (session) => {
+      made = session;
+    });
+    this.#http2.emit('connection', socket);
+    const session = made;
+    if (session === undefined) throw new Error('HTTP/2 made no session');
+    this.#sessions.set(session, connection);
+    const { pingIntervalMs } = this.#options.limits;
+    const pings = setInterval(() => this.#ping(session), pingIntervalMs).unref();
+    session.on('error', () => session.destroy());
+    session.once('close', () => {
+      clearInterval(pings);
+      this.#sessions.delete(session);
+      socket.destroy();
+    });
+    return () => session.close();
+  }
+
+  #ping(session: ServerHttp2Session): void {
+    if (session.destroyed) return;
+    const late = setTimeout(() => session.destroy(), this.#options.limits.pingTimeoutMs).unref();
+    session.ping(() => clearTimeout(late));
   }
 
   async #bind(): Promise<void> {
@@ -136,4 +162,18 @@ export class GrpcSocket {
       this.#checking = false;
     }
   }
+}
+
+function http2Server(limits: Limits): Http2Server {
+  const server = createHttp2Server({
+    maxSessionMemory: SESSION_MEMORY_MIB,
+    settings: {
+      maxConcurrentStreams: limits.streamsPerConnection,
+      maxHeaderListSize: HEADER_BYTES,
+      enablePush: false,
+    },
+  });
+  // Each session and stream has a listener of its own.
+  server.on('sessionError', () => {});
+  return server;
 }

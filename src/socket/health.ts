@@ -1,121 +1,71 @@
-/**
- * grpc.health.v1, on the socket and on TCP. Written here and not taken from grpc-health-check: that loads
- * protobufjs and parses a .proto file at start, which would double the time to SERVING.
- */
-
+/** grpc.health.v1, on each socket, for the callers that it knows. Health says whether the resolver serves. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type ServerWritableStream, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import {
   HealthCheckRequestSchema,
   HealthCheckResponseSchema,
-  HealthCheckResponse_ServingStatus as Status,
+  HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../gen/grpc/health/v1/health_pb.ts';
-import { type RawMethod, rawMethod } from './calls.ts';
+import type { Audit } from '../observe/audit/audit.ts';
+import { parse, refuse } from './calls.ts';
+import { Status } from './grpc-status.ts';
+import { type Method, streaming, unary } from './method.ts';
+import { refusalsOf, socketRefusal } from './refusal.ts';
 import type { ServingState } from './serving-state.ts';
 
-/** Streams of Health.Watch that may be open at once: anybody who reaches the port can open one. */
-const MAX_HEALTH_WATCHES = 64;
+const SERVICE = 'grpc.health.v1.Health';
+/** Streams of Watch that may be open at once, of all callers of a socket. */
+const MAX_WATCHES = 64;
 
-export const HEALTH_METHODS: Readonly<Record<string, RawMethod>> = {
-  Check: rawMethod('/grpc.health.v1.Health/Check', { request: false, response: false }),
-  Watch: rawMethod('/grpc.health.v1.Health/Watch', { request: false, response: true }),
-};
-
-function encode(servingStatus: Status): Buffer {
-  return Buffer.from(
-    toBinary(HealthCheckResponseSchema, create(HealthCheckResponseSchema, { status: servingStatus })),
-  );
-}
+const noSuchService = refusalsOf<{ readonly kind: 'no-such-service' }>(() => ({
+  code: Status.NOT_FOUND,
+  details: 'no such service',
+}));
 
 const RESPONSES = {
-  serving: encode(Status.SERVING),
-  notServing: encode(Status.NOT_SERVING),
-  unknown: encode(Status.SERVICE_UNKNOWN),
+  serving: encode(ServingStatus.SERVING),
+  notServing: encode(ServingStatus.NOT_SERVING),
+  unknown: encode(ServingStatus.SERVICE_UNKNOWN),
 };
 
-/**
- * Service that is SERVING while the process answers at all. The kubelet's liveness probe asks for it: a refused
- * credential makes the others NOT_SERVING, and a restart would mend nothing and cut every watch.
- */
-export const LIVENESS_SERVICE = 'liveness';
-
-/** How calls are counted where anybody may make them. Both take what `call.getPeer()` says. */
-export interface HealthMeter {
-  /** A call began; false where it is one too many. */
-  readonly began: (peer: string) => boolean;
-  /** A watch is open until the returned function is called. */
-  readonly holds: (peer: string) => () => void;
+/** Health of the named services, and of the server as a whole under the empty name. */
+export function healthMethods(state: ServingState, audit: Audit, services: readonly string[]): Method[] {
+  const known = new Set(['', ...services]);
+  let watches = 0;
+  const response = () => (state.isServing() ? RESPONSES.serving : RESPONSES.notServing);
+  const nameOf = (bytes: Buffer) =>
+    parse('HealthCheckRequest', () => fromBinary(HealthCheckRequestSchema, bytes)).service;
+  const check = unary(SERVICE, 'Check', (connection, request) => {
+    if (!known.has(nameOf(request))) refuse(noSuchService({ kind: 'no-such-service' }));
+    audit.listed(check.audited, connection.audited);
+    return response();
+  });
+  const watch = streaming(SERVICE, 'Watch', (connection, call) => {
+    if (watches >= MAX_WATCHES) refuse(socketRefusal({ kind: 'too-many-watches' }));
+    watches += 1;
+    let stop = () => {};
+    call.onClose(() => {
+      watches -= 1;
+      stop();
+    });
+    let subscribed = false;
+    call.receive((request) => {
+      if (subscribed) refuse(socketRefusal({ kind: 'malformed-request', what: 'a second message' }));
+      subscribed = true;
+      const name = nameOf(request);
+      audit.listed(watch.audited, connection.audited);
+      let last: Buffer | undefined;
+      const send = () => {
+        const next = known.has(name) ? response() : RESPONSES.unknown;
+        if (next !== last) call.write(next);
+        last = next;
+      };
+      stop = state.onChange(send);
+      send();
+    });
+  });
+  return [check, watch];
 }
 
-const UNCOUNTED: HealthMeter = { began: () => true, holds: () => () => {} };
-const TOO_MANY_CALLS = { code: status.RESOURCE_EXHAUSTED, details: 'too many calls' };
-
-/** Health of the named services, and of the server as a whole under the empty name. */
-export function healthImplementation(
-  state: ServingState,
-  services: readonly string[],
-  meter: HealthMeter = UNCOUNTED,
-): UntypedServiceImplementation {
-  const known = new Set(['', LIVENESS_SERVICE, ...services]);
-  let watches = 0;
-  const response = (service: string) =>
-    service === LIVENESS_SERVICE || state.isServing() ? RESPONSES.serving : RESPONSES.notServing;
-  const nameOf = (bytes: Buffer): string | undefined => {
-    try {
-      return fromBinary(HealthCheckRequestSchema, bytes).service;
-    } catch {
-      return undefined;
-    }
-  };
-  const check = (
-    call: { request: Buffer; getPeer: () => string },
-    callback: (error: object | null, response?: Buffer) => void,
-  ) => {
-    if (!meter.began(call.getPeer())) {
-      callback(TOO_MANY_CALLS);
-      return;
-    }
-    const service = nameOf(call.request);
-    if (service === undefined)
-      callback({ code: status.INVALID_ARGUMENT, details: 'the request is malformed' });
-    else if (!known.has(service)) callback({ code: status.NOT_FOUND, details: 'no such service' });
-    else callback(null, response(service));
-  };
-  const watch = (stream: ServerWritableStream<Buffer, Buffer>) => {
-    if (!meter.began(stream.getPeer())) {
-      stream.emit('error', TOO_MANY_CALLS);
-      return;
-    }
-    const service = nameOf(stream.request);
-    if (service === undefined) {
-      stream.emit('error', { code: status.INVALID_ARGUMENT, details: 'the request is malformed' });
-      return;
-    }
-    if (watches >= MAX_HEALTH_WATCHES) {
-      stream.emit('error', { code: status.RESOURCE_EXHAUSTED, details: 'too many health watches' });
-      return;
-    }
-    watches += 1;
-    const release = meter.holds(stream.getPeer());
-    let last: Buffer | undefined;
-    const send = () => {
-      const next = known.has(service) ? response(service) : RESPONSES.unknown;
-      if (next === last) return;
-      last = next;
-      stream.write(next);
-    };
-    const unsubscribe = state.onChange(send);
-    let open = true;
-    const close = () => {
-      if (!open) return;
-      open = false;
-      watches -= 1;
-      release();
-      unsubscribe();
-    };
-    stream.on('cancelled', close);
-    stream.on('close', close);
-    send();
-  };
-  return { Check: check, Watch: watch } as UntypedServiceImplementation;
+function encode(status: ServingStatus): Buffer {
+  return Buffer.from(toBinary(HealthCheckResponseSchema, create(HealthCheckResponseSchema, { status })));
 }

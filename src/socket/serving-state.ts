@@ -1,7 +1,6 @@
 /** Why nothing can be served at this moment, if so. One place that health, calls and GetStatus ask. */
-import type { CredentialRefusal } from '../snapshot/refusal.ts';
 import type { Snapshot, SnapshotStore } from '../snapshot/snapshot.ts';
-import type { CallRefusal } from './refusal.ts';
+import { type CallRefusal, socketRefusal } from './refusal.ts';
 
 export class ServingState {
   readonly #store: SnapshotStore;
@@ -35,17 +34,18 @@ export class ServingState {
 
   /** The snapshot in force, or why there is none to serve from. */
   snapshot(): { readonly snapshot: Snapshot } | { readonly refusal: CallRefusal } {
-    if (this.#broken !== undefined) return { refusal: { kind: 'boundary-broken', findings: this.#broken } };
-    if (this.#draining) return { refusal: { kind: 'draining' } };
+    if (this.#broken !== undefined)
+      return { refusal: socketRefusal({ kind: 'boundary-broken', findings: this.#broken }) };
+    if (this.#draining) return { refusal: socketRefusal({ kind: 'draining' }) };
     const snapshot = this.#store.current();
-    return snapshot === undefined ? { refusal: { kind: 'not-ready' } } : { snapshot };
+    return snapshot === undefined ? { refusal: socketRefusal({ kind: 'not-ready' }) } : { snapshot };
   }
 
   /** What `grpc.health.v1` says. */
   isServing(): boolean {
     const state = this.snapshot();
     return (
-      this.#listening && 'snapshot' in state && firstRequiredRefusal(state.snapshot.refusals) === undefined
+      this.#listening && 'snapshot' in state && !state.snapshot.refusals.some(({ required }) => required)
     );
   }
 
@@ -57,9 +57,4 @@ export class ServingState {
   #changed(): void {
     for (const listener of [...this.#listeners]) listener();
   }
-}
-
-/** The refusal that keeps everything from being served, if there is one. */
-export function firstRequiredRefusal(refusals: readonly CredentialRefusal[]): CredentialRefusal | undefined {
-  return refusals.find(({ required }) => required);
 }

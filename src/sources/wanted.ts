@@ -1,8 +1,8 @@
-import { type Config, type SecretName, secretId } from '../config/config.ts';
+import { type Config, partSecrets, type SecretName, secretId } from '../config/config.ts';
 import type { Wanted } from './source.ts';
 
-/** Which keys of a Secret the configuration can use. Keys that no provider names are never read into memory. */
-export function wantedKeys(config: Pick<Config, 'providers'>, secret: SecretName): Wanted {
+/** Which keys of a Secret the configuration can use. Keys that nothing in it names are never read into memory. */
+export function wantedKeys(config: Pick<Config, 'providers' | 'parts'>, secret: SecretName): Wanted {
   const id = secretId(secret);
   const keys = new Set<string>();
   let all = false;
@@ -20,6 +20,13 @@ export function wantedKeys(config: Pick<Config, 'providers'>, secret: SecretName
         for (const { name, envVars } of provider.profileCredentials)
           for (const key of [name, ...envVars]) keys.add(key);
       }
+    }
+  }
+  for (const part of partSecrets(config)) {
+    if (secretId(part) !== id) continue;
+    for (const key of part.keys) {
+      if (key.includes('*')) all = true;
+      else keys.add(key);
     }
   }
   return { keys, all };

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DRIFT_INTERVAL_MS, watchDrift } from '../../src/boundary/drift.ts';
 import type { Finding } from '../../src/boundary/finding.ts';
 import type { Config } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/consumers/index.ts';
 import { withDescriptors } from '../support/descriptor-shortage.ts';
 import { describeAsRoot } from '../support/root.ts';
 import {

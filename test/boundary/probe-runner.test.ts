@@ -25,7 +25,7 @@ function options(attacks: readonly Attack[], changes: Partial<RunOptions> = {}):
       secretsRoot: '/nonexistent/secrets',
       secrets: [],
       resolverUid: undefined,
-      sandboxId: '',
+      rpcs: [],
       allowedMounts: [],
       searchPaths: [],
       realSignals: false,

@@ -1,6 +1,6 @@
 /** The credential driver's part of the configuration: what it becomes, and what is refused. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/consumers/index.ts';
 import { NAMESPACE, Workspace } from '../support/workspace.ts';
 
 let workspace: Workspace;
@@ -13,7 +13,7 @@ const SEAL = { name: 'seal', key: 'key' };
 
 function load(gatewayDriver: object) {
   workspace.writeConfig({ gatewayDriver });
-  return loadConfig(workspace.configFile, {}).gatewayDriver;
+  return loadConfig(workspace.configFile, {}).parts.gatewayDriver;
 }
 
 describe('gatewayDriver', () => {

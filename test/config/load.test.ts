@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { referencedSecrets } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/consumers/index.ts';
 import { NAMESPACE, SANDBOX, Workspace } from '../support/workspace.ts';
 import { ENVIRONMENT } from './examples.ts';
 

@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { loadConfig } from '../../src/config/load.ts';
 import { lintProfile } from '../../src/config/profile-lint.ts';
 import { parseYaml } from '../../src/config/yaml-source.ts';
+import { loadConfig } from '../../src/consumers/index.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
 import { cli } from '../support/cli.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';

@@ -81,6 +81,7 @@ test('each Secret is named once, in order', () => {
   const base = { type: 't', endpoints: [], profileCredentials: [] };
   expect(
     referencedSecrets({
+      parts: {},
       providers: [
         {
           ...base,

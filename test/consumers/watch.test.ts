@@ -4,6 +4,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   AcknowledgeOutcome,
+  GetStatusResponseSchema,
   ProviderEnvironmentSchema,
   WatchProviderEnvironmentRequestSchema,
 } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
@@ -111,7 +112,8 @@ describe('a watch', () => {
     expect(server.audited('acknowledged').map(({ unmapped }) => unmapped.revision)).toEqual([
       String(revision),
     ]);
-    expect(server.server.service.watchers[0]).toMatchObject({
+    const { response } = await client.call('GetStatus');
+    expect(fromBinary(GetStatusResponseSchema, response ?? Buffer.alloc(0)).watchers[0]).toMatchObject({
       servedRevision: revision,
       acknowledgedRevision: revision,
       acknowledgedOutcome: AcknowledgeOutcome.REJECTED,
@@ -171,9 +173,9 @@ describe('a watch', () => {
     const before = server.store.subscriberCount;
     const streams = Array.from({ length: 20 }, () => watch());
     await until(() => streams.every((stream) => stream.messages.length === 1));
-    expect(server.server.service.watchers).toHaveLength(20);
+    expect(server.server.watchers).toBe(20);
     for (const { stream } of streams) stream.cancel();
-    await until(() => server.server.service.watchers.length === 0);
+    await until(() => server.server.watchers === 0);
     expect(server.store.subscriberCount).toBe(before);
   });
 });

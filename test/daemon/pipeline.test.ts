@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep, setImmediate as written } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { loadConfig } from '../../src/config/load.ts';
-import { Views } from '../../src/consumers/native/views.ts';
+import { loadConfig } from '../../src/consumers/index.ts';
 import { Pipeline } from '../../src/daemon/pipeline.ts';
 import { Audit } from '../../src/observe/audit/audit.ts';
 import { type Snapshot, SnapshotStore } from '../../src/snapshot/snapshot.ts';
+import { Views } from '../../src/snapshot/views.ts';
 import { until } from '../support/cli.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import { MemoryLog } from '../support/memory-log.ts';

@@ -18,7 +18,9 @@ import { ConfigMap, Namespace, Pod, PodTemplate } from 'kubernetes-models/v1';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { loadConfig } from '../../src/config/load.ts';
+import { partOf } from '../../src/config/part.ts';
+import { gatewayPart } from '../../src/consumers/gateway-driver/config.ts';
+import { loadConfig } from '../../src/consumers/index.ts';
 import { VERSION } from '../../src/domain/version.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
@@ -159,7 +161,7 @@ describe('deploy/', () => {
       writeFileSync(join(folder, 'config.yaml'), map.data['config.yaml']);
       mkdirSync(join(folder, 'none'));
       const config = loadConfig(join(folder, 'config.yaml'), {}, { providersDir: join(folder, 'none') });
-      const driver = config.gatewayDriver;
+      const driver = partOf(config, gatewayPart);
       const { containers, initContainers, volumes } = deployment.spec.template.spec;
       const [resolver] = initContainers;
       const secrets = [

@@ -24,6 +24,8 @@ const CREDENTIAL = {
 };
 const REVISION = 2n ** 63n + 1n;
 
+const call = (operation: string) => ({ service: 'secretresolver.v1.CredentialResolver', operation });
+
 let records: Records;
 let audit: Audit;
 beforeEach(() => {
@@ -47,7 +49,7 @@ const KINDS: readonly (readonly [name: string, write: () => void, expected: obje
   ['stopped', () => audit.lifecycle('stopped', 'SIGTERM'), { type_uid: 600204, message: 'resolver stopped' }],
   [
     'served',
-    () => audit.served('GetProviderEnvironment', CALLER, [CREDENTIAL], REVISION),
+    () => audit.served(call('GetProviderEnvironment'), CALLER, [CREDENTIAL], REVISION),
     {
       type_uid: 600302,
       status_id: 1,
@@ -72,12 +74,12 @@ const KINDS: readonly (readonly [name: string, write: () => void, expected: obje
   ],
   [
     'listed',
-    () => audit.listed('GetStatus', CALLER),
+    () => audit.listed(call('GetStatus'), CALLER),
     { type_uid: 600302, status_id: 1, unmapped: { outcome: 'listed' } },
   ],
   [
     'denied',
-    () => audit.denied('ListCredentials', CALLER, 'not-ready', { providers: ['x'] }),
+    () => audit.denied(call('ListCredentials'), CALLER, 'not-ready', { providers: ['x'] }),
     {
       type_uid: 600302,
       status_id: 2,
@@ -89,7 +91,7 @@ const KINDS: readonly (readonly [name: string, write: () => void, expected: obje
   ],
   [
     'acknowledged as applied',
-    () => audit.acknowledged(CALLER, 7n, 'applied'),
+    () => audit.acknowledged(call('WatchProviderEnvironment'), CALLER, 7n, 'applied'),
     {
       status_id: 1,
       status_detail: 'acknowledged as applied',
@@ -98,7 +100,7 @@ const KINDS: readonly (readonly [name: string, write: () => void, expected: obje
   ],
   [
     'acknowledged as rejected',
-    () => audit.acknowledged(CALLER, 7n, 'rejected'),
+    () => audit.acknowledged(call('WatchProviderEnvironment'), CALLER, 7n, 'rejected'),
     { status_id: 2, status_detail: 'acknowledged as rejected' },
   ],
   [
@@ -204,7 +206,7 @@ test.each(KINDS)('%s', (_name, write, expected) => {
 });
 
 test('the rules that the records are held to do refuse', () => {
-  audit.served('GetProviderEnvironment', CALLER, [], 1n);
+  audit.served(call('GetProviderEnvironment'), CALLER, [], 1n);
   const good = structuredClone(records[0]) ?? {};
   const { metadata, ...withoutMetadata } = good;
   for (const bad of [

@@ -14,9 +14,9 @@ import {
 import { LIVENESS_SERVICE as PROBED } from '../../src/manifest/sidecar.ts';
 import { HEALTH_LIMITS } from '../../src/observe/health-connections.ts';
 import { HealthListener, type HealthListenerOptions } from '../../src/observe/health-listener.ts';
+import { LIVENESS_SERVICE } from '../../src/observe/health-service.ts';
 import { OwnAddresses } from '../../src/observe/own-addresses.ts';
 import { SnapshotStore } from '../../src/snapshot/snapshot.ts';
-import { LIVENESS_SERVICE } from '../../src/socket/health.ts';
 import { ServingState } from '../../src/socket/serving-state.ts';
 import { until } from '../support/cli.ts';
 import { openDescriptors } from '../support/descriptors.ts';

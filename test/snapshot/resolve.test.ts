@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ExplicitCredential } from '../../src/config/config.ts';
-import { type RefusalReason, remedy } from '../../src/snapshot/refusal.ts';
+import { REMEDIES, type RefusalReason } from '../../src/snapshot/refusal.ts';
 import { resolve } from '../../src/snapshot/resolve.ts';
 import type { VolumeFault, VolumeRead } from '../../src/sources/index.ts';
 import type { KeyFault } from '../../src/sources/source.ts';
@@ -109,6 +109,21 @@ describe('refuses', () => {
     expired: () => resolveOne({ expiresAt: { atMs: NOW } }, { token: 'x' }),
     'expiry-malformed': () => resolveOne({ expiresAt: { key: 'until' } }, { token: 'x', until: 'soon' }),
     'response-too-large': () => overfull().outcome,
+    'provider-withheld': () =>
+      outcome(
+        resolve(
+          config([
+            provider({
+              credentials: [
+                credential(),
+                credential({ key: 'GONE', required: true, reference: { ...SECRET, key: 'gone' } }),
+              ],
+            }),
+          ]),
+          reads(generation({ token: 'x' })),
+          NOW,
+        ),
+      ),
   };
 
   it.each(Object.entries(refusals))('%s, serves nothing instead, and gives advice', (reason, arranged) => {
@@ -116,7 +131,7 @@ describe('refuses', () => {
     expect(Object.values(refused)).toContain(reason);
     const key = Object.keys(refused).find((name) => refused[name] === reason) ?? '';
     expect(Object.keys(served)).not.toContain(key);
-    expect(remedy(reason as RefusalReason)).toMatch(/^[a-zA-Z`].{10,}$/);
+    expect(REMEDIES[reason as RefusalReason]).toMatch(/^[a-zA-Z`].{10,}$/);
   });
 
   it('a key that the generation does not know at all', () => {
@@ -128,14 +143,30 @@ describe('refuses', () => {
     expect(outcome(resolve(given, new Map(), NOW)).refused).toEqual({ TOKEN: 'secret-missing' });
   });
 
-  it('one without taking another with it, and keeps whether it is required', () => {
+  it('one without taking another with it, unless it is required', () => {
     const credentials = [
       credential({ key: 'GOOD' }),
-      credential({ key: 'BAD', reference: { ...SECRET, key: 'bad' }, required: true }),
+      credential({ key: 'BAD', reference: { ...SECRET, key: 'bad' } }),
     ];
     expect(
       outcome(resolve(config([provider({ credentials })]), reads(generation({ token: 'x', bad: '' })), NOW)),
-    ).toEqual({ served: { GOOD: 'x' }, refused: { BAD: 'empty!' } });
+    ).toEqual({ served: { GOOD: 'x' }, refused: { BAD: 'empty' } });
+  });
+
+  it('a required one, and with it its provider as a whole and no other provider', () => {
+    const bad = { key: 'BAD', reference: { ...SECRET, key: 'bad' }, required: true };
+    const resolution = resolve(
+      config([
+        provider({ credentials: [credential({ key: 'GOOD' }), credential(bad)] }),
+        provider({ name: 'other', credentials: [credential({ key: 'OTHER' })] }),
+      ]),
+      reads(generation({ token: 'x', bad: '' })),
+      NOW,
+    );
+    expect(outcome(resolution)).toEqual({
+      served: { OTHER: 'x' },
+      refused: { BAD: 'empty!', GOOD: 'provider-withheld' },
+    });
   });
 
   it('a reference that is not allowed before it says anything of the Secret behind it', () => {

@@ -1,8 +1,9 @@
 /** What `resolve` lets through fits into one message, as the server encodes it: a client takes 4 MiB and no more. */
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { Views } from '../../src/consumers/native/views.ts';
-import { MAX_RESPONSE_BYTES, resolve } from '../../src/snapshot/resolve.ts';
+import { MAX_RESPONSE_BYTES } from '../../src/domain/limits.ts';
+import { resolve } from '../../src/snapshot/resolve.ts';
+import { Views } from '../../src/snapshot/views.ts';
 import { bulk, config, generation, NOW, provider, reads } from './given.ts';
 
 /** tonic's and grpc-js's default, in bytes. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { MAX_VALUE_BYTES } from '../../src/domain/limits.ts';
 import { SecretValue } from '../../src/domain/secret-value.ts';
 import type { RefusalReason } from '../../src/snapshot/refusal.ts';
-import { decodeValue, MAX_VALUE_BYTES } from '../../src/snapshot/value.ts';
+import { decodeValue } from '../../src/snapshot/value.ts';
 
 type Format = Parameters<typeof decodeValue>[1]['format'];
 

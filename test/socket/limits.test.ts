@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS, TokenBucket, UidUsage, UnreadBytes } from '../../src/domain/limits.ts';
+import { DEFAULT_LIMITS, TokenBucket } from '../../src/domain/limits.ts';
+import { HeldBytes, UidUsage } from '../../src/socket/usage.ts';
 
 describe('TokenBucket', () => {
   it('gives its burst, then nothing, then as many as time has brought', () => {
@@ -46,20 +47,25 @@ it('a UID begins with nothing in use and its whole burst', () => {
   expect([usage.requests.take(0), usage.requests.take(0)]).toEqual([true, false]);
 });
 
-describe('UnreadBytes', () => {
-  it('has room until its limit is reached: the last response may go beyond it', () => {
-    const unread = new UnreadBytes(10);
-    expect([unread.full, unread.take(25), unread.full, unread.take(1)]).toEqual([false, true, true, false]);
+describe('HeldBytes', () => {
+  it('has room until its limit is reached: the last message may go beyond it', () => {
+    const unread = new HeldBytes(10);
+    expect(unread.full).toBe(false);
+    unread.take(25);
+    expect(unread.full).toBe(true);
     unread.give(25);
-    expect([unread.take(6), unread.take(4), unread.take(1)]).toEqual([true, true, false]);
+    unread.take(6);
+    expect(unread.full).toBe(false);
+    unread.take(4);
+    expect(unread.full).toBe(true);
   });
 
-  it('calls those who wait in their order, as long as there is room', () => {
-    const unread = new UnreadBytes(10);
+  it('resumes what waits in order, as long as there is room', () => {
+    const unread = new HeldBytes(10);
     const called: string[] = [];
     const waiter = (name: string, bytes: number) => () => {
       called.push(name);
-      if (!unread.take(bytes)) unread.wait(waiter(`${name} again`, bytes));
+      unread.take(bytes);
     };
     unread.take(10);
     const forgotten = waiter('forgotten', 1);

@@ -97,7 +97,7 @@ describeAsRoot('peers', () => {
     await expectRefused(STRANGER, 'uid-not-listed');
     const got = await cli(['get', '--socket', workspace.socket], { uid: STRANGER, gid: SUPERVISOR_GID });
     expect(got.code).toBe(3);
-    expect(got.stderr).toContain(`uid ${STRANGER}`);
+    expect(got.stderr).toContain(`UID ${STRANGER}`);
   });
 
   it('with a listed UID and another gid is refused', async () => {

@@ -3,14 +3,16 @@
  * peer gets is in peers.test.ts.
  */
 
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   AcknowledgeOutcome,
   GetProviderEnvironmentRequestSchema,
+  ProviderEnvironmentSchema,
   WatchProviderEnvironmentRequestSchema,
 } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
+import { socketRefusal } from '../../src/socket/refusal.ts';
 import { until } from '../support/cli.ts';
 import { RawClient, type RawWatch } from '../support/raw-calls.ts';
 import { newSecret } from '../support/secrets.ts';
@@ -143,7 +145,7 @@ describe('the boundary', () => {
     watch.send(subscribe());
     await firstMessage(watch);
     server.state.setBoundaryBroken(['self-capabilities']);
-    server.server.service.endAll({ kind: 'boundary-broken', findings: ['self-capabilities'] });
+    server.server.endAll(socketRefusal({ kind: 'boundary-broken', findings: ['self-capabilities'] }));
     const told = {
       code: status.FAILED_PRECONDITION,
       details: 'the isolation boundary is not proven; nothing is served',
@@ -174,7 +176,7 @@ describe('a required credential that is refused', () => {
     expect(server.state.isServing()).toBe(false);
   });
 
-  it('refuses a new watch, and withdraws the value from one that is open', async () => {
+  it('ends a new watch and one that is open alike, after the value was withdrawn', async () => {
     const { server, client } = await open({ required: true });
     const secret = newSecret();
     server.publish({ mine: { token: secret } });
@@ -183,14 +185,43 @@ describe('a required credential that is refused', () => {
     await firstMessage(watch);
     expect(watch.messages[0]?.includes(secret)).toBe(true);
     server.publish({});
-    await until(() => watch.messages.length === 2);
+    expect(await watch.ended).toEqual(told);
     expect(watch.messages[1]?.includes(secret)).toBe(false);
     const late = client.stream('WatchProviderEnvironment');
     late.send(subscribe());
     expect(await late.ended).toEqual(told);
+    expect(late.messages).toEqual([watch.messages[1]]);
+    await until(() => server.server.watchers === 0);
     server.publish({ mine: { token: newSecret() } });
-    await until(() => watch.messages.length === 3);
+    const again = client.stream('WatchProviderEnvironment');
+    again.send(subscribe());
+    await firstMessage(again);
     expect(server.state.isServing()).toBe(true);
+  });
+
+  it('withholds no other provider, from a Get, a new watch and one that is open alike', async () => {
+    const callers = [{ name: 'supervisor', uid, providers: ['*'] }];
+    const { server, client } = await open({ required: true, callers });
+    const theirs = newSecret();
+    server.publish({ mine: { token: newSecret() }, theirs: { token: theirs } });
+    const watch = client.stream('WatchProviderEnvironment');
+    watch.send(subscribe());
+    await firstMessage(watch);
+    server.publish({ theirs: { token: theirs } });
+    await until(() => watch.messages.length === 2);
+    const late = client.stream('WatchProviderEnvironment');
+    late.send(subscribe());
+    await firstMessage(late);
+    const { response } = await client.call('GetProviderEnvironment');
+    for (const bytes of [watch.messages[1], late.messages[0], response]) {
+      const { environment, refusals } = fromBinary(ProviderEnvironmentSchema, bytes ?? Buffer.alloc(0));
+      expect(Object.keys(environment)).toEqual(['THEIRS']);
+      expect(refusals).toMatchObject([
+        { provider: 'mine', key: 'MINE', reason: 'secret-missing', required: true },
+      ]);
+    }
+    expect(await client.call('GetProviderEnvironment', get('mine'))).toEqual(told);
+    expect(server.state.isServing()).toBe(false);
   });
 });
 
@@ -215,7 +246,7 @@ describe('the moment', () => {
     const told = { code: status.UNAVAILABLE, details: 'shutting down; try again' };
     expect(await client.call('GetProviderEnvironment')).toEqual(told);
     expect(denied(server)).toMatchObject({ reason: 'draining' });
-    await server.server.drain({ kind: 'draining' });
+    await server.server.drain(socketRefusal({ kind: 'draining' }));
     expect(await watch.ended).toEqual(told);
   });
 });
@@ -246,7 +277,7 @@ describe('a limit', () => {
     });
     expect(denied(server)).toMatchObject({ reason: 'too-many-watches' });
     first.stream.cancel();
-    await until(() => server.server.service.watchers.length === 0);
+    await until(() => server.server.watchers === 0);
     const third = client.stream('WatchProviderEnvironment');
     third.send(subscribe());
     await firstMessage(third);
@@ -265,7 +296,7 @@ describe('a limit', () => {
     });
     expect(denied(server)).toMatchObject({ reason: 'too-many-connections' });
     // The excess connection was closed after its answer, so its place is free again; the first one never suffered.
-    await until(() => server.server.connections.size === 1);
+    await until(() => server.server.connections === 1);
     expect((await client.call('GetProviderEnvironment')).code).toBe(status.OK);
   });
 });
@@ -297,7 +328,7 @@ describe('a malformed request', () => {
     for (const message of messages) watch.send(message);
     expect(await watch.ended).toEqual(told);
     expect(denied(server)).toMatchObject({ reason: 'malformed-request' });
-    await until(() => server.server.service.watchers.length === 0);
+    await until(() => server.server.watchers === 0);
     // Everything else goes on.
     expect((await client.call('GetProviderEnvironment')).code).toBe(status.OK);
   });

@@ -10,7 +10,10 @@ it('finds a Secret at <root>/<namespace>/<name>', () => {
 
 describe('wantedKeys', () => {
   const wanted = (...providers: Partial<Provider>[]) => {
-    const { keys, all } = wantedKeys({ providers: providers.map((each) => provider(each)) }, SECRET);
+    const { keys, all } = wantedKeys(
+      { providers: providers.map((each) => provider(each)), parts: {} },
+      SECRET,
+    );
     return { keys: [...keys].sort(), all };
   };
   const other = { namespace: 'tenant', name: 'other' };

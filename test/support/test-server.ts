@@ -1,15 +1,16 @@
 /** The real server on a real socket in this process, with snapshots that the test makes and an audit that it can read. */
 import { randomBytes } from 'node:crypto';
 import { type Config, secretId } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/config/load.ts';
-import { Views } from '../../src/consumers/native/views.ts';
+import { loadConfig } from '../../src/consumers/index.ts';
 import { ResolverServer } from '../../src/consumers/resolver-server.ts';
-import { DEFAULT_LIMITS, type Limits } from '../../src/domain/limits.ts';
+import type { Limits } from '../../src/domain/limits.ts';
 import { SecretValue } from '../../src/domain/secret-value.ts';
 import { Audit } from '../../src/observe/audit/audit.ts';
 import { createLog, type Logger } from '../../src/observe/log.ts';
+import { NO_METER } from '../../src/observe/metrics.ts';
 import { resolve } from '../../src/snapshot/resolve.ts';
 import { SnapshotStore } from '../../src/snapshot/snapshot.ts';
+import { Views } from '../../src/snapshot/views.ts';
 import { ServingState } from '../../src/socket/serving-state.ts';
 import type { VolumeRead } from '../../src/sources/index.ts';
 import { NAMESPACE, type Workspace } from './workspace.ts';
@@ -57,6 +58,8 @@ export class TestServer implements AsyncDisposable {
       ),
       log,
       views: new Views(config.sandbox, processKey),
+      reads: () => new Map(),
+      meter: NO_METER,
       processKey,
       statusFacts: () => ({
         sandbox: config.sandbox,
@@ -66,7 +69,7 @@ export class TestServer implements AsyncDisposable {
         startedAtMs: 1,
         serving: state.isServing(),
       }),
-      limits: { ...DEFAULT_LIMITS, ...limits },
+      limits,
     });
     return test;
   }

@@ -129,7 +129,7 @@ export class LiveServer implements AsyncDisposable {
   /** Notes whether connections that are closed are still there, and fails where one has been for too long. */
   noteClosed(input: Buffer): void {
     const now = this.clock.now();
-    const left = Math.max(0, this.test.server.connections.size - 1);
+    const left = Math.max(0, this.test.server.connections - 1);
     if (left > this.#lingering) this.#suspects.push({ input, since: now });
     this.#lingering = left;
     if (left === 0) this.#suspects = [];
@@ -142,7 +142,7 @@ export class LiveServer implements AsyncDisposable {
   /** In the end nothing is left of any connection but the good client's. */
   async letsGo(): Promise<void> {
     const { server } = this.test;
-    const gone = () => server.connections.size <= 1 && server.service.watchers.length === 0;
+    const gone = () => server.connections <= 1 && server.watchers === 0;
     if (!(await this.clock.until(gone, PROMPT_MS)))
       throw new Violation('a connection or a watch stays behind', this.#suspects[0]?.input);
   }

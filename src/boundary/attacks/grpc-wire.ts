@@ -4,16 +4,8 @@
  */
 import http2 from 'node:http2';
 import net from 'node:net';
-import { create, type DescMethod, toBinary } from '@bufbuild/protobuf';
-import {
-  GetSandboxProviderEnvironmentRequestSchema,
-  OpenShell,
-} from '../../gen/openshell/v1/openshell_pb.ts';
-import {
-  CredentialResolver,
-  WatchProviderEnvironmentRequestSchema,
-} from '../../gen/secretresolver/v1/resolver_pb.ts';
 import { errnoName } from './answer.ts';
+import type { Rpc } from './types.ts';
 
 /** What came of a call. */
 export type CallAnswer =
@@ -24,39 +16,6 @@ export type CallAnswer =
   /** It sent something that is no gRPC. */
   | { readonly kind: 'other'; readonly bytes: number }
   | { readonly kind: 'status'; readonly code: number; readonly messageBytes: number };
-
-/** A call that the probe makes. */
-export interface Rpc {
-  /** `/package.Service/Method`. */
-  readonly path: string;
-  readonly request: Uint8Array;
-}
-
-/** Every call that could yield a credential: ours, all of them, and OpenShell's. */
-export function credentialRpcs(sandboxId: string): Rpc[] {
-  const rpc = (method: DescMethod): Rpc => ({
-    path: `/${method.parent.typeName}/${method.name}`,
-    request: requestOf(method, sandboxId),
-  });
-  return [...CredentialResolver.methods.map(rpc), ...OpenShell.methods.map(rpc)];
-}
-
-function requestOf(method: DescMethod, sandboxId: string): Uint8Array {
-  if (method.input.typeName === WatchProviderEnvironmentRequestSchema.typeName) {
-    const subscribe = create(WatchProviderEnvironmentRequestSchema, {
-      message: { case: 'subscribe', value: {} },
-    });
-    return toBinary(WatchProviderEnvironmentRequestSchema, subscribe);
-  }
-  if (method.input.typeName === GetSandboxProviderEnvironmentRequestSchema.typeName) {
-    const request = create(GetSandboxProviderEnvironmentRequestSchema, {
-      sandboxId,
-      supportsStaticCredentialBindings: true,
-    });
-    return toBinary(GetSandboxProviderEnvironmentRequestSchema, request);
-  }
-  return new Uint8Array(0);
-}
 
 const STATUS_NAMES = [
   'OK',

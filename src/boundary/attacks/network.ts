@@ -1,13 +1,6 @@
 /** Attacks over the network namespace that a pod shares: inspectors, abstract sockets, TCP listeners. */
 import { ABSENT, REFUSED } from './answer.ts';
-import {
-  type CallAnswer,
-  callOn,
-  credentialRpcs,
-  describeAnswer,
-  openConnection,
-  UNIMPLEMENTED,
-} from './grpc-wire.ts';
+import { type CallAnswer, callOn, describeAnswer, openConnection, UNIMPLEMENTED } from './grpc-wire.ts';
 import { askInspector } from './inspector.ts';
 import { describeListener, tcpListeners, unixListeners } from './surroundings.ts';
 import type { Attack, AttackContext, Tries } from './types.ts';
@@ -107,7 +100,7 @@ async function askAll(
   context: AttackContext,
   tries: Tries,
 ): Promise<void> {
-  const rpcs = credentialRpcs(context.sandboxId).filter(({ path }) => path.endsWith('ProviderEnvironment'));
+  const rpcs = context.rpcs.filter(({ path }) => path.endsWith('ProviderEnvironment'));
   await Promise.all(
     boundedList(targets, tries).flatMap(({ name, target }) =>
       rpcs.map(async (rpc) => {

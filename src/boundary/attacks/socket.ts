@@ -7,7 +7,6 @@ import { errnoName, REFUSED } from './answer.ts';
 import {
   type CallAnswer,
   callOn,
-  credentialRpcs,
   describeAnswer,
   firstAnswer,
   HTTP2_OPENING,
@@ -113,14 +112,14 @@ function peerUid(socket: net.Socket): number | undefined {
 
 async function attackRpcs(context: AttackContext, tries: Tries): Promise<void> {
   if (!socketVisible(context, tries)) return;
-  for (const rpc of credentialRpcs(context.sandboxId)) {
+  for (const rpc of context.rpcs) {
     if (context.signal.aborted) return;
     judge(rpc.path, await callOn(openConnection(context.socketPath), rpc, CALL_TIMEOUT_MS), tries);
   }
 }
 
 async function attackHandedOver(context: AttackContext, tries: Tries): Promise<void> {
-  const rpc = credentialRpcs(context.sandboxId)[0];
+  const rpc = context.rpcs[0];
   if (rpc === undefined) return;
   for (const fd of inheritedConnections(context)) {
     judge(`inherited descriptor ${fd}`, await callOn(new net.Socket({ fd }), rpc, CALL_TIMEOUT_MS), tries);

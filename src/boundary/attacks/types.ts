@@ -20,6 +20,13 @@ export interface Try {
   readonly verdict: Verdict;
 }
 
+/** A call that the probe makes. */
+export interface Rpc {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly request: Uint8Array;
+}
+
 /** What an attack is given to work with. */
 export interface AttackContext {
   /** Where the resolver listens, as the agent would see it. */
@@ -30,8 +37,8 @@ export interface AttackContext {
   readonly secrets: readonly string[];
   /** UID of the resolver: a process of this UID is foreign even where we have it too. */
   readonly resolverUid: number | undefined;
-  /** Sandbox id to ask for. */
-  readonly sandboxId: string;
+  /** Every call that could yield a credential. */
+  readonly rpcs: readonly Rpc[];
   /** Mounts that the agent is meant to read, for example a downward API volume. */
   readonly allowedMounts: readonly string[];
   /** Folders to search besides the usual ones. */

@@ -2,15 +2,14 @@
  * Handles that a gateway keeps in place of values: `v1.<reference>.<seal>`, both parts in Base64url. Pure.
  *
  * The driver keeps no state, so a handle says what it refers to, and its seal (HMAC-SHA-256) says that this driver
- * judged exactly that for exactly this workspace, provider and credential. Whoever can write the gateway's
+ * judged exactly that for exactly this workspace, provider and credential. A person who can write the gateway's
  * database cannot make one, or move one to another provider. The key comes from a mounted Secret: a key made at
  * start would make every handle void at the next one. The seal says what was allowed once; whoever resolves
  * a handle asks the configuration again what is allowed now.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { SecretReference } from '../../config/config.ts';
-import { isItemPath, isNamespaceName, isSecretName } from '../../config/schema.ts';
 import { lengthPrefixed } from '../../domain/length-prefixed.ts';
+import { type GatewayReference, parseTarget, targetText } from './gateway-reference.ts';
 
 /** Least bytes of a key: as many as the digest has. */
 export const MIN_HANDLE_KEY_BYTES = 32;
@@ -25,20 +24,19 @@ export interface HandleBinding {
 }
 
 /** Makes a handle. */
-export function sealHandle(binding: HandleBinding, reference: SecretReference, key: Buffer): string {
-  const { namespace, name } = reference;
+export function sealHandle(binding: HandleBinding, reference: GatewayReference, key: Buffer): string {
+  const target =
+    'named' in reference ? ['named', reference.named] : [reference.namespace, reference.name, reference.key];
   const mac = createHmac('sha256', key).update(
     lengthPrefixed([
       'secretresolver.v1.gateway-handle',
       binding.workspace,
       binding.providerId,
       binding.credentialKey,
-      namespace,
-      name,
-      reference.key,
+      ...target,
     ]),
   );
-  const named = Buffer.from(`${namespace}/${name}/${reference.key}`, 'utf8').toString('base64url');
+  const named = Buffer.from(targetText(reference), 'utf8').toString('base64url');
   return `${VERSION}.${named}.${mac.digest('base64url')}`;
 }
 
@@ -47,13 +45,11 @@ export function openHandle(
   binding: HandleBinding,
   handle: string,
   keys: readonly Buffer[],
-): SecretReference | undefined {
+): GatewayReference | undefined {
   const [, named] = HANDLE.exec(handle) ?? [];
   if (named === undefined) return undefined;
-  const [namespace = '', name = '', ...path] = Buffer.from(named, 'base64url').toString('utf8').split('/');
-  const key = path.join('/');
-  if (!isNamespaceName(namespace) || !isSecretName(name) || !isItemPath(key)) return undefined;
-  const reference = { namespace, name, key };
+  const reference = parseTarget(Buffer.from(named, 'base64url').toString('utf8'));
+  if (reference === undefined) return undefined;
   // The whole text is made again and compared: Base64 has several spellings for the same bytes.
   const given = Buffer.from(handle, 'utf8');
   return keys.some((candidate) => {

@@ -1,7 +1,9 @@
-/** The fields that every request of a gateway has: checked, and made fit to be written down. */
+/** The fields that every request of a gateway has: checked, and made fit for the audit. */
+import type { SecretReference } from '../../config/config.ts';
 import { shownName } from '../../domain/shown-name.ts';
+import { referenceText } from '../../observe/audit/record.ts';
 import { refuse } from '../../socket/calls.ts';
-import type { GatewayRequest } from '../../socket/refusal.ts';
+import { socketRefusal } from '../../socket/refusal.ts';
 import type { HandleBinding } from './gateway-handle.ts';
 
 /** Longest name in bytes: OpenShell's limit for a key is 256, and its names are shorter. */
@@ -14,11 +16,20 @@ export interface GatewayFields {
   readonly credentialKey: string;
 }
 
+/** Whom a gateway asks for. It names no sandbox and no user: workspace and provider are all that can be known. */
+export interface GatewayRequest {
+  readonly workspace: string;
+  readonly provider: string;
+  readonly providerId: string;
+  readonly key: string;
+}
+
 /** What a handle is bound to; refuses a request that leaves a part of it open. */
 export function bindingOf({ workspace, providerId, credentialKey }: GatewayFields): HandleBinding {
   for (const text of [workspace, providerId, credentialKey]) {
     if (text === '' || Buffer.byteLength(text) > MAX_NAME_BYTES) {
-      refuse({ kind: 'malformed-request', what: 'workspace, provider_id and credential_key must be there' });
+      const what = 'workspace, provider_id and credential_key must be set';
+      refuse(socketRefusal({ kind: 'malformed-request', what }));
     }
   }
   return { workspace, providerId, credentialKey };
@@ -36,5 +47,20 @@ export function auditedRequest(fields: GatewayFields): GatewayRequest {
       ? fields.providerId
       : shownName(fields.providerId),
     key: shownName(fields.credentialKey),
+  };
+}
+
+/** A credential of a gateway in the audit's words. `reference` is absent where a handle was handed back unread. */
+export function auditedCredential(
+  request: GatewayFields,
+  reference: SecretReference | undefined,
+): Record<string, string> {
+  const { workspace, provider, providerId, key } = auditedRequest(request);
+  return {
+    workspace,
+    provider,
+    provider_id: providerId,
+    key,
+    ...(reference === undefined ? {} : { reference: referenceText(reference) }),
   };
 }

@@ -4,6 +4,7 @@ import type { Provider, Sandbox } from '../../config/config.ts';
 import { secretId } from '../../config/config.ts';
 import { VERSION } from '../../domain/version.ts';
 import { BoundaryState, GetStatusResponseSchema } from '../../gen/secretresolver/v1/resolver_pb.ts';
+import { type Authorised, maySee } from '../../socket/policy.ts';
 import type { VolumeState } from '../../sources/volume.ts';
 import type { Watcher } from './watcher.ts';
 
@@ -39,12 +40,15 @@ const VERDICTS = {
   relaxed: BoundaryState.RELAXED,
 } as const;
 
-/** A caller sees the volumes of its own providers. Boundary and watchers concern everybody who is listed. */
-export function encodeStatus(
-  facts: StatusFacts,
-  sees: (provider: string) => boolean,
-  watchers: readonly Watcher[],
-): Buffer {
+/**
+ * A caller is shown what concerns its providers: their volumes, and watches of them. The evidence of a finding names
+ * mounts and processes of others too, so only a caller that may see every provider gets it.
+ */
+export function encodeStatus(facts: StatusFacts, caller: Authorised, watchers: readonly Watcher[]): Buffer {
+  const sees = (provider: string) => maySee(caller, provider);
+  const seesAll =
+    caller.providers.includes('*') ||
+    (facts.providers.length > 0 && facts.providers.every(({ name }) => sees(name)));
   const visible = new Set(
     facts.providers
       .filter(({ name }) => sees(name))
@@ -66,8 +70,7 @@ export function encodeStatus(
         id,
         severity,
         outcome,
-        evidence,
-        remedy,
+        ...(seesAll && { evidence, remedy }),
       })),
     },
     volumes: facts.volumes
@@ -84,16 +87,18 @@ export function encodeStatus(
         readAtMs: BigInt(readAtMs),
         rotations: BigInt(rotations),
       })),
-    watchers: watchers.map((watcher) => ({
-      caller: watcher.connection.caller.name,
-      pid: watcher.connection.audited.pid ?? 0,
-      sinceMs: BigInt(watcher.sinceMs),
-      servedRevision: watcher.servedRevision,
-      acknowledgedRevision: watcher.acknowledgedRevision,
-      acknowledgedOutcome: watcher.acknowledgedOutcome,
-      servedLagMs: watcher.servedLagMs,
-      acknowledgedLagMs: watcher.acknowledgedLagMs,
-    })),
+    watchers: watchers
+      .filter((watcher) => watcher.providers().some(sees))
+      .map((watcher) => ({
+        caller: watcher.connection.caller.name,
+        pid: watcher.connection.audited.pid ?? 0,
+        sinceMs: BigInt(watcher.sinceMs),
+        servedRevision: watcher.servedRevision,
+        acknowledgedRevision: watcher.acknowledgedRevision,
+        acknowledgedOutcome: watcher.acknowledgedOutcome,
+        servedLagMs: watcher.servedLagMs,
+        acknowledgedLagMs: watcher.acknowledgedLagMs,
+      })),
   });
   return Buffer.from(toBinary(GetStatusResponseSchema, message));
 }

@@ -1,8 +1,9 @@
 /** One open watch: sends the newest view, one write at a time, and keeps what was acknowledged. */
 import type { AcknowledgeOutcome } from '../../gen/secretresolver/v1/resolver_pb.ts';
+import type { View } from '../../snapshot/views.ts';
 import type { PeerConnection } from '../../socket/connections.ts';
 import type { CallRefusal } from '../../socket/refusal.ts';
-import type { View } from './views.ts';
+import { withholding } from '../environment.ts';
 
 /** How many revisions after the one acknowledged a watcher may still acknowledge. */
 const REMEMBERED_REVISIONS = 16;
@@ -16,6 +17,8 @@ export interface WatchStream {
 
 export interface WatcherOptions {
   readonly connection: PeerConnection;
+  /** Names of the providers that it watches at this moment. */
+  readonly providers: () => readonly string[];
   readonly stream: WatchStream;
   /** The newest view, or why there is none. */
   readonly view: () =>
@@ -27,6 +30,7 @@ export interface WatcherOptions {
 
 export class Watcher {
   readonly connection: PeerConnection;
+  readonly providers: () => readonly string[];
   readonly sinceMs = Date.now();
   /** Revision last sent; 0 before the first. */
   servedRevision = 0n;
@@ -38,13 +42,12 @@ export class Watcher {
   readonly #sentAt = new Map<bigint, number>();
   #writing = false;
   #ended = false;
-  /** Bytes of the write under way. */
-  #held = 0;
   readonly #resume = () => this.push();
 
   constructor(options: WatcherOptions) {
     this.#options = options;
     this.connection = options.connection;
+    this.providers = options.providers;
   }
 
   /** Sends the newest view unless it was sent already. While a write is under way nothing queues: the end of it calls again. */
@@ -64,11 +67,10 @@ export class Watcher {
     if (view.revision === this.servedRevision) return;
     const { unread } = this.connection.usage;
     // Held up and not refused: the watch goes on with the newest view once its UID has read what it was sent.
-    if (!unread.take(view.bytes.byteLength)) {
+    if (unread.full) {
       unread.wait(this.#resume);
       return;
     }
-    this.#held = view.bytes.byteLength;
     this.#writing = true;
     const first = this.servedRevision === 0n;
     this.servedRevision = view.revision;
@@ -77,10 +79,12 @@ export class Watcher {
     this.#remember(view.revision, now);
     this.#options.stream.write(view.bytes, () => {
       this.#writing = false;
-      this.#release();
       this.push();
     });
     this.#options.onServed(view, first ? undefined : this.servedLagMs);
+    // Sent first, so that what the watch held is withdrawn whatever its client makes of the status.
+    const withheld = withholding(view);
+    if (withheld !== undefined) this.end(withheld);
   }
 
   /** Notes an acknowledgement; false where it says nothing new, or is of a revision that was never sent. */
@@ -101,17 +105,10 @@ export class Watcher {
     this.#options.stream.end(refusal);
   }
 
-  /** The peer ended it. */
-  ended(): void {
+  /** Its stream is closed. */
+  closed(): void {
     this.#ended = true;
     this.connection.usage.unread.forget(this.#resume);
-    this.#release();
-  }
-
-  #release(): void {
-    const held = this.#held;
-    this.#held = 0;
-    if (held > 0) this.connection.usage.unread.give(held);
   }
 
   #remember(revision: bigint, at: number): void {

@@ -78,7 +78,7 @@ export interface OpenShellVerdict<T extends OpenShellCandidate> {
   /** What may be sent, sorted by provider, then key. */
   readonly accepted: readonly T[];
   readonly refused: readonly Judged<T>[];
-  /** Accepted all the same, because the operator wants a warning only. */
+  /** Accepted anyway, because the operator wants a warning only. */
   readonly warned: readonly Judged<T>[];
 }
 
@@ -154,7 +154,7 @@ export function violationsOf(candidate: OpenShellCandidate): Violation[] {
     violations.push({ rule: 'identity-not-provider-and-key' });
   }
   // The supervisor takes an empty handle too, and makes placeholders with revisions then: they go stale with
-  // each rotation, which is what this resolver is there to prevent.
+  // each rotation, which is what this resolver exists to prevent.
   if (!/^[0-9a-f]{64}$/.test(handle)) violations.push({ rule: 'handle-not-64-hex' });
   if (endpoints.length === 0) violations.push({ rule: 'no-endpoint' });
   endpoints.forEach(({ host, port, path }, index) => {

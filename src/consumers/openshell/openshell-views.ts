@@ -5,28 +5,20 @@
 import type { Audit } from '../../observe/audit/audit.ts';
 import type { Logger } from '../../observe/log.ts';
 import { FewLines } from '../../observe/log-few.ts';
+import { KeptViews } from '../../snapshot/kept-views.ts';
+import { withheldProviders } from '../../snapshot/refusal.ts';
 import type { ServedCredential } from '../../snapshot/resolve.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
-import { KeptViews } from '../native/kept-views.ts';
-import type { View, Views } from '../native/views.ts';
+import type { View, Views, Withholding } from '../../snapshot/views.ts';
 import {
   applyOpenShellRules,
   explainViolation,
   type Judged,
   type OpenShellCandidate,
   type OpenShellRuleOptions,
-  type Violation,
 } from './openshell-rules.ts';
 
 const FORBIDDEN_BYTES = [0x00, 0x0a, 0x0d];
-
-/** A view whose every credential OpenShell takes. */
-export interface OpenShellView extends View {
-  /** A credential that must be served and that OpenShell would not take: the call is refused. */
-  readonly requiredButWithheld:
-    | { readonly credential: ServedCredential; readonly rule: Violation['rule'] }
-    | undefined;
-}
 
 export interface OpenShellViewsOptions {
   readonly views: Views;
@@ -40,7 +32,7 @@ type Candidate = OpenShellCandidate & { readonly credential: ServedCredential };
 
 export class OpenShellViews {
   readonly #options: OpenShellViewsOptions;
-  readonly #kept = new KeptViews<OpenShellView>();
+  readonly #kept = new KeptViews<View>();
   /** What was written down of a snapshot. More sets of providers than are kept must not write it again. */
   readonly #reported = new WeakMap<Snapshot, Set<string>>();
 
@@ -49,27 +41,33 @@ export class OpenShellViews {
   }
 
   /** The view of a set of providers; the very bytes of our own calls where OpenShell takes them all. */
-  of(snapshot: Snapshot, providers: readonly string[]): OpenShellView {
+  of(snapshot: Snapshot, providers: readonly string[]): View {
     // A reload that changes the rules publishes nothing by itself, so they are part of what a view is kept under.
     const rules = this.#options.rules();
     return this.#kept.of(snapshot, [...providers, `\0${rules.overLimit}`], () => {
       const whole = this.#options.views.of(snapshot, providers);
       const { accepted, refused, warned } = applyOpenShellRules(whole.credentials.map(candidateOf), rules);
+      const withheld = this.#withheld(whole, refused);
+      const served = inOrderOf(whole.credentials, accepted).filter(({ provider }) => !withheld.has(provider));
       const view =
-        refused.length === 0
+        served.length === whole.credentials.length
           ? whole
-          : this.#options.views.encode(inOrderOf(whole.credentials, accepted), whole.refusals);
+          : this.#options.views.encode(new Set(providers), served, whole.refusals);
       this.#report(snapshot, view, refused, warned);
-      const required = refused.find(({ candidate }) => candidate.credential.required);
-      const rule = required?.violations[0]?.rule;
-      return {
-        ...view,
-        requiredButWithheld:
-          required === undefined || rule === undefined
-            ? undefined
-            : { credential: required.candidate.credential, rule },
-      };
+      return withheld.size < providers.length ? view : { ...view, withheldBy: [...withheld.values()][0] };
     });
+  }
+
+  /** What withholds each provider: a required credential that is refused, or that OpenShell would not take. */
+  #withheld(whole: View, refused: readonly Judged<Candidate>[]): ReadonlyMap<string, Withholding> {
+    return new Map<string, Withholding>([
+      ...withheldProviders(whole.refusals),
+      ...refused
+        .filter(({ candidate }) => candidate.credential.required)
+        .map(({ candidate: { provider, key }, violations }) => {
+          return [provider, { provider, key, reason: violations[0]?.rule ?? '' }] as const;
+        }),
+    ]);
   }
 
   retire(snapshot: Snapshot): void {
@@ -95,7 +93,7 @@ export class OpenShellViews {
       if (!isNew('withheld', judged)) continue;
       const { provider, key, credential } = judged.candidate;
       const rules = judged.violations.map(({ rule }) => rule);
-      audit.withheldFromOpenShell({ provider, key, reference: credential.reference }, rules, view.revision);
+      audit.withheld('OpenShell', { provider, key, reference: credential.reference }, rules, view.revision);
       lines.add(
         'warn',
         { provider, key, rules, why: judged.violations.map(explainViolation) },

@@ -6,14 +6,12 @@ import {
   APPLICATION_LIFECYCLE,
   type AuditedCaller,
   type AuditedCredential,
-  type AuditedGatewayCredential,
   actor,
   DETECTION_FINDING,
   DEVICE_CONFIG_STATE_CHANGE,
   ocsfRecord,
   plainCaller,
   plainCredential,
-  plainGatewayCredential,
   type RecordOptions,
   Severity,
 } from './record.ts';
@@ -22,16 +20,16 @@ import { ServedLists } from './served-lists.ts';
 import type { AuditSink } from './sink.ts';
 
 const READ = 2;
-/** What an auditor must know of every record about a gateway: its requests carry nobody's identity. */
-const GATEWAY_REQUESTER = 'not told: a gateway names workspace and provider, and no sandbox or user';
 
-/** The gRPC service of a call, by the call's name in the audit. */
-function serviceOf(operation: string): string {
-  if (operation.startsWith('CredentialDriver/')) return 'openshell.credentials.v1.CredentialDriver';
-  return operation === 'GetSandboxProviderEnvironment'
-    ? 'openshell.v1.OpenShell'
-    : 'secretresolver.v1.CredentialResolver';
+/** A call by its names: the gRPC service, and what the audit calls the method. */
+export interface AuditedCall {
+  readonly service: string;
+  readonly operation: string;
 }
+
+/** What a peer does before it calls anything. */
+const CONNECT: AuditedCall = { service: 'secretresolver.v1.CredentialResolver', operation: 'connect' };
+const SEVERAL: AuditedCall = { service: 'several', operation: 'several' };
 
 /** The finding of a boundary check, as far as the audit tells it. */
 export interface AuditedFinding {
@@ -50,6 +48,9 @@ interface Repeated {
   readonly afterTime: string;
 }
 
+/** What a record of an answered call says. `outcome` is a word of the consumer's. */
+type AnsweredFacts = Readonly<Record<string, unknown>> & { readonly outcome: string };
+
 interface DescribedCaller {
   readonly actor: Record<string, unknown>;
   readonly endpoint: Record<string, unknown>;
@@ -64,7 +65,7 @@ export class Audit implements AsyncDisposable {
   readonly #deniedCalls: RefusedPeers;
   readonly #lists = new ServedLists();
   /** The last record of a serve for each caller and call. */
-  readonly #served = new WeakMap<AuditedCaller, Map<string, Repeated>>();
+  readonly #served = new WeakMap<AuditedCaller, Map<AuditedCall, Repeated>>();
   readonly #described = new WeakMap<AuditedCaller, DescribedCaller>();
 
   constructor(sink: AuditSink, sandbox: Sandbox, clock: () => number = Date.now) {
@@ -75,8 +76,9 @@ export class Audit implements AsyncDisposable {
       this.#peerRefused(caller, reason, leftOut),
     );
     this.#deniedCalls = new RefusedPeers((caller, what, leftOut) => {
-      const [operation = '', reason = what] = what.split(' ');
-      this.#api(operation, caller, false, reason, { outcome: 'denied', left_out: leftOut });
+      const [, service, operation, reason] = /^(.+)\/(.+) (.+)$/.exec(what) ?? [];
+      const call = service === undefined || operation === undefined ? SEVERAL : { service, operation };
+      this.#api(call, caller, false, reason ?? what, { outcome: 'denied', left_out: leftOut });
     }, DENIED_PER_PERIOD);
   }
 
@@ -96,7 +98,7 @@ export class Audit implements AsyncDisposable {
 
   /** Values left the process: these credentials, in this revision, for this caller. The list is the caller's to keep. */
   served(
-    operation: string,
+    call: AuditedCall,
     caller: AuditedCaller,
     credentials: readonly AuditedCredential[],
     revision: bigint,
@@ -108,50 +110,46 @@ export class Audit implements AsyncDisposable {
       of = new Map();
       this.#served.set(caller, of);
     }
-    let repeated = of.get(operation);
+    let repeated = of.get(call);
     if (repeated?.revision !== revision || repeated.facts !== facts) {
       const unmapped = { outcome: 'served', revision: String(revision), ...facts };
-      const parts = aroundTime(this.#apiRecord(operation, caller, true, undefined, unmapped));
+      const parts = aroundTime(this.#apiRecord(call, caller, true, undefined, unmapped));
       repeated = { revision, facts, ...parts };
-      of.set(operation, repeated);
+      of.set(call, repeated);
     }
     this.#sink.write(`${repeated.beforeTime}${now}${repeated.afterTime}`);
   }
 
-  /** A gateway was given a handle for a reference, handed one back, or was given the values of some. */
-  gateway(
-    operation: string,
-    caller: AuditedCaller,
-    outcome: 'referred' | 'released' | 'served',
-    credentials: readonly AuditedGatewayCredential[],
-  ): void {
-    this.#api(operation, caller, true, undefined, {
-      outcome,
-      credentials: credentials.map(plainGatewayCredential),
-      requester: GATEWAY_REQUESTER,
-    });
+  /** A call of a consumer that has words of its own for what came of it. */
+  answered(call: AuditedCall, caller: AuditedCaller, facts: AnsweredFacts): void {
+    this.#api(call, caller, true, undefined, facts);
   }
 
   /** A call that shows names and states, and no values. */
-  listed(operation: string, caller: AuditedCaller): void {
-    this.#api(operation, caller, true, undefined, { outcome: 'listed' });
+  listed(call: AuditedCall, caller: AuditedCaller): void {
+    this.#api(call, caller, true, undefined, { outcome: 'listed' });
   }
 
   /** A call was refused. Rate-limited for each UID, call and reason; what is left out is counted. */
   denied(
-    operation: string,
+    call: AuditedCall,
     caller: AuditedCaller,
     reason: string,
     detail: Readonly<Record<string, unknown>> = {},
   ): void {
-    this.#deniedCalls.add(caller, `${operation} ${reason}`, () =>
-      this.#api(operation, caller, false, reason, { outcome: 'denied', ...detail }),
+    this.#deniedCalls.add(caller, `${call.service}/${call.operation} ${reason}`, () =>
+      this.#api(call, caller, false, reason, { outcome: 'denied', ...detail }),
     );
   }
 
   /** A watcher told what became of a revision. */
-  acknowledged(caller: AuditedCaller, revision: bigint, outcome: 'applied' | 'rejected'): void {
-    this.#api('WatchProviderEnvironment', caller, outcome === 'applied', `acknowledged as ${outcome}`, {
+  acknowledged(
+    call: AuditedCall,
+    caller: AuditedCaller,
+    revision: bigint,
+    outcome: 'applied' | 'rejected',
+  ): void {
+    this.#api(call, caller, outcome === 'applied', `acknowledged as ${outcome}`, {
       outcome: 'acknowledged',
       revision: String(revision),
     });
@@ -179,10 +177,15 @@ export class Audit implements AsyncDisposable {
     );
   }
 
-  /** A credential breaks rules of OpenShell, so its supervisor is not sent it; our own calls serve it. */
-  withheldFromOpenShell(credential: AuditedCredential, rules: readonly string[], revision: bigint): void {
+  /** A credential breaks rules of one consumer, which alone is not sent it. */
+  withheld(
+    consumer: string,
+    credential: AuditedCredential,
+    rules: readonly string[],
+    revision: bigint,
+  ): void {
     this.#state(
-      `credential withheld from OpenShell: ${credential.provider}:${credential.key}`,
+      `credential withheld from ${consumer}: ${credential.provider}:${credential.key}`,
       Severity.medium,
       false,
       rules[0],
@@ -229,24 +232,24 @@ export class Audit implements AsyncDisposable {
   }
 
   #peerRefused(caller: AuditedCaller, reason: string, leftOut: number): void {
-    this.#api('connect', caller, false, reason, {
+    this.#api(CONNECT, caller, false, reason, {
       outcome: 'peer-refused',
       ...(leftOut > 0 ? { left_out: leftOut } : {}),
     });
   }
 
   #api(
-    operation: string,
+    call: AuditedCall,
     caller: AuditedCaller,
     success: boolean,
     reason: string | undefined,
     unmapped: Record<string, unknown>,
   ): void {
-    this.#write(this.#apiRecord(operation, caller, success, reason, unmapped));
+    this.#write(this.#apiRecord(call, caller, success, reason, unmapped));
   }
 
   #apiRecord(
-    operation: string,
+    { service, operation }: AuditedCall,
     caller: AuditedCaller,
     success: boolean,
     reason: string | undefined,
@@ -263,7 +266,7 @@ export class Audit implements AsyncDisposable {
       reason,
       attributes: {
         actor: who.actor,
-        api: { operation, service: { name: serviceOf(operation) } },
+        api: { operation, service: { name: service } },
         src_endpoint: who.endpoint,
         action_id: success ? 1 : 2,
       },

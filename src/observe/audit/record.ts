@@ -46,15 +46,6 @@ export interface AuditedCredential {
   readonly reference: SecretReference;
 }
 
-/** A credential of a gateway by name. `reference` is absent where a handle was handed back unread. */
-export interface AuditedGatewayCredential {
-  readonly workspace: string;
-  readonly provider: string;
-  readonly providerId: string;
-  readonly key: string;
-  readonly reference: SecretReference | undefined;
-}
-
 export interface RecordOptions {
   readonly classUid: keyof typeof CLASSES;
   readonly activityId: number;
@@ -134,18 +125,6 @@ export function plainCaller(caller: AuditedCaller): Record<string, unknown> {
 export function plainCredential(credential: AuditedCredential): Record<string, unknown> {
   const { provider, key, reference } = credential;
   return { provider, key, reference: referenceText(reference) };
-}
-
-/** A gateway's credential in our own words. */
-export function plainGatewayCredential(credential: AuditedGatewayCredential): Record<string, unknown> {
-  const { workspace, provider, providerId, key, reference } = credential;
-  return {
-    workspace,
-    provider,
-    provider_id: providerId,
-    key,
-    ...(reference === undefined ? {} : { reference: referenceText(reference) }),
-  };
 }
 
 /** `<namespace>/<name>/<key>`. */

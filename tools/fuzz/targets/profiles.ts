@@ -3,9 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../../src/config/config.ts';
-import { loadConfig } from '../../../src/config/load.ts';
 import { lintProfile } from '../../../src/config/profile-lint.ts';
 import { parseYaml } from '../../../src/config/yaml-source.ts';
+import { loadConfig } from '../../../src/consumers/index.ts';
 import { ENVIRONMENT_NAME } from '../../../src/domain/names.ts';
 import { ENVIRONMENT } from '../../../test/config/examples.ts';
 import { NAMESPACE, Workspace } from '../../../test/support/workspace.ts';

@@ -2,8 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { pino } from 'pino';
-import { loadConfig } from '../../../src/config/load.ts';
-import { openGateway } from '../../../src/daemon/gateway.ts';
 import {
   DeleteCredentialRequestSchema,
   GetCapabilitiesRequestSchema,
@@ -17,9 +15,7 @@ import {
   WatchProviderEnvironmentRequestSchema,
 } from '../../../src/gen/secretresolver/v1/resolver_pb.ts';
 import { Audit } from '../../../src/observe/audit/audit.ts';
-import { NO_METER } from '../../../src/observe/metrics.ts';
-import { SnapshotStore } from '../../../src/snapshot/snapshot.ts';
-import { ServingState } from '../../../src/socket/serving-state.ts';
+import { Gateway } from '../../../test/support/gateway.ts';
 import { NAMESPACE, SANDBOX, Workspace } from '../../../test/support/workspace.ts';
 import { Bytes } from '../bytes.ts';
 import {
@@ -89,7 +85,7 @@ export interface Subject {
 
 export const requests: Target<Subject> = {
   name: 'requests',
-  covers: ['src/socket/', 'src/socket/', 'src/observe/audit/', 'src/consumers/gateway-driver/'],
+  covers: ['src/socket/', 'src/observe/audit/', 'src/consumers/gateway-driver/'],
   maxBytes: 96 * 1024,
   maxCpuMs: 1_500,
   words: [
@@ -301,25 +297,20 @@ async function startGateway(live: LiveServer) {
   });
   workspace.secret('seal').write({ key: randomBytes(32) });
   workspace.secret('gitlab').write({ token: value.secret });
-  const store = new SnapshotStore();
-  store.publish({ credentials: [], refusals: [], oversize: [], nextExpiryMs: undefined, mountedAt: 0 });
   const hear = (line: string) => {
     value.notIn(line, 'log or audit of the driver');
     live.hear(line);
   };
-  const gateway = await openGateway(true, {
-    config: loadConfig(workspace.configFile, {}),
-    state: new ServingState(store),
+  const gateway = await Gateway.open(workspace.configFile, {
     audit: new Audit({ write: hear, [Symbol.asyncDispose]: async () => {} }, SANDBOX),
     log: pino({ level: 'debug' }, { write: hear }),
-    meter: NO_METER,
     limits: { requestsPerSecond: 1e12, requestBurst: 1e12 },
   });
   return {
     socket,
     value,
     [Symbol.asyncDispose]: async () => {
-      await gateway?.[Symbol.asyncDispose]();
+      await gateway[Symbol.asyncDispose]();
       workspace[Symbol.dispose]();
     },
   };

@@ -3,18 +3,18 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromBinary } from '@bufbuild/protobuf';
-import { Views } from '../../../src/consumers/native/views.ts';
+import { MAX_RESPONSE_BYTES, MAX_VALUE_BYTES } from '../../../src/domain/limits.ts';
 import { ENVIRONMENT_NAME, UNSERVABLE_NAME } from '../../../src/domain/names.ts';
 import { ProviderEnvironmentSchema } from '../../../src/gen/secretresolver/v1/resolver_pb.ts';
-import { remedy } from '../../../src/snapshot/refusal.ts';
-import { MAX_RESPONSE_BYTES, type Resolution, resolve } from '../../../src/snapshot/resolve.ts';
+import { REMEDIES } from '../../../src/snapshot/refusal.ts';
+import { type Resolution, resolve } from '../../../src/snapshot/resolve.ts';
 import {
   type CredentialChange,
   changes,
   eraseSnapshot,
   sameResolution,
 } from '../../../src/snapshot/snapshot.ts';
-import { MAX_VALUE_BYTES } from '../../../src/snapshot/value.ts';
+import { Views } from '../../../src/snapshot/views.ts';
 import type { VolumeRead } from '../../../src/sources/index.ts';
 import { readGeneration } from '../../../src/sources/kubelet-secret/generation.ts';
 import { eraseGeneration, sameContent } from '../../../src/sources/source.ts';
@@ -122,7 +122,7 @@ export const secretVolumes: Target<Subject> = {
     'src/sources/wanted.ts',
     'src/snapshot/',
     'src/domain/time.ts',
-    'src/consumers/native/views.ts',
+    'src/snapshot/views.ts',
   ],
   maxBytes: 16 * 1024,
   maxCpuMs: 1_000,
@@ -380,7 +380,7 @@ function checkRead(read: VolumeRead, written: Written, planted: Planted): void {
 function checkResolution(resolution: Resolution, read: VolumeRead, planted: Planted, views: Views): void {
   const { credentials, refusals } = resolution;
   planted.notIn(JSON.stringify(refusals.map(({ reason, required }) => ({ reason, required }))), 'a refusal');
-  for (const { reason } of refusals) must(remedy(reason).length > 0, 'a refusal without a remedy');
+  for (const { reason } of refusals) must(REMEDIES[reason].length > 0, 'a refusal without a remedy');
   const names = credentials.map(({ key }) => key);
   must(new Set(names).size === names.length, 'one name is served twice');
   let size = 0;
@@ -409,7 +409,7 @@ function checkResolution(resolution: Resolution, read: VolumeRead, planted: Plan
     if (key === 'ENDING') must(expiresAtMs !== undefined, 'a credential lost its end');
   }
   must(size <= MAX_RESPONSE_BYTES, 'more is served than a response can hold');
-  const { bytes, revision } = views.encode(credentials, refusals);
+  const { bytes, revision } = views.encode(new Set(), credentials, refusals);
   const sent = fromBinary(ProviderEnvironmentSchema, bytes);
   must(revision !== 0n && sent.providerEnvRevision === revision, 'the revision is not the one that is sent');
   must(Object.keys(sent.environment).length === credentials.length, 'not every credential is sent');

@@ -2,9 +2,9 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EnvironmentEncoder } from '../../src/consumers/native/environment-encoder.ts';
 import { SecretValue } from '../../src/domain/secret-value.ts';
 import { ProviderEnvironmentSchema } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
+import { EnvironmentEncoder } from '../../src/snapshot/environment-encoder.ts';
 import type { ServedCredential } from '../../src/snapshot/resolve.ts';
 
 const SANDBOX = { id: 'id', name: 'box', namespace: 'tenant' };

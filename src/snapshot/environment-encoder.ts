@@ -7,22 +7,23 @@
  */
 import { create, toBinary } from '@bufbuild/protobuf';
 import { WireType } from '@bufbuild/protobuf/wire';
-import type { Sandbox } from '../../config/config.ts';
-import { speaksTls } from '../../domain/endpoint.ts';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { Sandbox } from '../config/config.ts';
+import { speaksTls } from '../domain/endpoint.ts';
 import {
   CredentialRefusalSchema,
   ProviderEnvironmentSchema,
   StaticCredentialBindingSchema,
-} from '../../gen/secretresolver/v1/resolver_pb.ts';
-import type { CredentialRefusal } from '../../snapshot/refusal.ts';
-import type { ServedCredential } from '../../snapshot/resolve.ts';
+} from '../gen/secretresolver/v1/resolver_pb.ts';
+import type { CredentialRefusal } from './refusal.ts';
+import type { ServedCredential } from './resolve.ts';
 
 /**
  * Refusals in one response; the audit has all of them. With the longest names one takes 350 bytes, and 256 KiB
  * of a response are kept free for them.
  */
 const MAX_SERVED_REFUSALS = 500;
-/** Credentials that are kept encoded, at about 300 bytes each. Those that are gone are forgotten with all others. */
+/** Credentials that are kept encoded, at about 300 bytes each. Beyond that all are forgotten. */
 const MAX_KEPT = 20_000;
 
 const delimited = (field: number): number => (field << 3) | WireType.LengthDelimited;
@@ -107,7 +108,10 @@ export class EnvironmentEncoder {
 function encodeNames({ key, provider, endpoints, identity, handle, expiresAtMs }: ServedCredential): Kept {
   const message = create(ProviderEnvironmentSchema, {
     credentialProviders: { [key]: provider },
-    credentialExpiresAtMs: expiresAtMs === undefined ? {} : { [key]: BigInt(expiresAtMs) },
+    ...(expiresAtMs !== undefined && {
+      credentialExpiresAtMs: { [key]: BigInt(expiresAtMs) },
+      credentialExpirationTimes: { [key]: timestampFromMs(expiresAtMs) },
+    }),
     staticCredentialBindings: {
       [key]: create(StaticCredentialBindingSchema, {
         endpoints: endpoints.map((endpoint) => {
@@ -122,7 +126,7 @@ function encodeNames({ key, provider, endpoints, identity, handle, expiresAtMs }
   return { expiresAtMs, key: Buffer.from(key), message: toBinary(ProviderEnvironmentSchema, message) };
 }
 
-/** Bytes of a field of so many bytes: a tag below 16, the length, the bytes. */
+/** Bytes of a field with this content: a tag below 16, the length, the content. */
 function fieldSize(length: number): number {
   let size = 2 + length;
   for (let left = length; left > 0x7f; left >>>= 7) size += 1;

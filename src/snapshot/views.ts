@@ -4,23 +4,32 @@
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import type { Sandbox } from '../../config/config.ts';
-import type { CredentialRefusal } from '../../snapshot/refusal.ts';
-import type { ServedCredential } from '../../snapshot/resolve.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Sandbox } from '../config/config.ts';
 import { EnvironmentEncoder } from './environment-encoder.ts';
 import { KeptViews } from './kept-views.ts';
+import { type CredentialRefusal, withheldProviders } from './refusal.ts';
+import type { ServedCredential } from './resolve.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** Field number of `provider_env_revision`. */
 const REVISION_FIELD = 2;
 /** Bytes of that field at most: a tag, and 64 bits at seven a byte. */
 const MAX_REVISION_BYTES = 11;
 
+export interface Withholding {
+  readonly provider: string;
+  readonly key: string;
+  /** A reason of ours, or a rule of the consumer's. */
+  readonly reason: string;
+}
+
 export interface View {
   /** Never 0. */
   readonly revision: bigint;
   readonly credentials: readonly ServedCredential[];
   readonly refusals: readonly CredentialRefusal[];
+  /** The required credential whose refusal withholds every provider of this view, if so. */
+  readonly withheldBy: Withholding | undefined;
   /** A `ProviderEnvironment`, ready for the wire. */
   readonly bytes: Buffer;
 }
@@ -40,6 +49,7 @@ export class Views {
     return this.#kept.of(snapshot, providers, () => {
       const wanted = new Set(providers);
       return this.encode(
+        wanted,
         snapshot.credentials.filter(({ provider }) => wanted.has(provider)),
         snapshot.refusals.filter(({ provider }) => wanted.has(provider)),
       );
@@ -51,14 +61,20 @@ export class Views {
     this.#kept.retire(snapshot);
   }
 
-  /** A view of these credentials and refusals. The caller keeps it, or it is encoded again. */
-  encode(credentials: readonly ServedCredential[], refusals: readonly CredentialRefusal[]): View {
+  /** A view of these credentials and refusals of some providers. The caller keeps it, or it is encoded again. */
+  encode(
+    providers: ReadonlySet<string>,
+    credentials: readonly ServedCredential[],
+    refusals: readonly CredentialRefusal[],
+  ): View {
+    const withheld = withheldProviders(refusals);
+    const withheldBy = withheld.size === providers.size ? withheld.values().next().value : undefined;
     // Everything but the revision, which is made of it and stands behind it.
     const { buffer, length } = this.#encoder.encode(credentials, refusals, MAX_REVISION_BYTES);
     const revision = this.#revision(buffer.subarray(0, length));
     const tail = new BinaryWriter().tag(REVISION_FIELD, WireType.Varint).uint64(revision).finish();
     buffer.set(tail, length);
-    return { revision, credentials, refusals, bytes: buffer.subarray(0, length + tail.length) };
+    return { revision, credentials, refusals, withheldBy, bytes: buffer.subarray(0, length + tail.length) };
   }
 
   /**

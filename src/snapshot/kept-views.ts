@@ -1,5 +1,5 @@
 /** What was encoded for one snapshot and one set of providers, for as long as that snapshot is in force. */
-import { ERASE_AFTER_MS, type Snapshot } from '../../snapshot/snapshot.ts';
+import { ERASE_AFTER_MS, type Snapshot } from './snapshot.ts';
 
 /** Sets of providers that are kept for one snapshot. Callers choose subsets, so their number must have an end. */
 const MAX_KEPT = 64;

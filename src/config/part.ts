@@ -1,0 +1,57 @@
+/**
+ * The slot that a consumer fills with its own part of the configuration file: one field at the top level.
+ */
+import type { z } from 'zod';
+import type { ConfigIssue } from '../domain/errors.ts';
+import type { Config, PartSettings, Profile, Sandbox } from './config.ts';
+import { configSchema, profileFileSchema, providerFileSchema, type RawConfig } from './schema.ts';
+import type { YamlSource } from './yaml-source.ts';
+
+export interface PartContext {
+  readonly source: YamlSource;
+  readonly raw: RawConfig;
+  readonly sandbox: Sandbox;
+  readonly profiles: ReadonlyMap<string, Profile>;
+  /** Where mistakes go that a schema cannot find. */
+  readonly issues: ConfigIssue[];
+}
+
+export interface ConfigPart<Raw = unknown, Settings extends PartSettings = PartSettings> {
+  readonly field: string;
+  readonly schema: z.ZodType<Raw>;
+  /** Whether the field may be absent, without a default. */
+  readonly optional?: boolean;
+  /** Called where the field is present, or has a default. */
+  readonly load: (raw: NoInfer<Raw>, context: PartContext) => Settings;
+  /** Settings that take effect at the next start only, given those in force and those of a reload. */
+  readonly keep: (current: Settings | undefined, next: Settings | undefined) => Settings | undefined;
+}
+
+/** Any consumer's part, for code that only passes it on. */
+// biome-ignore lint/suspicious/noExplicitAny: a part is called with what its own schema made.
+export type AnyPart = ConfigPart<any, any>;
+
+/** What a part made of the file; undefined where its field is optional and absent. */
+export function partOf<Settings extends PartSettings>(
+  config: Pick<Config, 'parts'>,
+  part: Pick<ConfigPart<unknown, Settings>, 'field'> & {
+    readonly keep: (...settings: never) => Settings | undefined;
+  },
+): Settings | undefined {
+  return config.parts[part.field] as Settings | undefined;
+}
+
+/** The configuration file with the consumers' parts in it. */
+export function configSchemaWith(parts: readonly AnyPart[]) {
+  const fields = parts.map(({ field, schema, optional }) => [field, optional ? schema.optional() : schema]);
+  return configSchema.extend(Object.fromEntries(fields)).describe(configSchema.description ?? '');
+}
+
+/** Published JSON Schemas, by the name that `config schema` takes. */
+export function schemasWith(parts: readonly AnyPart[]) {
+  return {
+    config: configSchemaWith(parts),
+    provider: providerFileSchema,
+    profile: profileFileSchema,
+  } as const;
+}

@@ -1,0 +1,217 @@
+/** The credential driver's part of the configuration, and what a schema cannot find wrong in it. */
+import { z } from 'zod';
+import type {
+  Caller,
+  PartSettings,
+  Profile,
+  ReferenceRule,
+  SecretReference,
+  SocketSettings,
+} from '../../config/config.ts';
+import { callerIssues, socketSettings } from '../../config/load.ts';
+import type { ConfigPart, PartContext } from '../../config/part.ts';
+import {
+  callerShape,
+  itemPath,
+  keyGlobs,
+  namespaceName,
+  secretName,
+  socketSchema,
+} from '../../config/schema.ts';
+import { CommandError, ExitCode } from '../../domain/errors.ts';
+import { shownName } from '../../domain/shown-name.ts';
+import type { ServeOptions } from '../consumer.ts';
+
+/** What a user may write behind `secret-resolver://`. */
+export const REFERENCE_NAME = /^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,126}[a-zA-Z0-9])?$/;
+
+const secretsSchema = z
+  .array(
+    z
+      .strictObject({ namespace: namespaceName.optional(), name: secretName, keys: keyGlobs })
+      .describe('{namespace, name, keys} of one mounted Secret'),
+  )
+  .default([])
+  .describe(
+    'a list of {namespace, name, keys}: the mounted Secrets that it may refer to; none unless listed',
+  );
+
+const namesSchema = z
+  .record(
+    z.string().regex(REFERENCE_NAME, { error: 'is not a name' }),
+    z
+      .strictObject({ namespace: namespaceName.optional(), name: secretName, key: itemPath })
+      .describe('{namespace, name, key} of a mounted Secret'),
+  )
+  .default({})
+  .describe('a map from NAME, which users write as secret-resolver://NAME, to {namespace, name, key}');
+
+const workspaceSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(REFERENCE_NAME, { error: 'is not the name of a workspace' })
+      .describe('the name of a workspace of the gateway, for example default'),
+    secrets: secretsSchema,
+    names: namesSchema,
+  })
+  .describe('{name, secrets, names} of a workspace');
+
+const schema = z
+  .strictObject({
+    socket: socketSchema('/run/secret-resolver/driver/driver.sock').describe(
+      "{path, mode, gid} of the driver's own Unix socket",
+    ),
+    callers: z
+      .array(z.strictObject(callerShape).describe('{name, uid, gid, exe} of the gateway'))
+      .default([])
+      .describe('a list of {name, uid, gid, exe}: the gateway; nobody unless listed'),
+    handleKey: z
+      .strictObject({
+        namespace: namespaceName.optional(),
+        name: secretName,
+        key: itemPath,
+        previousKey: itemPath.optional(),
+      })
+      .describe(
+        '{namespace, name, key, previousKey}: keys of a mounted Secret that handles are sealed with, 32 random bytes each',
+      ),
+    workspaces: z
+      .array(workspaceSchema)
+      .default([])
+      .describe('a list of {name, secrets, names}; no workspace unless listed'),
+  })
+  .describe('{socket, callers, handleKey, workspaces}: a credential driver for an OpenShell gateway');
+
+type Raw = z.infer<typeof schema>;
+
+/** What a workspace of a gateway may refer to; each Secret by its full name, for all of them are mounted. */
+export interface GatewayWorkspace {
+  readonly name: string;
+  readonly secrets: readonly ReferenceRule[];
+  readonly names: ReadonlyMap<string, SecretReference>;
+}
+
+export interface GatewaySettings extends PartSettings {
+  readonly socket: SocketSettings;
+  /** Without providers: a driver knows none. */
+  readonly callers: readonly Caller[];
+  /** Where the keys are that seal handles. The first makes new ones; each opens those that it made. */
+  readonly handleKeys: readonly SecretReference[];
+  readonly workspaces: readonly GatewayWorkspace[];
+  /** Environment names of each credential that a profile requires: one of them must have a value. */
+  readonly required: readonly (readonly string[])[];
+  /** Whether `--gateway-driver` asked for it. */
+  readonly enabled: boolean;
+}
+
+export const gatewayPart: ConfigPart<Raw, GatewaySettings> = {
+  field: 'gatewayDriver',
+  schema,
+  optional: true,
+  load: (raw, context) => {
+    context.issues.push(...gatewayIssues(raw, context));
+    return settingsFrom(raw, context);
+  },
+  // Without a driver in the next configuration nobody is listed and nothing may be referred to; the socket stays.
+  keep: (current, next) =>
+    current && { ...(next ?? { ...current, ...NOTHING_ALLOWED }), socket: current.socket },
+};
+
+const NOTHING_ALLOWED = { callers: [], handleKeys: [], workspaces: [], required: [], secrets: [] };
+
+function settingsFrom(raw: Raw, { sandbox, profiles }: PartContext): GatewaySettings {
+  const { handleKey } = raw;
+  const own = <T extends { readonly namespace?: string | undefined }>(named: T) => ({
+    ...named,
+    namespace: named.namespace ?? sandbox.namespace,
+  });
+  const { namespace, name } = own(handleKey);
+  const keys = handleKey.previousKey === undefined ? [handleKey.key] : [handleKey.key, handleKey.previousKey];
+  return {
+    socket: socketSettings(raw.socket),
+    callers: raw.callers.map(({ name, uid, gid, exe }) => ({ name, uid, gid, exe, providers: [] })),
+    handleKeys: keys.map((key) => ({ namespace, name, key })),
+    workspaces: raw.workspaces.map((workspace) => ({
+      name: workspace.name,
+      secrets: workspace.secrets.map(own),
+      names: new Map(Object.entries(workspace.names).map(([name, reference]) => [name, own(reference)])),
+    })),
+    required: [...profiles.values()].flatMap(requiredNames),
+    enabled: false,
+  };
+}
+
+function requiredNames({ credentials }: Profile): (readonly string[])[] {
+  return credentials.filter(({ required }) => required).map(({ envVars }) => envVars);
+}
+
+/** What `--gateway-driver` and `--bind-socket` make of the settings. */
+export function configureGateway(settings: unknown, options: ServeOptions): GatewaySettings | undefined {
+  const configured = settings as GatewaySettings | undefined;
+  const { gatewayDriver, bindSocket } = options;
+  if (gatewayDriver !== true) {
+    if (bindSocket === undefined) return configured;
+    throw new CommandError('--bind-socket needs --gateway-driver', ExitCode.usage);
+  }
+  if (configured === undefined) {
+    throw new CommandError(
+      '--gateway-driver: the configuration has no gatewayDriver (write {socket, callers, handleKey, workspaces})',
+      ExitCode.usage,
+    );
+  }
+  const { workspaces, handleKeys } = configured;
+  return {
+    ...configured,
+    enabled: true,
+    secrets: [
+      ...workspaces.flatMap(({ secrets, names }) => [...secrets, ...[...names.values()].map(oneKey)]),
+      ...handleKeys.map(oneKey),
+    ],
+    ...(typeof bindSocket === 'string' && { socket: { ...configured.socket, path: bindSocket } }),
+  };
+}
+
+function oneKey({ key, ...secret }: SecretReference): ReferenceRule {
+  return { ...secret, keys: [key] };
+}
+
+/** Mistakes that would let one workspace speak for another, or a user read the key that seals all handles. */
+function gatewayIssues(raw: Raw, { source, raw: config, sandbox }: PartContext) {
+  const { callers, handleKey, socket, workspaces } = raw;
+  const issues = callerIssues(source, ['gatewayDriver', 'callers'], callers, config.agent.uid);
+  const add = (path: readonly PropertyKey[], message: string, hint: string) =>
+    issues.push(source.issueAt(['gatewayDriver', ...path], message, hint));
+  if (socket.path === config.socket.path) {
+    add(
+      ['socket', 'path'],
+      "is the path of the resolver's own socket",
+      'give the driver a socket of its own: it has other callers and other calls',
+    );
+  }
+  const seen = new Set<string>();
+  const own = (namespace: string | undefined) => namespace ?? sandbox.namespace;
+  workspaces.forEach(({ name, secrets, names }, index) => {
+    if (seen.has(name)) {
+      add(
+        ['workspaces', index, 'name'],
+        `${shownName(name)} is listed twice`,
+        'write everything that it may refer to in one place',
+      );
+    }
+    seen.add(name);
+    const referred = [
+      ...secrets.map((secret, place) => [['secrets', place], secret] as const),
+      ...Object.entries(names).map(([key, secret]) => [['names', key], secret] as const),
+    ];
+    for (const [place, secret] of referred) {
+      if (secret.name !== handleKey.name || own(secret.namespace) !== own(handleKey.namespace)) continue;
+      add(
+        ['workspaces', index, ...place],
+        'is the Secret of handleKey',
+        'keep the key in a Secret that no workspace may refer to',
+      );
+    }
+  });
+  return issues;
+}

@@ -1,0 +1,125 @@
+/**
+ * ResolveCredentials: every request_id is answered, or a gateway drops the environment as a whole. So a credential of a
+ * batch that cannot be resolved is answered as expired, which makes the gateway leave out that one alone; unless a
+ * profile requires it.
+ */
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { SecretReference } from '../../config/config.ts';
+import { MAX_RESPONSE_BYTES } from '../../domain/limits.ts';
+import {
+  type ResolveCredentialRequest,
+  ResolveCredentialsResponseSchema,
+} from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
+import { referenceText } from '../../observe/audit/record.ts';
+import { ERASE_AFTER_MS } from '../../snapshot/snapshot.ts';
+import { refuse } from '../../socket/calls.ts';
+import { type CallRefusal, socketRefusal } from '../../socket/refusal.ts';
+import { encode, type GatewayDriver, meant, open } from './gateway-access.ts';
+import { targetText } from './gateway-reference.ts';
+import { gatewayRefusal } from './gateway-refusal.ts';
+import { auditedCredential, auditedRequest } from './gateway-request.ts';
+import { type ResolvedReference, resolveReference } from './gateway-resolve.ts';
+
+/** Credentials in one request: 32 providers of 32 credentials are the most that a sandbox may have. */
+export const MAX_BATCH = 1_024;
+/** Unix milliseconds that are over, and not 0, which would mean that no end is known. */
+const LONG_AGO_MS = 1;
+
+type Value = Extract<ResolvedReference, { kind: 'value' }>;
+
+interface Answer {
+  readonly request: ResolveCredentialRequest;
+  readonly reference: SecretReference | undefined;
+  readonly outcome: Value | CallRefusal;
+}
+
+export interface Batch {
+  readonly response: Buffer;
+  readonly served: readonly Record<string, string>[];
+  /** Answered as expired, each with its cause. */
+  readonly refused: readonly CallRefusal[];
+}
+
+export function resolveBatch(driver: GatewayDriver, requests: readonly ResolveCredentialRequest[]): Batch {
+  if (requests.length > MAX_BATCH)
+    refuse(gatewayRefusal({ kind: 'batch-too-large', credentials: requests.length }));
+  if (new Set(requests.map(({ requestId }) => requestId)).size !== requests.length) {
+    refuse(socketRefusal({ kind: 'malformed-request', what: 'duplicate request_id in one batch' }));
+  }
+  // Every handle is judged before the first value is touched: one that is forged ends the batch.
+  const opened = requests.map((request) => ({ request, given: open(driver, request) }));
+  const now = Date.now();
+  const answers: Answer[] = [];
+  try {
+    for (const { request, given } of opened) {
+      const reference = meant(driver, request, given);
+      const outcome = reference
+        ? resolveOne(driver, request, reference, now)
+        : gatewayRefusal({
+            kind: 'reference-not-allowed',
+            request: auditedRequest(request),
+            reference: targetText(given),
+          });
+      answers.push({ request, reference, outcome });
+    }
+    refuseIfNeeded(driver, answers);
+    const values = answers.flatMap(({ outcome }) => ('value' in outcome ? outcome.value.byteLength : []));
+    if (values.reduce((sum, bytes) => sum + bytes, 0) > MAX_RESPONSE_BYTES)
+      refuse(gatewayRefusal({ kind: 'response-too-large', credentials: requests.length }));
+    const response = encode(ResolveCredentialsResponseSchema, { credentials: answers.map(encodable) });
+    setTimeout(() => response.fill(0), ERASE_AFTER_MS).unref();
+    return {
+      response,
+      served: answers.flatMap(({ request, reference, outcome }) =>
+        'value' in outcome ? [auditedCredential(request, reference)] : [],
+      ),
+      refused: answers.flatMap(({ outcome }) => ('value' in outcome ? [] : outcome)),
+    };
+  } finally {
+    for (const { outcome } of answers) if ('value' in outcome) outcome.value.erase();
+  }
+}
+
+function resolveOne(
+  driver: GatewayDriver,
+  request: ResolveCredentialRequest,
+  reference: SecretReference,
+  now: number,
+): Value | CallRefusal {
+  const asked = auditedRequest(request);
+  const resolved = resolveReference(driver.reads(), reference, now);
+  if (resolved.kind === 'value') return resolved;
+  const { reason } = resolved;
+  const text = referenceText(reference);
+  return gatewayRefusal({ kind: 'reference-not-resolved', request: asked, reference: text, reason });
+}
+
+/** Ends a request of one credential, and a batch in which no alternative to a required one has a value. */
+function refuseIfNeeded(driver: GatewayDriver, answers: readonly Answer[]): void {
+  const { required } = driver.settings();
+  const usable = new Set(
+    answers.flatMap(({ request, outcome }) =>
+      'value' in outcome ? `${request.providerId}\0${request.credentialKey}` : [],
+    ),
+  );
+  for (const { request, outcome } of answers) {
+    if ('value' in outcome) continue;
+    const { providerId, credentialKey } = request;
+    const needed = required.some(
+      (names) => names.includes(credentialKey) && !names.some((name) => usable.has(`${providerId}\0${name}`)),
+    );
+    if (answers.length === 1 || needed) refuse(outcome);
+  }
+}
+
+function encodable({ request: { requestId }, outcome }: Answer) {
+  const expiresAtMs = 'value' in outcome ? outcome.expiresAtMs : LONG_AGO_MS;
+  return {
+    requestId,
+    ...('value' in outcome && { value: outcome.value.reveal() as Uint8Array<ArrayBuffer> }),
+    ...(expiresAtMs !== undefined && {
+      expiresAtMs: BigInt(expiresAtMs),
+      expirationTime: timestampFromMs(expiresAtMs),
+    }),
+  };
+}

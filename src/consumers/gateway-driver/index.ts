@@ -1,0 +1,54 @@
+import { partOf } from '../../config/part.ts';
+import { CredentialDriver } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
+import type { Consumer } from '../consumer.ts';
+import { configureGateway, gatewayPart } from './config.ts';
+import { gatewayMethods } from './gateway-driver.ts';
+
+/** A full batch of the longest handles takes 3 MiB, which gateways could not even send; a common one 400 KiB. */
+const REQUEST_BYTES = 2 * 1024 * 1024;
+
+export const gatewayDriver: Consumer = {
+  name: 'gateway-driver',
+  description: "an OpenShell gateway's credential driver, on a socket of its own",
+  config: gatewayPart,
+  options: [
+    {
+      flags: '--gateway-driver',
+      description:
+        'also answer an OpenShell gateway as its credential driver; needs gatewayDriver in the file',
+    },
+    {
+      flags: '--bind-socket <path>',
+      description:
+        "the driver's socket, in place of gatewayDriver.socket.path; a gateway appends this option",
+    },
+  ],
+  configure: configureGateway,
+  selfTest: () =>
+    CredentialDriver.methods.map(({ name }) => ({
+      path: `/${CredentialDriver.typeName}/${name}`,
+      request: new Uint8Array(0),
+    })),
+  open: (host) => {
+    const settings = partOf(host.config(), gatewayPart);
+    if (settings?.enabled !== true) {
+      if (settings !== undefined)
+        host.log.warn('gatewayDriver is configured but not served: start with --gateway-driver');
+      return undefined;
+    }
+    const current = () => partOf(host.config(), gatewayPart) ?? settings;
+    const driver = {
+      settings: current,
+      allow: () => host.config().references.allow,
+      reads: host.reads,
+    };
+    return {
+      methods: gatewayMethods(driver, host),
+      socket: {
+        file: () => current().socket,
+        callers: () => current().callers,
+        limits: { requestBytes: REQUEST_BYTES, inboundBytesPerUid: 4 * REQUEST_BYTES },
+      },
+    };
+  },
+};

@@ -1,0 +1,108 @@
+/**
+ * Holds one UID back by not reading from its connections. What is not read is not parsed, and waits in the kernel at
+ * the peer's expense. While a connection is held back nothing is noticed of it, so one whose peer has hung up
+ * meanwhile is closed, with all that it had queued, before it is read again.
+ */
+import type { Limits } from '../domain/limits.ts';
+
+/** Milliseconds that a UID is not read after it made a call too many. */
+const PENALTY_MS = 100;
+/** Milliseconds between two looks at bytes read: in a flood, and otherwise. */
+const SWEEP_MS = { busy: 25, idle: 1_000 } as const;
+
+/** A connection that can be held back. */
+export interface Readable {
+  /** Bytes read so far. */
+  readonly bytesRead: number;
+  readonly hungUp: () => boolean;
+  readonly stop: () => void;
+  readonly resume: () => void;
+  readonly close: () => void;
+}
+
+export class Throttle {
+  readonly #limits: Pick<Limits, 'requestsPerTurn' | 'inboundBytesPerSecond'>;
+  readonly #connections = new Map<Readable, number>();
+  #turn = 0;
+  #turnEnds: NodeJS.Immediate | undefined;
+  #resume: NodeJS.Timeout | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+  #sweptAt = 0;
+  #bytesAllowed: number;
+
+  constructor(limits: Pick<Limits, 'requestsPerTurn' | 'inboundBytesPerSecond'>) {
+    this.#limits = limits;
+    this.#bytesAllowed = limits.inboundBytesPerSecond;
+  }
+
+  add(connection: Readable): void {
+    this.#connections.set(connection, 0);
+    if (this.#resume !== undefined) connection.stop();
+    if (this.#sweep !== undefined) return;
+    this.#sweptAt = performance.now();
+    this.#schedule(SWEEP_MS.idle);
+  }
+
+  delete(connection: Readable): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    clearTimeout(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  /** A call began. One too many in a turn of the event loop waits for the next turn, and the others with it. */
+  began(): void {
+    this.#turn += 1;
+    this.#turnEnds ??= setImmediate(() => {
+      this.#turnEnds = undefined;
+      const stopped = this.#turn > this.#limits.requestsPerTurn;
+      this.#turn = 0;
+      if (stopped && this.#resume === undefined) this.#read();
+    });
+    if (this.#turn > this.#limits.requestsPerTurn) this.#stop();
+  }
+
+  /** A call was refused because the UID made too many. */
+  penalise(): void {
+    this.#pause(PENALTY_MS);
+  }
+
+  #pause(ms: number): void {
+    this.#stop();
+    this.#resume ??= setTimeout(() => {
+      this.#resume = undefined;
+      this.#read();
+    }, ms).unref();
+  }
+
+  #stop(): void {
+    for (const connection of this.#connections.keys()) connection.stop();
+  }
+
+  #read(): void {
+    for (const connection of [...this.#connections.keys()]) {
+      if (connection.hungUp()) connection.close();
+      else connection.resume();
+    }
+  }
+
+  #schedule(ms: number): void {
+    this.#sweep = setTimeout(() => this.#sweepBytes(), ms).unref();
+  }
+
+  /** Bounds what never becomes a call: pings, settings, window updates. */
+  #sweepBytes(): void {
+    const { inboundBytesPerSecond } = this.#limits;
+    const now = performance.now();
+    let read = 0;
+    for (const [connection, before] of this.#connections) {
+      read += connection.bytesRead - before;
+      this.#connections.set(connection, connection.bytesRead);
+    }
+    const refill = ((now - this.#sweptAt) / 1_000) * inboundBytesPerSecond;
+    this.#sweptAt = now;
+    this.#bytesAllowed = Math.min(inboundBytesPerSecond, this.#bytesAllowed + refill) - read;
+    if (this.#bytesAllowed < 0) this.#pause((-this.#bytesAllowed / inboundBytesPerSecond) * 1_000);
+    this.#schedule(this.#bytesAllowed < inboundBytesPerSecond / 2 ? SWEEP_MS.busy : SWEEP_MS.idle);
+  }
+}
