@@ -85,7 +85,9 @@ export async function warmUp(serve: CommandModule): Promise<void> {
     };
     const parsed = { createCommand: () => serve.createCommand(context).action(() => {}) };
     await main(['serve', '--config', file], { serve: () => Promise.resolve(parsed) }, context);
-    await Boundary.prove(config, UNHARDENED, { relaxed: true, audit, log }, context);
+    const { signal, env, stderr } = context;
+    const boundary = { config: () => config, hardening: UNHARDENED, boundSocket: () => undefined };
+    await new Boundary({ ...boundary, relaxed: true, audit, log, signal, env, stderr }).prove();
     const views = new Views(config.sandbox, Buffer.alloc(32));
     const reads = new Map(
       referencedSecrets(config).map((secret) => [

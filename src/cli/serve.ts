@@ -19,12 +19,12 @@ export function createCommand(context: CommandContext): Command {
     .addHelpText(
       'after',
       `
-Before the first value is read it proves the isolation boundary, and again every 15 s and for each new UID.
-Where an enforced check fails it serves nothing and exits with 1; \`secret-resolver check\` shows the same table.
+Checks the isolation boundary before reading any Secret, then at least every 15 s and whenever a new UID connects.
+If an enforced check fails, it serves nothing and exits with 1; \`secret-resolver check\` shows the same table.
 
 Signals:
   SIGTERM, SIGINT  end: streams end with UNAVAILABLE, the socket is removed, exit 0 within 5 s;
-                   between two looks at a boundary that is not proven yet, exit 1 at once
+                   exit 1 at once while a failed check is being confirmed
   SIGHUP           read the configuration again; a wrong one is reported and changes nothing
 
 Streams:

@@ -1,12 +1,13 @@
 /**
  * The daemon: its parts, and the order in which they begin and end.
  *
- * States: created → starting → running → stopping → stopped. `create` proves the boundary and opens log and audit;
- * `start` opens what answers and then reads the first value; `destroy` may be called in any state, any number of times.
+ * States: created → starting → running → stopping → stopped. `create` protects the process and opens log and audit;
+ * `start` proves the boundary, opens what answers, and then reads the first value; `destroy` may be called in any
+ * state, any number of times.
  */
 import { randomBytes } from 'node:crypto';
 import type { Writable } from 'node:stream';
-import { startThreadPool } from '../boundary/harden.ts';
+import { type HardeningResult, startThreadPool } from '../boundary/harden.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { StatusFacts } from '../consumers/native/status.ts';
@@ -49,7 +50,7 @@ interface Base {
   readonly startedAtMs: number;
   readonly log: ProcessLog;
   readonly audit: Audit;
-  readonly boundary: Boundary;
+  readonly hardening: HardeningResult;
 }
 
 /** What `start` opens, each there from its line in `#open` on. */
@@ -68,6 +69,7 @@ export class Daemon implements AsyncDisposable {
   readonly #store = new SnapshotStore();
   readonly #state = new ServingState(this.#store);
   readonly #collection = new IdleCollection();
+  readonly #boundary: Boundary;
   readonly #parts: Parts = {};
   #config: Config;
   #phase: State = 'created';
@@ -78,6 +80,13 @@ export class Daemon implements AsyncDisposable {
     this.#options = options;
     this.#config = config;
     this.#base = base;
+    this.#boundary = new Boundary({
+      ...options,
+      ...base,
+      config: () => this.#config,
+      boundSocket: () => this.#parts.server?.boundSocket,
+      signal: this.#controller.signal,
+    });
     this.#store.subscribe(() => this.#collection.worked());
     const { signal } = options;
     const drain = () => this.#controller.abort({ kind: 'draining' } satisfies StopReason);
@@ -85,7 +94,7 @@ export class Daemon implements AsyncDisposable {
     else signal.addEventListener('abort', drain, { once: true, signal: this.#controller.signal });
   }
 
-  /** Protects the process, opens log and audit, and proves the boundary. Throws where it is not proven. */
+  /** Protects the process, and opens log and audit. */
   static async create(options: DaemonOptions): Promise<Daemon> {
     const { relaxed, env } = options;
     const startedAtMs = Date.now();
@@ -97,8 +106,7 @@ export class Daemon implements AsyncDisposable {
     const audit = opened.use(
       new Audit(openAuditSink(config.audit.path, options.stdout, log), config.sandbox),
     );
-    const boundary = await Boundary.prove(config, hardening, { relaxed, audit, log }, options);
-    const daemon = new Daemon(options, config, { startedAtMs, log, audit, boundary });
+    const daemon = new Daemon(options, config, { startedAtMs, log, audit, hardening });
     opened.move();
     return daemon;
   }
@@ -112,12 +120,11 @@ export class Daemon implements AsyncDisposable {
     });
   }
 
+  /** Rejects where the boundary is not proven, or a part cannot be opened. */
   start(): Promise<void> {
     if (this.#phase !== 'created') throw new Error(`start() of a daemon that is ${this.#phase}`);
     this.#phase = 'starting';
-    this.#started = this.#open().then(() => {
-      if (this.#phase === 'starting') this.#phase = 'running';
-    });
+    this.#started = this.#open();
     return this.#started;
   }
 
@@ -145,7 +152,9 @@ export class Daemon implements AsyncDisposable {
 
   /** Each part needs only those above it, and the first value is read when all of them stand. */
   async #open(): Promise<void> {
-    const { log, audit, boundary } = this.#base;
+    await this.#boundary.prove();
+    if (this.#controller.signal.aborted) return;
+    const { log, audit } = this.#base;
     const parts = this.#parts;
     const config = this.#config;
     const state = this.#state;
@@ -162,7 +171,7 @@ export class Daemon implements AsyncDisposable {
             refusals: store.current()?.refusals ?? [],
           }));
     const meter = metrics ?? NO_METER;
-    const onNewUid = () => boundary.checkSoon();
+    const onNewUid = () => this.#boundary.checkSoon();
     parts.pipeline = new Pipeline(config, { store, views, audit, log, meter });
     parts.server = await ResolverServer.open({
       config: () => this.#config,
@@ -186,14 +195,10 @@ export class Daemon implements AsyncDisposable {
     const gatewayOptions = { config, state, audit, log, meter, onNewUid };
     parts.gateway = await openGateway(this.#options.gatewayDriver, gatewayOptions);
     this.#listen(signal);
-    boundary.keepProving(
-      () => this.#config,
-      () => parts.server?.boundSocket,
-      signal,
-      (failed) => this.#break(failed.map(({ id }) => id)),
-    );
+    this.#boundary.keepProving((failed) => this.#break(failed.map(({ id }) => id)));
     await parts.pipeline.start();
     audit.lifecycle('started', `version ${VERSION}`);
+    this.#phase = 'running';
     log.info({ socket: config.socket.path, serving: state.isServing(), version: VERSION }, 'listening');
   }
 
@@ -251,13 +256,12 @@ export class Daemon implements AsyncDisposable {
 
   #statusFacts(): StatusFacts {
     const { sandbox, providers } = this.#config;
-    const { boundary, startedAtMs } = this.#base;
     return {
       sandbox,
-      boundary: boundary.facts,
+      boundary: this.#boundary.facts,
       volumes: this.#parts.pipeline?.volumes ?? [],
       providers,
-      startedAtMs,
+      startedAtMs: this.#base.startedAtMs,
       serving: this.#state.isServing(),
     };
   }

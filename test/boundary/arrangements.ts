@@ -362,6 +362,17 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
     evidence: { 'process-secret-mounts': /UID 1000\) at .*\/kubelet$/ },
   },
   {
+    name: 'agent-mounts-the-secret-and-has-ended-its-first-thread',
+    spec: {
+      processNamespace: 'shared',
+      neighbours: [
+        { ...AGENT, volumes: 'secret', command: './node app/test/boundary/fixtures/end-leader.ts' },
+      ],
+    },
+    fails: [...SHARED, 'process-secret-mounts'],
+    evidence: { 'process-secret-mounts': /UID 1000\) at .*\/kubelet$/ },
+  },
+  {
     name: 'agent-mounts-the-socket-volume',
     spec: { processNamespace: 'shared', neighbours: [{ ...AGENT, volumes: 'socket' }] },
     fails: [...SHARED, 'process-socket-mounts'],

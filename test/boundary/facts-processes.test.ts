@@ -100,18 +100,16 @@ describeAsRoot('gatherProcesses', () => {
     20_000,
   );
 
-  it('counts a process whose leader has ended while another thread lives on', async () => {
-    // The kernel shows its status and not its mounts either; SYS_exit ends one thread.
-    const endLeader = `
-      const exit = ${process.arch === 'arm64' ? 93 : 60};
-      const syscall = require('koffi').load(null).func('long syscall(long, long)');
-      require('fs').stat('/', () => { require('fs').writeSync(1, 'up'); syscall(exit, 0); });
-    `;
-    const { pid } = await start(`cd ${CHECKOUT}; ${AS_AGENT} ${NODE} -e "${endLeader}"`);
+  it('reads the mounts of a process whose leader has ended from a thread that lives on', async () => {
+    const { pid } = await start(
+      `cd ${CHECKOUT}; (${AS_AGENT} ${NODE} test/boundary/fixtures/end-leader.ts) & until [ "$(cat /proc/$!/comm)" = sleep ]; do sleep 0.02; done; echo up; wait`,
+    ).then(({ pid: shell }) => ({
+      pid: Number(readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8')),
+    }));
     const state = () => /^State:\t(.)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
     await vi.waitFor(() => expect(state()).toBe('Z'), 5_000);
     const facts = (await gather()).others.find((process) => process.pid === pid);
-    expect(facts).toMatchObject({ uids: [AGENT_UID], container: 'unreadable', userNamespace: 'ours' });
+    expect(facts).toMatchObject({ uids: [AGENT_UID], container: 'ours', userNamespace: 'ours' });
     expect(facts?.threads).toBeGreaterThan(1);
   }, 20_000);
 

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { breaches, judge, relaxedRefusal } from '../../src/boundary/controls/checks.ts';
+import { breaches, judge, relaxedRefusal, runChecks } from '../../src/boundary/controls/checks.ts';
+import { gatherFacts } from '../../src/boundary/facts/facts.ts';
 import type { Finding, Outcome, Severity } from '../../src/boundary/finding.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { Workspace } from '../support/workspace.ts';
 
 function finding(severity: Severity, outcome: Outcome): Finding {
   return { id: 'self-uid', severity, outcome, evidence: 'seen', remedy: 'write' };
@@ -19,6 +22,24 @@ describe('judge', () => {
     expect(judge(findings, { relaxed: false })).toBe(strict);
     expect(judge(findings, { relaxed: true })).toBe(relaxed);
     expect(breaches(findings)).toHaveLength(strict === 'broken' ? 1 : 0);
+  });
+});
+
+describe('a process whose mounts cannot be read', () => {
+  it('fails what needs them: a check that could not look is no check that passed', async () => {
+    using workspace = new Workspace();
+    const config = loadConfig(workspace.configFile, {});
+    const facts = await gatherFacts(config);
+    const one = facts.processes.others.find(({ kernelThread }) => !kernelThread);
+    if (one === undefined) throw new Error('no process to play with');
+    const others = [{ ...one, container: 'unreadable' as const, secretMounts: [], socketMounts: [] }];
+    const findings = runChecks({ ...facts, processes: { others, hiding: [] } }, config);
+    for (const id of ['process-secret-mounts', 'process-socket-mounts']) {
+      expect(findings.find((finding) => finding.id === id)).toMatchObject({
+        outcome: 'unknown',
+        evidence: expect.stringMatching(`^pid ${one.pid} .*: its mounts cannot be read`),
+      });
+    }
   });
 });
 

@@ -1,4 +1,4 @@
-/** The look at the pod that a new UID causes. The boundary of this machine is no pod's: `--relaxed`. */
+/** The check of the pod that a new UID causes. The boundary of this machine is no pod's: `--relaxed`. */
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
@@ -9,42 +9,35 @@ import { Audit } from '../../src/observe/audit/audit.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { Workspace } from '../support/workspace.ts';
 
-async function prove(workspace: Workspace) {
-  const config = loadConfig(workspace.configFile, {});
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const audit = new Audit({ write: () => {}, [Symbol.asyncDispose]: async () => {} }, config.sandbox);
-  const boundary = await Boundary.prove(
-    config,
-    UNHARDENED,
-    { relaxed: true, audit, log: new MemoryLog().log },
-    { env: {}, stderr: nowhere, signal: new AbortController().signal },
-  );
-  return { boundary, config };
-}
-
-it.each(['before', 'after'])('comes at once for one who connects %s the watch stands', async (when) => {
+it.each(['before', 'after'])('comes at once for a UID that connects %s the rounds begin', async (when) => {
   using workspace = new Workspace();
-  const { boundary, config } = await prove(workspace);
+  const config = loadConfig(workspace.configFile, {});
   const ended = new AbortController();
-  const keepProving = () =>
-    boundary.keepProving(
-      () => config,
-      () => undefined,
-      ended.signal,
-      () => {},
-    );
+  const boundary = new Boundary({
+    config: () => config,
+    hardening: UNHARDENED,
+    boundSocket: () => undefined,
+    relaxed: true,
+    audit: new Audit({ write: () => {}, [Symbol.asyncDispose]: async () => {} }, config.sandbox),
+    log: new MemoryLog().log,
+    signal: ended.signal,
+    env: {},
+    stderr: new Writable({ write: (_chunk, _encoding, done) => done() }),
+  });
+  const checkedAtMs = () => boundary.facts?.checkedAtMs ?? 0;
   try {
-    const { checkedAtMs } = boundary.facts;
-    if (when === 'after') keepProving();
+    await boundary.prove();
+    const before = checkedAtMs();
+    if (when === 'after') boundary.keepProving(() => {});
     boundary.checkSoon();
-    // Longer than the look waits.
+    // Longer than the round waits.
     await sleep(200);
     if (when === 'before') {
-      expect(boundary.facts.checkedAtMs).toBe(checkedAtMs);
-      keepProving();
+      expect(checkedAtMs()).toBe(before);
+      boundary.keepProving(() => {});
     }
-    // The timer's own look comes after 15 s.
-    await vi.waitFor(() => expect(boundary.facts.checkedAtMs).toBeGreaterThan(checkedAtMs), 5_000);
+    // The timer's own round comes after 15 s.
+    await vi.waitFor(() => expect(checkedAtMs()).toBeGreaterThan(before), 5_000);
   } finally {
     ended.abort();
   }

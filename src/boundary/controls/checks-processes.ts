@@ -132,6 +132,10 @@ const capabilities: Check = {
       const held = DANGEROUS.filter((name) => process.capabilities.includes(name));
       if (held.length === 0 || process.userNamespace === 'below') continue;
       const text = `${named(process)} holds ${held.join(', ')}`;
+      if (process.runtimeInit) {
+        accepted.push(`${named(process)}: the container runtime on its way into a container`);
+        continue;
+      }
       const trust = trustOf(process, config);
       if (isPause(process)) accepted.push(`${text}: the pod's sandbox process`);
       else if (trust === 'trusted') accepted.push(`${text}: trusted by the configuration`);
@@ -170,6 +174,7 @@ const escalation: Check = {
         !process.noNewPrivileges &&
         process.userNamespace !== 'below' &&
         !isPause(process) &&
+        !process.runtimeInit &&
         trustOf(process, config) !== 'trusted' &&
         DANGEROUS.some((name) => process.bounding.includes(name)),
     );
@@ -186,8 +191,15 @@ function mountText(process: ProcessFacts, mounts: readonly SharedMount[]): strin
   return `${named(process)} at ${listed(mounts.map((mount) => mount.mountPoint))}`;
 }
 
-/** Nobody but who has a capability over our namespaces can make a table that we do not read to its end. */
+/** Mounts that are not known: a process that lives shows none, or more than are read, which takes a capability to make. */
 function notReadWhole(facts: Facts): Verdict | undefined {
+  const hidden = foreign(facts).filter((process) => process.container === 'unreadable');
+  if (hidden.length > 0) {
+    return unknown(
+      `${listed(hidden.map(named))}: its mounts cannot be read`,
+      'spec.shareProcessNamespace: false, or end that process',
+    );
+  }
   const cut = foreign(facts).filter((process) => process.mountsCut);
   if (cut.length === 0) return undefined;
   return unknown(
@@ -203,7 +215,9 @@ const secretMounts: Check = {
   severity: 'enforce',
   failsDuringExec: true,
   judge: (facts) => {
-    const faults = foreign(facts).filter((process) => process.secretMounts.length > 0);
+    const faults = foreign(facts).filter(
+      (process) => !process.runtimeInit && process.secretMounts.length > 0,
+    );
     if (faults.length > 0) {
       return fail(
         `our Secret volume is mounted elsewhere: ${listed(faults.map((each) => mountText(each, each.secretMounts)))}`,
@@ -228,6 +242,7 @@ const socketMounts: Check = {
   failsDuringExec: true,
   judge: (facts) => {
     const faults = foreign(facts).flatMap((process) => {
+      if (process.runtimeInit) return [];
       const writable = process.socketMounts.filter((mount) => !mount.readOnly);
       return writable.length === 0 ? [] : [mountText(process, writable)];
     });

@@ -74,9 +74,7 @@ export function breaches(findings: readonly Finding[]): Finding[] {
 
 /** Whether there are breaches, and all may be the container runtime on its way into a container, which is over in a moment. */
 export function mayPassByThemselves(broken: readonly Finding[]): boolean {
-  return (
-    broken.length > 0 && broken.every(({ id, outcome }) => outcome === 'fail' && FAIL_DURING_EXEC.has(id))
-  );
+  return broken.length > 0 && broken.every(({ id }) => FAIL_DURING_EXEC.has(id));
 }
 
 export function judge(findings: readonly Finding[], options: { readonly relaxed: boolean }): BoundaryState {

@@ -13,10 +13,19 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { throwShortage } from '../../domain/errors.ts';
+import { RUNTIME_INIT_MS, RUNTIME_INIT_NAMES } from '../../domain/runtimes.ts';
 import { isEnding, taskFolders } from './ending.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
 import { ForeignMounts, type MountView, NO_MOUNTS } from './foreign-mounts.ts';
-import { type CapabilitySets, parseIdMap, parseStatus, parseTaskFlags, type TaskStatus } from './proc.ts';
+import {
+  type CapabilitySets,
+  parseIdMap,
+  parseStartTime,
+  parseStatus,
+  parseTaskFlags,
+  type TaskStatus,
+  TICK_MS,
+} from './proc.ts';
 import { readText } from './read-proc.ts';
 
 /** Longest stretch of reading /proc before the event loop gets its turn, in milliseconds. */
@@ -40,9 +49,16 @@ type UserNamespace = 'ours' | 'below' | 'unreadable';
 
 export interface ProcessFacts extends MountView {
   readonly pid: number;
+  /** Ticks since boot. With the pid it names one process; undefined where it ended meanwhile. */
+  readonly startTime: number | undefined;
   readonly parent: number;
   /** Chosen by the process itself. */
   readonly name: string;
+  /**
+   * Whether this is the container runtime on its way into a container. Nothing inside the pod can make a process whose
+   * parent is outside its PID namespace, and the name counts for a moment only.
+   */
+  readonly runtimeInit: boolean;
   readonly kernelThread: boolean;
   readonly threads: number;
   /** Every UID that any of its threads holds: real, effective, saved, file system; each once, sorted. */
@@ -63,14 +79,18 @@ export interface ProcessesFacts {
   readonly hiding: readonly string[];
 }
 
-/** Reads every process that /proc shows. One that ends while it is read is left out. */
-export async function gatherProcesses(mounts: MountFacts, socketFolder: string): Promise<ProcessesFacts> {
+/** Reads every process that /proc shows, or `only` some. One that ends while it is read is left out. */
+export async function gatherProcesses(
+  mounts: MountFacts,
+  socketFolder: string,
+  only?: readonly number[],
+): Promise<ProcessesFacts> {
   const breathe = breather();
   const look = lookup(mounts, socketFolder, breathe);
   const others: ProcessFacts[] = [];
-  let pids = readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => Number.isInteger(pid) && pid !== process.pid);
+  let pids = (only ?? readdirSync('/proc').map(Number)).filter(
+    (pid) => Number.isInteger(pid) && pid !== process.pid,
+  );
   for (let looks = 1; pids.length > 0; looks++) {
     if (looks > 1) await sleep(LOOK_AGAIN_AFTER_MS);
     const again: number[] = [];
@@ -106,12 +126,15 @@ interface Lookup {
   readonly ownUidMap: string;
   readonly ownUid: number;
   readonly mounts: ForeignMounts;
+  /** Milliseconds since boot, before any process was read. */
+  readonly nowMs: number;
 }
 
 function lookup(mounts: MountFacts, socketFolder: string, breathe: () => Promise<void>): Lookup {
   return {
     ownUidMap: readFileSync('/proc/self/uid_map', 'utf8'),
     ownUid: process.getuid?.() ?? -1,
+    nowMs: Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1_000,
     mounts: new ForeignMounts(
       {
         mounts: new Set(mounts.all.map((mount) => mount.id)),
@@ -151,15 +174,19 @@ async function processFacts(
   const capabilities = distinct(
     tasks.flatMap((task) => [...task.capabilities.effective, ...task.capabilities.permitted]),
   );
-  const kernelThread = mayBeKernelThread(status) && isKernelThread(folder);
+  const stat = readText(`${folder}/stat`) ?? '';
+  const kernelThread = mayBeKernelThread(status) && (parseTaskFlags(stat) & KERNEL_THREAD) !== 0;
+  const startTime = parseStartTime(stat);
   const namespace = kernelThread ? 'ours' : userNamespace(readText(`${folder}/uid_map`), look);
   // One that has our UID is no agent's, wherever it is: its mounts are read as ours are.
   const below = namespace === 'below' && !uids.includes(look.ownUid);
   const view = kernelThread ? NO_MOUNTS : await look.mounts.view(folder, below);
   return {
     pid,
+    startTime,
     parent: status.parent,
     name: status.name,
+    runtimeInit: isRuntimeInit(status, startTime, look.nowMs),
     kernelThread,
     threads: status.threads,
     uids,
@@ -204,8 +231,9 @@ function mayBeKernelThread(status: TaskStatus): boolean {
   return status.parent === 0 || status.parent === 2;
 }
 
-function isKernelThread(folder: string): boolean {
-  return (parseTaskFlags(readText(`${folder}/stat`) ?? '') & KERNEL_THREAD) !== 0;
+function isRuntimeInit({ parent, name }: TaskStatus, startTime: number | undefined, nowMs: number): boolean {
+  if (parent !== 0 || startTime === undefined || !RUNTIME_INIT_NAMES.test(name)) return false;
+  return nowMs - startTime * TICK_MS < RUNTIME_INIT_MS;
 }
 
 function readExe(folder: string): string | undefined {

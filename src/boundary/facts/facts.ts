@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { type HardeningResult, UNHARDENED } from '../harden.ts';
 import { gatherMounts, type MountFacts, resolved } from './facts-mounts.ts';
-import { gatherProcesses, type ProcessesFacts } from './facts-processes.ts';
+import { gatherProcesses, type ProcessesFacts, type ProcessFacts } from './facts-processes.ts';
 import { gatherSelf, type SelfFacts } from './facts-self.ts';
 import { type BoundSocket, gatherSockets, type SocketFacts } from './facts-sockets.ts';
 
@@ -32,6 +32,25 @@ export interface GatherOptions {
    * not read a second time only to be compared with them.
    */
   readonly earlier?: Facts | undefined;
+}
+
+/**
+ * Facts with some processes read again, and only those of them that are still the same process. Everything else is as
+ * it was: this answers whether what was seen is still true, within a millisecond and not within a scan of /proc.
+ */
+export async function gatherAgain(
+  facts: Facts,
+  config: Config,
+  suspects: readonly ProcessFacts[],
+): Promise<Facts> {
+  const startTimes = new Map(suspects.map(({ pid, startTime }) => [pid, startTime]));
+  const socketFolder = resolved(dirname(config.socket.path));
+  const again = await gatherProcesses(facts.mounts, socketFolder, [...startTimes.keys()]);
+  const others = [
+    ...facts.processes.others.filter(({ pid }) => !startTimes.has(pid)),
+    ...again.others.filter(({ pid, startTime }) => startTimes.get(pid) === startTime),
+  ];
+  return { ...facts, processes: { ...facts.processes, others } };
 }
 
 /**

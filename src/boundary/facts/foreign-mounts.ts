@@ -17,6 +17,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { throwShortage } from '../../domain/errors.ts';
 import { isReadOnlyMount, type Mount, parseMountinfo } from '../../domain/mountinfo.ts';
+import { taskFolders } from './ending.ts';
 
 /** Most bytes of one table: some 5,000 mounts. */
 const MAX_BYTES = 1024 * 1024;
@@ -37,7 +38,7 @@ export interface SharedMount {
 }
 
 export interface MountView {
-  /** `unreadable`: the process has ended, or the kernel does not let us read. */
+  /** `unreadable`: the kernel shows the mounts of none of its threads. */
   readonly container: 'ours' | 'other' | 'unreadable';
   /** Whether mounts may be missing below because the table is longer than we read. */
   readonly mountsCut: boolean;
@@ -81,7 +82,7 @@ export class ForeignMounts {
   async view(folder: string, below: boolean): Promise<MountView> {
     const cap = below ? Math.min(MAX_BYTES_BELOW, this.#leftBelow) : MAX_BYTES;
     if (cap === 0) return NO_MOUNTS;
-    const table = await this.#read(`${folder}/mountinfo`, cap);
+    const table = await this.#readAny(folder, cap);
     if (table === undefined) return { ...NO_MOUNTS, container: 'unreadable' };
     const { text, cut } = table;
     if (below) this.#leftBelow -= Math.min(text.length, this.#leftBelow);
@@ -89,6 +90,18 @@ export class ForeignMounts {
     const view = this.#judged.get(key) ?? (await this.#judge(text.toString('utf8')));
     this.#judged.set(key, view);
     return cut && !below ? { ...view, mountsCut: true } : view;
+  }
+
+  /** A leader that has ended shows no mounts while its other threads go on with them. */
+  async #readAny(folder: string, cap: number): Promise<{ text: Buffer; cut: boolean } | undefined> {
+    const table = await this.#read(`${folder}/mountinfo`, cap);
+    if (table !== undefined) return table;
+    for (const task of taskFolders(folder)) {
+      await this.#breathe();
+      const own = await this.#read(`${task}/mountinfo`, cap);
+      if (own !== undefined) return own;
+    }
+    return undefined;
   }
 
   async #read(path: string, cap: number): Promise<{ text: Buffer; cut: boolean } | undefined> {
