@@ -1,11 +1,12 @@
 import { Command, Option } from 'commander';
+import { RULES } from '../boundary/catalogue.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
-import { isAtLeast, lint, RULES, SEVERITIES } from '../manifest/lint.ts';
+import { isAtLeast, lint, SEVERITIES } from '../manifest/lint.ts';
 import { jsonReport, sarifReport, textReport } from '../manifest/report.ts';
-import type { Severity } from '../manifest/rules/rule.ts';
+import type { Severity } from '../manifest/rule.ts';
 import type { CommandContext } from './context.ts';
-import { checkRuleIds, readManifest, wantsColour } from './manifest-io.ts';
+import { readManifest, rulesWithout, wantsColour } from './manifest-io.ts';
 
 interface LintOptions {
   readonly filename?: string;
@@ -55,7 +56,7 @@ Examples:
         for (const { id, severity, why } of RULES) context.stdout.write(`${id} (${severity}): ${why}\n`);
         return;
       }
-      checkRuleIds(options.ignore ?? []);
+      const rules = rulesWithout(options.ignore ?? []);
       if (options.filename === undefined) {
         throw new CommandError(
           '--filename is missing (write -f FILE, or -f - for standard input)',
@@ -67,7 +68,7 @@ Examples:
         file: input.name,
         text: input.text,
         choice: { agent: options.agent, supervisors: options.supervisor },
-        ignore: options.ignore ?? [],
+        rules,
       });
       for (const passed of result.passed) context.stderr.write(`not checked: ${passed}\n`);
       switch (options.output) {
@@ -78,7 +79,7 @@ Examples:
           context.stdout.write(jsonReport(result));
           break;
         case 'sarif':
-          context.stdout.write(sarifReport(result, VERSION));
+          context.stdout.write(sarifReport(result, RULES, VERSION));
           break;
       }
       const failed = result.findings.some(({ severity }) => isAtLeast(severity, options.failOn));

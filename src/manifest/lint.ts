@@ -1,17 +1,12 @@
-/** The one list of rules, and findings with their places: what `lint` prints and what `inject` must not leave behind. */
+/** Findings with their places: what `lint` prints and what `inject` must not leave behind. */
 import { ConfigError } from '../domain/errors.ts';
 import { findManifests, type Manifests, objectName, type PodTemplate } from './kinds.ts';
 import { RESOLVER } from './names.ts';
 import { readRecord } from './ownership.ts';
 import { readPod, resolverSecrets } from './pod.ts';
 import { findRoles, isRoleProblem, type RoleChoice } from './roles.ts';
-import { CONTAINER_RULES } from './rules/containers.ts';
-import type { Fault, PodSubject, Rule, Severity } from './rules/rule.ts';
-import { SECRET_RULES } from './rules/secrets.ts';
-import { VOLUME_RULES } from './rules/volumes.ts';
+import type { Fault, PodSubject, Rule, Severity } from './rule.ts';
 import { type ManifestStream, type Path, parseStream, pathName } from './stream.ts';
-
-export const RULES: readonly Rule[] = [...VOLUME_RULES, ...CONTAINER_RULES, ...SECRET_RULES];
 
 /** Severities, worst first. */
 export const SEVERITIES = ['error', 'warning', 'note'] as const satisfies readonly Severity[];
@@ -36,8 +31,7 @@ export interface LintRequest {
   readonly file: string;
   readonly text: string;
   readonly choice: RoleChoice;
-  /** Ids of rules that are not applied. */
-  readonly ignore: readonly string[];
+  readonly rules: readonly Rule[];
 }
 
 export interface LintResult {
@@ -48,12 +42,12 @@ export interface LintResult {
   readonly passed: readonly string[];
 }
 
-/** Applies every rule to a stream. Throws {@link ConfigError} where the stream cannot be read. */
+/** Applies the rules to a stream. Throws {@link ConfigError} where the stream cannot be read. */
 export function lint(request: LintRequest): LintResult {
   const stream = parseStream(request.file, request.text);
   const manifests = findManifests(stream);
   if (manifests.issues.length > 0) throw new ConfigError(manifests.issues);
-  const rules = RULES.filter(({ id }) => !request.ignore.includes(id));
+  const { rules } = request;
   const subjects = manifests.templates.map((template) => ({
     template,
     subject: podSubject(template, request.choice),
@@ -120,7 +114,7 @@ function podFindings(
 ): Finding[] {
   return rules.flatMap((rule) =>
     rule.about === 'pod'
-      ? [...rule.check(subject)].map((fault) =>
+      ? [...rule.find(subject)].map((fault) =>
           finding(stream, template, [...template.path, 'spec', ...fault.path], rule, fault),
         )
       : [],
@@ -139,7 +133,7 @@ function objectFindings(
   return manifests.objects.flatMap((object) =>
     rules.flatMap((rule) =>
       rule.about === 'object'
-        ? [...rule.check({ object, all: manifests.objects, isRead })].map((fault) =>
+        ? [...rule.find({ object, all: manifests.objects, isRead })].map((fault) =>
             finding(
               stream,
               { object, document: object.document },

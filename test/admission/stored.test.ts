@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { RULES } from '../../src/boundary/catalogue.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { type InjectRequest, inject, uninject } from '../../src/manifest/inject.ts';
@@ -202,7 +203,7 @@ describeWithApiServer('the stored pod', () => {
     expect(byPolicy).toEqual(byInject);
     expect(JSON.stringify(byPolicy)).toContain('"secret-resolver"');
     const text = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', ...byPolicy });
-    const { findings } = lint({ file: shape.name, text, choice: {}, ignore: [] });
+    const { findings } = lint({ file: shape.name, text, choice: {}, rules: RULES });
     expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
   });
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { lint, RULES } from '../../src/manifest/lint.ts';
+import { RULES } from '../../src/boundary/catalogue.ts';
+import { lint } from '../../src/manifest/lint.ts';
 import {
   ApiServer,
   BUILD_TIMEOUT_MS,
@@ -14,7 +15,7 @@ import { TABLE } from './table.ts';
 const ONLY_AT_ADMISSION = new Set(['resolver-missing', 'role-not-found']);
 
 function lintRules(pod: object): string[] {
-  const { findings } = lint({ file: 'pod.json', text: JSON.stringify(pod), choice: {}, ignore: [] });
+  const { findings } = lint({ file: 'pod.json', text: JSON.stringify(pod), choice: {}, rules: RULES });
   return [...new Set(findings.filter(({ severity }) => severity !== 'note').map(({ rule }) => rule))].sort();
 }
 

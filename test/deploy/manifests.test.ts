@@ -18,6 +18,7 @@ import { ConfigMap, Namespace, Pod, PodTemplate } from 'kubernetes-models/v1';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { RULES } from '../../src/boundary/catalogue.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { VERSION } from '../../src/domain/version.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
@@ -140,7 +141,7 @@ describe('deploy/', () => {
   it('is clean by lint, all files in one stream', () => {
     const text = manifests.map(({ file }) => file).filter((file, index, all) => all.indexOf(file) === index);
     const stream = text.map((file) => readFileSync(join(DEPLOY, file), 'utf8')).join('---\n');
-    const { findings, checked } = lint({ file: 'deploy', text: stream, choice: {}, ignore: [] });
+    const { findings, checked } = lint({ file: 'deploy', text: stream, choice: {}, rules: RULES });
     expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
     expect([...checked].sort()).toEqual([
       'Deployment openshell-gateway',

@@ -1,9 +1,9 @@
 /** What a rule is. A rule decides from plain data; where a finding is in the file is worked out afterwards. */
-import type { Data } from '../data.ts';
-import type { ManifestObject } from '../kinds.ts';
-import type { Container, Pod } from '../pod.ts';
-import type { Roles } from '../roles.ts';
-import type { Path } from '../stream.ts';
+import type { Data } from './data.ts';
+import type { ManifestObject } from './kinds.ts';
+import type { Container, Pod } from './pod.ts';
+import type { Roles } from './roles.ts';
+import type { Path } from './stream.ts';
 
 /** `error` breaks the boundary or the rotation; `warning` weakens it; `note` is for the record and never fails a run. */
 export type Severity = 'error' | 'warning' | 'note';
@@ -15,16 +15,6 @@ export interface Fault {
   readonly message: string;
   /** Where it is another than the rule's own. */
   readonly severity?: Severity;
-}
-
-interface RuleText {
-  /** Kebab-case; part of the interface. */
-  readonly id: string;
-  readonly severity: Severity;
-  /** What goes wrong where the rule is broken. */
-  readonly why: string;
-  /** What to write instead. */
-  readonly remedy: string;
 }
 
 /** A pod with a resolver in it, and what is known about its containers. */
@@ -41,11 +31,6 @@ export interface PodSubject {
   readonly secrets: ReadonlySet<string>;
 }
 
-export interface PodRule extends RuleText {
-  readonly about: 'pod';
-  readonly check: (subject: PodSubject) => Iterable<Fault>;
-}
-
 /** An object that is no pod, and the others of the stream. */
 export interface ObjectSubject {
   readonly object: ManifestObject;
@@ -54,9 +39,16 @@ export interface ObjectSubject {
   readonly isRead: (secret: string) => boolean;
 }
 
-export interface ObjectRule extends RuleText {
-  readonly about: 'object';
-  readonly check: (subject: ObjectSubject) => Iterable<Fault>;
-}
+/** What a rule looks for, and what to write instead. */
+export type RuleBody = { readonly remedy: string } & (
+  | { readonly about: 'pod'; readonly find: (subject: PodSubject) => Iterable<Fault> }
+  | { readonly about: 'object'; readonly find: (subject: ObjectSubject) => Iterable<Fault> }
+);
 
-export type Rule = PodRule | ObjectRule;
+export type Rule = RuleBody & {
+  /** Kebab-case; part of the interface. */
+  readonly id: string;
+  readonly severity: Severity;
+  /** What goes wrong where the rule is broken. */
+  readonly why: string;
+};

@@ -1,0 +1,77 @@
+import { DANGEROUS_CAPABILITIES } from '../../domain/kubernetes.ts';
+import type { Control } from '../control.ts';
+import { cel } from '../expression.ts';
+import { fail, listed, pass } from '../finding.ts';
+import { isSupervisor, securityPath } from './shared/pod.ts';
+import { foreign, isPause, named, trustOf } from './shared/processes.ts';
+
+const NAMES = [...DANGEROUS_CAPABILITIES.keys()];
+
+export const capability: Control = {
+  id: 'capability',
+  group: 'processes',
+  severity: 'enforce',
+  threat:
+    "The capability lets a process become the resolver's UID, read its memory, end it, or pass the modes of its files.",
+  promise: 'No other container has a capability that reaches into the resolver.',
+  check: {
+    id: 'process-capabilities',
+    failsDuringExec: true,
+    run: (facts, config) => {
+      const accepted: string[] = [];
+      const faults: string[] = [];
+      let unverifiable = false;
+      for (const process of foreign(facts)) {
+        const held = NAMES.filter((name) => process.capabilities.includes(name));
+        if (held.length === 0 || process.userNamespace === 'below') continue;
+        if (process.runtimeInit) {
+          accepted.push(`${named(process)}: the container runtime on its way into a container`);
+          continue;
+        }
+        const text = `${named(process)} holds ${held.join(', ')}`;
+        const trust = trustOf(process, config);
+        if (isPause(process)) accepted.push(`${text}: the pod's sandbox process`);
+        else if (trust === 'trusted') accepted.push(`${text}: trusted by the configuration`);
+        else {
+          unverifiable ||= trust === 'unverifiable';
+          const note = `: a trusted entry names an exe, and the kernel does not let us read /proc/${process.pid}/exe`;
+          faults.push(trust === 'unverifiable' ? text + note : text);
+        }
+      }
+      if (faults.length === 0)
+        return pass(accepted.length === 0 ? `none has ${NAMES.join(', ')}` : listed(accepted));
+      return fail(
+        listed(faults),
+        unverifiable
+          ? 'boundary.trusted: [{uid: <its UID>}] without exe, if you trust every process of that UID'
+          : 'securityContext.capabilities.drop: [ALL] in its container, or boundary.trusted: [{uid: <its UID>}]',
+      );
+    },
+  },
+  rule: {
+    about: 'pod',
+    remedy: 'Take it out of capabilities.add, and write drop: [ALL].',
+    *find(subject) {
+      for (const container of subject.pod.containers) {
+        for (const name of container.addedCapabilities) {
+          if (name !== 'ALL' && !DANGEROUS_CAPABILITIES.has(name)) continue;
+          // A network supervisor that attributes connections to processes needs some: it is trusted with the values anyway.
+          const trusted = isSupervisor(subject, container) && name !== 'SYS_ADMIN' && name !== 'ALL';
+          yield {
+            path: securityPath(container, 'capabilities', 'add'),
+            message: `container ${container.name} adds ${name}${trusted ? ', which puts it inside the trusted base' : ''}`,
+            ...(trusted ? { severity: 'note' as const } : {}),
+          };
+        }
+      }
+    },
+  },
+  expression: {
+    cel: cel`
+      variables.containers.all(c, c.?securityContext.?capabilities.?add.orValue([]).all(k,
+        !k.matches("^(?i)(CAP_)?(ALL|${NAMES.join('|')})$")
+        || (c.name in variables.supervisors && !variables.combined
+          && !k.matches("^(?i)(CAP_)?(ALL|SYS_ADMIN)$"))))`,
+    message: 'a container adds a capability that reaches into the resolver',
+  },
+};
