@@ -47,6 +47,12 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   resolverVolumes: cel`
     variables.volumes.filter(v,
       variables.resolver.exists(r, r.?volumeMounts.orValue([]).exists(m, m.name == v.name)))`,
+  tokenVolumes: cel`
+    variables.volumes.filter(v, has(v.projected)
+      && v.projected.?sources.orValue([]).exists(s, has(s.serviceAccountToken))).map(v, v.name)`,
+  // What may hold the socket: by use, whatever it is called.
+  socketVolumes: cel`
+    ["secret-resolver-socket"] + variables.resolverVolumes.filter(v, has(v.emptyDir)).map(v, v.name)`,
   // Names of the Secrets that the resolver mounts.
   secrets: cel`
     variables.resolverVolumes.filter(v, has(v.secret) && has(v.secret.secretName)).map(v, v.secret.secretName)`,

@@ -93,14 +93,20 @@ Examples:
       const result = options.uninject
         ? uninject({ file: input.name, text: input.text, replaceEdited: options.replaceEdited === true })
         : inject(requestFrom(options, input.name, input.text));
-      if (!options.uninject) refuseFaults(context, rules, input.name, result.text);
+      if (!options.uninject) refuseFaults(context, rules, options.image, input.name, result.text);
       write(context, options, input.text, result);
     });
 }
 
 /** What was injected must not stand beside something that breaks it: errors end the command, the rest is shown. */
-function refuseFaults(context: CommandContext, rules: readonly Rule[], file: string, text: string): void {
-  const { findings } = lint({ file, text, choice: {}, rules });
+function refuseFaults(
+  context: CommandContext,
+  rules: readonly Rule[],
+  image: string | undefined,
+  file: string,
+  text: string,
+): void {
+  const { findings } = lint({ file, text, choice: {}, image, rules });
   const worse = findings.filter(({ severity }) => severity !== 'note');
   for (const { object, path, severity, message, rule, remedy } of worse) {
     context.stderr.write(

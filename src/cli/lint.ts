@@ -13,6 +13,7 @@ interface LintOptions {
   readonly output: 'text' | 'json' | 'sarif';
   readonly agent?: string;
   readonly supervisor?: readonly string[];
+  readonly image?: string;
   readonly ignore?: readonly string[];
   readonly failOn: Severity;
   readonly rules?: boolean;
@@ -30,6 +31,7 @@ export function createCommand(context: CommandContext): Command {
     )
     .option('--agent <container>', 'container of the agent (default: as annotated, or agent)')
     .option('--supervisor <container...>', 'supervisor containers (default: as annotated, or known)')
+    .option('--image <image>', 'the image that the resolver and its self-test must have')
     .option('--ignore <rule...>', 'ids of rules that are not applied')
     .addOption(
       new Option('--fail-on <severity>', 'exit 1 for findings as bad as this')
@@ -68,6 +70,7 @@ Examples:
         file: input.name,
         text: input.text,
         choice: { agent: options.agent, supervisors: options.supervisor },
+        image: options.image,
         rules,
       });
       for (const passed of result.passed) context.stderr.write(`not checked: ${passed}\n`);

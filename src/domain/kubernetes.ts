@@ -33,16 +33,104 @@ export const DANGEROUS_CAPABILITIES: ReadonlyMap<string, string> = new Map([
   ['SYS_BOOT', 'ends every process of the PID namespace (reboot)'],
 ]);
 
-/** Folders of the node that hold every pod's volumes, or a socket that starts any container. */
-export const NODE_FOLDERS = [
-  '/var/lib/kubelet',
-  '/run/containerd',
-  '/run/crio',
-  '/run/docker.sock',
-  '/proc',
-  '/dev',
-  '/sys/fs/cgroup',
+/** What a container that runs beside the resolver may add. */
+export const HARMLESS_CAPABILITIES = ['NET_BIND_SERVICE'] as const;
+
+/** What a supervisor may add as well: it is trusted with the values, and these do not reach the node. */
+export const SUPERVISOR_CAPABILITIES = [
+  'SYS_PTRACE',
+  'DAC_READ_SEARCH',
+  'DAC_OVERRIDE',
+  'CHOWN',
+  'FOWNER',
+  'KILL',
+  'SETUID',
+  'SETGID',
+  'NET_ADMIN',
+  'NET_RAW',
 ] as const;
+
+/** Folders of the node that a pod with a resolver may mount, read-only. */
+export const HOST_PATHS = [
+  '/etc/localtime',
+  '/usr/share/zoneinfo',
+  '/etc/ssl/certs',
+  '/etc/pki/ca-trust/extracted',
+  '/usr/share/ca-certificates',
+  '/usr/local/share/ca-certificates',
+] as const;
+
+/** Places of the node that lead to values, each with what it is: for the message, for no other place is allowed either. `/var/run` is `/run`. */
+export const NODE_PATHS: ReadonlyMap<string, string> = new Map([
+  ...[
+    '/var/lib/kubelet',
+    '/var/lib/k0s/kubelet',
+    '/var/lib/rancher',
+    '/var/snap/microk8s',
+    '/var/lib/microk8s',
+  ].map((path) => [path, "the kubelet's folder, with a copy of every Secret of the node"] as const),
+  ...[
+    '/run/containerd',
+    '/run/k3s/containerd',
+    '/run/k0s',
+    '/run/crio',
+    '/run/cri-dockerd.sock',
+    '/run/docker.sock',
+    '/run/dockershim.sock',
+    '/run/podman',
+    '/var/lib/containerd',
+    '/var/lib/containers',
+    '/var/lib/docker',
+    '/var/lib/k0s/containerd',
+  ].map((path) => [path, 'the container runtime, which starts any container and reads any layer'] as const),
+  ['/proc', "the node's processes"],
+  ['/dev', "the node's devices"],
+  ['/sys', "the node's kernel"],
+  ['/etc/kubernetes', 'credentials of the node'],
+]);
+
+/** Volumes that Pod Security's "restricted" allows, and images; hostPath has a rule of its own. */
+export const VOLUME_KINDS = [
+  'configMap',
+  'csi',
+  'downwardAPI',
+  'emptyDir',
+  'ephemeral',
+  'hostPath',
+  'image',
+  'persistentVolumeClaim',
+  'projected',
+  'secret',
+] as const;
+
+/** The CSI driver that mounts secrets of a store, and writes them to Secrets where its class says so. */
+export const SECRETS_STORE_DRIVER = 'secrets-store.csi.k8s.io';
+
+/** Variables that load code into a Node process, write its memory or traffic to files, or make it talk to a debugger. By prefix where one ends in `*`. */
+export const LOADER_VARIABLES = [
+  'NODE_OPTIONS',
+  'NODE_PATH',
+  'NODE_REPL_EXTERNAL_MODULE',
+  'NODE_V8_COVERAGE',
+  'NODE_DEBUG',
+  'NODE_DEBUG_NATIVE',
+  'NODE_REDIRECT_WARNINGS',
+  'NODE_COMPILE_CACHE',
+  'NODE_TLS_REJECT_UNAUTHORIZED',
+  'OPENSSL_CONF',
+  'OPENSSL_MODULES',
+  'OPENSSL_ENGINES',
+  'SSLKEYLOGFILE',
+  'GCONV_PATH',
+  'GRPC_TRACE',
+  'LD_*',
+] as const;
+
+export function isLoaderVariable(name: string): boolean {
+  return LOADER_VARIABLES.some((known) =>
+    known.endsWith('*') ? name.startsWith(known.slice(0, -1)) : name === known,
+  );
+}
 
 /** Folders that OpenShell keeps for itself. */
 export const RESERVED_FOLDERS = [

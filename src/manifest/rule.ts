@@ -1,6 +1,5 @@
 /** What a rule is. A rule decides from plain data; where a finding is in the file is worked out afterwards. */
-import type { Data } from './data.ts';
-import type { ManifestObject } from './kinds.ts';
+import type { ManifestObject, PodTemplate } from './kinds.ts';
 import type { Container, Pod } from './pod.ts';
 import type { Roles } from './roles.ts';
 import type { Path } from './stream.ts';
@@ -9,8 +8,9 @@ import type { Path } from './stream.ts';
 export type Severity = 'error' | 'warning' | 'note';
 
 export interface Fault {
-  /** Relative to the pod spec, or to the object for rules about objects. */
+  /** Relative to the pod spec unless `from` says otherwise, or to the object for rules about objects. */
   readonly path: Path;
+  readonly from?: 'template' | 'object';
   /** What is wrong here, naming container, volume or Secret. Never a value. */
   readonly message: string;
   /** Where it is another than the rule's own. */
@@ -21,12 +21,16 @@ export interface Fault {
 export interface PodSubject {
   readonly pod: Pod;
   readonly resolver: Container;
-  readonly annotations: Data;
+  readonly template: PodTemplate;
   /** Empty where nobody says and no name is known. */
   readonly roles: Roles;
   readonly agent: Container | undefined;
   /** One container is agent and supervisor: OpenShell's `combined` layout. */
   readonly combined: boolean;
+  /** Whether only annotations say who is who: neither the operator, nor inject, nor a known name. */
+  readonly annotatedRoles: boolean;
+  /** The image that the resolver is to have, where the operator says so. */
+  readonly image: string | undefined;
   /** Names of the Secrets that the resolver reads. */
   readonly secrets: ReadonlySet<string>;
 }
@@ -41,7 +45,10 @@ export interface ObjectSubject {
 
 /** What a rule looks for, and what to write instead. */
 export type RuleBody = { readonly remedy: string } & (
-  | { readonly about: 'pod'; readonly find: (subject: PodSubject) => Iterable<Fault> }
+  | {
+      readonly about: 'pod';
+      readonly find: (subject: PodSubject, all: readonly ManifestObject[]) => Iterable<Fault>;
+    }
   | { readonly about: 'object'; readonly find: (subject: ObjectSubject) => Iterable<Fault> }
 );
 

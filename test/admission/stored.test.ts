@@ -11,6 +11,7 @@ import { lint } from '../../src/manifest/lint.ts';
 import { podArbitrary } from '../manifest/pods.ts';
 import { INPUTS, readInput, requestFor } from '../manifest/support.ts';
 import {
+  ANNOTATED_ROLES,
   ApiServer,
   BUILD_TIMEOUT_MS,
   configMap,
@@ -163,8 +164,8 @@ describeWithApiServer('the stored pod', () => {
     const { uid, gid } = testConfig('tenant-a').agent;
     server = await ApiServer.start([
       ...deployedPolicies(),
-      namespace('tenant-a'),
-      namespace('agents'),
+      namespace('tenant-a', ANNOTATED_ROLES),
+      namespace('agents', ANNOTATED_ROLES),
       configMap('secret-resolver-injection', 'tenant-a', {
         image: settings.image,
         secrets: 'gitlab, models',
@@ -202,7 +203,8 @@ describeWithApiServer('the stored pod', () => {
     const [byPolicy, byInject] = await storedBoth(shape);
     expect(byPolicy).toEqual(byInject);
     expect(JSON.stringify(byPolicy)).toContain('"secret-resolver"');
-    const text = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', ...byPolicy });
+    const pod = { apiVersion: 'v1', kind: 'Pod', ...byPolicy };
+    const text = `${JSON.stringify(pod)}\n---\n${namespace('tenant-a', ANNOTATED_ROLES)}`;
     const { findings } = lint({ file: shape.name, text, choice: {}, rules: RULES });
     expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
   });

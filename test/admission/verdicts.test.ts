@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { RULES } from '../../src/boundary/catalogue.ts';
 import { lint } from '../../src/manifest/lint.ts';
+import { POD_FAULTS } from '../manifest/faults.ts';
 import {
+  ANNOTATED_ROLES,
   ApiServer,
   BUILD_TIMEOUT_MS,
   deployedPolicies,
@@ -22,7 +24,11 @@ function lintRules(pod: object): string[] {
 describeWithApiServer('lint and the validating policy', () => {
   let server: ApiServer;
   beforeAll(async () => {
-    server = await ApiServer.start([...deployedPolicies(), namespace('tenant-a')]);
+    server = await ApiServer.start([
+      ...deployedPolicies(),
+      namespace('tenant-a'),
+      namespace('allowing', ANNOTATED_ROLES),
+    ]);
   }, BUILD_TIMEOUT_MS);
   afterAll(() => server[Symbol.dispose]());
 
@@ -40,13 +46,24 @@ describeWithApiServer('lint and the validating policy', () => {
     if (policy !== undefined) expect(reason).toBeTruthy();
   });
 
+  it.each(TABLE.filter(({ policy }) => policy?.join() === 'role-annotation'))(
+    'admit $name in a namespace that allows annotated roles',
+    async ({ pod }) => {
+      const metadata = { ...pod.metadata, namespace: 'allowing' };
+      expect(rulesOf(await server.request({ ...pod, metadata }))).toEqual([]);
+    },
+  );
+
   it('have the same rules about pods', () => {
     const [validating = ''] = deployedPolicies();
     const ofPolicy = new Set(
       [...validating.matchAll(/^ {6}message: (?:>-\n\s+)?"?([a-z-]+):/gm)].map(([, id]) => id as string),
     );
     const ofLint = new Set(RULES.filter(({ about }) => about === 'pod').map(({ id }) => id));
-    expect([...ofLint].filter((id) => !ofPolicy.has(id))).toEqual([]);
+    const onlyByLint = new Set(
+      POD_FAULTS.flatMap(({ rule, lintOnly }) => (lintOnly === undefined ? [] : rule)),
+    );
+    expect([...ofLint].filter((id) => !ofPolicy.has(id) && !onlyByLint.has(id))).toEqual([]);
     expect([...ofPolicy].filter((id) => !ofLint.has(id)).sort()).toEqual([...ONLY_AT_ADMISSION].sort());
   });
 });

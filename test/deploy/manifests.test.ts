@@ -153,7 +153,7 @@ describe('deploy/', () => {
 
   it('mounts for the gateway driver what its configuration names, and lets its gateway in', () => {
     const [map, deployment] = documents
-      .filter(({ file }) => file === 'openshell/gateway-driver.yaml')
+      .filter(({ file, data }) => file === 'openshell/gateway-driver.yaml' && data.kind !== 'Namespace')
       .map(({ data }) => data);
     const folder = mkdtempSync(join(tmpdir(), 'msr-'));
     try {

@@ -1,8 +1,13 @@
-import { DANGEROUS_CAPABILITIES } from '../../domain/kubernetes.ts';
+import {
+  DANGEROUS_CAPABILITIES,
+  HARMLESS_CAPABILITIES,
+  SUPERVISOR_CAPABILITIES,
+} from '../../domain/kubernetes.ts';
+import { runsBesideResolver } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { fail, listed, pass } from '../finding.ts';
-import { isSupervisor, securityPath } from './shared/pod.ts';
+import { securityPath } from './shared/pod.ts';
 import { foreign, isPause, named, trustOf } from './shared/processes.ts';
 
 const NAMES = [...DANGEROUS_CAPABILITIES.keys()];
@@ -50,18 +55,26 @@ export const capability: Control = {
   },
   rule: {
     about: 'pod',
-    remedy: 'Take it out of capabilities.add, and write drop: [ALL].',
+    remedy: `Take it out of capabilities.add, and write drop: [ALL]; ${HARMLESS_CAPABILITIES.join(', ')} alone is allowed.`,
     *find(subject) {
-      for (const container of subject.pod.containers) {
+      const { pod, resolver, combined } = subject;
+      for (const container of pod.containers) {
         for (const name of container.addedCapabilities) {
-          if (name !== 'ALL' && !DANGEROUS_CAPABILITIES.has(name)) continue;
-          // A network supervisor that attributes connections to processes needs some: it is trusted with the values anyway.
-          const trusted = isSupervisor(subject, container) && name !== 'SYS_ADMIN' && name !== 'ALL';
-          yield {
-            path: securityPath(container, 'capabilities', 'add'),
-            message: `container ${container.name} adds ${name}${trusted ? ', which puts it inside the trusted base' : ''}`,
-            ...(trusted ? { severity: 'note' as const } : {}),
-          };
+          if (container !== resolver && HARMLESS_CAPABILITIES.some((each) => each === name)) continue;
+          const path = securityPath(container, 'capabilities', 'add');
+          const message = `container ${container.name} adds ${name}`;
+          const reaches = DANGEROUS_CAPABILITIES.get(name);
+          if (subject.roles.supervisors.includes(container.name) && ofSupervisor(combined).includes(name)) {
+            // A network supervisor that attributes connections to processes needs some: it is trusted with the values anyway.
+            if (reaches !== undefined)
+              yield { path, message: `${message}, which puts it inside the trusted base`, severity: 'note' };
+          } else if (
+            container === resolver ||
+            runsBesideResolver(pod, container) ||
+            name === 'ALL' ||
+            reaches !== undefined
+          )
+            yield { path, message: reaches === undefined ? message : `${message}, which ${reaches}` };
         }
       }
     },
@@ -69,9 +82,21 @@ export const capability: Control = {
   expression: {
     cel: cel`
       variables.containers.all(c, c.?securityContext.?capabilities.?add.orValue([]).all(k,
-        !k.matches("^(?i)(CAP_)?(ALL|${NAMES.join('|')})$")
-        || (c.name in variables.supervisors && !variables.combined
-          && !k.matches("^(?i)(CAP_)?(ALL|SYS_ADMIN)$"))))`,
-    message: 'a container adds a capability that reaches into the resolver',
+        (c.name != "secret-resolver" && (
+          k.matches("${pattern(HARMLESS_CAPABILITIES)}")
+          || (!variables.beside.exists(b, b.name == c.name) && !k.matches("${pattern(['ALL', ...NAMES])}"))))
+        || (c.name in variables.supervisors && k.matches(variables.combined
+          ? "${pattern(ofSupervisor(true))}"
+          : "${pattern(ofSupervisor(false))}"))))`,
+    message: `a container adds a capability other than ${HARMLESS_CAPABILITIES.join(', ')}`,
   },
 };
+
+/** What a supervisor may add; in a container that it shares with the agent nothing that reaches into the resolver. */
+function ofSupervisor(combined: boolean): string[] {
+  return SUPERVISOR_CAPABILITIES.filter((name) => !combined || !DANGEROUS_CAPABILITIES.has(name));
+}
+
+function pattern(names: readonly string[]): string {
+  return `^(?i)(CAP_)?(${names.join('|')})$`;
+}

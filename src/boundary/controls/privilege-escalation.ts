@@ -1,10 +1,9 @@
 import { DANGEROUS_CAPABILITIES } from '../../domain/kubernetes.ts';
 import { asMap } from '../../manifest/data.ts';
-import { runsBesideResolver } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { fail, listed, pass } from '../finding.ts';
-import { isSupervisor, others } from './shared/pod.ts';
+import { beside, isSupervisor } from './shared/pod.ts';
 import { foreign, isPause, named, trustOf } from './shared/processes.ts';
 
 /**
@@ -46,10 +45,10 @@ export const privilegeEscalation: Control = {
       'Write securityContext.allowPrivilegeEscalation: false for the container, or take out shareProcessNamespace.',
     *find(subject) {
       if (subject.pod.spec.shareProcessNamespace !== true) return;
-      for (const container of others(subject)) {
+      for (const container of beside(subject)) {
         if (asMap(container.data.securityContext).allowPrivilegeEscalation === false) continue;
         // A supervisor may be what boundary.trusted names, which no manifest tells: the resolver checks it at its start.
-        if (isSupervisor(subject, container) || !runsBesideResolver(subject.pod, container)) continue;
+        if (isSupervisor(subject, container)) continue;
         yield {
           path: container.path,
           message: `container ${container.name} may gain privileges, in one PID namespace with the resolver`,

@@ -1,8 +1,8 @@
 import { RESERVED_FOLDERS, SHARED_FOLDERS } from '../../domain/kubernetes.ts';
-import { SOCKET_VOLUME } from '../../manifest/names.ts';
 import { isWithin } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
+import { socketVolumes } from './shared/pod.ts';
 
 export const reservedFolder: Control = {
   id: 'reserved-folder',
@@ -14,10 +14,11 @@ export const reservedFolder: Control = {
   rule: {
     about: 'pod',
     remedy: 'Mount it at a folder of its own, such as /run/secret-resolver.',
-    *find({ pod, resolver }) {
-      for (const container of pod.containers) {
+    *find(subject) {
+      const socket = socketVolumes(subject);
+      for (const container of subject.pod.containers) {
         for (const mount of container.mounts) {
-          if (container !== resolver && mount.volume !== SOCKET_VOLUME) continue;
+          if (container !== subject.resolver && !socket.has(mount.volume)) continue;
           const reserved = RESERVED_FOLDERS.some(
             (folder) => isWithin(mount.mountPath, folder) || isWithin(folder, mount.mountPath),
           );
@@ -33,7 +34,7 @@ export const reservedFolder: Control = {
   expression: {
     cel: cel`
       variables.containers.all(c, c.?volumeMounts.orValue([]).all(m,
-        (c.name != "secret-resolver" && m.name != "secret-resolver-socket")
+        (c.name != "secret-resolver" && !(m.name in variables.socketVolumes))
         || !m.mountPath.matches(
           "^/+$|^/(run|var|var/run|tmp|etc|opt)/*$|^/run/openshell(-sidecar)?(/|$)|^/etc/openshell(-tls)?(/|$)|^/opt/openshell(/|$)")))`,
     message: 'the resolver or its socket is mounted at a folder of another program',

@@ -11,7 +11,7 @@ export const resolverOrder: Control = {
   rule: {
     about: 'pod',
     remedy:
-      'Make secret-resolver an init container with restartPolicy: Always, after every other one and before the probe alone: inject does.',
+      'Make secret-resolver an init container with restartPolicy: Always, after every other one and before the self-test alone: inject does. With a mesh, use its native sidecars or its CNI plugin.',
     *find({ resolver, pod }) {
       if (resolver.phase !== 'sidecar') {
         yield { path: resolver.path, message: 'the resolver is not a native sidecar' };

@@ -1,7 +1,6 @@
-import { runsBesideResolver } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
-import { others } from './shared/pod.ts';
+import { beside } from './shared/pod.ts';
 
 export const sharedProcessesRoot: Control = {
   id: 'shared-processes-root',
@@ -16,9 +15,8 @@ export const sharedProcessesRoot: Control = {
       'Write capabilities: {drop: [ALL]} for the container, run it as another user, or take out shareProcessNamespace.',
     *find(subject) {
       if (subject.pod.spec.shareProcessNamespace !== true) return;
-      for (const container of others(subject)) {
-        if (container.uid !== 0 || container.dropsAll || !runsBesideResolver(subject.pod, container))
-          continue;
+      for (const container of beside(subject)) {
+        if (container.uid !== 0 || container.dropsAll) continue;
         yield {
           path: container.path,
           message: `container ${container.name} is root with its capabilities while the resolver runs, in one PID namespace with it`,

@@ -1,8 +1,7 @@
-import { SOCKET_VOLUME } from '../../manifest/names.ts';
 import { CLOSED, lazily, REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
-import { others } from './shared/pod.ts';
+import { others, socketVolumes } from './shared/pod.ts';
 
 const RIGHT = [CLOSED, ...REFUSED];
 
@@ -19,10 +18,11 @@ export const socketMountedElsewhere: Control = {
     remedy: 'Take out the volumeMount, or name the container in the annotation secret-resolver/supervisors.',
     *find(subject) {
       const { pod, roles, combined } = subject;
+      const socket = socketVolumes(subject);
       for (const container of others(subject)) {
         if (roles.supervisors.includes(container.name) || (combined && container === pod.probe)) continue;
         for (const mount of container.mounts) {
-          if (mount.volume !== SOCKET_VOLUME) continue;
+          if (!socket.has(mount.volume)) continue;
           yield {
             path: mount.path,
             message: `container ${container.name} mounts the socket's folder and is no supervisor`,
@@ -35,7 +35,7 @@ export const socketMountedElsewhere: Control = {
     cel: cel`
       variables.others.all(c, c.name in variables.supervisors
         || (variables.combined && c.name == "secret-resolver-probe")
-        || c.?volumeMounts.orValue([]).all(m, m.name != "secret-resolver-socket"))`,
+        || c.?volumeMounts.orValue([]).all(m, !(m.name in variables.socketVolumes)))`,
     message: "a container that is no supervisor mounts the socket's folder",
   },
   attacks: [

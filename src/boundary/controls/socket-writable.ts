@@ -1,9 +1,8 @@
-import { SOCKET_VOLUME } from '../../manifest/names.ts';
 import { type Attack, type AttackRun, CHANGE_REFUSED, lazily } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { fail, listed, pass } from '../finding.ts';
-import { others } from './shared/pod.ts';
+import { others, socketVolumes } from './shared/pod.ts';
 import { foreign, mountText, nothingMounted } from './shared/processes.ts';
 
 /** A mount point, or a folder that holds one, cannot be renamed. */
@@ -46,9 +45,10 @@ export const socketWritable: Control = {
     about: 'pod',
     remedy: "Write readOnly: true for the supervisor's mount: connecting works through it.",
     *find(subject) {
+      const socket = socketVolumes(subject);
       for (const container of others(subject)) {
         for (const mount of container.mounts) {
-          if (mount.volume !== SOCKET_VOLUME || mount.readOnly) continue;
+          if (!socket.has(mount.volume) || mount.readOnly) continue;
           yield {
             path: mount.path,
             message: `container ${container.name} mounts the socket's folder writable`,
@@ -60,7 +60,7 @@ export const socketWritable: Control = {
   expression: {
     cel: cel`
       variables.others.all(c, c.?volumeMounts.orValue([]).all(m,
-        m.name != "secret-resolver-socket" || m.?readOnly.orValue(false)))`,
+        !(m.name in variables.socketVolumes) || m.?readOnly.orValue(false)))`,
     message: "a container other than the resolver mounts the socket's folder writable",
   },
   attacks: [

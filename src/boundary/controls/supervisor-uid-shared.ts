@@ -1,7 +1,6 @@
-import { runsBesideResolver } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
-import { others, securityPath } from './shared/pod.ts';
+import { beside, securityPath } from './shared/pod.ts';
 
 export const supervisorUidShared: Control = {
   id: 'supervisor-uid-shared',
@@ -17,8 +16,8 @@ export const supervisorUidShared: Control = {
       const supervisors = subject.pod.containers.filter(({ name }) =>
         subject.roles.supervisors.includes(name),
       );
-      for (const container of others(subject)) {
-        if (supervisors.includes(container) || !runsBesideResolver(subject.pod, container)) continue;
+      for (const container of beside(subject)) {
+        if (supervisors.includes(container)) continue;
         const twin = supervisors.find(({ uid }) => uid !== undefined && uid === container.uid);
         if (twin === undefined) continue;
         yield {
