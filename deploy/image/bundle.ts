@@ -50,8 +50,8 @@ const version = {
 const bundle = await rolldown({
   input: join(CHECKOUT, 'src/serve-snapshot.ts'),
   platform: 'node',
-  // The native part is loaded from its own file, after the start.
-  external: ['koffi', 'prom-client', '@grpc/proto-loader', /^node:/],
+  // The native part is loaded from its own file, after the start. Attacks are never made by what serves.
+  external: ['koffi', 'prom-client', '@grpc/proto-loader', /^node:/, /\/attacks\/(?!types)/],
   plugins: [serverOnly, version],
 });
 const { output } = await bundle.generate({

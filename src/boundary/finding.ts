@@ -1,6 +1,4 @@
-/** What a check is and what it says. The words are those of `Finding` and `BoundaryState` in proto/. */
-import type { Config } from '../config/config.ts';
-import type { Facts } from './facts/facts.ts';
+/** What a check says. The words are those of `Finding` and `BoundaryState` in proto/. */
 
 /** `enforce` keeps the resolver from serving, `warn` is reported, `info` is for the record. */
 export type Severity = 'enforce' | 'warn' | 'info';
@@ -23,23 +21,6 @@ export interface Finding {
 export type Verdict =
   | { readonly outcome: 'pass'; readonly evidence: string }
   | { readonly outcome: 'fail' | 'unknown'; readonly evidence: string; readonly remedy: string };
-
-export type CheckGroup = 'self' | 'mounts' | 'processes' | 'socket' | 'configuration';
-
-/** Pure: it reads no file and no clock. */
-export interface Check {
-  readonly id: string;
-  readonly group: CheckGroup;
-  /** What holds when the check passes, in a few words. */
-  readonly title: string;
-  readonly severity: Severity;
-  /**
-   * Whether the container runtime itself fails it for a moment: with every exec, also one by kubelet for a probe, it is
-   * root in the pod's PID namespace, and has the node's mounts, until it has become the program that it is to start.
-   */
-  readonly failsDuringExec?: true;
-  readonly judge: (facts: Facts, config: Config) => Verdict;
-}
 
 export function pass(evidence: string): Verdict {
   return { outcome: 'pass', evidence };

@@ -1,6 +1,8 @@
 /** Findings for people and programs: a table for one screen, JSON, and one HTML file without anything from outside. */
-import { type BoundaryState, breaches, CHECKS } from './controls/checks.ts';
-import type { CheckGroup, Finding } from './finding.ts';
+import { CHECKS } from './catalogue.ts';
+import type { Group } from './control.ts';
+import type { Finding } from './finding.ts';
+import { type BoundaryState, breaches } from './verdict.ts';
 
 export interface Report {
   readonly version: string;
@@ -69,7 +71,7 @@ export function renderTable(report: Report, options: TableOptions): string {
 }
 
 function passedText(passed: readonly Finding[]): string {
-  const counts = new Map<CheckGroup, number>();
+  const counts = new Map<Group, number>();
   for (const { id } of passed) {
     const group = CHECKS.find((check) => check.id === id)?.group;
     if (group !== undefined) counts.set(group, (counts.get(group) ?? 0) + 1);
@@ -106,10 +108,10 @@ const STYLE = `
 /** A page that a review can file: no script, nothing loaded from anywhere. */
 export function renderHtml(report: Report): string {
   const rows = report.findings.map((finding) => {
-    const title = CHECKS.find((check) => check.id === finding.id)?.title ?? '';
+    const promise = CHECKS.find((check) => check.id === finding.id)?.promise ?? '';
     const label = finding.outcome === 'unknown' ? `${mark(finding)} (unknown)` : mark(finding);
     const remedy = finding.remedy === '' ? '' : `<br>Write: <code>${escapeHtml(finding.remedy)}</code>`;
-    return `<tr><td class="${mark(finding)}">${label}</td><td><code>${escapeHtml(finding.id)}</code><br>${escapeHtml(title)}</td><td>${escapeHtml(finding.severity)}</td><td>${escapeHtml(finding.evidence)}${remedy}</td></tr>`;
+    return `<tr><td class="${mark(finding)}">${label}</td><td><code>${escapeHtml(finding.id)}</code><br>${escapeHtml(promise)}</td><td>${escapeHtml(finding.severity)}</td><td>${escapeHtml(finding.evidence)}${remedy}</td></tr>`;
   });
   const { sandbox } = report;
   return `<!doctype html>

@@ -14,10 +14,10 @@
  */
 import { errorCode, isShortage } from '../domain/errors.ts';
 import { RUNTIME_INIT_MS } from '../domain/runtimes.ts';
-import { breaches, mayPassByThemselves } from './controls/checks.ts';
 import type { Facts } from './facts/facts.ts';
 import type { ProcessFacts } from './facts/facts-processes.ts';
 import type { Finding } from './finding.ts';
+import { breaches, mayPassByThemselves } from './verdict.ts';
 
 /**
  * Milliseconds between two rounds. With {@link CONFIRM_MS} and the scan itself, some 60 µs of CPU time for each process

@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander';
-import { judge, runChecks } from '../boundary/controls/checks.ts';
 import { gatherFacts } from '../boundary/facts/facts.ts';
 import { harden } from '../boundary/harden.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
 import { type Report, renderHtml, renderJson, renderTable } from '../boundary/report.ts';
+import { judge, runChecks } from '../boundary/verdict.ts';
 import { loadConfig } from '../consumers/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';

@@ -5,15 +5,16 @@ import type { Config } from '../config/config.ts';
 import { YAML_FILE } from '../config/files.ts';
 import { loadConfig } from '../consumers/index.ts';
 import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
+import { DEFAULT_UID } from '../domain/kubernetes.ts';
 import { VERSION } from '../domain/version.ts';
 import { unifiedDiff } from '../manifest/diff.ts';
 import { type InjectRequest, inject, type Rewritten, uninject } from '../manifest/inject.ts';
 import { KNOWN_KINDS } from '../manifest/kinds.ts';
 import { lint } from '../manifest/lint.ts';
-import { DEFAULT_UID } from '../manifest/names.ts';
+import type { Rule } from '../manifest/rule.ts';
 import type { InjectionSettings } from '../manifest/sidecar.ts';
 import type { CommandContext } from './context.ts';
-import { checkRuleIds, readManifest, replaceFile, wantsColour } from './manifest-io.ts';
+import { readManifest, replaceFile, rulesWithout, wantsColour } from './manifest-io.ts';
 
 interface InjectOptions {
   readonly filename: string;
@@ -88,19 +89,24 @@ Examples:
     )
     .action(async (options: InjectOptions) => {
       const input = await readManifest(options.filename, context);
-      const ignore = options.ignore ?? [];
-      checkRuleIds(ignore);
+      const rules = rulesWithout(options.ignore ?? []);
       const result = options.uninject
         ? uninject({ file: input.name, text: input.text, replaceEdited: options.replaceEdited === true })
         : inject(requestFrom(options, input.name, input.text));
-      if (!options.uninject) refuseFaults(context, options, input.name, result.text);
+      if (!options.uninject) refuseFaults(context, rules, options.image, input.name, result.text);
       write(context, options, input.text, result);
     });
 }
 
 /** What was injected must not stand beside something that breaks it: errors end the command, the rest is shown. */
-function refuseFaults(context: CommandContext, options: InjectOptions, file: string, text: string): void {
-  const { findings } = lint({ file, text, choice: {}, ignore: options.ignore ?? [] });
+function refuseFaults(
+  context: CommandContext,
+  rules: readonly Rule[],
+  image: string | undefined,
+  file: string,
+  text: string,
+): void {
+  const { findings } = lint({ file, text, choice: {}, image, rules });
   const worse = findings.filter(({ severity }) => severity !== 'note');
   for (const { object, path, severity, message, rule, remedy } of worse) {
     context.stderr.write(

@@ -1,17 +1,19 @@
 import { Command, Option } from 'commander';
+import { RULES } from '../boundary/catalogue.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
-import { isAtLeast, lint, RULES, SEVERITIES } from '../manifest/lint.ts';
+import { isAtLeast, lint, SEVERITIES } from '../manifest/lint.ts';
 import { jsonReport, sarifReport, textReport } from '../manifest/report.ts';
-import type { Severity } from '../manifest/rules/rule.ts';
+import type { Severity } from '../manifest/rule.ts';
 import type { CommandContext } from './context.ts';
-import { checkRuleIds, readManifest, wantsColour } from './manifest-io.ts';
+import { readManifest, rulesWithout, wantsColour } from './manifest-io.ts';
 
 interface LintOptions {
   readonly filename?: string;
   readonly output: 'text' | 'json' | 'sarif';
   readonly agent?: string;
   readonly supervisor?: readonly string[];
+  readonly image?: string;
   readonly ignore?: readonly string[];
   readonly failOn: Severity;
   readonly rules?: boolean;
@@ -29,6 +31,7 @@ export function createCommand(context: CommandContext): Command {
     )
     .option('--agent <container>', 'container of the agent (default: as annotated, or agent)')
     .option('--supervisor <container...>', 'supervisor containers (default: as annotated, or known)')
+    .option('--image <image>', 'the image that the resolver and its self-test must have')
     .option('--ignore <rule...>', 'ids of rules that are not applied')
     .addOption(
       new Option('--fail-on <severity>', 'exit 1 for findings as bad as this')
@@ -55,7 +58,7 @@ Examples:
         for (const { id, severity, why } of RULES) context.stdout.write(`${id} (${severity}): ${why}\n`);
         return;
       }
-      checkRuleIds(options.ignore ?? []);
+      const rules = rulesWithout(options.ignore ?? []);
       if (options.filename === undefined) {
         throw new CommandError(
           '--filename is missing (write -f FILE, or -f - for standard input)',
@@ -67,7 +70,8 @@ Examples:
         file: input.name,
         text: input.text,
         choice: { agent: options.agent, supervisors: options.supervisor },
-        ignore: options.ignore ?? [],
+        image: options.image,
+        rules,
       });
       for (const passed of result.passed) context.stderr.write(`not checked: ${passed}\n`);
       switch (options.output) {
@@ -78,7 +82,7 @@ Examples:
           context.stdout.write(jsonReport(result));
           break;
         case 'sarif':
-          context.stdout.write(sarifReport(result, VERSION));
+          context.stdout.write(sarifReport(result, RULES, VERSION));
           break;
       }
       const failed = result.findings.some(({ severity }) => isAtLeast(severity, options.failOn));

@@ -1,8 +1,9 @@
 /** Reading and writing of manifests by `inject` and `lint`. */
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { text as readAll } from 'node:stream/consumers';
+import { RULES } from '../boundary/catalogue.ts';
 import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
-import { RULES } from '../manifest/lint.ts';
+import type { Rule } from '../manifest/rule.ts';
 import type { CommandContext } from './context.ts';
 
 export interface ManifestInput {
@@ -46,9 +47,9 @@ export function wantsColour(context: CommandContext): boolean {
   return context.stdout.isTTY === true && (context.env.NO_COLOR ?? '') === '';
 }
 
-/** A mistyped rule would be ignored in silence, and the fault found by surprise. */
-export function checkRuleIds(ids: readonly string[]): void {
+/** All rules but these. A mistyped id is refused: it would be ignored in silence. */
+export function rulesWithout(ids: readonly string[]): Rule[] {
   const unknown = ids.find((id) => !RULES.some((rule) => rule.id === id));
-  if (unknown === undefined) return;
+  if (unknown === undefined) return RULES.filter(({ id }) => !ids.includes(id));
   throw new CommandError(`there is no rule ${unknown} (lint --rules lists them)`, ExitCode.usage);
 }

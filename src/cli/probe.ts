@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { ATTACKS } from '../boundary/attacks/attacks.ts';
 import { formatReport } from '../boundary/attacks/report.ts';
 import { type RunOptions, runProbe } from '../boundary/attacks/runner.ts';
+import { ATTACKS } from '../boundary/catalogue.ts';
 import { referencedSecrets, secretId } from '../config/config.ts';
 import { loadConfig, selfTestCalls } from '../consumers/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';

@@ -4,6 +4,7 @@
  * where it can be one, and has a `meta` beside it where not: the JSON Schema must refuse what this refuses.
  */
 import { z } from 'zod';
+import { UNMAPPED_UID } from '../domain/kubernetes.ts';
 import { LOG_LEVELS } from '../domain/log-level.ts';
 import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, SERVABLE_NAME } from '../domain/names.ts';
 import { MAX_TIME_MS } from '../domain/time.ts';
@@ -147,10 +148,10 @@ export const callerShape = {
     .regex(/^(?!self$)/, { error: 'is the name that the resolver gives to its own UID' })
     .describe('a name for the audit, for example supervisor'),
   uid: id('user')
-    .refine((uid) => uid !== 65534, {
+    .refine((uid) => uid !== UNMAPPED_UID, {
       error: '65534 means "not mapped in this user namespace": it is everybody and is always refused',
     })
-    .meta({ not: { const: 65534 } }),
+    .meta({ not: { const: UNMAPPED_UID } }),
   gid: id('group').optional(),
   exe: absolutePath(
     'the path of the program that the peer must run; "*" stands for any text within one folder',

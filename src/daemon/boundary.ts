@@ -1,12 +1,12 @@
 /** The gate before the first serve and every later one: proves the boundary, keeps proving it, says so. */
 import type { Writable } from 'node:stream';
-import { judge, relaxedRefusal, runChecks } from '../boundary/controls/checks.ts';
 import { gatherAgain, gatherFacts } from '../boundary/facts/facts.ts';
 import type { Finding } from '../boundary/finding.ts';
 import { type HardeningResult, harden } from '../boundary/harden.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
 import { renderTable } from '../boundary/report.ts';
 import { type Round, Rounds } from '../boundary/rounds.ts';
+import { judge, relaxedRefusal, runChecks } from '../boundary/verdict.ts';
 import type { Config } from '../config/config.ts';
 import type { BoundaryFacts } from '../consumers/native/status.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';

@@ -1,17 +1,13 @@
-/** The one list of rules, and findings with their places: what `lint` prints and what `inject` must not leave behind. */
+/** Findings with their places: what `lint` prints and what `inject` must not leave behind. */
 import { ConfigError } from '../domain/errors.ts';
-import { findManifests, type Manifests, objectName, type PodTemplate } from './kinds.ts';
+import { canonicalJson, type Data } from './data.ts';
+import { findManifests, type ManifestObject, type Manifests, objectName, type PodTemplate } from './kinds.ts';
 import { RESOLVER } from './names.ts';
-import { readRecord } from './ownership.ts';
-import { readPod, resolverSecrets } from './pod.ts';
-import { findRoles, isRoleProblem, type RoleChoice } from './roles.ts';
-import { CONTAINER_RULES } from './rules/containers.ts';
-import type { Fault, PodSubject, Rule, Severity } from './rules/rule.ts';
-import { SECRET_RULES } from './rules/secrets.ts';
-import { VOLUME_RULES } from './rules/volumes.ts';
+import { findOwnedParts, readRecord } from './ownership.ts';
+import { type Pod, readPod, resolverSecrets } from './pod.ts';
+import { findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
+import type { Fault, PodSubject, Rule, Severity } from './rule.ts';
 import { type ManifestStream, type Path, parseStream, pathName } from './stream.ts';
-
-export const RULES: readonly Rule[] = [...VOLUME_RULES, ...CONTAINER_RULES, ...SECRET_RULES];
 
 /** Severities, worst first. */
 export const SEVERITIES = ['error', 'warning', 'note'] as const satisfies readonly Severity[];
@@ -36,8 +32,9 @@ export interface LintRequest {
   readonly file: string;
   readonly text: string;
   readonly choice: RoleChoice;
-  /** Ids of rules that are not applied. */
-  readonly ignore: readonly string[];
+  /** The image that resolvers are to have; undefined where the command line does not say. */
+  readonly image?: string | undefined;
+  readonly rules: readonly Rule[];
 }
 
 export interface LintResult {
@@ -48,19 +45,19 @@ export interface LintResult {
   readonly passed: readonly string[];
 }
 
-/** Applies every rule to a stream. Throws {@link ConfigError} where the stream cannot be read. */
+/** Applies the rules to a stream. Throws {@link ConfigError} where the stream cannot be read. */
 export function lint(request: LintRequest): LintResult {
   const stream = parseStream(request.file, request.text);
   const manifests = findManifests(stream);
   if (manifests.issues.length > 0) throw new ConfigError(manifests.issues);
-  const rules = RULES.filter(({ id }) => !request.ignore.includes(id));
+  const { rules } = request;
   const subjects = manifests.templates.map((template) => ({
     template,
-    subject: podSubject(template, request.choice),
+    subject: podSubject(template, request),
   }));
   const findings = [
     ...subjects.flatMap(({ template, subject }) =>
-      subject === undefined ? [] : podFindings(stream, template, subject, rules),
+      subject === undefined ? [] : podFindings(stream, template, subject, manifests.objects, rules),
     ),
     ...objectFindings(
       stream,
@@ -89,39 +86,54 @@ export function lint(request: LintRequest): LintResult {
 }
 
 /** Undefined where the pod has no resolver. Roles that nobody names are left empty: rules that need them say nothing. */
-function podSubject(template: PodTemplate, choice: RoleChoice): PodSubject | undefined {
+function podSubject(template: PodTemplate, { choice, image }: LintRequest): PodSubject | undefined {
   const pod = readPod(template.spec);
   if (pod.resolver === undefined) return undefined;
   const record = readRecord(template.annotations);
   const recorded = record === undefined || record === 'unreadable' ? {} : record.roles;
-  const strict = findRoles(pod, template.annotations, choice, recorded);
-  // A pod without an agent still has a supervisor.
-  const found =
-    isRoleProblem(strict) && strict.kind === 'no-agent'
-      ? findRoles(pod, template.annotations, { ...choice, noAgent: true }, recorded)
-      : strict;
-  const roles = isRoleProblem(found) ? { agent: undefined, supervisors: [] } : found;
+  const roles = knownRoles(pod, template.annotations, choice, recorded);
+  const intact = typeof record === 'object' && record.hash === findOwnedParts({ spec: template.spec }).hash;
+  const said = knownRoles(pod, {}, choice, intact ? record.roles : {});
   return {
     pod,
     resolver: pod.resolver,
-    annotations: template.annotations,
+    template,
+    image,
     roles,
+    annotatedRoles: canonicalJson(said) !== canonicalJson(roles),
     agent: pod.containers.find(({ name }) => name === roles.agent),
     combined: roles.agent !== undefined && roles.supervisors.includes(roles.agent),
     secrets: resolverSecrets(pod),
   };
 }
 
+/** Empty where they cannot be found. */
+function knownRoles(pod: Pod, annotations: Data, choice: RoleChoice, recorded: Partial<Roles>): Roles {
+  const strict = findRoles(pod, annotations, choice, recorded);
+  // A pod without an agent still has a supervisor.
+  const found =
+    isRoleProblem(strict) && strict.kind === 'no-agent'
+      ? findRoles(pod, annotations, { ...choice, noAgent: true }, recorded)
+      : strict;
+  return isRoleProblem(found) ? { agent: undefined, supervisors: [] } : found;
+}
+
 function podFindings(
   stream: ManifestStream,
   template: PodTemplate,
   subject: PodSubject,
+  all: readonly ManifestObject[],
   rules: readonly Rule[],
 ): Finding[] {
+  const bases = {
+    spec: [...template.path, 'spec'],
+    template: template.path,
+    object: template.object.path,
+  };
   return rules.flatMap((rule) =>
     rule.about === 'pod'
-      ? [...rule.check(subject)].map((fault) =>
-          finding(stream, template, [...template.path, 'spec', ...fault.path], rule, fault),
+      ? [...rule.find(subject, all)].map((fault) =>
+          finding(stream, template, [...bases[fault.from ?? 'spec'], ...fault.path], rule, fault),
         )
       : [],
   );
@@ -139,7 +151,7 @@ function objectFindings(
   return manifests.objects.flatMap((object) =>
     rules.flatMap((rule) =>
       rule.about === 'object'
-        ? [...rule.check({ object, all: manifests.objects, isRead })].map((fault) =>
+        ? [...rule.find({ object, all: manifests.objects, isRead })].map((fault) =>
             finding(
               stream,
               { object, document: object.document },

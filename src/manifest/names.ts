@@ -14,29 +14,6 @@ const SECRET_VOLUME_PREFIX = 'secret-resolver-secret-';
 export const CONFIG_MOUNT = '/etc/secret-resolver';
 export const CONFIG_FILE = 'config.yaml';
 
-/** Our own UID and GID unless told otherwise: not root, not OpenShell's 1000 and 1337, not 65534 ("not mapped"). */
-export const DEFAULT_UID = 10771;
-
-/** UIDs that the resolver must not have, each with whose it is. */
-export const RESERVED_UIDS: ReadonlyMap<number, string> = new Map([
-  [0, 'root'],
-  [1000, 'the usual UID of an agent'],
-  [1337, 'the UID of proxies such as the network supervisor'],
-  [65534, '"not mapped in this user namespace", so it is everybody'],
-]);
-
-/** Folders that OpenShell keeps for itself. */
-export const RESERVED_FOLDERS = [
-  '/run/openshell',
-  '/run/openshell-sidecar',
-  '/etc/openshell',
-  '/etc/openshell-tls',
-  '/opt/openshell',
-] as const;
-
-/** Folders that a supervisor cannot hide from its children by a private mount, so no socket volume may be one. */
-export const SHARED_FOLDERS = ['/', '/run', '/var', '/var/run', '/tmp', '/etc'] as const;
-
 /** Container names that are known without a flag or annotation. */
 export const KNOWN_AGENTS = ['agent'] as const;
 export const KNOWN_SUPERVISORS = ['openshell-supervisor-network', 'supervisor'] as const;

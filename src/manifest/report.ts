@@ -1,7 +1,7 @@
 /** Findings as text, JSON and SARIF. */
 import type { Log, Result } from 'sarif';
-import { type Finding, type LintResult, RULES } from './lint.ts';
-import type { Severity } from './rules/rule.ts';
+import type { Finding, LintResult } from './lint.ts';
+import type { Rule, Severity } from './rule.ts';
 
 const COLOURS: Readonly<Record<Severity, string>> = {
   error: '\u001b[31m',
@@ -31,7 +31,7 @@ export function jsonReport(result: LintResult): string {
 }
 
 /** SARIF 2.1.0, which code scanning takes. */
-export function sarifReport(result: LintResult, version: string): string {
+export function sarifReport(result: LintResult, rules: readonly Rule[], version: string): string {
   const sarif: Log = {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
     version: '2.1.0',
@@ -41,7 +41,7 @@ export function sarifReport(result: LintResult, version: string): string {
           driver: {
             name: 'secret-resolver lint',
             version,
-            rules: RULES.map(({ id, severity, why, remedy }) => ({
+            rules: rules.map(({ id, severity, why, remedy }) => ({
               id,
               shortDescription: { text: id.replaceAll('-', ' ') },
               fullDescription: { text: why },
@@ -51,17 +51,17 @@ export function sarifReport(result: LintResult, version: string): string {
           },
         },
         columnKind: 'utf16CodeUnits',
-        results: result.findings.map(sarifResult),
+        results: result.findings.map((finding) => sarifResult(finding, rules)),
       },
     ],
   };
   return `${JSON.stringify(sarif, null, 2)}\n`;
 }
 
-function sarifResult(finding: Finding): Result {
+function sarifResult(finding: Finding, rules: readonly Rule[]): Result {
   return {
     ruleId: finding.rule,
-    ruleIndex: RULES.findIndex(({ id }) => id === finding.rule),
+    ruleIndex: rules.findIndex(({ id }) => id === finding.rule),
     level: finding.severity,
     message: { text: `${finding.object}: ${finding.message}. ${finding.remedy}` },
     locations: [

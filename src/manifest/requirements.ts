@@ -1,8 +1,9 @@
 /** What configuration and pod must agree on before anything is injected. Each disagreement would show only in the cluster. */
 import { type Config, referencedSecrets, secretId } from '../config/config.ts';
 import type { ConfigIssue } from '../domain/errors.ts';
+import { RESERVED_UIDS, SHARED_FOLDERS } from '../domain/kubernetes.ts';
 import type { PodTemplate } from './kinds.ts';
-import { CONFIG_FILE, CONFIG_MOUNT, RESERVED_UIDS, SHARED_FOLDERS } from './names.ts';
+import { CONFIG_FILE, CONFIG_MOUNT } from './names.ts';
 import { isWithin, type Pod } from './pod.ts';
 import type { Roles } from './roles.ts';
 import { type InjectionSettings, isLoopback, socketMount } from './sidecar.ts';

@@ -20,9 +20,6 @@ import {
   pidFdWatch,
 } from '../native/native.ts';
 
-/** The uid that stands for "has no number in this user namespace". */
-export const UNMAPPED_UID = 65534;
-
 /** What is known of a peer for as long as its connection lasts. */
 export interface Peer {
   /** 0 where the peer lives in another PID namespace. */

@@ -1,7 +1,8 @@
 /** May this peer ask, and for what? Pure: peer, policy and facts are arguments. Nothing is allowed that no rule names. */
 import type { Caller } from '../config/config.ts';
 import { matchGlob } from '../domain/glob.ts';
-import { type Peer, type PeerExe, UNMAPPED_UID } from './peer.ts';
+import { UNMAPPED_UID } from '../domain/kubernetes.ts';
+import type { Peer, PeerExe } from './peer.ts';
 
 /** Why a peer is no caller. */
 export type PeerRefusal =

@@ -82,6 +82,9 @@ export function namespace(name: string, metadata: object = {}): string {
   return stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...metadata } });
 }
 
+/** Metadata of a namespace whose pods may say by annotation who is who. */
+export const ANNOTATED_ROLES = { labels: { 'secret-resolver/annotated-roles': 'true' } };
+
 export function configMap(name: string, of: string, data: Readonly<Record<string, string>>): string {
   return stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: of }, data });
 }

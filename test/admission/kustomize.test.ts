@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
+import { RULES } from '../../src/boundary/catalogue.ts';
 import { uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { requestFor } from '../manifest/support.ts';
@@ -20,7 +21,7 @@ describeWithApiServer('kubectl apply -k', () => {
   }, BUILD_TIMEOUT_MS);
 
   it('applies a base that lint finds nothing in, with every ConfigMap key it mounts, and no RBAC', () => {
-    const { findings } = lint({ file: 'base', text: base, choice: {}, ignore: [] });
+    const { findings } = lint({ file: 'base', text: base, choice: {}, rules: RULES });
     expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
     const objects = objectsOf(base);
     const maps = objects.filter(({ kind }) => kind === 'ConfigMap');

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { RULES } from '../../src/boundary/catalogue.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/consumers/index.ts';
 import { type InjectRequest, inject, uninject } from '../../src/manifest/inject.ts';
@@ -10,6 +11,7 @@ import { lint } from '../../src/manifest/lint.ts';
 import { podArbitrary } from '../manifest/pods.ts';
 import { INPUTS, readInput, requestFor } from '../manifest/support.ts';
 import {
+  ANNOTATED_ROLES,
   ApiServer,
   BUILD_TIMEOUT_MS,
   configMap,
@@ -162,8 +164,8 @@ describeWithApiServer('the stored pod', () => {
     const { uid, gid } = testConfig('tenant-a').agent;
     server = await ApiServer.start([
       ...deployedPolicies(),
-      namespace('tenant-a'),
-      namespace('agents'),
+      namespace('tenant-a', ANNOTATED_ROLES),
+      namespace('agents', ANNOTATED_ROLES),
       configMap('secret-resolver-injection', 'tenant-a', {
         image: settings.image,
         secrets: 'gitlab, models',
@@ -201,8 +203,9 @@ describeWithApiServer('the stored pod', () => {
     const [byPolicy, byInject] = await storedBoth(shape);
     expect(byPolicy).toEqual(byInject);
     expect(JSON.stringify(byPolicy)).toContain('"secret-resolver"');
-    const text = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', ...byPolicy });
-    const { findings } = lint({ file: shape.name, text, choice: {}, ignore: [] });
+    const pod = { apiVersion: 'v1', kind: 'Pod', ...byPolicy };
+    const text = `${JSON.stringify(pod)}\n---\n${namespace('tenant-a', ANNOTATED_ROLES)}`;
+    const { findings } = lint({ file: shape.name, text, choice: {}, rules: RULES });
     expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
   });
 

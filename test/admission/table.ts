@@ -17,7 +17,8 @@ export interface PodCase {
 
 const OF_ADMISSION = 'lint cannot know whether the mutating policy will add a resolver';
 const ROLES = 'lint says nothing about roles that it cannot find';
-const EPHEMERAL = 'lint reads manifests, and kubectl debug is seen at admission only';
+const ANNOTATED =
+  'lint takes the record that inject wrote for the word of the operator; at admission a tenant may have written it';
 
 /** The pod that a manifest makes. */
 export function podOf(text: string, namespace = 'tenant-a'): PodObject {
@@ -70,6 +71,7 @@ const FAULTY: readonly PodCase[] = SHAPES_TO_PLANT_IN.flatMap((shape) => {
       name: `${shape}: ${fault.rule}: ${fault.name}`,
       pod: parseAllDocuments(plant(JSON.stringify(pod), [], [fault]), { version: '1.1' })[0]?.toJS(),
       lint: IN_THIS_SHAPE[`${shape}: ${fault.rule}`] ?? [fault.rule],
+      ...(fault.lintOnly === undefined ? {} : { policy: [], reason: fault.lintOnly }),
     }),
   );
 });
@@ -78,6 +80,9 @@ const GOOD: readonly PodCase[] = INPUTS.map(({ name }) => ({
   name: `${name}, injected`,
   pod: injected(name),
   lint: [],
+  ...(['cronjob.yaml', 'deployment.yaml', 'sandbox-template.yaml'].includes(name)
+    ? { policy: ['role-annotation'], reason: ANNOTATED }
+    : {}),
 }));
 
 const base = injected('pod.yaml');
@@ -122,20 +127,20 @@ const BY_HAND: readonly PodCase[] = [
       { initContainers: without('initContainers', 'secret-resolver-probe') },
       { annotations: named('', 'supervisor') },
     ),
-    lint: [],
+    lint: ['role-annotation'],
   },
   {
     name: 'an agent that is not there',
     pod: annotated(named('nobody', 'supervisor')),
-    lint: ['socket-mounted-elsewhere'],
-    policy: ['role-not-found'],
+    lint: ['role-annotation', 'socket-mounted-elsewhere'],
+    policy: ['role-annotation', 'role-not-found'],
     reason: ROLES,
   },
   {
     name: 'a supervisor that is not there',
     pod: annotated(named('agent', 'supervisor, nobody')),
-    lint: ['socket-mounted-elsewhere'],
-    policy: ['role-not-found'],
+    lint: ['role-annotation', 'socket-mounted-elsewhere'],
+    policy: ['role-annotation', 'role-not-found'],
     reason: ROLES,
   },
   {
@@ -198,7 +203,7 @@ const BY_HAND: readonly PodCase[] = [
       ],
     }),
     lint: [],
-    policy: ['resolver-missing', 'resolver-order', 'resolver-privileges'],
+    policy: ['resolver-command', 'resolver-missing', 'resolver-order', 'resolver-privileges'],
     reason: 'lint takes the first of that name; the API server refuses such a pod itself',
   },
   {
@@ -216,15 +221,13 @@ const BY_HAND: readonly PodCase[] = [
         },
       ],
     }),
-    lint: [],
-    policy: [
+    lint: [
       'capability',
       'resolver-uid-shared',
       'secret-mounted-elsewhere',
       'socket-mounted-elsewhere',
       'socket-writable',
     ],
-    reason: EPHEMERAL,
   },
 ];
 

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { lint, RULES } from '../../src/manifest/lint.ts';
+import { RULES } from '../../src/boundary/catalogue.ts';
+import { lint } from '../../src/manifest/lint.ts';
+import { POD_FAULTS } from '../manifest/faults.ts';
 import {
+  ANNOTATED_ROLES,
   ApiServer,
   BUILD_TIMEOUT_MS,
   deployedPolicies,
@@ -14,14 +17,18 @@ import { TABLE } from './table.ts';
 const ONLY_AT_ADMISSION = new Set(['resolver-missing', 'role-not-found']);
 
 function lintRules(pod: object): string[] {
-  const { findings } = lint({ file: 'pod.json', text: JSON.stringify(pod), choice: {}, ignore: [] });
+  const { findings } = lint({ file: 'pod.json', text: JSON.stringify(pod), choice: {}, rules: RULES });
   return [...new Set(findings.filter(({ severity }) => severity !== 'note').map(({ rule }) => rule))].sort();
 }
 
 describeWithApiServer('lint and the validating policy', () => {
   let server: ApiServer;
   beforeAll(async () => {
-    server = await ApiServer.start([...deployedPolicies(), namespace('tenant-a')]);
+    server = await ApiServer.start([
+      ...deployedPolicies(),
+      namespace('tenant-a'),
+      namespace('allowing', ANNOTATED_ROLES),
+    ]);
   }, BUILD_TIMEOUT_MS);
   afterAll(() => server[Symbol.dispose]());
 
@@ -39,13 +46,24 @@ describeWithApiServer('lint and the validating policy', () => {
     if (policy !== undefined) expect(reason).toBeTruthy();
   });
 
+  it.each(TABLE.filter(({ policy }) => policy?.join() === 'role-annotation'))(
+    'admit $name in a namespace that allows annotated roles',
+    async ({ pod }) => {
+      const metadata = { ...pod.metadata, namespace: 'allowing' };
+      expect(rulesOf(await server.request({ ...pod, metadata }))).toEqual([]);
+    },
+  );
+
   it('have the same rules about pods', () => {
     const [validating = ''] = deployedPolicies();
     const ofPolicy = new Set(
       [...validating.matchAll(/^ {6}message: (?:>-\n\s+)?"?([a-z-]+):/gm)].map(([, id]) => id as string),
     );
     const ofLint = new Set(RULES.filter(({ about }) => about === 'pod').map(({ id }) => id));
-    expect([...ofLint].filter((id) => !ofPolicy.has(id))).toEqual([]);
+    const onlyByLint = new Set(
+      POD_FAULTS.flatMap(({ rule, lintOnly }) => (lintOnly === undefined ? [] : rule)),
+    );
+    expect([...ofLint].filter((id) => !ofPolicy.has(id) && !onlyByLint.has(id))).toEqual([]);
     expect([...ofPolicy].filter((id) => !ofLint.has(id)).sort()).toEqual([...ONLY_AT_ADMISSION].sort());
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CHECKS } from '../../src/boundary/controls/checks.ts';
+import { CHECKS } from '../../src/boundary/catalogue.ts';
 import type { Finding } from '../../src/boundary/finding.ts';
 import type { Report } from '../../src/boundary/report.ts';
 import { describeAsRoot } from '../support/root.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ATTACKS } from '../../src/boundary/attacks/attacks.ts';
+import { ATTACKS } from '../../src/boundary/catalogue.ts';
 import { describeAsRoot } from '../support/root.ts';
 import { ARRANGEMENTS } from './probe-arrangements.ts';
 import { GOOD_POD } from './probe-pod-spec.ts';

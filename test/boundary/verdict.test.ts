@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { breaches, judge, relaxedRefusal, runChecks } from '../../src/boundary/controls/checks.ts';
 import { gatherFacts } from '../../src/boundary/facts/facts.ts';
 import type { Finding, Outcome, Severity } from '../../src/boundary/finding.ts';
+import { breaches, judge, relaxedRefusal, runChecks } from '../../src/boundary/verdict.ts';
 import { loadConfig } from '../../src/consumers/index.ts';
 import { Workspace } from '../support/workspace.ts';
 

@@ -1,14 +1,17 @@
 /** Faults to plant in a pod that inject made, one or more for each rule. */
 import { parseAllDocuments, stringify } from 'yaml';
+import { DANGEROUS_CAPABILITIES } from '../../src/domain/kubernetes.ts';
 
 type Tree = Record<string, never> & { [key: string]: unknown };
 
 /** Mutable view of a pod spec with the containers that every planted pod has. */
 class PlantedPod {
   readonly spec: Tree;
+  readonly annotations: Tree;
 
-  constructor(spec: unknown) {
-    this.spec = spec as Tree;
+  constructor(template: { spec: unknown; metadata: { annotations: unknown } }) {
+    this.spec = template.spec as Tree;
+    this.annotations = template.metadata.annotations as Tree;
   }
 
   list(name: 'containers' | 'initContainers' | 'volumes'): Tree[] {
@@ -53,11 +56,25 @@ export interface PodFault {
   readonly plant: (pod: PlantedPod) => void;
   /** The end of the path at which it must be found. */
   readonly at: RegExp;
+  /** Why the policy does not refuse it. */
+  readonly lintOnly?: string;
 }
 
 const set = (tree: Tree, field: string, value: unknown) => {
   tree[field] = value as never;
 };
+
+/** The volume of the socket under another name; `change` is called for each mount of other containers. */
+function renameSocket(pod: PlantedPod, change: (entry: Tree) => void): void {
+  set(pod.named('volumes', 'secret-resolver-socket'), 'name', 'renamed');
+  for (const container of [...pod.list('initContainers'), ...pod.list('containers')]) {
+    for (const entry of (container.volumeMounts ?? []) as unknown as Tree[]) {
+      if (entry.name !== ('secret-resolver-socket' as never)) continue;
+      set(entry, 'name', 'renamed');
+      if (container !== pod.resolver) change(entry);
+    }
+  }
+}
 
 const mount = (name: string, more: object = {}) => ({ name, mountPath: `/planted-${name}`, ...more });
 
@@ -245,7 +262,26 @@ export const POD_FAULTS: readonly PodFault[] = [
     plant: (pod) => set(pod.security(pod.agent), 'privileged', true),
     at: /containers\[\d\]\.securityContext\.privileged$/,
   },
-  ...['SYS_PTRACE', 'CAP_SYS_ADMIN', 'setuid', 'DAC_OVERRIDE', 'DAC_READ_SEARCH', 'ALL'].map(
+  ...[...DANGEROUS_CAPABILITIES.keys()].map(
+    (capability): PodFault => ({
+      rule: 'capability',
+      name: `a root neighbour in one PID namespace adds ${capability}`,
+      plant: (pod) => {
+        set(pod.spec, 'shareProcessNamespace', true);
+        pod.add(pod.spec, 'containers', {
+          name: 'planted-root',
+          image: 'x',
+          securityContext: {
+            runAsUser: 0,
+            allowPrivilegeEscalation: false,
+            capabilities: { drop: ['ALL'], add: [capability] },
+          },
+        });
+      },
+      at: /containers\[\d\]\.securityContext\.capabilities\.add$/,
+    }),
+  ),
+  ...['CAP_SYS_ADMIN', 'setuid', 'ALL', 'NET_RAW', 'a_new_one'].map(
     (capability): PodFault => ({
       rule: 'capability',
       name: `the agent adds ${capability}`,
@@ -283,8 +319,19 @@ export const POD_FAULTS: readonly PodFault[] = [
     '/var/lib/',
     '/var/lib/kubelet/pods/x',
     '/var/run/containerd/containerd.sock',
+    '/var/run/./containerd//containerd.sock/',
+    '/var/lib/k0s/kubelet',
+    '/run/k3s/containerd/containerd.sock',
+    '/var/snap/microk8s/common/var/lib/kubelet',
+    '/var/run/cri-dockerd.sock',
+    '/run/podman/podman.sock',
     '/proc',
     '/x/../var',
+    '/etc/ssl/certs/../../kubernetes',
+    '/etc/ssl/certificates',
+    '/etc',
+    '/opt/data',
+    'etc/localtime',
   ].map(
     (path): PodFault => ({
       rule: 'host-path',
@@ -293,6 +340,242 @@ export const POD_FAULTS: readonly PodFault[] = [
       at: /volumes\[\d\]\.hostPath\.path$/,
     }),
   ),
+  {
+    rule: 'host-path',
+    name: "the node's certificates, writable",
+    plant: (pod) => {
+      pod.add(pod.spec, 'volumes', { name: 'planted-h', hostPath: { path: '/etc/ssl/certs' } });
+      pod.add(pod.supervisor, 'volumeMounts', mount('planted-h'));
+    },
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'socket-writable',
+    name: 'a renamed volume of the socket, writable for the supervisor',
+    plant: (pod) => renameSocket(pod, (entry) => set(entry, 'readOnly', false)),
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'socket-mounted-elsewhere',
+    name: 'a renamed volume of the socket, mounted by the agent',
+    plant: (pod) => {
+      renameSocket(pod, () => {});
+      pod.add(pod.agent, 'volumeMounts', mount('renamed', { readOnly: true }));
+    },
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'resolver-volume-shared',
+    name: "the agent mounts the resolver's configuration",
+    plant: (pod) => pod.add(pod.agent, 'volumeMounts', mount('secret-resolver-config', { readOnly: true })),
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'resolver-volume-shared',
+    name: 'the resolver and the supervisor share a claim',
+    plant: (pod) => {
+      pod.add(pod.spec, 'volumes', { name: 'planted-c', persistentVolumeClaim: { claimName: 'c' } });
+      pod.add(pod.resolver, 'volumeMounts', mount('planted-c'));
+      pod.add(pod.supervisor, 'volumeMounts', mount('planted-c', { readOnly: true }));
+    },
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'mount-tmpfs',
+    name: 'the resolver mounts a claim',
+    plant: (pod) => {
+      pod.add(pod.spec, 'volumes', { name: 'planted-c', persistentVolumeClaim: { claimName: 'c' } });
+      pod.add(pod.resolver, 'volumeMounts', mount('planted-c'));
+    },
+    at: /volumes\[\d\]\.persistentVolumeClaim$/,
+  },
+  ...(
+    [
+      ['nfs', { server: 'x', path: '/' }],
+      ['iscsi', { targetPortal: 'x', iqn: 'iqn.2026-11.example:x', lun: 0 }],
+      ['flexVolume', { driver: 'example/x' }],
+    ] as const
+  ).map(
+    ([kind, source]): PodFault => ({
+      rule: 'volume-kind',
+      name: `a volume of the kind ${kind}`,
+      plant: (pod) => pod.add(pod.spec, 'volumes', { name: 'planted-k', [kind]: source }),
+      at: new RegExp(`volumes\\[\\d\\]\\.${kind}$`),
+    }),
+  ),
+  {
+    rule: 'secret-store-class',
+    name: 'the agent mounts a store',
+    plant: (pod) => {
+      pod.add(pod.spec, 'volumes', {
+        name: 'planted-s',
+        csi: {
+          driver: 'secrets-store.csi.k8s.io',
+          readOnly: true,
+          volumeAttributes: { secretProviderClass: 'x' },
+        },
+      });
+      pod.add(pod.agent, 'volumeMounts', mount('planted-s', { readOnly: true }));
+    },
+    at: /volumes\[\d\]\.csi$/,
+  },
+  {
+    rule: 'service-account-token',
+    name: 'a projected token in the agent',
+    plant: (pod) => {
+      pod.add(pod.spec, 'volumes', {
+        name: 'planted-t',
+        projected: { sources: [{ serviceAccountToken: { path: 'token' } }] },
+      });
+      pod.add(pod.agent, 'volumeMounts', mount('planted-t', { readOnly: true }));
+    },
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'service-account-token',
+    name: 'a projected token in the resolver',
+    plant: (pod) => {
+      pod.add(pod.spec, 'volumes', {
+        name: 'planted-t',
+        projected: { sources: [{ serviceAccountToken: { path: 'token' } }] },
+      });
+      pod.add(pod.resolver, 'volumeMounts', mount('planted-t', { readOnly: true }));
+    },
+    at: /initContainers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  ...(
+    [
+      ['the resolver', 'busybox', 'image', 'busybox'],
+      ['the resolver', 'a command', 'command', ['sh']],
+      [
+        'the resolver',
+        '--relaxed',
+        'args',
+        ['serve', '--config', '/etc/secret-resolver/config.yaml', '--relaxed'],
+      ],
+      ['the resolver', 'another command of ours', 'args', ['get', '--config', '/x']],
+      ['the resolver', 'a hook', 'lifecycle', { postStart: { exec: { command: ['sh'] } } }],
+      ['the resolver', 'an exec probe', 'readinessProbe', { exec: { command: ['sh'] } }],
+      ['the self-test', '/bin/true', 'command', ['/bin/true']],
+      ['the self-test', 'another image', 'image', 'registry.example/other/secret-resolver:0.1.0'],
+      ['the self-test', 'no argument', 'args', ['probe']],
+      ['the self-test', 'help', 'args', ['--help']],
+    ] as const
+  ).map(
+    ([who, what, field, value]): PodFault => ({
+      rule: 'resolver-command',
+      name: `${what} for ${who}`,
+      plant: (pod) => set(who === 'the resolver' ? pod.resolver : pod.probe, field, value),
+      at: new RegExp(`initContainers\\[\\d\\]\\.${field}(\\.exec)?$`),
+    }),
+  ),
+  ...(
+    [
+      ['accepts an attack', (args) => [...args, '--accept', 'secret-paths']],
+      ['is lenient', (args) => [...args, '--lenient']],
+      ['leaves out the Secrets', (args) => [...args, '--allow-mount', '/var/lib/secret-resolver/secrets']],
+      ['looks for another UID', (args) => args.map((arg) => (arg === '10771' ? '4242' : arg))],
+      ['tries another Secret', (args) => args.map((arg) => arg.replace(/\/gitlab$/, '/other'))],
+      ['tries another socket', (args) => args.map((arg) => arg.replace(/^\/run\/.*\.sock$/, '/x/y.sock'))],
+      ['tries another folder', (args) => args.map((arg) => arg.replace('/var/lib/', '/opt/'))],
+    ] as [string, (args: string[]) => string[]][]
+  ).map(
+    ([what, change]): PodFault => ({
+      rule: 'resolver-command',
+      name: `the self-test ${what}`,
+      plant: (pod) => set(pod.probe, 'args', change(pod.probe.args as unknown as string[])),
+      at: /initContainers\[\d\]\.args$/,
+    }),
+  ),
+  ...['NODE_OPTIONS', 'LD_PRELOAD', 'SSLKEYLOGFILE'].map(
+    (name): PodFault => ({
+      rule: 'self-loader-environment',
+      name: `the resolver has ${name}`,
+      plant: (pod) => pod.add(pod.resolver, 'env', { name, value: 'x' }),
+      at: /initContainers\[\d\]\.env\[\d\]$/,
+    }),
+  ),
+  {
+    rule: 'self-loader-environment',
+    name: 'the resolver takes its environment from a ConfigMap',
+    plant: (pod) => pod.add(pod.resolver, 'envFrom', { configMapRef: { name: 'x' } }),
+    at: /initContainers\[\d\]\.envFrom$/,
+  },
+  ...['secret-resolver', 'secret-resolver-probe'].map(
+    (target): PodFault => ({
+      rule: 'debug-target',
+      name: `a debug container that targets ${target}`,
+      plant: (pod) =>
+        pod.add(pod.spec, 'ephemeralContainers', {
+          name: 'planted-d',
+          image: 'x',
+          targetContainerName: target,
+          securityContext: { runAsUser: 4000, allowPrivilegeEscalation: false },
+        }),
+      at: /ephemeralContainers\[\d\]\.targetContainerName$/,
+    }),
+  ),
+  {
+    rule: 'secret-mounted-elsewhere',
+    name: 'a debug container mounts the Secret',
+    plant: (pod) =>
+      pod.add(pod.spec, 'ephemeralContainers', {
+        name: 'planted-d',
+        image: 'x',
+        securityContext: { runAsUser: 4000, allowPrivilegeEscalation: false },
+        volumeMounts: [mount('secret-resolver-secret-gitlab')],
+      }),
+    at: /ephemeralContainers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'host-network',
+    name: "the node's network",
+    plant: (pod) => set(pod.spec, 'hostNetwork', true),
+    at: /spec\.hostNetwork$/,
+  },
+  ...[8086, 9090].map(
+    (containerPort): PodFault => ({
+      rule: 'port-collision',
+      name: `the supervisor has port ${containerPort}`,
+      plant: (pod) => pod.add(pod.supervisor, 'ports', { containerPort }),
+      at: /containers\[\d\]\.ports\[\d\]\.containerPort$/,
+    }),
+  ),
+  ...(
+    [
+      ['reloader.stakater.com/auto', 'true'],
+      ['secret.reloader.stakater.com/auto', 'true'],
+      ['secret.reloader.stakater.com/reload', 'other, gitlab'],
+    ] as const
+  ).map(
+    ([key, value]): PodFault => ({
+      rule: 'reloader-annotation',
+      name: `${key}: ${value}`,
+      plant: (pod) => set(pod.annotations, key, value),
+      at: /metadata\.annotations\..*stakater/,
+      lintOnly: 'it breaks no boundary, and the annotation of a Deployment is not on its pods',
+    }),
+  ),
+  {
+    rule: 'role-annotation',
+    name: 'a tenant makes its agent the supervisor',
+    plant: (pod) => set(pod.annotations, 'secret-resolver/supervisors', 'agent'),
+    at: /metadata\.annotations\.secret-resolver\/supervisors$/,
+  },
+  {
+    rule: 'role-annotation',
+    name: 'a tenant changes the record of the injection',
+    plant: (pod) => {
+      const record = JSON.parse(String(pod.annotations['secret-resolver/injected']));
+      const hash = 'd41d8cd98f00b204e9800998ecf8427e';
+      set(
+        pod.annotations,
+        'secret-resolver/injected',
+        JSON.stringify({ ...record, hash, supervisors: ['agent'] }),
+      );
+    },
+    at: /metadata\.annotations\.secret-resolver\/injected$/,
+  },
   ...(
     [
       ['runAsNonRoot', false],
@@ -338,7 +621,7 @@ export const POD_FAULTS: readonly PodFault[] = [
 export function plant(text: string, template: readonly string[], faults: readonly PodFault[]): string {
   const object = parseAllDocuments(text, { version: '1.1' })[0]?.toJS() as Tree;
   const holder = template.reduce<Tree>((at, key) => at[key] as unknown as Tree, object);
-  const pod = new PlantedPod(holder.spec);
+  const pod = new PlantedPod(holder as never);
   for (const fault of faults) fault.plant(pod);
   return stringify(object, { version: '1.1', aliasDuplicateObjects: false });
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { RULES } from '../../src/boundary/catalogue.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { podArbitrary, podOf, write, writingArbitrary } from './pods.ts';
@@ -77,7 +78,7 @@ describe('inject: any pod, however written', () => {
     fc.assert(
       fc.property(podArbitrary, writingArbitrary, (pod, writing) => {
         const { text } = inject(requestFor(write(pod, writing)));
-        const { findings } = lint({ file: 'x.yaml', text, choice: {}, ignore: [] });
+        const { findings } = lint({ file: 'x.yaml', text, choice: {}, rules: RULES });
         expect(findings).toEqual([]);
       }),
       { numRuns: RUNS },

@@ -3,6 +3,7 @@ import { CronJob, Job } from 'kubernetes-models/batch/v1';
 import { Pod } from 'kubernetes-models/v1';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
+import { RULES } from '../../src/boundary/catalogue.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
@@ -30,7 +31,7 @@ describe('inject: each kind', () => {
     expect(inject(requestFor(text)).text).toBe(text);
     expect(uninject(requestFor(text)).text).toBe(input);
 
-    const { findings } = lint({ file: name, text, choice: {}, ignore: [] });
+    const { findings } = lint({ file: name, text, choice: {}, rules: RULES });
     expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { RULES } from '../../src/boundary/catalogue.ts';
 import { inject } from '../../src/manifest/inject.ts';
-import { lint, RULES } from '../../src/manifest/lint.ts';
+import { lint } from '../../src/manifest/lint.ts';
 import { jsonReport, sarifReport, textReport } from '../../src/manifest/report.ts';
 import { readInput, requestFor } from './support.ts';
 
@@ -9,7 +10,7 @@ const text = inject(requestFor(readInput('pod.yaml'))).text.replace(
   'restartPolicy: Never',
 );
 const broken = text.replace('spec:\n', 'spec:\n  hostPID: true\n');
-const result = lint({ file: 'a folder/pod.yaml', text: broken, choice: {}, ignore: [] });
+const result = lint({ file: 'a folder/pod.yaml', text: broken, choice: {}, rules: RULES });
 
 describe('lint reports', () => {
   it('text: place, message, rule, why and fix; colour only where asked for', () => {
@@ -29,7 +30,7 @@ describe('lint reports', () => {
 
   /** What SARIF 2.1.0 and code scanning ask of a log; the types of the format are checked by the compiler. */
   it('sarif: a log of version 2.1.0 whose results name rules and regions', () => {
-    const log = JSON.parse(sarifReport(result, '1.2.3'));
+    const log = JSON.parse(sarifReport(result, RULES, '1.2.3'));
     expect(log.version).toBe('2.1.0');
     expect(log.runs).toHaveLength(1);
     const { tool, results } = log.runs[0];

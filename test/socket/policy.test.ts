@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Caller } from '../../src/config/config.ts';
-import { type Peer, UNMAPPED_UID } from '../../src/socket/peer.ts';
+import { UNMAPPED_UID } from '../../src/domain/kubernetes.ts';
+import type { Peer } from '../../src/socket/peer.ts';
 import { authorisePeer, maySee, selectProviders, strangerRefusal } from '../../src/socket/policy.ts';
 
 const OWN = 10_771;

@@ -1,11 +1,12 @@
 /**
- * Compares what is generated with what is committed: `src/gen` with what buf makes of `proto/`, and
- * `deploy/schema` with what the CLI prints. Ends with exit 1 and the names of the files that differ.
+ * Compares what is generated with what is committed: `src/gen` with what buf makes of `proto/`, `deploy/schema` with what
+ * the CLI prints, and what the catalogue of controls gives. Ends with exit 1 and the names of the files that differ.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
+import { generatedFiles } from '../../tools/generate/controls.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 /** Where the published JSON Schemas are committed. */
@@ -21,6 +22,7 @@ export function staleFiles(): string[] {
     return [
       ...differences('src/gen', filesBelow(join(fresh, 'src', 'gen'))),
       ...differences('deploy/schema', schemas()),
+      ...staleControls(),
     ];
   } finally {
     rmSync(fresh, { recursive: true, force: true });
@@ -34,6 +36,15 @@ function differences(folder: string, fresh: ReadonlyMap<string, string>): string
     if (now === then) return [];
     return `${folder}/${name}: ${then === undefined ? 'is missing' : now === undefined ? 'is not generated any more' : 'is out of date'}`;
   });
+}
+
+/** Files that are not what the catalogue of controls gives. */
+export function staleControls(): string[] {
+  return [...generatedFiles()].flatMap(([file, text]) =>
+    existsSync(join(ROOT, file)) && readFileSync(join(ROOT, file), 'utf8') === text
+      ? []
+      : [`${file}: is out of date`],
+  );
 }
 
 /** Text of each file, by its path below the folder. */

@@ -4,14 +4,6 @@ import { errorCode } from '../../domain/errors.ts';
 import { NativeError } from '../../native/native.ts';
 import type { Tries } from './types.ts';
 
-/** The kernel's ways to say "you may not". */
-export const REFUSED = ['EACCES', 'EPERM'] as const;
-/** As {@link REFUSED}, and the call itself kept out by seccomp or missing from the kernel. */
-export const CALL_REFUSED = [...REFUSED, 'ENOSYS'] as const;
-/** As {@link REFUSED}, and a mount that cannot be written. */
-export const CHANGE_REFUSED = [...REFUSED, 'EROFS'] as const;
-/** The kernel's ways to say "there is no such thing here". */
-export const ABSENT = ['ENOENT', 'ENOTDIR'];
 /** The process ended between being listed and being attacked. */
 const ENDED = ['ESRCH', 'ENOENT'];
 

@@ -1,29 +1,22 @@
 /** Attacks on other processes by system calls: ptrace, process_vm_readv, pidfd_getfd, kill. */
 import { closeSync } from 'node:fs';
 import { copyForeignDescriptor, openPidFd, readProcessMemory, traceAndRelease } from '../../native/native.ts';
-import { CALL_REFUSED, errnoName, type Gain, REFUSED } from './answer.ts';
-import { processAttack } from './each-process.ts';
+import { errnoName, type Gain } from './answer.ts';
+import { onEachProcess } from './each-process.ts';
 import { mappedAddresses } from './processes.ts';
-import type { Attack } from './types.ts';
 
 /** Descriptor numbers tried of each process. The permission is the process's: one number would tell. */
 const MAX_DESCRIPTORS = 32;
 /** Where no mapping is known. The kernel decides on the permission before it looks at the address. */
 const ANY_ADDRESS = 0x40_0000n;
 
-export const CALL_ATTACKS: readonly Attack[] = [
-  processAttack('ptrace', 'attach as a debugger', CALL_REFUSED, ({ pid }) => {
-    traceAndRelease(pid);
-    return 'attached';
-  }),
-  processAttack('process-vm-readv', 'read memory with process_vm_readv', CALL_REFUSED, ({ pid }) =>
-    foreignMemory(pid),
-  ),
-  processAttack('pidfd-getfd', 'copy a descriptor with pidfd_getfd', CALL_REFUSED, ({ pid }) =>
-    foreignDescriptor(pid),
-  ),
-  processAttack('signals', 'send a signal', REFUSED, ({ pid }, context) => signal(pid, context.realSignals)),
-];
+export const attackByPtrace = onEachProcess(({ pid }) => {
+  traceAndRelease(pid);
+  return 'attached';
+});
+export const attackMemory = onEachProcess(({ pid }) => foreignMemory(pid));
+export const attackDescriptors = onEachProcess(({ pid }) => foreignDescriptor(pid));
+export const attackBySignals = onEachProcess(({ pid }, { realSignals }) => signal(pid, realSignals));
 
 function foreignMemory(pid: number): Gain {
   const [address = ANY_ADDRESS] = mappedAddresses(pid);

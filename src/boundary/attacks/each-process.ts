@@ -1,25 +1,14 @@
 /** The loop that the attacks on processes share. */
 import { attemptOnProcess, type Gain } from './answer.ts';
 import { describeProcess, foreignProcesses, MAX_PROCESSES, type ProcessEntry } from './surroundings.ts';
-import type { Attack, AttackContext, Tries } from './types.ts';
+import type { AttackContext, AttackRun, Tries } from './types.ts';
 
 /** An attack that is made on every foreign process. `act` returns what it gained, or throws the kernel's refusal. */
-export function processAttack(
-  id: string,
-  what: string,
-  rightReasons: readonly string[],
-  act: (entry: ProcessEntry, context: AttackContext) => Gain,
-): Attack {
-  return {
-    id,
-    family: 'processes',
-    what,
-    rightReasons,
-    run: (context, tries) => {
-      for (const entry of processesToAttack(context, tries)) {
-        attemptOnProcess(tries, describeProcess(entry), rightReasons, () => act(entry, context));
-      }
-    },
+export function onEachProcess(act: (entry: ProcessEntry, context: AttackContext) => Gain): AttackRun {
+  return (context, tries, right) => {
+    for (const entry of processesToAttack(context, tries)) {
+      attemptOnProcess(tries, describeProcess(entry), right, () => act(entry, context));
+    }
   };
 }
 

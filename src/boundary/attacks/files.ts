@@ -1,10 +1,10 @@
 /** Attacks on what is mounted: Secret volumes at their paths, wherever else, and the service-account token. */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { ABSENT, attempt, attemptOnProcess, errnoName, REFUSED } from './answer.ts';
+import { attempt, attemptOnProcess, errnoName } from './answer.ts';
 import { describeTree, readableBytes, readableTree } from './read.ts';
 import { describeProcess, foreignProcesses, mountsOf } from './surroundings.ts';
-import type { Attack, AttackContext, Tries } from './types.ts';
+import { ABSENT, type AttackContext, REFUSED, type Tries } from './types.ts';
 
 /** Paths tried of one process. A resolver mounts a few Secrets; each of its tmpfs is worth a try. */
 const MAX_PATHS = 64;
@@ -14,31 +14,7 @@ export const SERVICE_ACCOUNT_FOLDERS = [
   '/run/secrets/kubernetes.io/serviceaccount',
 ];
 
-export const FILE_ATTACKS: readonly Attack[] = [
-  {
-    id: 'secret-paths',
-    family: 'files',
-    what: 'read each Secret at its path, here and through the root of each process that mounts it',
-    rightReasons: [...ABSENT, ...REFUSED, 'nothing is mounted there'],
-    run: attackSecretPaths,
-  },
-  {
-    id: 'secret-volumes',
-    family: 'files',
-    what: 'read every tmpfs of ours that is laid out as kubelet does',
-    rightReasons: ['no ..data in any tmpfs'],
-    run: attackSecretVolumes,
-  },
-  {
-    id: 'service-account-token',
-    family: 'files',
-    what: 'read the service-account token',
-    rightReasons: ABSENT,
-    run: attackServiceAccountToken,
-  },
-];
-
-function attackSecretPaths(context: AttackContext, tries: Tries): void {
+export function attackSecretPaths(context: AttackContext, tries: Tries): void {
   const exempt = [...context.allowedMounts, ...SERVICE_ACCOUNT_FOLDERS];
   const foreign = foreignProcesses(context).map((entry) => ({
     entry,
@@ -99,7 +75,7 @@ function hasGeneration(path: string): boolean {
   }
 }
 
-function attackSecretVolumes(context: AttackContext, tries: Tries): void {
+export function attackSecretVolumes(context: AttackContext, tries: Tries): void {
   const allowed = [...context.allowedMounts, ...SERVICE_ACCOUNT_FOLDERS];
   const mounts = mountsOf('self').filter(
     ({ mountPoint, type }) => type === 'tmpfs' && !allowed.some((folder) => below(mountPoint, folder)),
@@ -122,7 +98,7 @@ function attackSecretVolumes(context: AttackContext, tries: Tries): void {
   }
 }
 
-function attackServiceAccountToken(_context: AttackContext, tries: Tries): void {
+export function attackServiceAccountToken(_context: AttackContext, tries: Tries): void {
   for (const folder of SERVICE_ACCOUNT_FOLDERS) {
     attempt(tries, join(folder, 'token'), ABSENT, () => {
       const bytes = readableBytes(join(folder, 'token'));

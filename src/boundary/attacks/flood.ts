@@ -6,10 +6,9 @@
 import { readFileSync } from 'node:fs';
 import type net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { REFUSED } from './answer.ts';
 import { type CallAnswer, describeAnswer, firstAnswer, HTTP2_OPENING, openConnection } from './grpc-wire.ts';
 import { socketVisible } from './socket.ts';
-import type { Attack, AttackContext, Tries } from './types.ts';
+import { type AttackContext, REFUSED, type Tries } from './types.ts';
 
 /** More than the 4096 that the resolver asks for as its backlog, and that most kernels cap it to. */
 const MOST_CONNECTIONS = 4608;
@@ -24,20 +23,8 @@ const PROMPT_MS = 2000;
 const RETRY_MS = 20;
 /** What connect() on a Unix socket answers then. */
 const BACKLOG_FULL = 'EAGAIN';
-const RIGHT_REASON = `answered within ${PROMPT_MS} ms`;
 
-export const FLOOD_ATTACKS: readonly Attack[] = [
-  {
-    id: 'backlog',
-    family: 'socket',
-    what: `open up to ${MOST_CONNECTIONS} connections at once and look whether the next is answered`,
-    rightReasons: [RIGHT_REASON, ...REFUSED],
-    budgetMs: 7000,
-    run: attackBacklog,
-  },
-];
-
-async function attackBacklog(context: AttackContext, tries: Tries): Promise<void> {
+export async function attackBacklog(context: AttackContext, tries: Tries): Promise<void> {
   if (!socketVisible(context, tries)) return;
   const quiet = await askOnce(context);
   if (quiet.answer.kind === 'no-connection') {

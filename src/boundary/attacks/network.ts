@@ -1,49 +1,16 @@
 /** Attacks over the network namespace that a pod shares: inspectors, abstract sockets, TCP listeners. */
-import { ABSENT, REFUSED } from './answer.ts';
 import { type CallAnswer, callOn, describeAnswer, openConnection, UNIMPLEMENTED } from './grpc-wire.ts';
 import { askInspector } from './inspector.ts';
 import { describeListener, tcpListeners, unixListeners } from './surroundings.ts';
-import type { Attack, AttackContext, Tries } from './types.ts';
+import type { AttackContext, Tries } from './types.ts';
 
 /** Listeners tried. A pod has a handful. */
 const MAX_LISTENERS = 64;
 /** Milliseconds for one call; all listeners are asked at the same time. */
 const CALL_TIMEOUT_MS = 800;
 const INSPECTOR_PORT = 9229;
-const NOT_THE_SERVICE = 'gRPC status UNIMPLEMENTED, no gRPC, or nothing';
 
-export const NETWORK_ATTACKS: readonly Attack[] = [
-  {
-    id: 'inspector',
-    family: 'network',
-    what: 'find a debugger: port 9229, and every listener that answers /json/list',
-    rightReasons: ['ECONNREFUSED', 'not an inspector'],
-    run: attackInspectors,
-  },
-  {
-    id: 'abstract-sockets',
-    family: 'network',
-    what: 'ask every abstract socket for credentials',
-    rightReasons: [...REFUSED, 'ECONNREFUSED', NOT_THE_SERVICE],
-    run: attackAbstractSockets,
-  },
-  {
-    id: 'other-sockets',
-    family: 'network',
-    what: 'ask every other Unix socket that listens for credentials',
-    rightReasons: [...REFUSED, ...ABSENT, 'ECONNREFUSED', NOT_THE_SERVICE],
-    run: attackOtherSockets,
-  },
-  {
-    id: 'tcp-services',
-    family: 'network',
-    what: 'ask every TCP listener for credentials',
-    rightReasons: ['ECONNREFUSED', NOT_THE_SERVICE],
-    run: attackTcpServices,
-  },
-];
-
-async function attackInspectors(_context: AttackContext, tries: Tries): Promise<void> {
+export async function attackInspectors(_context: AttackContext, tries: Tries): Promise<void> {
   const usual = ['127.0.0.1', '::1'].map((host) => ({ host, port: INSPECTOR_PORT }));
   const byName = new Map([...usual, ...tcpListeners()].map((target) => [describeListener(target), target]));
   await Promise.all(
@@ -61,7 +28,7 @@ async function attackInspectors(_context: AttackContext, tries: Tries): Promise<
   );
 }
 
-async function attackAbstractSockets(context: AttackContext, tries: Tries): Promise<void> {
+export async function attackAbstractSockets(context: AttackContext, tries: Tries): Promise<void> {
   const listeners = unixListeners().filter(({ abstract }) => abstract);
   if (listeners.length === 0) tries.notApplicable('no abstract socket listens in this network namespace');
   await askAll(
@@ -72,7 +39,7 @@ async function attackAbstractSockets(context: AttackContext, tries: Tries): Prom
 }
 
 /** The kernel names sockets of all mount namespaces: a path that is not there, or leads elsewhere, is no way in. */
-async function attackOtherSockets(context: AttackContext, tries: Tries): Promise<void> {
+export async function attackOtherSockets(context: AttackContext, tries: Tries): Promise<void> {
   const listeners = unixListeners().filter(({ name, abstract }) => !abstract && name !== context.socketPath);
   if (listeners.length === 0) tries.notApplicable('no other Unix socket listens in this network namespace');
   await askAll(
@@ -82,7 +49,7 @@ async function attackOtherSockets(context: AttackContext, tries: Tries): Promise
   );
 }
 
-async function attackTcpServices(context: AttackContext, tries: Tries): Promise<void> {
+export async function attackTcpServices(context: AttackContext, tries: Tries): Promise<void> {
   const listeners = tcpListeners();
   if (listeners.length === 0) tries.notApplicable('no TCP socket listens in this network namespace');
   await askAll(

@@ -1,16 +1,11 @@
 /** Attacks on other processes through the files of /proc. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { type Gain, REFUSED } from './answer.ts';
-import { processAttack } from './each-process.ts';
+import type { Gain } from './answer.ts';
+import { onEachProcess } from './each-process.ts';
 import { readableBytes } from './read.ts';
-import type { Attack } from './types.ts';
 
 /** Mappings of a process tried before its memory counts as empty. */
 const MAX_MAPPINGS = 16;
-
-function procAttack(id: string, what: string, act: (pid: number) => Gain): Attack {
-  return processAttack(id, what, REFUSED, ({ pid }) => act(pid));
-}
 
 /** Kernel threads open and hold nothing: no bytes is no gain. */
 function bytesOf(path: string): Gain {
@@ -23,21 +18,19 @@ function linkOf(path: string): Gain {
   return 'link resolved';
 }
 
-export const PROCESS_ATTACKS: readonly Attack[] = [
-  procAttack('process-environment', 'read /proc/<pid>/environ', (pid) => bytesOf(`/proc/${pid}/environ`)),
-  procAttack('process-memory', 'open and read /proc/<pid>/mem', (pid) => memoryOf(pid)),
-  procAttack('process-maps', 'read /proc/<pid>/maps', (pid) => bytesOf(`/proc/${pid}/maps`)),
-  procAttack('process-descriptors', 'list /proc/<pid>/fd', (pid) => {
-    const count = readdirSync(`/proc/${pid}/fd`).length;
-    return count === 0 ? undefined : `${count} descriptors listed`;
-  }),
-  procAttack('process-root', 'go through /proc/<pid>/root', (pid) => {
-    return `${readdirSync(`/proc/${pid}/root/`).length} entries listed`;
-  }),
-  procAttack('process-cwd', 'resolve /proc/<pid>/cwd', (pid) => linkOf(`/proc/${pid}/cwd`)),
-  procAttack('process-exe', 'resolve /proc/<pid>/exe', (pid) => linkOf(`/proc/${pid}/exe`)),
-  procAttack('process-namespaces', 'resolve /proc/<pid>/ns/mnt', (pid) => linkOf(`/proc/${pid}/ns/mnt`)),
-];
+export const attackEnvironment = onEachProcess(({ pid }) => bytesOf(`/proc/${pid}/environ`));
+export const attackMemoryFile = onEachProcess(({ pid }) => memoryOf(pid));
+export const attackMaps = onEachProcess(({ pid }) => bytesOf(`/proc/${pid}/maps`));
+export const attackDescriptorList = onEachProcess(({ pid }) => {
+  const count = readdirSync(`/proc/${pid}/fd`).length;
+  return count === 0 ? undefined : `${count} descriptors listed`;
+});
+export const attackRoot = onEachProcess(
+  ({ pid }) => `${readdirSync(`/proc/${pid}/root/`).length} entries listed`,
+);
+export const attackCwd = onEachProcess(({ pid }) => linkOf(`/proc/${pid}/cwd`));
+export const attackExe = onEachProcess(({ pid }) => linkOf(`/proc/${pid}/exe`));
+export const attackNamespaces = onEachProcess(({ pid }) => linkOf(`/proc/${pid}/ns/mnt`));
 
 function memoryOf(pid: number): Gain {
   const path = `/proc/${pid}/mem`;

@@ -112,7 +112,10 @@ async function runInTime(attack: Attack, context: AttackContext, tries: Tries): 
   const onAbort = () => overtime.resolve('overtime');
   context.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    const ended = await Promise.race([Promise.resolve(attack.run(context, tries)), overtime.promise]);
+    const ended = await Promise.race([
+      Promise.resolve(attack.run(context, tries, attack.rightReasons)),
+      overtime.promise,
+    ]);
     if (ended === 'overtime') tries.unclear('not finished', 'the time of the attack was over');
   } catch (error) {
     // A defect of the attack, or a kernel that answers as no kernel did: not a proof that anything held.

@@ -6,7 +6,7 @@ import { processesToAttack } from './each-process.ts';
 import { SERVICE_ACCOUNT_FOLDERS } from './files.ts';
 import { describeProcess } from './surroundings.ts';
 import { describeFind, findTokens } from './token-shapes.ts';
-import type { Attack, AttackContext, Tries } from './types.ts';
+import type { AttackContext, Tries } from './types.ts';
 
 const MAX_FILES = 20_000;
 /** Bytes read of one file: credentials stand in small files, or near the top of a log. */
@@ -32,32 +32,7 @@ const NEVER_ENTERED = new Set(['node_modules', 'proc', 'sys']);
 /** Our own package: its texts name token prefixes, and it may be the working folder in our own image. */
 const OWN_PACKAGE = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 
-export const SEARCH_ATTACKS: readonly Attack[] = [
-  {
-    id: 'environment-search',
-    family: 'search',
-    what: 'search our own environment for values in the shape of a credential',
-    rightReasons: ['nothing found'],
-    run: searchEnvironment,
-  },
-  {
-    id: 'command-line-search',
-    family: 'search',
-    what: 'search the arguments of every process, which any UID may read',
-    rightReasons: ['nothing found'],
-    run: searchCommandLines,
-  },
-  {
-    id: 'file-search',
-    family: 'search',
-    what: 'search the files that we can read for values in the shape of a credential',
-    rightReasons: ['nothing found'],
-    budgetMs: SEARCH_MS + 1000,
-    run: searchFiles,
-  },
-];
-
-function searchEnvironment(context: AttackContext, tries: Tries): void {
+export function searchEnvironment(context: AttackContext, tries: Tries): void {
   const entries = Object.entries(context.env);
   let finds = 0;
   for (const [name, value = ''] of entries) {
@@ -69,7 +44,7 @@ function searchEnvironment(context: AttackContext, tries: Tries): void {
   if (finds === 0) tries.held(`${entries.length} variables`, 'nothing found');
 }
 
-function searchCommandLines(context: AttackContext, tries: Tries): void {
+export function searchCommandLines(context: AttackContext, tries: Tries): void {
   for (const entry of processesToAttack(context, tries)) {
     const target = `arguments of ${describeProcess(entry)}`;
     const finds = findTokens(commandLine(entry.pid));
@@ -98,7 +73,7 @@ interface Search {
   exhausted: boolean;
 }
 
-function searchFiles(context: AttackContext, tries: Tries): void {
+export function searchFiles(context: AttackContext, tries: Tries): void {
   const { HOME } = context.env;
   const places = [...context.searchPaths, ...(HOME ? [HOME] : []), process.cwd(), ...USUAL_PLACES];
   const search: Search = {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { fstatSync, lstatSync, readdirSync } from 'node:fs';
 import net from 'node:net';
 import { peerCredentials, unixPeerPath } from '../../native/native.ts';
-import { errnoName, REFUSED } from './answer.ts';
+import { errnoName } from './answer.ts';
 import {
   type CallAnswer,
   callOn,
@@ -12,38 +12,10 @@ import {
   HTTP2_OPENING,
   openConnection,
 } from './grpc-wire.ts';
-import type { Attack, AttackContext, Tries } from './types.ts';
+import { type AttackContext, REFUSED, type Tries } from './types.ts';
 
 /** Milliseconds for one call. The resolver refuses in less than ten. */
 const CALL_TIMEOUT_MS = 1000;
-const CLOSED = 'connection closed before any byte';
-const RIGHT_REASONS = [CLOSED, ...REFUSED];
-
-export const SOCKET_ATTACKS: readonly Attack[] = [
-  {
-    id: 'socket-connect',
-    family: 'socket',
-    what: "connect to the socket and reach the resolver's HTTP/2 parser",
-    rightReasons: RIGHT_REASONS,
-    run: attackConnect,
-  },
-  {
-    id: 'socket-rpcs',
-    family: 'socket',
-    what: 'connect to the socket and make every call there is',
-    rightReasons: RIGHT_REASONS,
-    budgetMs: 6000,
-    run: attackRpcs,
-  },
-  {
-    id: 'handed-over-descriptor',
-    family: 'socket',
-    what: 'speak on a connection that another process opened: one inherited, and one of a helper that has ended',
-    rightReasons: RIGHT_REASONS,
-    budgetMs: 4000,
-    run: attackHandedOver,
-  },
-];
 
 /** Whether there is a socket to attack at the path; says so where there is none. */
 export function socketVisible(context: AttackContext, tries: Tries): boolean {
@@ -82,7 +54,7 @@ function judge(target: string, answer: CallAnswer, tries: Tries): void {
   }
 }
 
-async function attackConnect(context: AttackContext, tries: Tries): Promise<void> {
+export async function attackConnect(context: AttackContext, tries: Tries): Promise<void> {
   if (!socketVisible(context, tries)) return;
   const socket = openConnection(context.socketPath);
   let listener: number | undefined;
@@ -110,7 +82,7 @@ function peerUid(socket: net.Socket): number | undefined {
   }
 }
 
-async function attackRpcs(context: AttackContext, tries: Tries): Promise<void> {
+export async function attackRpcs(context: AttackContext, tries: Tries): Promise<void> {
   if (!socketVisible(context, tries)) return;
   for (const rpc of context.rpcs) {
     if (context.signal.aborted) return;
@@ -118,7 +90,7 @@ async function attackRpcs(context: AttackContext, tries: Tries): Promise<void> {
   }
 }
 
-async function attackHandedOver(context: AttackContext, tries: Tries): Promise<void> {
+export async function attackHandedOver(context: AttackContext, tries: Tries): Promise<void> {
   const rpc = context.rpcs[0];
   if (rpc === undefined) return;
   for (const fd of inheritedConnections(context)) {

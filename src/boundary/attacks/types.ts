@@ -59,7 +59,40 @@ export interface Tries {
   notApplicable(reason: string): void;
 }
 
-type Family = 'files' | 'processes' | 'socket' | 'socket-file' | 'network' | 'search';
+/** In the order in which they are made: what disturbs the listener comes last. */
+export const FAMILIES = [
+  'files',
+  'processes',
+  'socket',
+  'network',
+  'search',
+  'socket-file',
+  'flood',
+] as const;
+type Family = (typeof FAMILIES)[number];
+
+/** The kernel's ways to say "you may not". */
+export const REFUSED = ['EACCES', 'EPERM'] as const;
+/** As {@link REFUSED}, and the call itself kept out by seccomp or missing from the kernel. */
+export const CALL_REFUSED = [...REFUSED, 'ENOSYS'] as const;
+/** As {@link REFUSED}, and a mount that cannot be written. */
+export const CHANGE_REFUSED = [...REFUSED, 'EROFS'] as const;
+/** The kernel's ways to say "there is no such thing here". */
+export const ABSENT = ['ENOENT', 'ENOTDIR'];
+/** What the resolver answers a peer that it does not know. */
+export const CLOSED = 'connection closed before any byte';
+
+/** `right`: the attack's {@link Attack.rightReasons}. */
+export type AttackRun = (
+  context: AttackContext,
+  tries: Tries,
+  right: readonly string[],
+) => Promise<void> | void;
+
+/** An attack whose code is loaded when it is made: the process that serves never has it. */
+export function lazily(load: () => Promise<AttackRun>): AttackRun {
+  return async (...given) => (await load())(...given);
+}
 
 /** One attack. */
 export interface Attack {
@@ -72,7 +105,7 @@ export interface Attack {
   readonly rightReasons: readonly string[];
   /** Milliseconds; the runner's default unless set. */
   readonly budgetMs?: number;
-  readonly run: (context: AttackContext, tries: Tries) => Promise<void> | void;
+  readonly run: AttackRun;
 }
 
 /** What became of an attack. */

@@ -3,9 +3,6 @@ import type { Config } from '../../config/config.ts';
 import type { Facts } from './facts.ts';
 import type { PathFacts } from './facts-mounts.ts';
 
-/** The overflow UID: every id without a name in this user namespace shows as it. */
-export const UNMAPPED_UID = 65534;
-
 const STICKY = 0o1000;
 
 /** The agent as a UID with the groups that it may be in. */

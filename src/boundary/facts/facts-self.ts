@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import inspector from 'node:inspector';
 import { throwShortage } from '../../domain/errors.ts';
+import { isLoaderVariable } from '../../domain/kubernetes.ts';
 import { getCoreLimit, getDumpable, NativeError } from '../../native/native.ts';
 import type { HardeningResult } from '../harden.ts';
 import type { MountFacts } from './facts-mounts.ts';
@@ -11,29 +12,6 @@ import { type IdMapping, parseIdMap, parseStatus, type TaskStatus } from './proc
 export const MIN_SEARCHED_BYTES = 8;
 /** A Secret is at most 1 MiB, so no value is longer. */
 const MAX_VALUE_BYTES = 1024 * 1024;
-
-/**
- * Variables that load code into the process, write its memory or traffic to files, or make it talk to a
- * debugger. Matched by prefix where one ends in `*`.
- */
-const LOADER_VARIABLES = [
-  'NODE_OPTIONS',
-  'NODE_PATH',
-  'NODE_REPL_EXTERNAL_MODULE',
-  'NODE_V8_COVERAGE',
-  'NODE_DEBUG',
-  'NODE_DEBUG_NATIVE',
-  'NODE_REDIRECT_WARNINGS',
-  'NODE_COMPILE_CACHE',
-  'NODE_TLS_REJECT_UNAUTHORIZED',
-  'OPENSSL_CONF',
-  'OPENSSL_MODULES',
-  'OPENSSL_ENGINES',
-  'SSLKEYLOGFILE',
-  'GCONV_PATH',
-  'GRPC_TRACE',
-  'LD_*',
-] as const;
 
 /** A place in argv or the environment that holds a value of a mounted Secret. */
 interface Exposure {
@@ -113,12 +91,6 @@ function asked<T>(question: () => T): T | undefined {
     if (error instanceof NativeError) return undefined;
     throw error;
   }
-}
-
-function isLoaderVariable(name: string): boolean {
-  return LOADER_VARIABLES.some((known) =>
-    known.endsWith('*') ? name.startsWith(known.slice(0, -1)) : name === known,
-  );
 }
 
 /** Looks for each mounted value, plain and in Base64, in argv and the environment, and wipes what it read. */

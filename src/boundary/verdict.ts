@@ -1,50 +1,12 @@
-/** All checks, and the verdict over what they found. Pure: no I/O, no clock. */
-import type { Config } from '../../config/config.ts';
-import type { Facts } from '../facts/facts.ts';
-import { type Check, type Finding, fail, pass } from '../finding.ts';
-import { MOUNT_CHECKS } from './checks-mounts.ts';
-import { PROCESS_CHECKS } from './checks-processes.ts';
-import { SELF_CHECKS } from './checks-self.ts';
-import { SOCKET_CHECKS } from './checks-socket.ts';
+/** The verdict over what the checks found. Pure: no I/O, no clock. */
+import type { Config } from '../config/config.ts';
+import { CHECKS } from './catalogue.ts';
+import type { Facts } from './facts/facts.ts';
+import type { Finding } from './finding.ts';
 
-/** `boundary.warn` and `boundary.trusted` weaken the boundary: what they say belongs in every report. */
-const exceptions: Check = {
-  id: 'config-exceptions',
-  group: 'configuration',
-  title: 'no exception from the checks',
-  severity: 'warn',
-  judge: (_, config) => {
-    const { warn, trusted } = config.boundary;
-    const enforced = new Set(CHECKS.filter(({ severity }) => severity === 'enforce').map(({ id }) => id));
-    const idle = warn.filter((id) => !enforced.has(id));
-    if (idle.length > 0) {
-      return fail(
-        `boundary.warn names no enforced check with ${idle.join(', ')}`,
-        `boundary.warn: [${warn.filter((id) => enforced.has(id)).join(', ')}]`,
-      );
-    }
-    if (warn.length === 0 && trusted.length === 0)
-      return pass('boundary.warn and boundary.trusted are empty');
-    const trust = trusted.map(({ uid, exe }) => `UID ${uid}${exe === undefined ? '' : ` with ${exe}`}`);
-    return fail(
-      [
-        ...(warn.length === 0 ? [] : [`only warns: ${warn.join(', ')}`]),
-        ...(trust.length === 0 ? [] : [`trusted: ${trust.join(', ')}`]),
-      ].join('; '),
-      'boundary: {}: once the exceptions are no longer needed',
-    );
-  },
-};
-
-/** In the order of a report. */
-export const CHECKS: readonly Check[] = [
-  ...SELF_CHECKS,
-  ...MOUNT_CHECKS,
-  ...PROCESS_CHECKS,
-  ...SOCKET_CHECKS,
-  exceptions,
-];
-
+const ENFORCED: ReadonlySet<string> = new Set(
+  CHECKS.filter(({ severity }) => severity === 'enforce').map(({ id }) => id),
+);
 const FAIL_DURING_EXEC: ReadonlySet<string> = new Set(
   CHECKS.filter(({ failsDuringExec }) => failsDuringExec === true).map(({ id }) => id),
 );
@@ -52,7 +14,7 @@ const FAIL_DURING_EXEC: ReadonlySet<string> = new Set(
 /** One finding for each check. */
 export function runChecks(facts: Facts, config: Config): Finding[] {
   return CHECKS.map((check) => {
-    const verdict = check.judge(facts, config);
+    const verdict = check.run(facts, config, ENFORCED);
     const lowered = check.severity === 'enforce' && config.boundary.warn.includes(check.id);
     return {
       id: check.id,

@@ -1,0 +1,51 @@
+/**
+ * A control keeps one threat out. It is one file in controls/ and one line in controls/index.ts; `check`, `lint`, the
+ * self-test, the admission policy, SECURITY.md and docs/reference take it from there.
+ */
+import type { Config } from '../config/config.ts';
+import type { RuleBody } from '../manifest/rule.ts';
+import type { Attack } from './attacks/types.ts';
+import type { Facts } from './facts/facts.ts';
+import type { Severity, Verdict } from './finding.ts';
+
+/** In the order of a report. The API server shows the first refusal only: what has no resolver comes first. */
+export const GROUPS = ['pod', 'self', 'mounts', 'processes', 'socket', 'rotation', 'configuration'] as const;
+export type Group = (typeof GROUPS)[number];
+
+export interface Control {
+  /** Kebab-case and stable: what `--ignore` and the policy's messages name, and `boundary.warn` unless `check` has an id of its own. */
+  readonly id: string;
+  readonly group: Group;
+  readonly severity: Severity;
+  /** What goes wrong without it, in a sentence. */
+  readonly threat: string;
+  /** What holds with it, in a sentence. */
+  readonly promise: string;
+  readonly check?: Check;
+  /** Of `lint`, on manifests. */
+  readonly rule?: RuleBody;
+  readonly expression?: Expression;
+  /** Of the self-test. */
+  readonly attacks?: readonly Attack[];
+}
+
+/** At run time, from facts. Pure: it reads no file and no clock. */
+export interface Check {
+  readonly id?: string;
+  /**
+   * Whether the container runtime itself fails it for a moment: with every exec, also one by kubelet for a probe, it is
+   * root in the pod's PID namespace, and has the node's mounts, until it has become the program that it is to start.
+   */
+  readonly failsDuringExec?: true;
+  /** `enforced`: ids of the checks that keep the resolver from serving. */
+  readonly run: (facts: Facts, config: Config, enforced: ReadonlySet<string>) => Verdict;
+}
+
+/** At admission. The policy puts the id in front of the message. */
+export interface Expression {
+  /** CEL over `object` and the variables of expression.ts; true where the pod may pass. */
+  readonly cel: string;
+  readonly message: string;
+  /** CEL for a message with names in it; without the id. */
+  readonly messageCel?: string;
+}

@@ -1,0 +1,45 @@
+import type { Control } from '../control.ts';
+import { agentMayReplace, agentMayWrite, agentOf } from '../facts/access-rules.ts';
+import type { PathFacts } from '../facts/facts-mounts.ts';
+import { fail, listed, pass } from '../finding.ts';
+import { ownerText } from './shared/volumes.ts';
+
+export const configNotWritable: Control = {
+  id: 'config-not-writable',
+  group: 'mounts',
+  severity: 'enforce',
+  threat: 'The author of the configuration decides who gets which value.',
+  promise: 'Neither the resolver nor the agent can write the configuration.',
+  check: {
+    run: (facts, config) => {
+      const agent = agentOf(facts, config);
+      const faults = facts.mounts.config.flatMap((entry) => {
+        if (entry.writableByUs) return [`${entry.path} is writable by us`];
+        if (entry.target !== undefined && agentMayWrite(entry.target, agent))
+          return [`${ownerText(entry.target)} is writable by the agent`];
+        const chain = [...entry.parents, entry.target];
+        const folder = entry.parents.find((each, at) => agentMayReplace(each, below(each, chain, at), agent));
+        return folder === undefined
+          ? []
+          : [`${entry.path} is below ${ownerText(folder)}, which the agent may write`];
+      });
+      return faults.length === 0
+        ? pass(`${facts.mounts.config.length} files and folders`)
+        : fail(
+            listed(faults),
+            'volumeMounts: [{name: config, mountPath: /etc/secret-resolver, readOnly: true}] of a configMap',
+          );
+    },
+  },
+};
+
+/** What is next below a folder in the chain, if it is really inside it. */
+function below(
+  folder: PathFacts,
+  chain: readonly (PathFacts | undefined)[],
+  at: number,
+): PathFacts | undefined {
+  const next = chain[at + 1];
+  const prefix = folder.path === '/' ? '/' : `${folder.path}/`;
+  return next?.path.startsWith(prefix) === true ? next : undefined;
+}

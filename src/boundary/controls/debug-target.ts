@@ -1,0 +1,31 @@
+import { PROBE, RESOLVER } from '../../manifest/names.ts';
+import type { Control } from '../control.ts';
+import { cel, celList } from '../expression.ts';
+
+export const debugTarget: Control = {
+  id: 'debug-target',
+  group: 'processes',
+  severity: 'enforce',
+  threat: 'kubectl debug --target puts a container of any image into the PID namespace of the resolver.',
+  promise: 'No debug container targets the resolver.',
+  rule: {
+    about: 'pod',
+    remedy: 'Debug another container, or a copy of the pod without the Secrets (kubectl debug --copy-to).',
+    *find({ pod }) {
+      for (const { ephemeral, data, path, name } of pod.containers) {
+        if (!ephemeral || (data.targetContainerName !== RESOLVER && data.targetContainerName !== PROBE))
+          continue;
+        yield {
+          path: [...path, 'targetContainerName'],
+          message: `the debug container ${name} targets ${data.targetContainerName}`,
+        };
+      }
+    },
+  },
+  expression: {
+    cel: cel`
+      object.spec.?ephemeralContainers.orValue([]).all(c,
+        !(c.?targetContainerName.orValue("") in ${celList([RESOLVER, PROBE])}))`,
+    message: 'a debug container targets the resolver',
+  },
+};

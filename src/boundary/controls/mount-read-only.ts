@@ -1,0 +1,17 @@
+import { isReadOnlyMount } from '../../domain/mountinfo.ts';
+import type { Control } from '../control.ts';
+import { eachVolume } from './shared/volumes.ts';
+
+export const mountReadOnly: Control = {
+  id: 'mount-read-only',
+  group: 'mounts',
+  severity: 'enforce',
+  threat: 'A writable volume serves what its writer put there.',
+  promise: 'Secrets are mounted read-only.',
+  check: {
+    run: (facts) =>
+      eachVolume(facts, 'read-only', 'volumeMounts[].readOnly: true', ({ mount }) =>
+        mount !== undefined && !isReadOnlyMount(mount) ? 'is mounted writable' : undefined,
+      ),
+  },
+};

@@ -1,0 +1,51 @@
+import { asList, asMap } from '../../manifest/data.ts';
+import type { Container } from '../../manifest/pod.ts';
+import { pathName } from '../../manifest/stream.ts';
+import type { Control } from '../control.ts';
+import { cel } from '../expression.ts';
+import { beside } from './shared/pod.ts';
+
+export const portCollision: Control = {
+  id: 'port-collision',
+  group: 'socket',
+  severity: 'enforce',
+  threat:
+    'The containers of a pod share their ports: of two that want the same one, the second does not start.',
+  promise: 'No other container wants a port of the resolver.',
+  rule: {
+    about: 'pod',
+    remedy:
+      'Change the port of the container, or health.listen and metrics.listen in the configuration, and inject again.',
+    *find(subject) {
+      const own = ports(subject.resolver);
+      for (const container of beside(subject)) {
+        for (const { port, path } of ports(container)) {
+          const taken = own.find((each) => each.port === port);
+          if (taken === undefined) continue;
+          yield {
+            path,
+            message: `container ${container.name} has port ${port}, which is the resolver's (${pathName(taken.path)})`,
+          };
+        }
+      }
+    },
+  },
+  expression: {
+    cel: cel`
+      variables.resolver.all(r, r.?ports.orValue([]).all(q, variables.beside.all(c,
+        c.?ports.orValue([]).all(p, p.containerPort != q.containerPort
+          || p.?protocol.orValue("TCP") != q.?protocol.orValue("TCP")))))`,
+    message: 'a container has a port of the resolver',
+  },
+};
+
+/** `8086/TCP`, with its place. */
+function ports({ data, path }: Container) {
+  return asList(data.ports).map((value, index) => {
+    const { containerPort, protocol } = asMap(value);
+    return {
+      port: `${containerPort}/${protocol ?? 'TCP'}`,
+      path: [...path, 'ports', index, 'containerPort'],
+    };
+  });
+}

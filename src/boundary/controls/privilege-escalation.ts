@@ -1,0 +1,67 @@
+import { DANGEROUS_CAPABILITIES } from '../../domain/kubernetes.ts';
+import { asMap } from '../../manifest/data.ts';
+import type { Control } from '../control.ts';
+import { cel } from '../expression.ts';
+import { fail, listed, pass } from '../finding.ts';
+import { beside, isSupervisor } from './shared/pod.ts';
+import { foreign, isPause, named, trustOf } from './shared/processes.ts';
+
+/**
+ * Enforced, for a boundary that holds only until somebody runs `su` is not proven: its image chooses what setuid
+ * programs there are, and one that waits for a password is root with all that the bounding set lets through. In a
+ * user namespace below ours the bounding set is full and means nothing, as the capabilities there do.
+ */
+export const privilegeEscalation: Control = {
+  id: 'privilege-escalation',
+  group: 'processes',
+  severity: 'enforce',
+  threat:
+    'In a shared PID namespace a setuid program such as su makes a neighbour root beside the resolver, which refuses to serve there.',
+  promise: 'No process in sight can gain a capability that reaches into the resolver.',
+  check: {
+    id: 'process-escalation',
+    failsDuringExec: true,
+    run: (facts, config) => {
+      const faults = foreign(facts).filter(
+        (process) =>
+          !process.noNewPrivileges &&
+          process.userNamespace !== 'below' &&
+          !isPause(process) &&
+          !process.runtimeInit &&
+          trustOf(process, config) !== 'trusted' &&
+          process.bounding.some((name) => DANGEROUS_CAPABILITIES.has(name)),
+      );
+      return faults.length === 0
+        ? pass('each has no_new_privs or a bounding set without dangerous capabilities')
+        : fail(
+            `${listed(faults.map(named))}: NoNewPrivs 0, so a setuid program in its image could gain them`,
+            'securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}} in its container',
+          );
+    },
+  },
+  rule: {
+    about: 'pod',
+    remedy:
+      'Write securityContext.allowPrivilegeEscalation: false for the container, or take out shareProcessNamespace.',
+    *find(subject) {
+      if (subject.pod.spec.shareProcessNamespace !== true) return;
+      for (const container of beside(subject)) {
+        if (asMap(container.data.securityContext).allowPrivilegeEscalation === false) continue;
+        // A supervisor may be what boundary.trusted names, which no manifest tells: the resolver checks it at its start.
+        if (isSupervisor(subject, container)) continue;
+        yield {
+          path: container.path,
+          message: `container ${container.name} may gain privileges, in one PID namespace with the resolver`,
+        };
+      }
+    },
+  },
+  expression: {
+    cel: cel`
+      !object.spec.?shareProcessNamespace.orValue(false)
+      || variables.beside.all(c,
+        (c.name in variables.supervisors && !variables.combined)
+        || !c.?securityContext.?allowPrivilegeEscalation.orValue(true))`,
+    message: 'a container that may gain privileges shares a PID namespace with the resolver',
+  },
+};

@@ -1,0 +1,22 @@
+import type { Control } from '../control.ts';
+import { cel } from '../expression.ts';
+
+export const resolverMissing: Control = {
+  id: 'resolver-missing',
+  group: 'pod',
+  severity: 'enforce',
+  threat: 'A pod that asks for a resolver and gets none runs without what it was promised.',
+  promise: 'A pod that asks for a resolver has exactly one.',
+  expression: {
+    cel: 'variables.resolver.size() == 1',
+    message: 'the pod must have one container secret-resolver',
+    messageCel: cel`
+      variables.resolver.size() > 1
+      ? "the pod has two containers secret-resolver; keep the one that inject wrote"
+      : "secret-resolver/not-injected" in variables.annotations
+      ? variables.annotations["secret-resolver/not-injected"] + " (namespace " + request.namespace + ")"
+      : "the pod is to have a resolver and has none. Create the ConfigMap secret-resolver-injection in namespace "
+        + request.namespace + ", with image and secrets, and check that the MutatingAdmissionPolicy"
+        + " secret-resolver-inject is bound; or inject the manifest with: secret-resolver inject"`,
+  },
+};

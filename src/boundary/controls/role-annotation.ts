@@ -1,0 +1,41 @@
+import { asMap } from '../../manifest/data.ts';
+import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS } from '../../manifest/names.ts';
+import type { Control } from '../control.ts';
+import { cel, celList } from '../expression.ts';
+
+/** On a Namespace, where pods may say by annotation who is who. */
+const LABEL = 'secret-resolver/annotated-roles';
+
+export const roleAnnotation: Control = {
+  id: 'role-annotation',
+  group: 'self',
+  severity: 'enforce',
+  threat: 'The author of a pod who may choose its supervisor can give the socket to the agent.',
+  promise: 'Only the operator decides which container is the agent and which are supervisors.',
+  rule: {
+    about: 'pod',
+    remedy: `Say who is who by lint --agent and --supervisor; or let the namespace allow it by the label ${LABEL}: "true".`,
+    *find({ template, annotatedRoles }, all) {
+      const { object, annotations } = template;
+      const allowed = all.some(
+        ({ kind, name, data }) =>
+          kind === 'Namespace' &&
+          name === object.namespace &&
+          asMap(asMap(data.metadata).labels)[LABEL] === 'true',
+      );
+      if (!annotatedRoles || allowed) return;
+      const key = [Annotation.supervisors, Annotation.agent].find((each) => each in annotations);
+      yield {
+        from: 'template',
+        path: ['metadata', 'annotations', key ?? Annotation.injected],
+        message: 'an annotation says which container is the agent or a supervisor',
+      };
+    },
+  },
+  expression: {
+    cel: cel`
+      namespaceObject.metadata.?labels[?"${LABEL}"].orValue("") == "true"
+      || (variables.agent in ${celList(KNOWN_AGENTS)} && variables.supervisors.all(s, s in ${celList(KNOWN_SUPERVISORS)}))`,
+    message: `an annotation says which container is the agent or a supervisor, and the namespace has no label ${LABEL}: "true"`,
+  },
+};

@@ -1,0 +1,101 @@
+import { asList, asMap, asText } from '../../manifest/data.ts';
+import { lazily } from '../attacks/types.ts';
+import type { Control } from '../control.ts';
+import { cel } from '../expression.ts';
+import { MIN_SEARCHED_BYTES } from '../facts/facts-self.ts';
+import { fail, listed, pass, unknown } from '../finding.ts';
+import { describeContainer } from './shared/pod.ts';
+
+const NOTHING = ['nothing found'];
+
+export const secretInEnvironment: Control = {
+  id: 'secret-in-environment',
+  group: 'self',
+  severity: 'enforce',
+  threat:
+    'A value in the environment never rotates, and is in /proc, in crash reports and in every child process.',
+  promise: 'No value is in an argument or an environment variable.',
+  check: {
+    id: 'self-secret-exposure',
+    run: ({ self }) => {
+      const { found, compared, tooShort, unreadable } = self.exposure;
+      if (found.length > 0) {
+        return fail(
+          listed(found.map(({ place, reference }) => `${place} holds the value of ${reference}`)),
+          'env: take the secretKeyRef or the literal out; the mounted file is all that is needed',
+        );
+      }
+      if (unreadable.length > 0) {
+        return unknown(
+          `could not be read, so not compared: ${listed(unreadable)}`,
+          'secret.defaultMode: 0444 (or securityContext.fsGroup with 0440)',
+        );
+      }
+      const left = tooShort === 0 ? '' : `, ${tooShort} shorter than ${MIN_SEARCHED_BYTES} bytes left out`;
+      return pass(`${compared} mounted values compared with argv and environment${left}`);
+    },
+  },
+  rule: {
+    about: 'pod',
+    remedy:
+      'Take out the secretKeyRef or secretRef: the supervisor asks the resolver, the agent holds a placeholder.',
+    *find(subject) {
+      for (const container of subject.pod.containers) {
+        const takes = `${describeContainer(subject, container)} takes the Secret`;
+        for (const [index, value] of asList(container.data.env).entries()) {
+          const name = asText(asMap(asMap(asMap(value).valueFrom).secretKeyRef).name);
+          if (name === undefined || !subject.secrets.has(name)) continue;
+          yield {
+            path: [...container.path, 'env', index, 'valueFrom', 'secretKeyRef'],
+            message: `${takes} ${name} by env`,
+          };
+        }
+        for (const [index, value] of asList(container.data.envFrom).entries()) {
+          const name = asText(asMap(asMap(value).secretRef).name);
+          if (name === undefined || !subject.secrets.has(name)) continue;
+          yield {
+            path: [...container.path, 'envFrom', index, 'secretRef'],
+            message: `${takes} ${name} by envFrom`,
+          };
+        }
+      }
+    },
+  },
+  expression: {
+    cel: cel`
+      variables.containers.all(c,
+        c.?env.orValue([]).all(e,
+          !has(e.valueFrom) || !has(e.valueFrom.secretKeyRef)
+          || !(e.valueFrom.secretKeyRef.name in variables.secrets
+            || variables.projectedSecrets.exists(p, e.valueFrom.secretKeyRef.name in p)))
+        && c.?envFrom.orValue([]).all(e,
+          !has(e.secretRef)
+          || !(e.secretRef.name in variables.secrets
+            || variables.projectedSecrets.exists(p, e.secretRef.name in p))))`,
+    message: 'a container takes a Secret that the resolver reads by env or envFrom',
+  },
+  attacks: [
+    {
+      id: 'environment-search',
+      family: 'search',
+      what: 'search our own environment for values in the shape of a credential',
+      rightReasons: NOTHING,
+      run: lazily(async () => (await import('../attacks/search.ts')).searchEnvironment),
+    },
+    {
+      id: 'command-line-search',
+      family: 'search',
+      what: 'search the arguments of every process, which any UID may read',
+      rightReasons: NOTHING,
+      run: lazily(async () => (await import('../attacks/search.ts')).searchCommandLines),
+    },
+    {
+      id: 'file-search',
+      family: 'search',
+      what: 'search the files that we can read for values in the shape of a credential',
+      rightReasons: NOTHING,
+      budgetMs: 3500,
+      run: lazily(async () => (await import('../attacks/search.ts')).searchFiles),
+    },
+  ],
+};

@@ -1,0 +1,71 @@
+import { mountedVolumes } from '../../manifest/pod.ts';
+import { ABSENT, lazily, REFUSED } from '../attacks/types.ts';
+import type { Control } from '../control.ts';
+import { fail, listed, pass } from '../finding.ts';
+import { describeContainer, others } from './shared/pod.ts';
+import { foreign, mountText, nothingMounted } from './shared/processes.ts';
+
+export const secretMountedElsewhere: Control = {
+  id: 'secret-mounted-elsewhere',
+  group: 'mounts',
+  severity: 'enforce',
+  threat:
+    'The mount is the boundary: file modes and groups do not keep another container of the pod from reading it.',
+  promise: "Only the resolver's container mounts the Secrets.",
+  check: {
+    id: 'process-secret-mounts',
+    failsDuringExec: true,
+    run: (facts) => {
+      const faults = foreign(facts).filter(
+        (process) => !process.runtimeInit && process.secretMounts.length > 0,
+      );
+      if (faults.length === 0) {
+        return nothingMounted(
+          facts,
+          pass('no process of another container has one of our Secret volumes mounted'),
+        );
+      }
+      return fail(
+        `our Secret volume is mounted elsewhere: ${listed(faults.map((each) => mountText(each, each.secretMounts)))}`,
+        "volumeMounts: take the Secret (or the hostPath of kubelet's folder) out of that container",
+      );
+    },
+  },
+  rule: {
+    about: 'pod',
+    remedy: "Take out the volumeMount: the resolver's container alone mounts the Secret.",
+    *find(subject) {
+      for (const container of others(subject)) {
+        for (const volume of mountedVolumes(subject.pod, container)) {
+          const secret = volume.secrets.find(({ name }) => subject.secrets.has(name));
+          if (secret === undefined) continue;
+          const mount = container.mounts.find(({ volume: name }) => name === volume.name);
+          yield {
+            path: mount?.path ?? container.path,
+            message: `${describeContainer(subject, container)} mounts the Secret ${secret.name} by volume ${volume.name}`,
+          };
+        }
+      }
+    },
+  },
+  expression: {
+    cel: 'variables.others.all(c, c.?volumeMounts.orValue([]).all(m, !(m.name in variables.secretVolumes)))',
+    message: 'a container other than the resolver mounts a Secret that the resolver reads',
+  },
+  attacks: [
+    {
+      id: 'secret-paths',
+      family: 'files',
+      what: 'read each Secret at its path, here and through the root of each process that mounts it',
+      rightReasons: [...ABSENT, ...REFUSED, 'nothing is mounted there'],
+      run: lazily(async () => (await import('../attacks/files.ts')).attackSecretPaths),
+    },
+    {
+      id: 'secret-volumes',
+      family: 'files',
+      what: 'read every tmpfs of ours that is laid out as kubelet does',
+      rightReasons: ['no ..data in any tmpfs'],
+      run: lazily(async () => (await import('../attacks/files.ts')).attackSecretVolumes),
+    },
+  ],
+};

@@ -1,0 +1,42 @@
+import { isLoaderVariable, LOADER_VARIABLES } from '../../domain/kubernetes.ts';
+import { asList, asMap } from '../../manifest/data.ts';
+import type { Control } from '../control.ts';
+import { cel } from '../expression.ts';
+import { fail, pass } from '../finding.ts';
+
+export const selfLoaderEnvironment: Control = {
+  id: 'self-loader-environment',
+  group: 'self',
+  severity: 'enforce',
+  threat:
+    'Variables such as NODE_OPTIONS and LD_PRELOAD load code into the resolver or write its memory to files.',
+  promise: 'No environment variable loads code into the resolver.',
+  check: {
+    run: ({ self }) =>
+      self.loaderVariables.length === 0
+        ? pass('no NODE_OPTIONS, LD_PRELOAD or the like')
+        : fail(
+            `set in the environment: ${self.loaderVariables.join(', ')}`,
+            `env: remove ${self.loaderVariables.join(', ')} (look at envFrom and the image, too)`,
+          ),
+  },
+  rule: {
+    about: 'pod',
+    remedy: 'Take the variable out, and envFrom, which may bring any.',
+    *find({ resolver: { data, path } }) {
+      for (const [index, value] of asList(data.env).entries()) {
+        const name = String(asMap(value).name);
+        if (isLoaderVariable(name))
+          yield { path: [...path, 'env', index], message: `the resolver has the variable ${name}` };
+      }
+      if (asList(data.envFrom).length > 0)
+        yield { path: [...path, 'envFrom'], message: 'the resolver takes its environment by envFrom' };
+    },
+  },
+  expression: {
+    cel: cel`
+      variables.resolver.all(r, r.?envFrom.orValue([]).size() == 0
+        && r.?env.orValue([]).all(e, !e.name.matches("^(${LOADER_VARIABLES.join('|').replaceAll('*', '.*')})$")))`,
+    message: 'the resolver has a variable that loads code, or envFrom',
+  },
+};

@@ -1,0 +1,27 @@
+import type { Control } from '../control.ts';
+import { fail, pass } from '../finding.ts';
+import { refusedStep } from './shared/hardening.ts';
+
+export const selfNoNewPrivs: Control = {
+  id: 'self-no-new-privs',
+  group: 'self',
+  severity: 'enforce',
+  threat: 'A setuid program in the image would give a compromised resolver more privileges.',
+  promise: 'The resolver cannot gain privileges.',
+  check: {
+    run: (facts) => {
+      const { status, hardening } = facts.self;
+      if (!status.noNewPrivileges) {
+        return fail(
+          `NoNewPrivs 0${refusedStep(facts, 'no-new-privileges')}`,
+          'securityContext.allowPrivilegeEscalation: false',
+        );
+      }
+      return pass(
+        hardening.before?.noNewPrivileges === false
+          ? 'NoNewPrivs 1, set by the resolver: allowPrivilegeEscalation: false would set it from the start'
+          : 'NoNewPrivs 1',
+      );
+    },
+  },
+};

@@ -1,0 +1,21 @@
+import { isReadOnlyMount } from '../../domain/mountinfo.ts';
+import type { Control } from '../control.ts';
+import { fail, pass, unknown } from '../finding.ts';
+
+const REMEDY = 'securityContext.readOnlyRootFilesystem: true';
+
+export const selfRootFilesystem: Control = {
+  id: 'self-root-filesystem',
+  group: 'self',
+  severity: 'enforce',
+  threat: 'A program that can be changed on disk is another program at the next start.',
+  promise: 'The root file system of the resolver is read-only.',
+  check: {
+    run: ({ mounts }) => {
+      if (mounts.root === undefined) return unknown('mountinfo shows no mount at /', REMEDY);
+      return isReadOnlyMount(mounts.root)
+        ? pass(`/ is mounted read-only (${mounts.root.type})`)
+        : fail(`/ is mounted writable (${mounts.root.type})`, REMEDY);
+    },
+  },
+};

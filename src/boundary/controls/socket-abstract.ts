@@ -1,0 +1,30 @@
+import { ABSENT, REFUSED } from '../attacks/types.ts';
+import type { Control } from '../control.ts';
+import { fail, pass } from '../finding.ts';
+import { askListeners } from './shared/listeners.ts';
+
+export const socketAbstract: Control = {
+  id: 'socket-abstract',
+  group: 'socket',
+  severity: 'enforce',
+  threat: 'An abstract socket has no modes: every container of the pod may connect to it.',
+  promise: 'The resolver holds no abstract socket.',
+  check: {
+    run: ({ sockets }) =>
+      sockets.abstractNames.length === 0
+        ? pass('we hold none')
+        : fail(
+            `we hold ${sockets.abstractNames.length}: every container of the pod may connect to it`,
+            'command: ["secret-resolver"]: start it directly, so that it inherits no descriptor',
+          ),
+  },
+  attacks: [
+    askListeners('abstract-sockets', 'abstract socket', REFUSED, (file) => file.attackAbstractSockets),
+    askListeners(
+      'other-sockets',
+      'other Unix socket that listens',
+      [...REFUSED, ...ABSENT],
+      (file) => file.attackOtherSockets,
+    ),
+  ],
+};

@@ -1,0 +1,74 @@
+import { CLOSED, lazily, REFUSED } from '../attacks/types.ts';
+import type { Control } from '../control.ts';
+import { cel } from '../expression.ts';
+import { others, socketVolumes } from './shared/pod.ts';
+
+const RIGHT = [CLOSED, ...REFUSED];
+
+export const socketMountedElsewhere: Control = {
+  id: 'socket-mounted-elsewhere',
+  group: 'socket',
+  severity: 'enforce',
+  threat:
+    'A container that does not see the socket cannot flood it, nor wait for a mistake in the list of callers.',
+  promise:
+    'Only supervisors mount the socket, and a peer that is not listed is closed before a byte of it is read.',
+  rule: {
+    about: 'pod',
+    remedy: 'Take out the volumeMount, or name the container in the annotation secret-resolver/supervisors.',
+    *find(subject) {
+      const { pod, roles, combined } = subject;
+      const socket = socketVolumes(subject);
+      for (const container of others(subject)) {
+        if (roles.supervisors.includes(container.name) || (combined && container === pod.probe)) continue;
+        for (const mount of container.mounts) {
+          if (!socket.has(mount.volume)) continue;
+          yield {
+            path: mount.path,
+            message: `container ${container.name} mounts the socket's folder and is no supervisor`,
+          };
+        }
+      }
+    },
+  },
+  expression: {
+    cel: cel`
+      variables.others.all(c, c.name in variables.supervisors
+        || (variables.combined && c.name == "secret-resolver-probe")
+        || c.?volumeMounts.orValue([]).all(m, !(m.name in variables.socketVolumes)))`,
+    message: "a container that is no supervisor mounts the socket's folder",
+  },
+  attacks: [
+    {
+      id: 'socket-connect',
+      family: 'socket',
+      what: "connect to the socket and reach the resolver's HTTP/2 parser",
+      rightReasons: RIGHT,
+      run: lazily(async () => (await import('../attacks/socket.ts')).attackConnect),
+    },
+    {
+      id: 'socket-rpcs',
+      family: 'socket',
+      what: 'connect to the socket and make every call there is',
+      rightReasons: RIGHT,
+      budgetMs: 6000,
+      run: lazily(async () => (await import('../attacks/socket.ts')).attackRpcs),
+    },
+    {
+      id: 'handed-over-descriptor',
+      family: 'socket',
+      what: 'speak on a connection that another process opened: one inherited, and one of a helper that has ended',
+      rightReasons: RIGHT,
+      budgetMs: 4000,
+      run: lazily(async () => (await import('../attacks/socket.ts')).attackHandedOver),
+    },
+    {
+      id: 'backlog',
+      family: 'flood',
+      what: 'open thousands of connections at once and look whether the next is answered',
+      rightReasons: ['answered in time', ...REFUSED],
+      budgetMs: 7000,
+      run: lazily(async () => (await import('../attacks/flood.ts')).attackBacklog),
+    },
+  ],
+};

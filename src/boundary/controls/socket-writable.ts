@@ -1,0 +1,92 @@
+import { type Attack, type AttackRun, CHANGE_REFUSED, lazily } from '../attacks/types.ts';
+import type { Control } from '../control.ts';
+import { cel } from '../expression.ts';
+import { fail, listed, pass } from '../finding.ts';
+import { others, socketVolumes } from './shared/pod.ts';
+import { foreign, mountText, nothingMounted } from './shared/processes.ts';
+
+/** A mount point, or a folder that holds one, cannot be renamed. */
+const MOVE_REFUSED = [...CHANGE_REFUSED, 'EBUSY', 'EXDEV'];
+
+function attack(
+  id: string,
+  what: string,
+  rightReasons: readonly string[],
+  pick: (file: typeof import('../attacks/socket-file.ts')) => AttackRun,
+): Attack {
+  const run = lazily(async () => pick(await import('../attacks/socket-file.ts')));
+  return { id, family: 'socket-file', what, rightReasons, run };
+}
+
+export const socketWritable: Control = {
+  id: 'socket-writable',
+  group: 'socket',
+  severity: 'enforce',
+  threat: 'A container that may write the folder of the socket can unlink it and listen at its path.',
+  promise: "Other containers mount the socket's volume read-only.",
+  check: {
+    id: 'process-socket-mounts',
+    failsDuringExec: true,
+    run: (facts) => {
+      const faults = foreign(facts).flatMap((process) => {
+        if (process.runtimeInit) return [];
+        const writable = process.socketMounts.filter((mount) => !mount.readOnly);
+        return writable.length === 0 ? [] : [mountText(process, writable)];
+      });
+      if (faults.length === 0)
+        return nothingMounted(facts, pass('no process of another container has it mounted writable'));
+      return fail(
+        `the volume of the socket is mounted writable elsewhere: ${listed(faults)}`,
+        'volumeMounts: [{name: <socket volume>, readOnly: true}] in that container',
+      );
+    },
+  },
+  rule: {
+    about: 'pod',
+    remedy: "Write readOnly: true for the supervisor's mount: connecting works through it.",
+    *find(subject) {
+      const socket = socketVolumes(subject);
+      for (const container of others(subject)) {
+        for (const mount of container.mounts) {
+          if (!socket.has(mount.volume) || mount.readOnly) continue;
+          yield {
+            path: mount.path,
+            message: `container ${container.name} mounts the socket's folder writable`,
+          };
+        }
+      }
+    },
+  },
+  expression: {
+    cel: cel`
+      variables.others.all(c, c.?volumeMounts.orValue([]).all(m,
+        !(m.name in variables.socketVolumes) || m.?readOnly.orValue(false)))`,
+    message: "a container other than the resolver mounts the socket's folder writable",
+  },
+  attacks: [
+    attack('socket-rename', 'rename the socket', CHANGE_REFUSED, (f) => f.attackRename),
+    attack('socket-unlink', 'unlink the socket', CHANGE_REFUSED, (f) => f.attackUnlink),
+    attack(
+      'socket-replace',
+      'put a file of ours in place of the socket',
+      CHANGE_REFUSED,
+      (f) => f.attackReplace,
+    ),
+    attack('socket-bind', 'listen in its place', [...CHANGE_REFUSED, 'EADDRINUSE'], (f) => f.attackBind),
+    attack('socket-mount', 'mount over the socket and its folder', CHANGE_REFUSED, (f) => f.attackMount),
+    attack(
+      'socket-symlink',
+      'put a symbolic link in place of the socket',
+      CHANGE_REFUSED,
+      (f) => f.attackLink,
+    ),
+    attack(
+      'socket-mode',
+      'change the modes of the socket and its folder',
+      CHANGE_REFUSED,
+      (f) => f.attackMode,
+    ),
+    attack('directory-rename', 'rename the folder of the socket', MOVE_REFUSED, (f) => f.attackFolderRename),
+    attack('directory-symlink', 'put a link in place of the folder', MOVE_REFUSED, (f) => f.attackFolderLink),
+  ],
+};
