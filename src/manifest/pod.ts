@@ -18,6 +18,8 @@ export interface Container {
   readonly path: Path;
   /** `init` ends before the next container starts; a `sidecar` is an init container that keeps running. */
   readonly phase: 'init' | 'sidecar' | 'main';
+  /** Added to the running pod, by `kubectl debug` for one. */
+  readonly ephemeral: boolean;
   readonly mounts: readonly Mount[];
   /** The UID that the manifest gives it; undefined where the image decides. */
   readonly uid: number | undefined;
@@ -44,7 +46,7 @@ export interface VolumeSecret {
 
 export interface Pod {
   readonly spec: Data;
-  /** Init containers in their order, then the main ones. */
+  /** Init containers in their order, then the main ones, then the ephemeral ones. */
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
   readonly resolver: Container | undefined;
@@ -56,14 +58,9 @@ export interface Pod {
 
 export function readPod(spec: Data): Pod {
   const security = asMap(spec.securityContext);
-  const containers = [
-    ...asList(spec.initContainers).map((data, index) =>
-      readContainer(asMap(data), ['initContainers', index], security, true),
-    ),
-    ...asList(spec.containers).map((data, index) =>
-      readContainer(asMap(data), ['containers', index], security, false),
-    ),
-  ];
+  const containers = (['initContainers', 'containers', 'ephemeralContainers'] as const).flatMap((list) =>
+    asList(spec[list]).map((data, index) => readContainer(asMap(data), [list, index], security)),
+  );
   return {
     spec,
     containers,
@@ -77,14 +74,15 @@ export function readPod(spec: Data): Pod {
   };
 }
 
-function readContainer(data: Data, path: Path, podSecurity: Data, init: boolean): Container {
+function readContainer(data: Data, path: Path, podSecurity: Data): Container {
   const security = asMap(data.securityContext);
   const capabilities = asMap(security.capabilities);
   return {
     name: asText(data.name) ?? '',
     data,
     path,
-    phase: init ? (data.restartPolicy === 'Always' ? 'sidecar' : 'init') : 'main',
+    phase: path[0] !== 'initContainers' ? 'main' : data.restartPolicy === 'Always' ? 'sidecar' : 'init',
+    ephemeral: path[0] === 'ephemeralContainers',
     mounts: asList(data.volumeMounts).map((value, index) => {
       const mount = asMap(value);
       return {
