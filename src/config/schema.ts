@@ -72,9 +72,7 @@ const listenAddress = z
   .string()
   .regex(LISTEN, { error: 'is not host:port' })
   .regex(PORT_AT_END, { error: 'has a port above 65535' })
-  .describe(
-    'host:port with a numeric address, for example "[::]:8086" or 127.0.0.1:8086',
-  );
+  .describe('host:port with a numeric address, for example "[::]:8086" or 127.0.0.1:8086');
 
 const mode = z
   .string()

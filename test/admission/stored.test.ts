@@ -119,11 +119,20 @@ const SHAPES: readonly Shape[] = [
   ),
   ...podsOf(readInput('pod.yaml')).flatMap((pod) => {
     const [agent, supervisor] = pod.spec.containers as [object, object];
-    const shape = (name: string, spec: object, annotations = {}, more: Partial<typeof settings> = {}): Shape => ({
+    const shape = (
+      name: string,
+      spec: object,
+      annotations = {},
+      more: Partial<typeof settings> = {},
+    ): Shape => ({
       name,
       pod: {
         ...pod,
-        metadata: { ...pod.metadata, annotations, ...('imagePullPolicy' in more ? { namespace: 'tenant-b' } : {}) },
+        metadata: {
+          ...pod.metadata,
+          annotations,
+          ...('imagePullPolicy' in more ? { namespace: 'tenant-b' } : {}),
+        },
         spec: { ...pod.spec, ...spec },
       },
       changes: { configFor: testConfig, settings: { ...settings, ...more } },
@@ -136,15 +145,29 @@ const SHAPES: readonly Shape[] = [
       shape('an agent with a path that has a space', {
         containers: [{ ...agent, volumeMounts: [{ ...tls, mountPath: '/own tls' }] }, supervisor],
       }),
-      shape('resources by annotation', {}, {
-        'secret-resolver/resources': 'limits.cpu=none, requests.ephemeral-storage=1Mi',
-        'secret-resolver/self-test-resources': 'limits.memory=512Mi',
-      }),
-      shape('pull policy and pull secrets', {}, {}, { imagePullPolicy: 'Never', imagePullSecrets: ['one', 'two'] }),
-      shape('a pull secret of its own', { imagePullSecrets: [{ name: 'two' }, { name: 'own' }] }, {}, {
-        imagePullPolicy: 'Never',
-        imagePullSecrets: ['one', 'two'],
-      }),
+      shape(
+        'resources by annotation',
+        {},
+        {
+          'secret-resolver/resources': 'limits.cpu=none, requests.ephemeral-storage=1Mi',
+          'secret-resolver/self-test-resources': 'limits.memory=512Mi',
+        },
+      ),
+      shape(
+        'pull policy and pull secrets',
+        {},
+        {},
+        { imagePullPolicy: 'Never', imagePullSecrets: ['one', 'two'] },
+      ),
+      shape(
+        'a pull secret of its own',
+        { imagePullSecrets: [{ name: 'two' }, { name: 'own' }] },
+        {},
+        {
+          imagePullPolicy: 'Never',
+          imagePullSecrets: ['one', 'two'],
+        },
+      ),
       shape('fsGroup', { securityContext: { fsGroup: 1000 } }),
       shape('19 containers', {
         containers: [

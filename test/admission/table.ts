@@ -17,7 +17,6 @@ export interface PodCase {
 
 const OF_ADMISSION = 'lint cannot know whether the mutating policy will add a resolver';
 const ROLES = 'lint says nothing about roles that it cannot find';
-const EPHEMERAL = 'lint reads manifests, and kubectl debug is seen at admission only';
 
 /** The pod that a manifest makes. */
 export function podOf(text: string, namespace = 'tenant-a'): PodObject {
@@ -216,15 +215,13 @@ const BY_HAND: readonly PodCase[] = [
         },
       ],
     }),
-    lint: [],
-    policy: [
+    lint: [
       'capability',
       'resolver-uid-shared',
       'secret-mounted-elsewhere',
       'socket-mounted-elsewhere',
       'socket-writable',
     ],
-    reason: EPHEMERAL,
   },
 ];
 
