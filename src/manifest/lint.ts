@@ -1,13 +1,31 @@
 /** Findings with their places: what `lint` prints and what `inject` must not leave behind. */
-import { ConfigError } from '../domain/errors.ts';
-import { canonicalJson, type Data } from './data.ts';
-import { findManifests, type ManifestObject, type Manifests, objectName, type PodTemplate } from './kinds.ts';
+import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
+import { asMap, asText, canonicalJson, type Data, valueAt } from './data.ts';
+import {
+  findManifests,
+  isExternalSecret,
+  type ManifestObject,
+  type Manifests,
+  objectName,
+  type PodTemplate,
+  specOfExternalSecret,
+} from './kinds.ts';
 import { RESOLVER } from './names.ts';
 import { findOwnedParts, readRecord } from './ownership.ts';
 import { type Pod, readPod, resolverSecrets } from './pod.ts';
-import { findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
+import { choiceFor, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
 import type { Fault, PodSubject, Rule, Severity } from './rule.ts';
-import { type ManifestStream, type Path, parseStream, pathName } from './stream.ts';
+import { type ManifestStream, type Path, parseStream, pathName, wholeFile } from './stream.ts';
+
+/** A place that the other rules cannot reach must not look like one that they found clean. */
+export const NOT_CHECKED: Rule = {
+  about: 'object',
+  id: 'not-checked',
+  severity: 'error',
+  why: 'Nothing is known about a resolver in a place where lint finds no pod.',
+  remedy: 'Check the pods that are made of it: kubectl get pods -o yaml | secret-resolver lint -f -',
+  find: () => [],
+};
 
 /** Severities, worst first. */
 export const SEVERITIES = ['error', 'warning', 'note'] as const satisfies readonly Severity[];
@@ -28,9 +46,15 @@ export interface Finding {
   readonly remedy: string;
 }
 
-export interface LintRequest {
+export interface LintInput {
+  /** As it is named in messages. */
   readonly file: string;
   readonly text: string;
+  /** One of the files of a folder, which may hold nothing but comments. */
+  readonly ofFolder?: boolean;
+}
+
+export interface LintOptions {
   readonly choice: RoleChoice;
   /** The image that resolvers are to have; undefined where the command line does not say. */
   readonly image?: string | undefined;
@@ -43,57 +67,87 @@ export interface LintResult {
   readonly checked: readonly string[];
   /** Pod templates that were not, each with the reason. */
   readonly passed: readonly string[];
+  /** What cannot be read. Nothing is known about the file that it is in. */
+  readonly errors: readonly ConfigIssue[];
 }
 
-/** Applies the rules to a stream. Throws {@link ConfigError} where the stream cannot be read. */
-export function lint(request: LintRequest): LintResult {
-  const stream = parseStream(request.file, request.text);
-  const manifests = findManifests(stream);
-  if (manifests.issues.length > 0) throw new ConfigError(manifests.issues);
-  const { rules } = request;
-  const subjects = manifests.templates.map((template) => ({
-    template,
-    subject: podSubject(template, request),
-  }));
-  const findings = [
-    ...subjects.flatMap(({ template, subject }) =>
-      subject === undefined ? [] : podFindings(stream, template, subject, manifests.objects, rules),
-    ),
-    ...objectFindings(
-      stream,
-      manifests,
-      subjects.flatMap(({ subject }) => subject ?? []),
-      rules,
-    ),
-  ];
+/** Applies every rule to one stream. Throws {@link ConfigError} where it cannot be read. */
+export function lint(request: LintInput & LintOptions): LintResult {
+  const result = lintAll([request], request);
+  if (result.errors.length > 0) throw new ConfigError(result.errors);
+  return result;
+}
+
+interface Checked {
+  readonly stream: ManifestStream;
+  readonly manifests: Manifests;
+  /** Its objects as the rules see them. */
+  readonly shown: readonly ManifestObject[];
+  readonly subjects: readonly { readonly template: PodTemplate; readonly subject: PodSubject | undefined }[];
+}
+
+/** Applies every rule to several streams, which are one: a Secret of one may be read by a pod of another. */
+export function lintAll(inputs: readonly LintInput[], options: LintOptions): LintResult {
+  const { rules } = options;
+  const errors: ConfigIssue[] = [];
+  const nothing = (file: string) =>
+    wholeFile(file, 'has no Kubernetes object', 'check what was to write it: nothing was checked');
+  const all = inputs.flatMap(({ file, text, ofFolder }): Checked | readonly never[] => {
+    try {
+      const stream = parseStream(file, text);
+      const manifests = findManifests(stream);
+      const empty = manifests.objects.length === 0 && !ofFolder && manifests.issues.length === 0;
+      const issues = empty ? [nothing(file)] : manifests.issues;
+      if (issues.length > 0) throw new ConfigError(issues);
+      const subjects = [...manifests.templates, ...manifests.found].map((template) => ({
+        template,
+        subject: podSubject(template, options),
+      }));
+      return { stream, manifests, shown: manifests.objects.map(asExternalSecret), subjects };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      errors.push(...error.issues);
+      return [];
+    }
+  });
+  const objects = all.flatMap(({ shown }) => shown);
+  if (objects.length === 0 && errors.length === 0) errors.push(nothing(inputs[0]?.file ?? ''));
+  const subjects = all.flatMap((checked) => checked.subjects);
+  const pods = subjects.flatMap(({ subject }) => subject ?? []);
   return {
-    findings: findings.sort((a, b) => a.line - b.line || a.column - b.column),
+    findings: all.flatMap((checked) =>
+      [
+        ...checked.subjects.flatMap(({ template, subject }) =>
+          subject === undefined ? [] : podFindings(checked.stream, template, subject, objects, rules),
+        ),
+        ...objectFindings(checked, objects, pods, rules),
+      ].sort((a, b) => a.line - b.line || a.column - b.column),
+    ),
     checked: [
       ...subjects.flatMap(({ template, subject }) =>
         subject === undefined ? [] : objectName(template.object),
       ),
-      ...manifests.objects
-        .filter(({ kind }) => kind === 'ExternalSecret' || kind === 'Secret')
+      ...all
+        .flatMap(({ manifests }) => manifests.objects)
+        .filter((object) => isExternalSecret(object) || object.kind === 'Secret')
         .map(objectName),
     ],
-    passed: [
-      ...subjects.flatMap(({ template, subject }) =>
-        subject === undefined ? `${objectName(template.object)} (has no container ${RESOLVER})` : [],
-      ),
-      ...manifests.unknown.map((object) => `${objectName(object)} (its kind is not known here)`),
-    ],
+    passed: subjects.flatMap(({ template, subject }) =>
+      subject === undefined ? `${objectName(template.object)} (has no container ${RESOLVER})` : [],
+    ),
+    errors,
   };
 }
 
 /** Undefined where the pod has no resolver. Roles that nobody names are left empty: rules that need them say nothing. */
-function podSubject(template: PodTemplate, { choice, image }: LintRequest): PodSubject | undefined {
+function podSubject(template: PodTemplate, { choice, image }: LintOptions): PodSubject | undefined {
   const pod = readPod(template.spec);
   if (pod.resolver === undefined) return undefined;
   const record = readRecord(template.annotations);
   const recorded = record === undefined || record === 'unreadable' ? {} : record.roles;
-  const roles = knownRoles(pod, template.annotations, choice, recorded);
+  const roles = knownRoles(pod, template.annotations, choiceFor(template, choice), recorded);
   const intact = typeof record === 'object' && record.hash === findOwnedParts({ spec: template.spec }).hash;
-  const said = knownRoles(pod, {}, choice, intact ? record.roles : {});
+  const said = knownRoles(pod, {}, choiceFor(template, choice), intact ? record.roles : {});
   return {
     pod,
     resolver: pod.resolver,
@@ -126,7 +180,7 @@ function podFindings(
   rules: readonly Rule[],
 ): Finding[] {
   const bases = {
-    spec: [...template.path, 'spec'],
+    spec: template.specPath,
     template: template.path,
     object: template.object.path,
   };
@@ -140,34 +194,48 @@ function podFindings(
 }
 
 function objectFindings(
-  stream: ManifestStream,
-  manifests: Manifests,
-  subjects: readonly PodSubject[],
+  { stream, manifests, shown }: Checked,
+  all: readonly ManifestObject[],
+  pods: readonly PodSubject[],
   rules: readonly Rule[],
 ): Finding[] {
   // Without a resolver in the stream nobody can say which Secrets it reads, so all are looked at.
-  const isRead = (secret: string) =>
-    subjects.length === 0 || subjects.some(({ secrets }) => secrets.has(secret));
-  return manifests.objects.flatMap((object) =>
-    rules.flatMap((rule) =>
-      rule.about === 'object'
-        ? [...rule.find({ object, all: manifests.objects, isRead })].map((fault) =>
-            finding(
-              stream,
-              { object, document: object.document },
-              [...object.path, ...fault.path],
-              rule,
-              fault,
-            ),
-          )
-        : [],
+  const isRead = (secret: string) => pods.length === 0 || pods.some(({ secrets }) => secrets.has(secret));
+  const unclear = rules.includes(NOT_CHECKED) ? manifests.unclear : [];
+  return [
+    ...shown.flatMap((object, index) =>
+      rules.flatMap((rule) =>
+        rule.about === 'object'
+          ? [...rule.find({ object, all, isRead })].map((fault) => {
+              const written = manifests.objects[index] ?? object;
+              const [first = '', ...rest] = fault.path;
+              const inSpec = first === 'spec' && isExternalSecret(written);
+              const at = inSpec ? specOfExternalSecret(written) : [first];
+              return finding(stream, written, [...written.path, ...at, ...rest], rule, fault);
+            })
+          : [],
+      ),
     ),
-  );
+    ...unclear.map(({ object, path }) =>
+      finding(stream, object, path, NOT_CHECKED, {
+        path: [],
+        message: `not checked: ${objectName(object)} has a container ${RESOLVER}, and no pod around it`,
+      }),
+    ),
+  ];
+}
+
+/** A ClusterExternalSecret as the ExternalSecret that it makes in each namespace. */
+function asExternalSecret(object: ManifestObject): ManifestObject {
+  if (object.kind !== 'ClusterExternalSecret' || !isExternalSecret(object)) return object;
+  const spec = valueAt(object.data, specOfExternalSecret(object));
+  const name = asText(asMap(object.data.spec).externalSecretName) ?? object.name;
+  return { ...object, kind: 'ExternalSecret', name, data: { ...object.data, spec } };
 }
 
 function finding(
   stream: ManifestStream,
-  at: Pick<PodTemplate, 'object' | 'document'>,
+  at: PodTemplate | ManifestObject,
   path: Path,
   rule: Rule,
   fault: Fault,
@@ -175,7 +243,7 @@ function finding(
   return {
     rule: rule.id,
     severity: fault.severity ?? rule.severity,
-    object: objectName(at.object),
+    object: objectName('object' in at ? at.object : at),
     file: stream.file,
     ...stream.placeOf(at.document, path),
     path: pathName(path),
