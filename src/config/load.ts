@@ -1,7 +1,7 @@
 /** Files and environment → one frozen {@link Config}, or every mistake in them at once. */
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import type { Config, ListenAddress, Sandbox, SocketSettings } from './config.ts';
-import { readYaml } from './files.ts';
+import { ConfigFiles, readYaml } from './files.ts';
 import { type AnyPart, configSchemaWith } from './part.ts';
 import { loadProfiles } from './profiles.ts';
 import { claimIssues, loadProviders } from './providers.ts';
@@ -13,6 +13,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Folders to read in place of those that the configuration names, which are folders of the container. */
 export interface Folders {
+  /** Notes what is read. */
+  readonly files?: ConfigFiles;
   readonly providersDir?: string;
   readonly profilesDir?: string;
 }
@@ -24,12 +26,25 @@ export function readConfig(
   parts: readonly AnyPart[],
   folders: Folders = {},
 ): Config {
-  const source = onlyDocument(readYaml(file));
+  const { files = new ConfigFiles() } = folders;
+  const source = onlyDocument(readYaml(file, files));
   const raw = source.validate(configSchemaWith(parts)) as RawConfig & Readonly<Record<string, unknown>>;
   const issues: ConfigIssue[] = [];
   const sandbox = loadSandbox(source, raw, environment, issues);
-  const profiles = loadProfiles(raw.profilesDir && (folders.profilesDir ?? raw.profilesDir), source, issues);
-  const loaded = loadProviders(folders.providersDir ?? raw.providersDir, source, profiles, sandbox, issues);
+  const profiles = loadProfiles(
+    files,
+    raw.profilesDir && (folders.profilesDir ?? raw.profilesDir),
+    source,
+    issues,
+  );
+  const loaded = loadProviders(
+    files,
+    folders.providersDir ?? raw.providersDir,
+    source,
+    profiles,
+    sandbox,
+    issues,
+  );
   issues.push(...callerIssues(source, ['callers'], raw.callers, raw.agent.uid));
   const context = { source, raw, sandbox, profiles, issues };
   const settings = parts.flatMap(({ field, load }) =>
