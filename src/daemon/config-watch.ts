@@ -1,6 +1,6 @@
 /**
  * Follows the files of the configuration: kubelet's swap of a ConfigMap is a reload. As for a Secret, an event is a hint
- * and comparison is the truth, every 10 s in any case. Nobody can send SIGHUP to a container without a shell.
+ * and comparison is the truth, every 10 s in any case. The image has no shell to send SIGHUP from.
  */
 import type { ConfigFiles } from '../config/files.ts';
 import type { Logger } from '../observe/log.ts';

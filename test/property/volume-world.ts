@@ -164,4 +164,4 @@ export function expectedOfBulk(state: State): Expected {
 export const EXPLICIT_KEYS = ['token', 'ending', 'until', 'unwanted'];
 export const BULK_KEYS = ['A', 'B', 'constructor', 'with-dash', 'PATH'];
 /** Ends, in Unix milliseconds, that no clock of a test reaches or has yet to reach. */
-export const [PAST, FUTURE] = [1_000, 8_000_000_000_000];
+export const [PAST, FUTURE] = [1_000_000_000_000, 8_000_000_000_000];
