@@ -181,7 +181,7 @@ test('every default', () => {
     metrics: undefined,
     log: { level: 'info' },
     audit: { path: undefined },
-    openshell: { package: 'openshell.v1', overLimit: 'warn' },
+    parts: { openshell: { package: 'openshell.v1', overLimit: 'warn' }, gatewayDriver: undefined },
     boundary: { warn: [], trusted: [] },
     providers: [],
   });
