@@ -1,4 +1,5 @@
 /** The configuration as the rest of the house sees it: checked, with defaults, frozen. */
+import { matchGlob } from '../domain/glob.ts';
 import type { LogLevel } from '../domain/log-level.ts';
 import type { RawBulk, RawCredential } from './schema.ts';
 
@@ -67,6 +68,11 @@ export interface BulkSource {
   readonly mode: RawBulk['mode'];
   /** Key of the Secret → environment name. */
   readonly rename: ReadonlyMap<string, string>;
+  /** Globs over keys of the Secret: what is taken of it. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Key of the Secret → format; text where it has none. */
+  readonly format: ReadonlyMap<string, ExplicitCredential['format']>;
   readonly trim: RawBulk['trim'];
 }
 
@@ -145,6 +151,15 @@ export const NO_AGENT: Config['agent'] = Object.freeze({ uid: 65534, gid: 65534 
 /** `<namespace>/<name>`, after `<source>:` where it has one: the key under which a Secret's volume is kept everywhere. */
 export function secretId({ source, namespace, name }: SecretName): string {
   return source === undefined ? `${namespace}/${name}` : `${source}:${namespace}/${name}`;
+}
+
+/** Whether a source takes a key of its Secret. */
+export function takesKey(
+  { include, exclude }: Pick<BulkSource, 'include' | 'exclude'>,
+  key: string,
+): boolean {
+  const matches = (globs: readonly string[]) => globs.some((glob) => matchGlob(glob, key));
+  return matches(include) && !matches(exclude);
 }
 
 /** Every Secret that the providers and the consumers refer to, once each, sorted. */

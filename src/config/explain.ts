@@ -42,7 +42,7 @@ function plain(issue: z.core.$ZodIssue): string {
         ? 'is missing'
         : `has the wrong type, expected ${TYPES[issue.expected] ?? issue.expected}`;
     case 'invalid_union':
-      return 'has none of the accepted forms';
+      return issue.message === 'Invalid input' ? 'has none of the accepted forms' : issue.message;
     case 'invalid_value':
       return issue.values.length === 1
         ? `must be ${String(issue.values[0])}`

@@ -1,6 +1,7 @@
 /** The files that a configuration is read from. */
+import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ConfigError, type ConfigIssue, errorCode } from '../domain/errors.ts';
 import { DEFAULT_PROVIDERS_DIR } from './schema.ts';
 import { parseYaml, wholeFile, type YamlSource } from './yaml-source.ts';
@@ -8,11 +9,62 @@ import { parseYaml, wholeFile, type YamlSource } from './yaml-source.ts';
 /** Names of the files that are read in a folder of providers or profiles. */
 export const YAML_FILE = /^[^.].*\.(ya?ml|json)$/;
 
+/** What one attempt to load the configuration read, so that a later change of any of it can be noticed. */
+export class ConfigFiles {
+  /** Path of a file or folder → a digest of its content or its list of files, or the code of the error. */
+  readonly #seen = new Map<string, string>();
+  readonly #folders = new Set<string>();
+
+  readText(file: string): string {
+    this.#folders.add(dirname(file));
+    return this.#note(file, () => readFileSync(file, 'utf8'));
+  }
+
+  /** Names of the files in a folder that are read, in a fixed order. Names that begin with a dot are kubelet's. */
+  list(folder: string): string[] {
+    this.#folders.add(folder);
+    const names = () => readdirSync(folder).filter((name) => YAML_FILE.test(name));
+    return this.#note(folder, () => names().sort().join('\n'))
+      .split('\n')
+      .filter(Boolean);
+  }
+
+  /** Where a change of any of them makes an event. */
+  get folders(): ReadonlySet<string> {
+    return this.#folders;
+  }
+
+  /** Whether any of it reads otherwise now. */
+  changed(): boolean {
+    const now = new ConfigFiles();
+    for (const path of this.#seen.keys()) {
+      try {
+        if (this.#folders.has(path)) now.list(path);
+        else now.readText(path);
+      } catch {
+        // Noted, as it was the first time.
+      }
+    }
+    return [...this.#seen].some(([path, digest]) => now.#seen.get(path) !== digest);
+  }
+
+  #note(path: string, read: () => string): string {
+    try {
+      const text = read();
+      this.#seen.set(path, hash('sha256', text));
+      return text;
+    } catch (error) {
+      this.#seen.set(path, errorCode(error));
+      throw error;
+    }
+  }
+}
+
 /** Every document of a file. Throws {@link ConfigError} where it cannot be read or is not YAML. */
-export function readYaml(file: string): YamlSource[] {
+export function readYaml(file: string, files = new ConfigFiles()): YamlSource[] {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = files.readText(file);
   } catch (error) {
     throw wholeFile(
       file,
@@ -23,21 +75,16 @@ export function readYaml(file: string): YamlSource[] {
   return parseYaml(file, text);
 }
 
-/**
- * Files of the folder that `field` of the configuration names, in a fixed order. In a ConfigMap mount the names
- * that begin with a dot are kubelet's. The folder itself is not repeated in an issue: it stands at the place.
- */
+/** Files of the folder that `field` of the configuration names. An issue does not repeat the folder: its place shows it. */
 export function yamlFiles(
+  files: ConfigFiles,
   directory: string,
   config: YamlSource,
   field: 'providersDir' | 'profilesDir',
   issues: ConfigIssue[],
 ): string[] {
   try {
-    return readdirSync(directory)
-      .filter((name) => YAML_FILE.test(name))
-      .sort()
-      .map((name) => join(directory, name));
+    return files.list(directory).map((name) => join(directory, name));
   } catch (error) {
     const message = `the folder cannot be read: ${errorCode(error)}`;
     const fallback = directory === DEFAULT_PROVIDERS_DIR ? ` (${directory} unless set)` : '';

@@ -2,7 +2,7 @@
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
 import { type Config, type ListenAddress, NO_AGENT, type Sandbox, type SocketSettings } from './config.ts';
-import { readYaml } from './files.ts';
+import { ConfigFiles, readYaml } from './files.ts';
 import { type AnyPart, configSchemaWith } from './part.ts';
 import { loadProfiles } from './profiles.ts';
 import { claimIssues, loadProviders } from './providers.ts';
@@ -14,6 +14,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Folders to read in place of those that the configuration names, which are folders of the container. */
 export interface Folders {
+  /** Notes what is read. */
+  readonly files?: ConfigFiles;
   readonly providersDir?: string;
   readonly profilesDir?: string;
 }
@@ -25,12 +27,25 @@ export function readConfig(
   parts: readonly AnyPart[],
   folders: Folders = {},
 ): Config {
-  const source = onlyDocument(readYaml(file));
+  const { files = new ConfigFiles() } = folders;
+  const source = onlyDocument(readYaml(file, files));
   const raw = source.validate(configSchemaWith(parts)) as RawConfig & Readonly<Record<string, unknown>>;
   const issues: ConfigIssue[] = [];
   const sandbox = loadSandbox(source, raw, environment, issues);
-  const profiles = loadProfiles(raw.profilesDir && (folders.profilesDir ?? raw.profilesDir), source, issues);
-  const loaded = loadProviders(folders.providersDir ?? raw.providersDir, source, profiles, sandbox, issues);
+  const profiles = loadProfiles(
+    files,
+    raw.profilesDir && (folders.profilesDir ?? raw.profilesDir),
+    source,
+    issues,
+  );
+  const loaded = loadProviders(
+    files,
+    folders.providersDir ?? raw.providersDir,
+    source,
+    profiles,
+    sandbox,
+    issues,
+  );
   const agent = raw.agent.present ? { uid: raw.agent.uid, gid: raw.agent.gid ?? raw.agent.uid } : NO_AGENT;
   issues.push(...callerIssues(source, ['callers'], raw.callers, agent.uid));
   const context = { source, raw, sandbox, profiles, issues };

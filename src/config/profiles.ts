@@ -2,20 +2,21 @@
 import type { ConfigIssue } from '../domain/errors.ts';
 import { shownName } from '../domain/shown-name.ts';
 import type { Endpoint, Profile } from './config.ts';
-import { collecting, readYaml, yamlFiles } from './files.ts';
+import { type ConfigFiles, collecting, readYaml, yamlFiles } from './files.ts';
 import { profileFileSchema, type RawProfile } from './schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 /** Every profile of a folder, by id. */
 export function loadProfiles(
+  files: ConfigFiles,
   directory: string | undefined,
   config: YamlSource,
   issues: ConfigIssue[],
 ): Map<string, Profile> {
   const profiles = new Map<string, Profile>();
   if (directory === undefined) return profiles;
-  for (const file of yamlFiles(directory, config, 'profilesDir', issues)) {
-    for (const source of collecting(issues, () => readYaml(file)) ?? []) {
+  for (const file of yamlFiles(files, directory, config, 'profilesDir', issues)) {
+    for (const source of collecting(issues, () => readYaml(file, files)) ?? []) {
       const raw = collecting(issues, () => source.validate(profileFileSchema));
       if (raw === undefined) continue;
       if (profiles.has(raw.id)) {

@@ -3,7 +3,7 @@ import type { ConfigIssue } from '../domain/errors.ts';
 import { shownName } from '../domain/shown-name.ts';
 import { parseTime } from '../domain/time.ts';
 import type { BulkSource, ExplicitCredential, Profile, Provider, Sandbox } from './config.ts';
-import { collecting, readYaml, yamlFiles } from './files.ts';
+import { type ConfigFiles, collecting, readYaml, yamlFiles } from './files.ts';
 import { providerFileSchema, type RawCredential, type RawProvider } from './schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 
@@ -15,6 +15,7 @@ export interface LoadedProvider {
 
 /** Every provider of a folder, in the order of the files. */
 export function loadProviders(
+  files: ConfigFiles,
   directory: string,
   config: YamlSource,
   profiles: ReadonlyMap<string, Profile>,
@@ -23,8 +24,8 @@ export function loadProviders(
 ): LoadedProvider[] {
   const loaded: LoadedProvider[] = [];
   const names = new Map<string, string>();
-  for (const file of yamlFiles(directory, config, 'providersDir', issues)) {
-    for (const source of collecting(issues, () => readYaml(file)) ?? []) {
+  for (const file of yamlFiles(files, directory, config, 'providersDir', issues)) {
+    for (const source of collecting(issues, () => readYaml(file, files)) ?? []) {
       const raw = collecting(issues, () => source.validate(providerFileSchema))?.provider;
       if (raw === undefined) continue;
       const other = names.get(raw.name);
@@ -76,6 +77,9 @@ function providerFrom(
         secret: { namespace: bulk.source.namespace ?? sandbox.namespace, name: bulk.source.name },
         mode: bulk.mode,
         rename: new Map(Object.entries(bulk.rename ?? {})),
+        include: bulk.include,
+        exclude: bulk.exclude,
+        format: new Map(Object.entries(bulk.format ?? {})),
         trim: bulk.trim,
       }),
     ),

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { UNMAPPED_UID } from '../domain/kubernetes.ts';
 import { LOG_LEVELS } from '../domain/log-level.ts';
 import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, SERVABLE_NAME } from '../domain/names.ts';
-import { MAX_TIME_MS } from '../domain/time.ts';
+import { MAX_WRITTEN_MS, MIN_WRITTEN_MS } from '../domain/time.ts';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -278,14 +278,26 @@ const trim = z
 const sourceType = z.literal('kubernetesSecret').describe('kubernetesSecret');
 
 const expiresAtSchema = z
-  .union([
-    z.string().describe('an RFC 3339 time, for example 2027-01-31T00:00:00Z'),
-    z.int().positive().max(MAX_TIME_MS).describe('Unix milliseconds'),
-    z.strictObject({ key: itemPath }).describe('{key: NAME}: a key of the same Secret that holds the time'),
-  ])
+  .union(
+    [
+      z.string().describe('an RFC 3339 time, for example 2027-01-31T00:00:00Z'),
+      z.int().min(MIN_WRITTEN_MS).max(MAX_WRITTEN_MS).describe('Unix milliseconds'),
+      z.strictObject({ key: itemPath }).describe('{key: NAME}: a key of the same Secret that holds the time'),
+    ],
+    {
+      error: ({ input }) => {
+        if (typeof input !== 'number' || !Number.isInteger(input) || input <= 0) return undefined;
+        return `reads as Unix ${input < MIN_WRITTEN_MS ? 'seconds' : 'microseconds'}, and milliseconds are wanted`;
+      },
+    },
+  )
   .describe(
     'an RFC 3339 time, Unix milliseconds, or {key: NAME} for a key of the same Secret that holds either',
   );
+
+const format = z
+  .enum(['text', 'json', 'pem', 'jwt'])
+  .describe('text, json, pem or jwt; only json and pem may have line breaks');
 
 const credentialSchema = z
   .strictObject({
@@ -303,10 +315,7 @@ const credentialSchema = z
       .describe('true if nothing is to be served while this credential is refused'),
     expiresAt: expiresAtSchema.optional(),
     trim,
-    format: z
-      .enum(['text', 'json', 'pem', 'jwt'])
-      .default('text')
-      .describe('text, json, pem or jwt; only json and pem may have line breaks'),
+    format: format.default('text'),
   })
   .describe('{source, required, expiresAt, trim, format}');
 
@@ -322,6 +331,17 @@ const bulkSchema = z
       .record(secretKey, environmentName)
       .optional()
       .describe('a map from a key of the Secret to an environment name; only with allKeys'),
+    include: keyGlobs.describe(
+      'a list of keys of the Secret to take; "*" stands for any text; all unless set',
+    ),
+    exclude: keyGlobs
+      .unwrap()
+      .default([])
+      .describe('a list of keys of the Secret to leave out; "*" stands for any text'),
+    format: z
+      .record(secretKey, format)
+      .optional()
+      .describe('a map from a key of the Secret to text, json, pem or jwt; text unless set'),
     trim,
   })
   .refine((bulk) => bulk.rename === undefined || bulk.mode === 'allKeys', {
@@ -329,7 +349,7 @@ const bulkSchema = z
     path: ['rename'],
   })
   .meta({ anyOf: [{ properties: { mode: { const: 'allKeys' } } }, { not: { required: ['rename'] } }] })
-  .describe('{source, mode, rename, trim}');
+  .describe('{source, mode, rename, include, exclude, format, trim}');
 
 export const providerFileSchema = z
   .strictObject({

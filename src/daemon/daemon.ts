@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import { type HardeningResult, startThreadPool } from '../boundary/harden.ts';
 import type { Config } from '../config/config.ts';
+import { ConfigFiles } from '../config/files.ts';
 import type { ServeOptions } from '../consumers/consumer.ts';
 import { loadConfig } from '../consumers/index.ts';
 import type { StatusFacts } from '../consumers/native/status.ts';
@@ -25,6 +26,7 @@ import { Views } from '../snapshot/views.ts';
 import { type SocketRefusal, socketRefusal } from '../socket/refusal.ts';
 import { ServingState } from '../socket/serving-state.ts';
 import { Boundary, protectProcess } from './boundary.ts';
+import { ConfigWatch } from './config-watch.ts';
 import { IdleCollection } from './idle-collection.ts';
 import { Pipeline } from './pipeline.ts';
 import { reread } from './reload.ts';
@@ -60,6 +62,7 @@ interface Parts {
   server?: ResolverServer;
   health?: HealthListener | undefined;
   metrics?: MetricsListener | undefined;
+  configWatch?: ConfigWatch;
 }
 
 export class Daemon implements AsyncDisposable {
@@ -72,13 +75,16 @@ export class Daemon implements AsyncDisposable {
   readonly #boundary: Boundary;
   readonly #parts: Parts = {};
   #config: Config;
+  /** What the last attempt to load the configuration read. */
+  #files: ConfigFiles;
   #phase: State = 'created';
   #started: Promise<void> | undefined;
   #destroyed: Promise<void> | undefined;
 
-  private constructor(options: DaemonOptions, config: Config, base: Base) {
+  private constructor(options: DaemonOptions, config: Config, files: ConfigFiles, base: Base) {
     this.#options = options;
     this.#config = config;
+    this.#files = files;
     this.#base = base;
     this.#boundary = new Boundary({
       ...options,
@@ -98,7 +104,8 @@ export class Daemon implements AsyncDisposable {
   static async create(options: DaemonOptions): Promise<Daemon> {
     const { relaxed, env } = options;
     const startedAtMs = Date.now();
-    const config = loadConfig(options.configFile, env, {}, options.consumers);
+    const files = new ConfigFiles();
+    const config = loadConfig(options.configFile, env, { files }, options.consumers);
     const hardening = protectProcess(env, config, relaxed);
     await startThreadPool();
     await using opened = new AsyncDisposableStack();
@@ -106,7 +113,7 @@ export class Daemon implements AsyncDisposable {
     const audit = opened.use(
       new Audit(openAuditSink(config.audit.path, options.stdout, log), config.sandbox),
     );
-    const daemon = new Daemon(options, config, { startedAtMs, log, audit, hardening });
+    const daemon = new Daemon(options, config, files, { startedAtMs, log, audit, hardening });
     opened.move();
     return daemon;
   }
@@ -133,7 +140,8 @@ export class Daemon implements AsyncDisposable {
     const { log, audit } = this.#base;
     const { server, pipeline } = this.#parts;
     const { configFile: file, env, consumers } = this.#options;
-    const next = reread(this.#config, { file, env, consumers, log, audit });
+    const { config: next, files } = reread(this.#config, { file, env, consumers, log, audit });
+    this.#files = files;
     if (next === undefined) return;
     this.#config = next;
     server?.recheck();
@@ -196,6 +204,7 @@ export class Daemon implements AsyncDisposable {
     this.#listen(signal);
     this.#boundary.keepProving((failed) => this.#break(failed.map(({ id }) => id)));
     await pipeline.start();
+    parts.configWatch = new ConfigWatch({ files: () => this.#files, reload: () => this.reload(), log });
     audit.lifecycle('started', `version ${VERSION}`);
     this.#phase = 'running';
     log.info({ socket: config.socket.path, serving: state.isServing(), version: VERSION }, 'listening');
@@ -233,11 +242,12 @@ export class Daemon implements AsyncDisposable {
     this.#phase = 'stopping';
     if (ran) log.info({ reason: reason.kind }, 'stopping');
     // First no value is left to serve, then every caller hears why.
+    const unwatched = parts.configWatch?.[Symbol.asyncDispose]();
     const stopped = parts.pipeline?.[Symbol.asyncDispose]();
     if (reason.kind === 'draining') this.#state.setDraining();
     await parts.server?.drain(socketRefusal(reason));
     this.#store.drop();
-    await stopped;
+    await Promise.all([stopped, unwatched]);
     await Promise.all([parts.health?.[Symbol.asyncDispose](), parts.metrics?.[Symbol.asyncDispose]()]);
     this.#collection[Symbol.dispose]();
     if (ran) {

@@ -1,5 +1,6 @@
 /** Reads the configuration again, all or nothing. */
 import type { Config } from '../config/config.ts';
+import { ConfigFiles } from '../config/files.ts';
 import type { ServeOptions } from '../consumers/consumer.ts';
 import { keepFixed, loadConfig } from '../consumers/index.ts';
 import { ConfigError, formatIssue } from '../domain/errors.ts';
@@ -29,17 +30,54 @@ export interface ReloadOptions {
   readonly audit: Audit;
 }
 
+/** Attempts to read files that do not change meanwhile. kubelet swaps a ConfigMap in microseconds. */
+const MAX_TRIES = 8;
+
+export interface Reread {
+  /** Undefined where it is wrong or changed at every attempt, which leaves the one in force untouched. */
+  readonly config: Config | undefined;
+  /** What was read, right or wrong. */
+  readonly files: ConfigFiles;
+}
+
 /**
- * The next configuration; undefined where it is wrong, which leaves the one in force untouched. What the process
- * opened or proved at its start stays as it was until the next start; a caller must not become the agent by that.
+ * The next configuration. Never a mixture of two: where a file changed while they were read, all are read again. What
+ * the process opened or proved at its start stays as it was until the next start; a caller must not become the agent
+ * by that.
  */
-export function reread(
-  current: Config,
-  { file, env, consumers, log, audit }: ReloadOptions,
-): Config | undefined {
+export function reread(current: Config, options: ReloadOptions): Reread {
+  const { file, env, consumers } = options;
+  let files = new ConfigFiles();
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    files = new ConfigFiles();
+    const loaded = attempt(() => {
+      const next = loadConfig(file, env, { files }, consumers);
+      refuseAgentAsCaller(current, next);
+      return next;
+    });
+    if (!files.changed()) return { config: accept(current, loaded, options), files };
+  }
+  // They differ from what was read, so that the next comparison leads back here.
+  return { config: undefined, files };
+}
+
+function attempt(load: () => Config): Config | ConfigError {
   try {
-    const { config: next, fixed: fixedParts } = keepFixed(current, loadConfig(file, env, {}, consumers));
-    refuseAgentAsCaller(current, next);
+    return load();
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+}
+
+/** What is put in force of it; undefined where it is wrong. Both are logged and audited. */
+function accept(
+  current: Config,
+  loaded: Config | ConfigError,
+  { file, log, audit }: ReloadOptions,
+): Config | undefined {
+  if (!(loaded instanceof ConfigError)) {
+    const { config: next, fixed: fixedParts } = keepFixed(current, loaded);
     const fixed = [
       ...FIXED_FIELDS.filter((field) => JSON.stringify(current[field]) !== JSON.stringify(next[field])),
       ...fixedParts,
@@ -53,20 +91,18 @@ export function reread(
       ...next,
       ...Object.fromEntries(FIXED_FIELDS.map((field) => [field, current[field]])),
     };
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const { issues } = error;
-    log.error(
-      { issues: issues.slice(0, MAX_LOGGED_ISSUES), mistakes: issues.length },
-      'the new configuration is wrong; the one before stays in force',
-    );
-    const [first] = issues;
-    audit.configReloaded(
-      false,
-      `${issues.length} ${issues.length === 1 ? 'mistake' : 'mistakes, the first'}: ${first === undefined ? '' : formatIssue(first)}`,
-    );
-    return undefined;
   }
+  const { issues } = loaded;
+  log.error(
+    { issues: issues.slice(0, MAX_LOGGED_ISSUES), mistakes: issues.length },
+    'the new configuration is wrong; the one before stays in force',
+  );
+  const [first] = issues;
+  audit.configReloaded(
+    false,
+    `${issues.length} ${issues.length === 1 ? 'mistake' : 'mistakes, the first'}: ${first === undefined ? '' : formatIssue(first)}`,
+  );
+  return undefined;
 }
 
 /** The loader compares callers with the agent of the same file; the agent in force is the one of the start. */

@@ -6,8 +6,10 @@ import {
   type Provider,
   type SecretName,
   secretId,
+  takesKey,
 } from '../config/config.ts';
 import type { VolumeRead } from '../sources/index.ts';
+import type { KeyRead } from '../sources/source.ts';
 
 /** The last read of each Secret, by {@link secretId}. */
 export type VolumeReads = ReadonlyMap<string, VolumeRead>;
@@ -64,7 +66,7 @@ function bulkCandidate(
     required,
     expiresAt: undefined,
     trim: source.trim,
-    format: 'text',
+    format: source.format.get(secretKey) ?? 'text',
     alternatives,
   };
 }
@@ -74,13 +76,17 @@ function allKeys(provider: Provider, source: BulkSource, read: VolumeRead): Cand
   // What a Secret holds that cannot be read is unknown: one refusal stands for all of it.
   if (read.kind === 'fault') return [bulkCandidate(provider, source, EVERY_KEY, EVERY_KEY)];
   const keys = [...read.generation.keys.entries()]
-    .filter(([, key]) => key.kind === 'bytes' || key.fault !== 'key-missing')
+    .filter(([key, found]) => isPresent(found) && takesKey(source, key))
     .map(([key]) => key);
-  const present = new Set(keys);
-  const renamedButMissing = [...source.rename.keys()].filter((key) => !present.has(key));
-  return [...keys, ...renamedButMissing].map((key) =>
-    bulkCandidate(provider, source, source.rename.get(key) ?? key, key),
-  );
+  // What is named and missing is refused by name.
+  const named = [...source.rename.keys(), ...source.include.filter((glob) => !glob.includes('*'))];
+  return [...new Set([...keys, ...named])]
+    .filter((key) => takesKey(source, key))
+    .map((key) => bulkCandidate(provider, source, source.rename.get(key) ?? key, key));
+}
+
+function isPresent(key: KeyRead | undefined): boolean {
+  return key !== undefined && (key.kind === 'bytes' || key.fault !== 'key-missing');
 }
 
 /**
@@ -92,10 +98,7 @@ function profileKeys(provider: Provider, source: BulkSource, read: VolumeRead): 
     const first = credential.envVars[0];
     if (first === undefined) return [];
     if (read.kind === 'fault') return [bulkCandidate(provider, source, first, first, credential.required)];
-    const there = (key: string) => {
-      const found = read.generation.keys.get(key);
-      return found !== undefined && (found.kind === 'bytes' || found.fault !== 'key-missing');
-    };
+    const there = (key: string) => isPresent(read.generation.keys.get(key)) && takesKey(source, key);
     const present = credential.envVars.filter(there);
     if (present.length > 0) {
       return present.map((key, index) =>

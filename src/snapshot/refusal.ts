@@ -15,9 +15,12 @@ export type RefusalReason =
   | 'empty'
   | 'value-too-large'
   | 'not-utf8'
+  | 'byte-order-mark'
   | 'line-break-or-nul'
   | 'not-json'
   | 'not-pem'
+  | 'pem-escaped-newlines'
+  | 'pem-indented'
   | 'not-jwt'
   | 'expired'
   | 'expiry-malformed'
@@ -46,18 +49,28 @@ export const REMEDIES: Readonly<Record<RefusalReason, string>> = {
   'value-too-large': TOO_LARGE,
   'reference-not-allowed': 'list the Secret in references.allow, or remove the reference',
   'illegal-name': 'rename the key in the Secret, or give it an environment name under `rename`',
-  'reserved-name': 'rename it: the name controls the shell or the loader, or reads as part of a placeholder',
+  'reserved-name':
+    'rename it: the name controls how programs start or connect (shell, loader, proxy, TLS, git, package manager), or reads as part of a placeholder',
   'claimed-twice': 'rename one of the two credentials that would be served under this name',
   'no-endpoints':
     "set `endpoints` in the provider or in its type's profile: a credential needs a destination",
   empty: 'the value is empty; set it in the source',
-  'not-utf8': 'store text, or encode the value as Base64',
-  'line-break-or-nul': 'remove the line break or NUL, or set format: json or format: pem',
+  'not-utf8': 'store the value as UTF-8 text (PowerShell may write UTF-16), or encode it as Base64',
+  'byte-order-mark':
+    'the value begins with a byte order mark (EF BB BF): remove it, or leave trim at trailingNewline, which drops one',
+  'line-break-or-nul':
+    'remove the line break or NUL, or set format: json or format: pem (in credentialsFrom for each key: `format: {KEY: pem}`)',
   'not-json': 'the value is not JSON; fix it, or remove format: json',
-  'not-pem': 'the value has no PEM block; fix it, or remove format: pem',
+  'not-pem':
+    'OpenSSL could not load the value: its PEM block is missing, cut off, not Base64, or not on lines of its own; store the file unchanged',
+  'pem-escaped-newlines':
+    'the line breaks of the PEM block are written as \\n, two characters; store the file with real line breaks',
+  'pem-indented':
+    'the lines of the PEM block are indented; store the file without blanks at the start of a line',
   'not-jwt': 'the value is not a JWT; fix it, or remove format: jwt',
   expired: 'renew the credential at its source',
-  'expiry-malformed': 'write the expiry as RFC 3339 or Unix milliseconds',
+  'expiry-malformed':
+    'write the expiry as RFC 3339 or Unix milliseconds: 13 digits, where 10 digits are seconds and 16 microseconds',
   'response-too-large':
     'one response has no room for it: take fewer keys of the Secret, or move the provider to another sandbox',
   'provider-withheld':

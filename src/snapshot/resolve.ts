@@ -19,7 +19,7 @@ import { nameFault } from './names.ts';
 import { referenceAllowed, secretAllowed } from './references.ts';
 import { type CredentialRefusal, type RefusalReason, withheldProviders } from './refusal.ts';
 import { shareRoom } from './share-room.ts';
-import { decodeValue, OPENSHELL_VALUE_BYTES } from './value.ts';
+import { decodeValue, OPENSHELL_VALUE_BYTES, withoutMark } from './value.ts';
 
 /** A credential that may be served. Owns its value. */
 export interface ServedCredential {
@@ -210,7 +210,7 @@ function statedExpiry(
   const sibling = keys.get(source.key);
   // The longest time that parses has 35 bytes; more than a line is somebody's secret under the wrong name.
   if (sibling?.kind !== 'bytes' || sibling.value.byteLength > 64) return 'malformed';
-  return parseTime(sibling.value.reveal().toString('latin1').trim()) ?? 'malformed';
+  return parseTime(withoutMark(sibling.value.reveal()).toString('latin1').trim()) ?? 'malformed';
 }
 
 function earliest(a: number | undefined, b: number | undefined): number | undefined {

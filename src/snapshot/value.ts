@@ -4,6 +4,7 @@ import type { ExplicitCredential } from '../config/config.ts';
 import { MAX_VALUE_BYTES } from '../domain/limits.ts';
 import { SecretValue } from '../domain/secret-value.ts';
 import { MAX_TIME_MS } from '../domain/time.ts';
+import { pemFault } from './pem.ts';
 import type { RefusalReason } from './refusal.ts';
 
 /** Above this OpenShell's gateway would have refused the value, in bytes. */
@@ -12,7 +13,8 @@ export const OPENSHELL_VALUE_BYTES = 8192;
 const NUL = 0x00;
 const LF = 0x0a;
 const CR = 0x0d;
-const LETTER_E = 0x65;
+/** What PowerShell, Azure DevOps and Notepad put before UTF-8. */
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
 export type Decoded =
   | { readonly kind: 'value'; readonly value: SecretValue; readonly jwtExpiresAtMs: number | undefined }
@@ -31,22 +33,33 @@ export function decodeValue(raw: SecretValue, options: Pick<ExplicitCredential, 
   return { kind: 'value', value: SecretValue.from(own), jwtExpiresAtMs: jwt?.expiresAtMs };
 }
 
-/** Drops one line end (LF or CR LF): what an editor or `echo` adds, and nothing that could be meant. */
+/** Drops a byte order mark and one line end (LF or CR LF): what an editor or `echo` adds, and nothing that could be meant. */
 function trimmed(bytes: Buffer, trim: ExplicitCredential['trim']): Buffer {
-  if (trim === 'none' || bytes.at(-1) !== LF) return bytes;
-  return bytes.subarray(0, bytes.at(-2) === CR ? -2 : -1);
+  if (trim === 'none') return bytes;
+  const text = withoutMark(bytes);
+  if (text.at(-1) !== LF) return text;
+  return text.subarray(0, text.at(-2) === CR ? -2 : -1);
+}
+
+export function withoutMark(bytes: Buffer): Buffer {
+  return hasMark(bytes) ? bytes.subarray(BYTE_ORDER_MARK.byteLength) : bytes;
+}
+
+function hasMark(bytes: Buffer): boolean {
+  return bytes.subarray(0, BYTE_ORDER_MARK.byteLength).equals(BYTE_ORDER_MARK);
 }
 
 function fault(bytes: Buffer, format: ExplicitCredential['format']): RefusalReason | undefined {
   if (bytes.byteLength === 0) return 'empty';
   if (bytes.byteLength > MAX_VALUE_BYTES) return 'value-too-large';
   if (!isUtf8(bytes)) return 'not-utf8';
+  if (hasMark(bytes)) return 'byte-order-mark';
   if (bytes.includes(NUL)) return 'line-break-or-nul';
   switch (format) {
     case 'json':
       return isJson(bytes) ? undefined : 'not-json';
     case 'pem':
-      return isPem(bytes) ? undefined : 'not-pem';
+      return pemFault(bytes);
     case 'text':
     case 'jwt':
       return bytes.includes(LF) || bytes.includes(CR) ? 'line-break-or-nul' : undefined;
@@ -63,25 +76,18 @@ function isJson(bytes: Buffer): boolean {
   }
 }
 
-/** The first block decides. One pass: a text of thousands of beginnings must not cost the square of its length. */
-function isPem(bytes: Buffer): boolean {
-  const text = bytes.toString('latin1');
-  const begin = /-----BEGIN ([A-Z0-9 ]{1,64})-----\r?\n/.exec(text);
-  if (begin === null) return false;
-  const from = begin.index + begin[0].length;
-  const to = text.indexOf(`-----END ${begin[1]}-----`, from);
-  return to > from && /^[A-Za-z0-9+/=\r\n:, -]+$/.test(text.slice(from, to));
-}
+/**
+ * A JWT, or an Authorization header's value with one. Its segments may carry the Base64 padding that the standard leaves
+ * out: many decoders take it. No case folding, and one run for each part: linear in the length.
+ */
+const JWT = /^(?:(?:[Bb]earer|BEARER|[Tt]oken|JWT) +)?([\w-]+)={0,2}\.([\w-]+)={0,2}\.[\w-]*={0,2}$/;
 
 /** A JWT's expiry; undefined where the bytes are no JWT. The signature is the upstream's business. */
 function readJwt(bytes: Buffer): { readonly expiresAtMs: number | undefined } | undefined {
-  // Every JWT header is a JSON object, and Base64 of `{` begins with `e`: cheap for nearly all that is none.
-  if (bytes.at(0) !== LETTER_E) return undefined;
-  const parts = bytes.toString('latin1').split('.');
-  const [header, payload, signature] = parts;
-  if (parts.length !== 3 || header === undefined || payload === undefined || signature === undefined)
-    return undefined;
-  if (![header, payload, signature].every((part) => /^[A-Za-z0-9_-]*$/.test(part))) return undefined;
+  // Cheap for nearly all that is none: every JWT begins with the Base64 of `{`.
+  if (!'eBbTtJ'.includes(bytes.toString('latin1', 0, 1))) return undefined;
+  const [, header, payload] = JWT.exec(bytes.toString('latin1')) ?? [];
+  if (header === undefined || payload === undefined) return undefined;
   const claims = parseSegment(payload);
   if (claims === undefined || parseSegment(header) === undefined) return undefined;
   const { exp } = claims as { exp?: unknown };

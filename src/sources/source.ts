@@ -24,6 +24,8 @@ export interface Source<Fault extends string = string> {
 export interface Wanted {
   readonly keys: ReadonlySet<string>;
   readonly all: boolean;
+  /** Which of all; every one unless given. */
+  readonly takes?: (key: string) => boolean;
 }
 
 /** Why a key of a generation has no bytes. */

@@ -22,7 +22,9 @@ describe('gatewayDriver', () => {
       socket: { path: '/run/secret-resolver/driver/driver.sock', mode: 0o660, gid: undefined },
       callers: [],
       handleKeys: [{ namespace: NAMESPACE, ...SEAL }],
-      workspaces: [{ name: 'default', secrets: [] }],
+      workspaces: [{ name: 'default', names: new Map(), secrets: [] }],
+      required: [],
+      enabled: false,
     });
   });
 
@@ -49,12 +51,15 @@ describe('gatewayDriver', () => {
       workspaces: [
         {
           name: 'a',
+          names: new Map(),
           secrets: [
             { namespace: NAMESPACE, name: 'gitlab', keys: ['*'] },
             { namespace: 'tenant-b', name: 'npm', keys: ['token'] },
           ],
         },
       ],
+      required: [],
+      enabled: false,
     });
   });
 

@@ -101,6 +101,9 @@ describe('the provider forms of the platform', () => {
           secret: { namespace: NAMESPACE, name: 'nvbugs-provider-credentials' },
           mode,
           rename: new Map(),
+          include: ['*'],
+          exclude: [],
+          format: new Map(),
           trim: 'trailingNewline',
         },
       ],
@@ -178,7 +181,7 @@ test('every default', () => {
     metrics: undefined,
     log: { level: 'info' },
     audit: { path: undefined },
-    openshell: { package: 'openshell.v1', overLimit: 'warn' },
+    parts: { openshell: { package: 'openshell.v1', overLimit: 'warn' }, gatewayDriver: undefined },
     boundary: { warn: [], trusted: [] },
     providers: [],
   });

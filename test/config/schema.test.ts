@@ -77,11 +77,14 @@ const GOOD: Record<Kind, readonly object[]> = {
         name: 'a',
         type: 'b',
         credentials: {
-          A: { source, required: true, expiresAt: 5, trim: 'none', format: 'jwt' },
+          A: { source, required: true, expiresAt: 100_000_000_000, trim: 'none', format: 'jwt' },
           B: { source, expiresAt: { key: 'b' } },
           C: { source, expiresAt: '2027-01-31T00:00:00Z' },
         },
-        credentialsFrom: [{ source: secret, mode: 'allKeys', rename: { 'a-b': 'A_B' }, trim: 'none' }],
+        credentialsFrom: [
+          { source: secret, mode: 'allKeys', rename: { 'a-b': 'A_B' }, trim: 'none' },
+          { source: secret, mode: 'allKeys', include: ['a*'], exclude: ['b/c'], format: { 'a.b': 'pem' } },
+        ],
         endpoints: [{ host: '*.example', port: 443, path: '/x/**' }],
       },
     },

@@ -10,6 +10,8 @@ test.each([
   ['2027-01-31 01:30:00.5+01:30', Date.UTC(2027, 0, 31) + 500],
   ['2026-12-31T23:59:60Z', Date.UTC(2026, 11, 31, 23, 59, 59)],
   ['1800000000000', 1_800_000_000_000],
+  ['100000000000', 100_000_000_000],
+  ['253402300799999', 253_402_300_799_999], // the end of 9999, which often stands for never
 ])('%s is a time', (text, expected) => {
   expect(parseTime(text)).toBe(expected);
 });
@@ -29,6 +31,10 @@ test.each([
   '2027-01-31T24:00:00Z',
   '1960-01-01T00:00:00Z',
   '12345678901234567',
+  '1801353600', // seconds
+  '99999999999',
+  '1801353600000000', // microseconds
+  '253402300800000',
 ])('%j is no time', (text) => {
   expect(parseTime(text)).toBeUndefined();
 });
@@ -96,7 +102,17 @@ test('each Secret is named once, in order', () => {
           ...base,
           name: 'q',
           credentials: [{ ...credential, key: 'C', reference: reference('b', '3') }],
-          from: [{ secret: { namespace: 'm', name: 'z' }, mode: 'allKeys', rename: new Map(), trim: 'none' }],
+          from: [
+            {
+              secret: { namespace: 'm', name: 'z' },
+              mode: 'allKeys',
+              rename: new Map(),
+              include: ['*'],
+              exclude: [],
+              format: new Map(),
+              trim: 'none',
+            },
+          ],
         },
       ],
     }),

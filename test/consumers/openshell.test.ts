@@ -208,7 +208,7 @@ describe('the response', () => {
 describe('a value with line breaks', () => {
   const pem = () =>
     registerSecret(
-      `-----BEGIN PRIVATE KEY-----\n${Buffer.from(newSecret()).toString('base64')}\n-----END PRIVATE KEY-----\n`,
+      `-----BEGIN OPENSSH PRIVATE KEY-----\n${Buffer.from(newSecret()).toString('base64')}\n-----END OPENSSH PRIVATE KEY-----\n`,
     );
   const json = () => registerSecret(JSON.stringify({ client: 'x', private_key: newSecret() }, null, 2));
   const formats = { KEY: { format: 'pem' }, ACCOUNT: { format: 'json' }, TOKEN: {} };

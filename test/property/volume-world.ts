@@ -133,16 +133,19 @@ function together(parts: readonly Expected[]): Expected {
   };
 }
 
-/** Two explicit credentials: TOKEN of key `token`, and ENDING of key `ending` whose end the key `until` holds. */
+/** Two explicit credentials: TOKEN of key `token`, which is required, and ENDING of key `ending` whose end the key `until` holds. */
 export function expectedOfExplicit(state: State): Expected {
   if (state.kind === 'fault') return { served: {}, refused: { TOKEN: state.fault, ENDING: state.fault } };
   const { token, ending, until } = state.entries;
   const end = until?.kind === 'text' ? Number(until.text) : Number.NaN;
   const malformed = Number.isNaN(end) ? 'expiry-malformed' : undefined;
-  return together([
+  const both = [
     one('TOKEN', token),
     one('ENDING', ending, malformed, end === PAST ? 'expired' : undefined),
-  ]);
+  ] as const;
+  const [required, other] = both;
+  if (!('TOKEN' in required.refused) || !('ENDING' in other.served)) return together(both);
+  return together([required, { served: {}, refused: { ENDING: 'provider-withheld' } }]);
 }
 
 /** All keys, of which these can be named in no environment. */
@@ -164,4 +167,4 @@ export function expectedOfBulk(state: State): Expected {
 export const EXPLICIT_KEYS = ['token', 'ending', 'until', 'unwanted'];
 export const BULK_KEYS = ['A', 'B', 'constructor', 'with-dash', 'PATH'];
 /** Ends, in Unix milliseconds, that no clock of a test reaches or has yet to reach. */
-export const [PAST, FUTURE] = [1_000, 8_000_000_000_000];
+export const [PAST, FUTURE] = [1_000_000_000_000, 8_000_000_000_000];

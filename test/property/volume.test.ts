@@ -176,7 +176,7 @@ async function run(steps: readonly Step[]): Promise<void> {
       new Volume({
         secret,
         directory: join(root, secret.name),
-        wanted: wantedKeys(CONFIG, secret),
+        wanted: wantedKeys({ ...CONFIG, parts: {} }, secret),
         log: log.log,
         rereadIntervalMs: REREAD_MS,
         onChange: () => {

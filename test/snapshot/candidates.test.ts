@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { BulkSource, ProfileCredential, Provider } from '../../src/config/config.ts';
 import { resolve } from '../../src/snapshot/resolve.ts';
@@ -51,6 +52,30 @@ describe('allKeys', () => {
     expect(take({ rename }, { 'gitlab-token': 'a', OTHER: 'b' })).toEqual({
       served: { GITLAB_TOKEN: 'a', OTHER: 'b' },
       refused: {},
+    });
+  });
+  it('takes what is included and not excluded, and says so where a key that is included by name is missing', () => {
+    const keys = { A: 'a', B: 'b', 'a-b': 'c', PATH: 'd' };
+    expect(take({ include: ['A', 'B'], exclude: ['B*'] }, keys)).toEqual({ served: { A: 'a' }, refused: {} });
+    expect(take({ exclude: ['PATH', '*-*'] }, keys)).toEqual({ served: { A: 'a', B: 'b' }, refused: {} });
+    expect(take({ include: ['A', 'C', 'D*'] }, keys)).toEqual({
+      served: { A: 'a' },
+      refused: { C: 'key-missing' },
+    });
+    const rename = new Map([['a-b', 'A_B']]);
+    expect(take({ include: ['a-*'], rename }, keys)).toEqual({ served: { A_B: 'c' }, refused: {} });
+  });
+  it('reads a key in its format', () => {
+    const { privateKey } = generateKeyPairSync('ed25519', {
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    });
+    const keys = { 'tls.key': privateKey, 'tls.crt': 'x\ny' };
+    const rename = new Map(Object.entries({ 'tls.key': 'TLS_KEY', 'tls.crt': 'TLS_CRT' }));
+    const format = new Map([['tls.key', 'pem' as const]]);
+    expect(take({ rename, format }, keys)).toEqual({
+      served: { TLS_KEY: privateKey.trimEnd() },
+      refused: { TLS_CRT: 'line-break-or-nul' },
     });
   });
   it('says so where a renamed key is not there', () => {

@@ -48,7 +48,16 @@ export function credential(overrides: Partial<ExplicitCredential> = {}): Explici
 }
 
 export function bulk(overrides: Partial<BulkSource> = {}): BulkSource {
-  return { secret: SECRET, mode: 'allKeys', rename: new Map(), trim: 'trailingNewline', ...overrides };
+  return {
+    secret: SECRET,
+    mode: 'allKeys',
+    rename: new Map(),
+    include: ['*'],
+    exclude: [],
+    format: new Map(),
+    trim: 'trailingNewline',
+    ...overrides,
+  };
 }
 
 export type Keys = Readonly<Record<string, string | Uint8Array | { readonly fault: KeyFault }>>;

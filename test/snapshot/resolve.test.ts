@@ -105,6 +105,11 @@ describe('refuses', () => {
     'line-break-or-nul': () => resolveOne({}, { token: 'a\nb' }),
     'not-json': () => resolveOne({ format: 'json' }, { token: '{' }),
     'not-pem': () => resolveOne({ format: 'pem' }, { token: 'x' }),
+    'pem-escaped-newlines': () =>
+      resolveOne({ format: 'pem' }, { token: '-----BEGIN A-----\\nMA==\\n-----END A-----' }),
+    'pem-indented': () =>
+      resolveOne({ format: 'pem' }, { token: ' -----BEGIN A-----\n MA==\n -----END A-----' }),
+    'byte-order-mark': () => resolveOne({ trim: 'none' }, { token: '\ufeffx' }),
     'not-jwt': () => resolveOne({ format: 'jwt' }, { token: 'x' }),
     expired: () => resolveOne({ expiresAt: { atMs: NOW } }, { token: 'x' }),
     'expiry-malformed': () => resolveOne({ expiresAt: { key: 'until' } }, { token: 'x', until: 'soon' }),
@@ -212,7 +217,9 @@ describe('expiry', () => {
 
   it.each([
     ['now', `${NOW}`, 'expired'],
-    ['long ago', '1', 'expired'],
+    ['long ago', '100000000000', 'expired'],
+    ['Unix seconds', '1801353600', 'expiry-malformed'],
+    ['Unix microseconds', '1801353600000000', 'expiry-malformed'],
     ['empty', '', 'expiry-malformed'],
     ['zero', '0', 'expiry-malformed'],
     ['negative', '-1', 'expiry-malformed'],

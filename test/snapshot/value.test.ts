@@ -1,8 +1,14 @@
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { MAX_VALUE_BYTES } from '../../src/domain/limits.ts';
 import { SecretValue } from '../../src/domain/secret-value.ts';
 import type { RefusalReason } from '../../src/snapshot/refusal.ts';
 import { decodeValue } from '../../src/snapshot/value.ts';
+
+const ENCODING = {
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+} as const;
 
 type Format = Parameters<typeof decodeValue>[1]['format'];
 
@@ -48,7 +54,7 @@ describe('trim', () => {
 });
 
 describe('text', () => {
-  it.each(['x', 'späte Grüße', '🔑', '\ufeffx', '\t', 'a\u2028b', '__proto__', '[secret]'])(
+  it.each(['x', 'späte Grüße', '🔑', 'x\ufeff', '\t', 'a\u2028b', '__proto__', '[secret]'])(
     'takes %j',
     (text) => {
       expect(decode(text)).toBe(text);
@@ -60,6 +66,9 @@ describe('text', () => {
     ['a character cut off', Buffer.from([0xf0, 0x9f, 0x94]), 'not-utf8'],
     ['an overlong NUL', Buffer.from([0xc0, 0x80]), 'not-utf8'],
     ['a surrogate', Buffer.from([0xed, 0xa0, 0x80]), 'not-utf8'],
+    ['UTF-16, as PowerShell writes it', Buffer.from('\ufefftok', 'utf16le'), 'not-utf8'],
+    ['two byte order marks', '\ufeff\ufefftok', 'byte-order-mark'],
+    ['a byte order mark and nothing else', '\ufeff\n', 'empty'],
     ['a NUL', 'a\0b', 'line-break-or-nul'],
     ['an LF within', 'a\nb', 'line-break-or-nul'],
     ['a CR within, as header injection has it', 'a\r\nX-Evil: 1', 'line-break-or-nul'],
@@ -86,7 +95,6 @@ describe('json', () => {
   it.each([
     ['a bare word', 'token', 'not-json'],
     ['a comma too much', '{"a":1,}', 'not-json'],
-    ['a byte order mark', '\ufeff{}', 'not-json'],
     ['sixty thousand brackets', '['.repeat(60_000), 'not-json'],
     ['a NUL', '{"a":"\0"}', 'line-break-or-nul'],
   ] as const)('refuses %s', (_, raw, refused) => {
@@ -98,17 +106,22 @@ describe('json', () => {
 });
 
 describe('pem', () => {
+  /** An ASN.1 sequence of one number. */
+  const SEQUENCE = 'MAMCAQU=\n';
   const block = (label: string, body = 'TUlJ\nQUJD\n') =>
     `-----BEGIN ${label}-----\n${body}-----END ${label}-----`;
   it.each([
-    ['a certificate', block('CERTIFICATE')],
-    ['CR LF', block('CERTIFICATE').replaceAll('\n', '\r\n')],
+    ['a certificate', block('CERTIFICATE', SEQUENCE)],
+    ['CR LF', block('CERTIFICATE', SEQUENCE).replaceAll('\n', '\r\n')],
+    ['an unknown label', block('A')],
+    ["PGP's armour", block('PGP PRIVATE KEY BLOCK', 'Version: 1\n\nTUlJ\n=abcd\n')],
+    ['an OpenSSH key', block('OPENSSH PRIVATE KEY')],
     [
       'headers of an encrypted key',
       block('RSA PRIVATE KEY', 'Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nTUlJ\n'),
     ],
-    ['a chain', `${block('CERTIFICATE')}\n${block('CERTIFICATE')}`],
-    ['words before the block', `subject=CN\n${block('PRIVATE KEY')}`],
+    ['a chain', `${block('CERTIFICATE', SEQUENCE)}\n${block('CERTIFICATE', SEQUENCE)}`],
+    ['words before the block', `subject=CN\n${block('PRIVATE KEY', SEQUENCE)}`],
   ])('takes %s', (_, text) => {
     expect(decode(text, 'pem')).toBe(text);
   });
@@ -133,7 +146,30 @@ describe('pem', () => {
   });
 });
 
+describe('a byte order mark', () => {
+  it.each(['text', 'json', 'pem', 'jwt'] as const)(
+    'is dropped from %s like the line end, and refused untrimmed',
+    (format) => {
+      const { privateKey } = generateKeyPairSync('ed25519', ENCODING);
+      const value = { text: 'tok', json: '{}', pem: privateKey.trimEnd(), jwt: jwt({}) }[format];
+      expect(decode(`\ufeff${value}\n`, format)).toBe(value);
+      expect(decode(`\ufeff${value}`, format, 'none')).toEqual({ refused: 'byte-order-mark' });
+    },
+  );
+});
+
 describe('jwt', () => {
+  it.each([
+    ['padding', (token: string) => token.replace(/\./g, '==.')],
+    ['a scheme', (token: string) => `Bearer ${token}`],
+    ['a scheme in small letters and two blanks', (token: string) => `bearer  ${token}`],
+    ['another scheme', (token: string) => `JWT ${token}`],
+    ['a scheme and padding', (token: string) => `Token ${token.replace('.', '=.')}`],
+  ])('reads the expiry of one with %s, in both formats, and serves it as it is', (_, change) => {
+    const text = change(jwt({ exp: 1_000, a: '' }));
+    expect([expiry(text), expiry(text, 'jwt')]).toEqual([1_000_000, 1_000_000]);
+    expect([decode(text), decode(text, 'jwt')]).toEqual([text, text]);
+  });
   it('takes one, and reads when it ends, in text too', () => {
     const text = jwt({ exp: 1_800_000_000 });
     expect(decode(text, 'jwt')).toBe(text);
@@ -172,6 +208,79 @@ describe('jwt', () => {
   ])('refuses %s, which text takes without an expiry', (_, text) => {
     expect(decode(text, 'jwt')).toEqual({ refused: 'not-jwt' });
     expect(expiry(text)).toBeUndefined();
+  });
+});
+
+describe('PEM against OpenSSL', () => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, ...ENCODING });
+  const key = privateKey.trimEnd();
+  const lines = key.split('\n');
+  const [begin = '', ...rest] = lines;
+  const body = rest.slice(0, -1);
+  const end = lines.at(-1) ?? '';
+  const bodyAs = (change: (line: string) => string) => [begin, ...body.map(change), end].join('\n');
+  const wrapped = (width: number) =>
+    [begin, ...(body.join('').match(new RegExp(`.{1,${width}}`, 'g')) ?? []), end].join('\n');
+  it.each([
+    ['as it is written', key],
+    ['CR LF', key.replaceAll('\n', '\r\n')],
+    ['CR alone', key.replaceAll('\n', '\r')],
+    ['escaped line breaks', key.replaceAll('\n', '\\n')],
+    ['escaped CR LF', key.replaceAll('\n', '\\r\\n')],
+    ['one escaped line break after the beginning', key.replace('\n', '\\n')],
+    ['one escaped line break before the end', `${lines.slice(0, -1).join('\n')}\\n${end}`],
+    ['an escaped line break after the end', `${key}\\n`],
+    ['indented', lines.map((line) => `  ${line}`).join('\n')],
+    ['indented from the second line on', lines.join('\n    ')],
+    ['an indented end', [begin, ...body, `  ${end}`].join('\n')],
+    ['a body indented with blanks', bodyAs((line) => `  ${line}`)],
+    ['a body indented with tabs', bodyAs((line) => `\t${line}`)],
+    ['blanks at the end of each line', lines.map((line) => `${line}  `).join('\n')],
+    ['blanks in place of line breaks', lines.join(' ')],
+    ['blanks in place of line breaks in the body', [begin, body.join(' '), end].join('\n')],
+    ['no line breaks', lines.join('')],
+    ['a body in one line', [begin, body.join(''), end].join('\n')],
+    ['lines of 32', wrapped(32)],
+    ['lines of 76', wrapped(76)],
+    ['lines of 300', wrapped(300)],
+    ['a blank line after each', lines.join('\n\n')],
+    ['a blank line after the beginning', key.replace('\n', '\n\n')],
+    ['a blank line before the end', [begin, ...body, '', end].join('\n')],
+    ['a blank line within', [begin, ...body.slice(0, 4), '', ...body.slice(4), end].join('\n')],
+    ['in quotes', `"${key}"`],
+    ['after a blank', ` ${key}`],
+    ['after a blank line', `\n${key}`],
+    ['after a name in the same line', `key: ${key}`],
+    ['after a line of text', `subject=CN\n${key}`],
+    ['before a line of text', `${key}\nmore`],
+    ['four dashes', key.replace('-----BEGIN', '----BEGIN')],
+    ['no padding', bodyAs((line) => line.replace(/=+$/, '')).replace('=', '')],
+    ['cut off', [begin, ...body.slice(0, -3), end].join('\n')],
+    ['a comment within', [begin, '# comment', ...body, end].join('\n')],
+    ['a header that no key has', [begin, 'Comment: x', '', ...body, end].join('\n')],
+    ['no line break before the end', [begin, body.join('\n') + end].join('\n')],
+    ['a label in small letters', key.replaceAll('PRIVATE KEY', 'private key')],
+    ['Base64 of the whole', Buffer.from(key).toString('base64')],
+  ])('%s: loads in both or in neither', (_, text) => {
+    let loads = true;
+    try {
+      createPrivateKey(text);
+    } catch {
+      loads = false;
+    }
+    expect(typeof decode(text, 'pem') === 'string').toBe(loads);
+  });
+  it.each([
+    ['escaped', key.replaceAll('\n', '\\n'), 'pem-escaped-newlines'],
+    ['escaped, after the beginning alone', key.replace('\n', '\\n'), 'pem-escaped-newlines'],
+    ['escaped, with CR', key.replaceAll('\n', '\\r\\n'), 'pem-escaped-newlines'],
+    ['escaped, before the end alone', `${lines.slice(0, -1).join('\n')}\\n${end}`, 'pem-escaped-newlines'],
+    ['indented', lines.map((line) => `  ${line}`).join('\n'), 'pem-indented'],
+    ['indented with tabs', lines.map((line) => `\t${line}`).join('\n'), 'pem-indented'],
+    ['indented from the second line on', lines.join('\n    '), 'pem-indented'],
+    ['cut off', [begin, ...body.slice(0, -3), end].join('\n'), 'not-pem'],
+  ] as const)('says why it refuses what is %s', (_, text, refused) => {
+    expect(decode(text, 'pem')).toEqual({ refused });
   });
 });
 

@@ -10,12 +10,11 @@ it('finds a Secret at <root>/<namespace>/<name>', () => {
 
 describe('wantedKeys', () => {
   const wanted = (...providers: Partial<Provider>[]) => {
-    const { keys, all } = wantedKeys(
-      { providers: providers.map((each) => provider(each)), parts: {} },
-      SECRET,
-    );
+    const { keys, all } = wantedOf(...providers);
     return { keys: [...keys].sort(), all };
   };
+  const wantedOf = (...providers: Partial<Provider>[]) =>
+    wantedKeys({ providers: providers.map((each) => provider(each)), parts: {} }, SECRET);
   const other = { namespace: 'tenant', name: 'other' };
   const profileCredentials = [{ name: 'api-token', envVars: ['TOKEN', 'ALT_TOKEN'], required: false }];
 
@@ -50,5 +49,17 @@ describe('wantedKeys', () => {
       keys: ['token'],
       all: true,
     });
+  });
+  it('leaves what a source excludes unread, unless another one takes it', () => {
+    const tls = bulk({ include: ['tls.*'], exclude: ['tls.key'] });
+    const takes = (...from: (typeof tls)[]) => {
+      const wanted = wantedOf({ from });
+      return ['tls.crt', 'tls.key', 'other'].filter((key) => wanted.takes?.(key));
+    };
+    expect(takes(tls)).toEqual(['tls.crt']);
+    expect(takes(tls, bulk({ include: ['tls.key'] }))).toEqual(['tls.crt', 'tls.key']);
+    expect(
+      wanted({ from: [bulk({ mode: 'providerProfileKeys', exclude: ['ALT_*'] })], profileCredentials }),
+    ).toEqual({ keys: ['TOKEN', 'api-token'], all: false });
   });
 });

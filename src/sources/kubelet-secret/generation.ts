@@ -124,7 +124,9 @@ function readDirectory(volume: number, name: string, wanted: Wanted): Read {
   try {
     // A directory that is being deleted lists fewer names than it had; step 5 sees that `..data` moved.
     const names = new Set(wanted.keys);
-    if (wanted.all) for (const entry of listNames(directory, MAX_FILES + 1)) names.add(entry);
+    const listed = wanted.all ? listNames(directory, MAX_FILES + 1) : [];
+    if (listed.length > MAX_FILES) return fault('too-many-files', 'EFBIG');
+    for (const entry of listed) if (wanted.takes?.(entry) ?? true) names.add(entry);
     if (names.size > MAX_FILES) return fault('too-many-files', 'EFBIG');
     let bytes = 0;
     for (const key of names) {

@@ -142,7 +142,7 @@ export const secretVolumes: Target<Subject> = {
     ...[
       '-----BEGIN A-----\n',
       '-----END A-----\n',
-      '-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n',
+      '-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n',
       '\n',
       '\r\n',
       '\0',
