@@ -79,7 +79,7 @@ export interface ProcessesFacts {
   readonly hiding: readonly string[];
 }
 
-/** Reads every process that /proc shows, or `only` some. One that ends while it is read is left out. */
+/** Reads every process that /proc shows, or `only` some. A process that ends while it is read is left out. */
 export async function gatherProcesses(
   mounts: MountFacts,
   socketFolder: string,
@@ -178,7 +178,7 @@ async function processFacts(
   const kernelThread = mayBeKernelThread(status) && (parseTaskFlags(stat) & KERNEL_THREAD) !== 0;
   const startTime = parseStartTime(stat);
   const namespace = kernelThread ? 'ours' : userNamespace(readText(`${folder}/uid_map`), look);
-  // One that has our UID is no agent's, wherever it is: its mounts are read as ours are.
+  // A process that has our UID is no agent's, wherever it is: its mounts are read as ours are.
   const below = namespace === 'below' && !uids.includes(look.ownUid);
   const view = kernelThread ? NO_MOUNTS : await look.mounts.view(folder, below);
   return {
