@@ -13,19 +13,12 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { throwShortage } from '../../domain/errors.ts';
+import { parseStartTime, TICKS_PER_SECOND } from '../../domain/proc-stat.ts';
 import { RUNTIME_INIT_MS, RUNTIME_INIT_NAMES } from '../../domain/runtimes.ts';
 import { isEnding, taskFolders } from './ending.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
 import { ForeignMounts, type MountView, NO_MOUNTS } from './foreign-mounts.ts';
-import {
-  type CapabilitySets,
-  parseIdMap,
-  parseStartTime,
-  parseStatus,
-  parseTaskFlags,
-  type TaskStatus,
-  TICK_MS,
-} from './proc.ts';
+import { type CapabilitySets, parseIdMap, parseStatus, parseTaskFlags, type TaskStatus } from './proc.ts';
 import { readText } from './read-proc.ts';
 
 /** Longest stretch of reading /proc before the event loop gets its turn, in milliseconds. */
@@ -233,7 +226,7 @@ function mayBeKernelThread(status: TaskStatus): boolean {
 
 function isRuntimeInit({ parent, name }: TaskStatus, startTime: number | undefined, nowMs: number): boolean {
   if (parent !== 0 || startTime === undefined || !RUNTIME_INIT_NAMES.test(name)) return false;
-  return nowMs - startTime * TICK_MS < RUNTIME_INIT_MS;
+  return nowMs - (startTime / TICKS_PER_SECOND) * 1_000 < RUNTIME_INIT_MS;
 }
 
 function readExe(folder: string): string | undefined {
