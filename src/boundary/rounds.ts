@@ -98,7 +98,7 @@ export class Rounds {
   #earlier: Facts | undefined;
   /** When the next round is due. */
   #due = Number.POSITIVE_INFINITY;
-  /** Those who wait for the next round: they share it, so that nobody can make us scan /proc in a queue. */
+  /** What waits for the next round. All share it, so that no client can make us scan /proc in a queue. */
   #asked: PromiseWithResolvers<void> | undefined;
   #wake: () => void = () => {};
   #excused = 0;
@@ -188,7 +188,7 @@ export class Rounds {
     this.#due = this.#clock.now() + this.#intervalMs;
     this.#state = 'looking';
     const facts = await this.#facts();
-    // One that is still entering a container by then is no container runtime.
+    // By then, what is still entering a container is no container runtime.
     if (facts.processes.others.some(({ runtimeInit }) => runtimeInit)) {
       this.#dueBy(this.#clock.now() + RUNTIME_INIT_MS);
     }

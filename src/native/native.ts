@@ -11,6 +11,7 @@
  */
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
+import { getSystemErrorName } from 'node:util';
 import { startupSnapshot } from 'node:v8';
 
 const SOL_SOCKET = 1;
@@ -22,6 +23,7 @@ const EINTR = 4;
 const ERANGE = 34;
 const EBADF = 9;
 const ENOTSOCK = 88;
+const ENOPROTOOPT = 92;
 const SO_ACCEPTCONN = 30;
 const AF_UNIX = 1;
 const AF_INET = 2;
@@ -104,9 +106,12 @@ function libc(): Libc {
 export class NativeError extends Error {
   override readonly name = 'NativeError';
   readonly errno: number;
+  /** `ESRCH`. */
+  readonly code: string;
   constructor(call: string, errno: number) {
     super(`${call} failed with errno ${errno}`);
     this.errno = errno;
+    this.code = getSystemErrorName(-errno);
   }
 }
 
@@ -159,12 +164,14 @@ export function peerGroups(fd: number): readonly number[] | undefined {
 }
 
 /**
- * SO_PEERPIDFD: a descriptor of the peer process itself, immune to pid reuse; undefined where the kernel has
- * none to give (before 6.5, or a peer outside our PID namespace). The caller closes it.
+ * SO_PEERPIDFD: a descriptor of the peer process itself, immune to pid reuse; undefined where the kernel does not have
+ * the option (before 6.5, gVisor). Every other error is thrown: as a rule the peer has ended. The caller closes it.
  */
 export function peerPidFd(fd: number): number | undefined {
   const { errno, value, length } = socketOption(fd, SO_PEERPIDFD, 4);
-  return errno === 0 && length === 4 ? value.readInt32LE(0) : undefined;
+  if (errno === ENOPROTOOPT) return undefined;
+  if (errno !== 0 || length !== 4) throw new NativeError('getsockopt(SO_PEERPIDFD)', errno);
+  return value.readInt32LE(0);
 }
 
 /** Tells, each time it is called, whether the process behind a pidfd has ended. One poll() that never waits. */

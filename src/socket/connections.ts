@@ -9,7 +9,7 @@ import { errorCode } from '../domain/errors.ts';
 import type { Limits } from '../domain/limits.ts';
 import { hangUpWatch, peerCredentials } from '../native/native.ts';
 import type { AuditedCaller } from '../observe/audit/record.ts';
-import { PeerAnchor } from './peer.ts';
+import { PeerAnchor, type PeerFault } from './peer.ts';
 import { type Authorised, authorisePeer, type PeerRefusal, strangerRefusal } from './policy.ts';
 import type { Readable } from './throttle.ts';
 import { UidUsage } from './usage.ts';
@@ -35,8 +35,8 @@ export interface PeerConnection {
   readonly excess: boolean;
   /** Notes that a call began, which ends the time that the peer has for its first. */
   readonly began: () => void;
-  /** Whether the process that connected still runs and still fits its rule. */
-  readonly stillAllowed: () => PeerRefusal | 'peer-gone' | undefined;
+  /** Why the process that connected no longer is the peer that was let in, or no longer fits its rule. */
+  readonly stillAllowed: () => PeerRefusal | PeerFault | undefined;
   /** Closes it once what was answered is sent. */
   readonly finish: () => void;
   readonly close: () => void;
@@ -133,7 +133,8 @@ export class Connections {
       excess: usage.connections >= this.#options.limits.connectionsPerUid,
       began: () => clearTimeout(firstCall),
       stillAllowed: () => {
-        if (!anchor.stillRuns()) return 'peer-gone';
+        const fault = anchor.fault();
+        if (fault !== undefined) return fault;
         const rules = this.#options.callers();
         if (rules === settled) return undefined;
         const again = authorisePeer(anchor.peer, () => anchor.exe(), rules, this.#options.ownUid);

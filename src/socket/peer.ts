@@ -4,14 +4,16 @@
  *
  * What the kernel records is the process that called connect(). A descriptor can be inherited or handed over:
  *   - after the connecting process has ended, nobody may use its connection any more. Where the peer's PID is
- *     visible, a pidfd (or, before Linux 6.5, the start time in /proc/<pid>/stat) tells that it has ended, and
- *     that its PID was not given to another process;
+ *     visible, a pidfd (or, before Linux 6.5 and in gVisor, the start time in /proc/<pid>/stat) tells that it has
+ *     ended, and that its PID was not given to another process;
+ *   - a process that takes another UID is no longer the peer that was let in;
  *   - while it still runs, a process that it gave the descriptor to cannot be told from it. It chose to hand
  *     its connection over: accepted weakness, stated in SECURITY.md;
  *   - a peer of another PID namespace has PID 0 and no such anchor: uid and gid alone decide.
  */
-import { closeSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { errorCode } from '../domain/errors.ts';
+import { parseStartTime, statFields, TICKS_PER_SECOND } from '../domain/proc-stat.ts';
 import {
   type PeerCredentials,
   peerCredentials,
@@ -33,39 +35,66 @@ export interface Peer {
 /** The program that a peer runs: its path, or why it cannot be known (another UID's is readable with privileges only). */
 export type PeerExe = { readonly path: string } | { readonly unreadable: string };
 
+/** Why a connection no longer stands for the process that opened it. */
+export type PeerFault = 'peer-gone' | 'uid-changed';
+
 /** Holds what ties a connection to the process that opened it. Dispose it with the connection. */
 export class PeerAnchor implements Disposable {
   readonly peer: Peer;
   #pidFd: number | undefined;
   readonly #exited: (() => boolean) | undefined;
-  readonly #startTime: string | undefined;
+  readonly #startTime: number | undefined;
   #disposed = false;
 
-  private constructor(peer: Peer, pidFd: number | undefined, startTime: string | undefined) {
+  private constructor(peer: Peer, pidFd: number | undefined, startTime: number | undefined) {
     this.peer = peer;
     this.#pidFd = pidFd;
     this.#exited = pidFd === undefined ? undefined : pidFdWatch(pidFd);
     this.#startTime = startTime;
   }
 
-  /** Ties a connected socket to its process. Throws where the kernel does not answer: such a connection is closed. */
-  static identify(socketFd: number, credentials: PeerCredentials = peerCredentials(socketFd)): PeerAnchor {
+  /**
+   * Ties a socket that was just accepted to its process. Throws where the kernel does not answer, or the process has
+   * ended: such a connection is closed.
+   */
+  static identify(
+    socketFd: number,
+    credentials: PeerCredentials = peerCredentials(socketFd),
+    acceptedAt: number = ticksSinceBoot(),
+  ): PeerAnchor {
     const peer: Peer = { ...credentials, groups: peerGroups(socketFd) };
     if (peer.pid <= 0) return new PeerAnchor(peer, undefined, undefined);
     const pidFd = peerPidFd(socketFd);
-    return new PeerAnchor(peer, pidFd, pidFd === undefined ? startTime(peer.pid) : undefined);
+    if (pidFd !== undefined) return new PeerAnchor(peer, pidFd, undefined);
+    const started = startTime(peer.pid);
+    // A younger process has the PID of a peer that has ended.
+    return new PeerAnchor(
+      peer,
+      undefined,
+      started !== undefined && started <= acceptedAt ? started : undefined,
+    );
   }
 
-  /** Whether the process that connected still runs; true where its PID is not visible to us. */
-  stillRuns(): boolean {
-    if (this.#disposed) return false;
+  /**
+   * Whether the process that connected still runs, with the UID that it connected with. Undefined where it does, or
+   * where its PID is not visible to us.
+   */
+  fault(): PeerFault | undefined {
+    if (this.#disposed || !this.#runs()) return 'peer-gone';
+    if (this.peer.pid <= 0) return undefined;
+    const uid = effectiveUid(this.peer.pid);
+    if (uid === undefined) return 'peer-gone';
+    return uid === this.peer.uid ? undefined : 'uid-changed';
+  }
+
+  #runs(): boolean {
     if (this.peer.pid <= 0) return true;
     if (this.#exited !== undefined) return !this.#exited();
     // No pidfd and no start time: the process was gone before we looked.
     return this.#startTime !== undefined && startTime(this.peer.pid) === this.#startTime;
   }
 
-  /** The program that the peer runs at this moment. Only to be believed while {@link stillRuns}. */
+  /** The program that the peer runs at this moment. Only to be believed without a {@link fault}. */
   exe(): PeerExe {
     if (this.peer.pid <= 0) return { unreadable: 'the peer lives in another PID namespace' };
     try {
@@ -83,15 +112,35 @@ export class PeerAnchor implements Disposable {
   }
 }
 
-/** Field 22 of /proc/<pid>/stat, in clock ticks since boot: with the PID it names one process for good. */
-function startTime(pid: number): string | undefined {
+function ticksSinceBoot(): number {
+  return Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * TICKS_PER_SECOND;
+}
+
+/** Ticks from boot to its start: with the PID that names one process for good. Undefined where it has ended. */
+function startTime(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The command name is in parentheses and may hold anything; the last `)` ends it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const state = fields[0];
-    return state === 'Z' || state === 'X' ? undefined : fields[19];
+    const [state] = statFields(stat);
+    return state === 'Z' || state === 'X' ? undefined : parseStartTime(stat);
   } catch {
     return undefined;
+  }
+}
+
+/** Holds the head of a status file, as far as its UIDs. */
+const head = Buffer.alloc(512);
+
+/** The UID that decides what the process may do; undefined where it has ended. Asked at each call: 13 µs. */
+function effectiveUid(pid: number): number | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(`/proc/${pid}/status`, 'r');
+    const text = head.toString('latin1', 0, readSync(fd, head));
+    const uid = /^Uid:\t\d+\t(\d+)/m.exec(text)?.[1];
+    return uid === undefined ? undefined : Number(uid);
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }

@@ -32,14 +32,16 @@ export const SELF = 'self';
  * Finds the first rule that fits. The UID is the fence; gid and exe narrow a rule and never widen it.
  *
  * A peer with our own UID and a visible PID is a process of our own container: a person who runs `status` in
- * it. It is told names and states. Values it could not be kept from anyhow, but it is not this socket that
- * gives them.
+ * it. It gets names and states. Values it could not be kept from anyhow, but it is not this socket that
+ * gives them. A connection that claims to be this very process is none: we make no connection to ourselves, and a
+ * kernel that answers with the credentials of the process that asks would let everybody in.
  */
 export function authorisePeer(
   peer: Peer,
   exe: () => PeerExe,
   callers: readonly Caller[],
   ownUid: number,
+  ownPid = process.pid,
 ): PeerDecision {
   // 65534 is everybody who has no number here, the agent included: no rule can mean it.
   if (peer.uid === UNMAPPED_UID) return { refusal: { kind: 'unmapped-uid' } };
@@ -51,7 +53,7 @@ export function authorisePeer(
       return { caller: { name: caller.name, providers: caller.providers, namesOnly: false } };
     refusal = fault;
   }
-  if (sameUid.length === 0 && peer.uid === ownUid && peer.pid > 0) {
+  if (sameUid.length === 0 && peer.uid === ownUid && peer.pid > 0 && peer.pid !== ownPid) {
     return { caller: { name: SELF, providers: ['*'], namesOnly: true } };
   }
   return { refusal };

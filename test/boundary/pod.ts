@@ -116,13 +116,21 @@ export interface PodRun {
   readonly stderr: string;
 }
 
+/** What the node does to the pod from outside: it gets the pod's first process and the folder of its files. */
+type Node = (sandbox: number, folder: string) => Promise<void>;
+
 /** Makes the pod, waits for the resolver's program to end, and takes everything down again. */
-export async function runPod(name: string, spec: PodSpec): Promise<PodRun> {
+export async function runPod(
+  name: string,
+  spec: PodSpec,
+  node?: Node,
+  timeoutMs = POD_TIMEOUT_MS,
+): Promise<PodRun> {
   const folder = mkdtempSync(join(tmpdir(), 'secret-resolver-pod-'));
   chmodSync(folder, 0o755);
   try {
     writePod(folder, spec);
-    const run = await execute(folder, spec);
+    const run = await execute(folder, spec, node, timeoutMs);
     appendFileSync(join(ARTIFACTS, `pod-${name}.txt`), `${run.stdout}\n${run.stderr}\n`);
     return run;
   } finally {
@@ -252,7 +260,7 @@ function giveTo(id: number, folder: string): void {
   }
 }
 
-function execute(folder: string, spec: PodSpec): Promise<PodRun> {
+function execute(folder: string, spec: PodSpec, node: Node | undefined, timeoutMs: number): Promise<PodRun> {
   const shared = spec.processNamespace === 'shared';
   const child = spawn(
     'unshare',
@@ -270,6 +278,7 @@ function execute(folder: string, spec: PodSpec): Promise<PodRun> {
   );
   if (spec.userNamespace) mapUsers(child.pid);
   child.stdin.end('go\n');
+  const besides = node === undefined ? undefined : firstOf(child.pid).then((pid) => node(pid, folder));
   return new Promise((resolve, reject) => {
     let stdout = '';
     let stderr = '';
@@ -277,7 +286,7 @@ function execute(folder: string, spec: PodSpec): Promise<PodRun> {
       if (shared) endSandbox(child.pid);
       child.kill('SIGKILL');
       reject(new Error(`the pod did not end: ${stderr}`));
-    }, POD_TIMEOUT_MS);
+    }, timeoutMs);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
     });
@@ -289,10 +298,21 @@ function execute(folder: string, spec: PodSpec): Promise<PodRun> {
     child.once('close', () => {
       clearTimeout(deadline);
       const code = /^ended with (\d+)$/m.exec(stderr)?.[1];
+      const run = { code: Number(code), stdout, stderr };
       if (code === undefined) reject(new Error(`the pod did not come up: ${stderr}`));
-      else resolve({ code: Number(code), stdout, stderr });
+      else if (besides === undefined) resolve(run);
+      else besides.then(() => resolve(run), reject);
     });
   });
+}
+
+/** The first process of the pod, once it is there. */
+async function firstOf(unshare: number | undefined): Promise<number> {
+  for (;;) {
+    const pid = Number(readFileSync(`/proc/${unshare}/task/${unshare}/children`, 'utf8'));
+    if (pid > 0) return pid;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 /**

@@ -30,7 +30,7 @@ class FakeClock implements Clock {
   }
 }
 
-/** A process, and when it is there. */
+/** A process, and when it exists. */
 interface Played {
   readonly pid: number;
   readonly from: number;

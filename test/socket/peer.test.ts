@@ -1,5 +1,5 @@
 /** The kernel's answers, over real sockets and real processes. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -63,6 +63,18 @@ function idleClient(ids: { uid?: number; gid?: number } = {}) {
   );
 }
 
+/** A process with this PID, which is free, and this UID: the kernel gives out the one after the last. */
+function takePid(pid: number, uid: number): number {
+  const take = `for _ in $(seq 200); do
+    echo ${pid - 1} > /proc/sys/kernel/ns_last_pid
+    setpriv --reuid ${uid} --clear-groups sleep 30 > /dev/null 2>&1 &
+    if [ $! = ${pid} ]; then until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done; exit; fi
+    kill -9 $!; wait $!
+  done 2> /dev/null; exit 1`;
+  execFileSync('bash', ['-c', take]);
+  return pid;
+}
+
 describe('an anchor', () => {
   it('knows pid, uid, gid, groups and program of the peer', async () => {
     const client = connect(path);
@@ -71,7 +83,7 @@ describe('an anchor', () => {
     expect(anchor.peer).toMatchObject({ pid: process.pid, uid: process.getuid?.(), gid: process.getgid?.() });
     expect(anchor.peer.groups).toBeInstanceOf(Array);
     expect(anchor.exe()).toEqual({ path: realpathSync(process.execPath) });
-    expect(anchor.stillRuns()).toBe(true);
+    expect(anchor.fault()).toBe(undefined);
     client.destroy();
     socket.destroy();
   });
@@ -87,9 +99,9 @@ describe('an anchor', () => {
     });
     using anchor = PeerAnchor.identify(fdOf(socket));
     expect(anchor.peer.pid).toBe(client?.pid);
-    expect(anchor.stillRuns()).toBe(true);
+    expect(anchor.fault()).toBe(undefined);
     client?.kill('SIGKILL');
-    await until(() => !anchor.stillRuns());
+    await until(() => anchor.fault() === 'peer-gone');
     expect(anchor.exe()).toHaveProperty('unreadable');
     socket.destroy();
   });
@@ -104,7 +116,7 @@ describe('an anchor', () => {
     client?.kill('SIGKILL');
     await once(client ?? server, 'exit');
     using anchor = PeerAnchor.identify(fdOf(socket), credentials);
-    expect(anchor.stillRuns()).toBe(false);
+    expect(anchor.fault()).toBe('peer-gone');
     socket.destroy();
   });
 
@@ -117,10 +129,10 @@ describe('an anchor', () => {
       shell = spawn('sh', ['-c', '"$0" -e "$1" & exec sleep 30', NODE, program], { stdio: 'ignore' });
     });
     using anchor = PeerAnchor.identify(fdOf(socket));
-    expect(anchor.stillRuns()).toBe(true);
+    expect(anchor.fault()).toBe(undefined);
     process.kill(anchor.peer.pid, 'SIGKILL');
     await until(() => readFileSync(`/proc/${anchor.peer.pid}/stat`, 'latin1').includes(') Z '));
-    expect(anchor.stillRuns()).toBe(false);
+    expect(anchor.fault()).toBe('peer-gone');
     shell?.kill('SIGKILL');
     socket.destroy();
   });
@@ -130,7 +142,7 @@ describe('an anchor', () => {
     const socket = await accepted(() => {});
     // What the kernel says of such a peer; the pod test has the real one.
     using anchor = PeerAnchor.identify(fdOf(socket), { pid: 0, uid: 4, gid: 5 });
-    expect(anchor.stillRuns()).toBe(true);
+    expect(anchor.fault()).toBe(undefined);
     expect(anchor.exe()).toEqual({ unreadable: 'the peer lives in another PID namespace' });
     client.destroy();
     socket.destroy();
@@ -145,23 +157,70 @@ describe('an anchor', () => {
     anchor[Symbol.dispose]();
     anchor[Symbol.dispose]();
     expect(descriptors()).toBe(before);
-    expect(anchor.stillRuns()).toBe(false);
+    expect(anchor.fault()).toBe('peer-gone');
     client.destroy();
     socket.destroy();
   });
 
-  it('cannot be had of what is no Unix socket', () => {
+  it('is not possible for what is no Unix socket', () => {
     const file = openSync('/dev/null', 'r');
     expect(() => PeerAnchor.identify(file)).toThrow(NativeError);
     expect(() => PeerAnchor.identify(-1)).toThrow('getsockopt(SO_PEERCRED) failed with errno 9');
+    // Only a kernel without the option makes do with the start time.
+    expect(() => peerPidFd(-1)).toThrow('getsockopt(SO_PEERPIDFD) failed with errno 9');
+    expect(() => peerPidFd(file)).toThrow('getsockopt(SO_PEERPIDFD) failed with errno 88');
     closeSync(file);
-    expect(peerPidFd(-1)).toBe(undefined);
     expect(peerGroups(-1)).toBe(undefined);
     expect(() => pidFdWatch(-1)()).not.toThrow();
   });
 });
 
 describeAsRoot('an anchor of another UID', () => {
+  const script = (after: string) =>
+    `require('node:net').connect(${JSON.stringify(path)}); process.stdin.once('data', () => {${after}}); setInterval(() => {}, 1000)`;
+
+  it.each([
+    ['a pidfd', false],
+    ['its start time alone', true],
+  ])('notices that the process, held by %s, takes another', async (_how, withoutPidFd) => {
+    if (withoutPidFd) vi.mocked(native.peerPidFd).mockReturnValue(undefined);
+    let client: ReturnType<typeof spawn> | undefined;
+    const socket = await accepted(() => {
+      client = spawn(NODE, ['-e', script('process.seteuid(20001)')], { stdio: ['pipe', 'ignore', 'ignore'] });
+    });
+    using anchor = PeerAnchor.identify(fdOf(socket));
+    expect(anchor.fault()).toBe(undefined);
+    client?.stdin?.write('now');
+    await until(() => anchor.fault() !== undefined);
+    expect(anchor.fault()).toBe('uid-changed');
+    client?.kill('SIGKILL');
+    socket.destroy();
+  });
+
+  it.each([
+    // Found before the peer was identified: nothing but its UID shows that it is another.
+    ['another UID', 20_001, 'uid-changed'],
+    ['the same', 20_002, 'peer-gone'],
+  ] as const)(
+    'does not take a process that was given the PID of the peer, with %s, for it',
+    async (_which, uid, fault) => {
+      vi.mocked(native.peerPidFd).mockReturnValue(undefined);
+      let client: ReturnType<typeof spawn> | undefined;
+      const socket = await accepted(() => {
+        client = idleClient({ uid: 20_002 });
+      });
+      const credentials = peerCredentials(fdOf(socket));
+      const acceptedAt = Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * 100;
+      client?.kill('SIGKILL');
+      await once(client ?? server, 'exit');
+      const successor = takePid(credentials.pid, uid);
+      using anchor = PeerAnchor.identify(fdOf(socket), credentials, uid === 20_001 ? undefined : acceptedAt);
+      expect(anchor.fault()).toBe(fault);
+      process.kill(successor, 'SIGKILL');
+      socket.destroy();
+    },
+  );
+
   it('has all its groups, however many', async () => {
     const groups = Array.from({ length: 200 }, (_, index) => 30_000 + index);
     let client: ReturnType<typeof spawn> | undefined;

@@ -13,6 +13,7 @@ const RESOLVER = 10_771;
 const SUPERVISOR = 20_001;
 const SUPERVISOR_GID = 20_002;
 const STRANGER = 20_003;
+const AGENT = 1_000;
 
 interface PeerReport {
   readonly received?: number;
@@ -53,6 +54,7 @@ describeAsRoot('peers', () => {
     workspace.writeConfig({
       callers: [
         { name: 'supervisor', uid: SUPERVISOR, gid: SUPERVISOR_GID, providers: ['*'] },
+        { name: 'root', uid: 0, providers: ['*'] },
         { name: 'own-program', uid: RESOLVER, exe: NODE, providers: ['*'] },
         { name: 'unreadable-program', uid: STRANGER + 1, exe: NODE, providers: ['*'] },
       ],
@@ -132,6 +134,15 @@ describeAsRoot('peers', () => {
   it('whose program cannot be read is refused where the rule names one', async () => {
     expect((await rawPeer(STRANGER + 1, STRANGER + 1, ['preface', workspace.socket])).received).toBe(0);
     await expectRefused(STRANGER + 1, 'exe-unreadable');
+  });
+
+  it('that takes the UID of the agent after it has connected gets nothing more', async () => {
+    // The control: root that stays root.
+    expect(await rawPeer(0, 0, ['become', workspace.socket, '0'])).toMatchObject({ status: '0' });
+    const { status, received } = await rawPeer(0, 0, ['become', workspace.socket, `${AGENT}`]);
+    expect(received).toBe(0);
+    expect(status).not.toBe('0');
+    await expectRefused(0, 'uid-changed');
   });
 
   it('with uid 65534 is refused, whatever the rules', async () => {

@@ -96,6 +96,10 @@ describe('authorisePeer', () => {
     });
   });
 
+  it('shows no name to a connection that claims to be this process, as all do where the kernel is wrong', () => {
+    expect(judge(peer(OWN, OWN, [], process.pid), [])).toEqual({ refusal: { kind: 'uid-not-listed' } });
+  });
+
   it('shows names to our own UID where no rule lists it and its process is ours to see', () => {
     expect(judge(peer(OWN), [])).toEqual({ caller: { name: 'self', providers: ['*'], namesOnly: true } });
     expect(judge(peer(OWN, OWN, [], 0), [])).toEqual({ refusal: { kind: 'uid-not-listed' } });

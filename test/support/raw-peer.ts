@@ -7,6 +7,7 @@
  *   raw-peer.ts hand-over <socket> <stay|leave>
  *                                         connects, starts a child that inherits the connection, then stays or ends;
  *                                         the child asks for the environment over it
+ *   raw-peer.ts become <socket> <uid>     connects as root, takes another UID, and asks for the environment
  */
 import { spawn } from 'node:child_process';
 import { connect as connectHttp2 } from 'node:http2';
@@ -36,9 +37,8 @@ function count(payload: Buffer | undefined): void {
   });
 }
 
-/** One GetProviderEnvironment over a descriptor that this process did not open itself. */
-function askOverDescriptor(fd: number): void {
-  const socket = new Socket({ fd, readable: true, writable: true });
+/** One GetProviderEnvironment over a connection. */
+function askOver(socket: Socket): void {
   const session = connectHttp2('http://localhost', { createConnection: () => socket });
   let statusCode = '';
   let received = 0;
@@ -103,8 +103,21 @@ switch (mode) {
   }
   case 'ask':
     // Where the parent leaves, it has left by then.
-    setTimeout(() => askOverDescriptor(3), option === 'leave' ? 500 : 0);
+    setTimeout(
+      () => askOver(new Socket({ fd: 3, readable: true, writable: true })),
+      option === 'leave' ? 500 : 0,
+    );
     break;
+  case 'become': {
+    const socket = connect(socketPath);
+    socket.on('connect', () => {
+      process.setgroups?.([]);
+      process.setuid?.(Number(option));
+      // HTTP/2 must be the first to read: what was accepted meanwhile waits in the socket.
+      askOver(socket);
+    });
+    break;
+  }
   default:
     process.exitCode = 2;
 }

@@ -24,7 +24,7 @@ export async function isEnding(folder: string, breathe: () => Promise<void>): Pr
     known.add(task);
   }
   if (known.size === 0) return !existsSync(folder);
-  // One that lived when the list was read may have begun another since; one that ends begins none.
+  // A thread that lived when the list was read may have started another since; one that ends starts none.
   return taskFolders(folder).every((task) => known.has(task));
 }
 

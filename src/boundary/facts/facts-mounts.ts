@@ -34,7 +34,7 @@ export interface SecretVolumeFacts {
   readonly id: string;
   /** Where the configuration expects it. */
   readonly path: string;
-  /** Undefined where nothing is there. */
+  /** Undefined where nothing exists. */
   readonly folder: PathFacts | undefined;
   /** The mount that begins exactly there. */
   readonly mount: Mount | undefined;
@@ -55,7 +55,7 @@ export interface SecretVolumeFacts {
 /** One file or folder of the configuration. */
 interface ConfigPathFacts {
   readonly path: string;
-  /** What it leads to after all links; undefined where nothing is there. */
+  /** What it leads to after all links; undefined where that does not exist. */
   readonly target: PathFacts | undefined;
   readonly writableByUs: boolean;
   /** Folders above the path and above its target, from `/` down. */

@@ -13,19 +13,12 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { throwShortage } from '../../domain/errors.ts';
+import { parseStartTime, TICKS_PER_SECOND } from '../../domain/proc-stat.ts';
 import { RUNTIME_INIT_MS, RUNTIME_INIT_NAMES } from '../../domain/runtimes.ts';
 import { isEnding, taskFolders } from './ending.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
 import { ForeignMounts, type MountView, NO_MOUNTS } from './foreign-mounts.ts';
-import {
-  type CapabilitySets,
-  parseIdMap,
-  parseStartTime,
-  parseStatus,
-  parseTaskFlags,
-  type TaskStatus,
-  TICK_MS,
-} from './proc.ts';
+import { type CapabilitySets, parseIdMap, parseStatus, parseTaskFlags, type TaskStatus } from './proc.ts';
 import { readText } from './read-proc.ts';
 
 /** Longest stretch of reading /proc before the event loop gets its turn, in milliseconds. */
@@ -79,7 +72,7 @@ export interface ProcessesFacts {
   readonly hiding: readonly string[];
 }
 
-/** Reads every process that /proc shows, or `only` some. One that ends while it is read is left out. */
+/** Reads every process that /proc shows, or `only` some. A process that ends while it is read is left out. */
 export async function gatherProcesses(
   mounts: MountFacts,
   socketFolder: string,
@@ -178,7 +171,7 @@ async function processFacts(
   const kernelThread = mayBeKernelThread(status) && (parseTaskFlags(stat) & KERNEL_THREAD) !== 0;
   const startTime = parseStartTime(stat);
   const namespace = kernelThread ? 'ours' : userNamespace(readText(`${folder}/uid_map`), look);
-  // One that has our UID is no agent's, wherever it is: its mounts are read as ours are.
+  // A process that has our UID is no agent's, wherever it is: its mounts are read as ours are.
   const below = namespace === 'below' && !uids.includes(look.ownUid);
   const view = kernelThread ? NO_MOUNTS : await look.mounts.view(folder, below);
   return {
@@ -233,7 +226,7 @@ function mayBeKernelThread(status: TaskStatus): boolean {
 
 function isRuntimeInit({ parent, name }: TaskStatus, startTime: number | undefined, nowMs: number): boolean {
   if (parent !== 0 || startTime === undefined || !RUNTIME_INIT_NAMES.test(name)) return false;
-  return nowMs - startTime * TICK_MS < RUNTIME_INIT_MS;
+  return nowMs - (startTime / TICKS_PER_SECOND) * 1_000 < RUNTIME_INIT_MS;
 }
 
 function readExe(folder: string): string | undefined {

@@ -8,7 +8,7 @@ import type { HardeningResult } from '../harden.ts';
 import type { MountFacts } from './facts-mounts.ts';
 import { type IdMapping, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
 
-/** Values shorter than this are not searched for: `root` or `true` stands in many an environment by chance. */
+/** Values shorter than this are not searched for: `root` or `true` is in many environments by chance. */
 export const MIN_SEARCHED_BYTES = 8;
 /** A Secret is at most 1 MiB, so no value is longer. */
 const MAX_VALUE_BYTES = 1024 * 1024;

@@ -25,7 +25,7 @@ export interface Facts {
 export interface GatherOptions {
   /** What `harden` found and did; without it the findings cannot tell what was as it should be from the start. */
   readonly hardening?: HardeningResult;
-  /** The socket that the caller has bound, once it has: its file must then be there and be this one. */
+  /** The socket that the caller has bound, once it has: its file must then exist and be this one. */
   readonly boundSocket?: BoundSocket | undefined;
   /**
    * Facts taken earlier by this process. argv and the environment cannot change from outside, so Secrets are

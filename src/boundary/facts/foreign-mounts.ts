@@ -10,7 +10,7 @@
  *   such a table is passed over, and a bomb neither stops us nor costs more than its share. Accepted weakness:
  *   where our Secret has been mounted for a container by mistake, and every process of it has moved behind a
  *   bomb of its own, we do not see the mistake; `lint` and the admission policy do.
- * - Everybody else needed a capability over our own namespace to make so many mounts, so it is not the agent:
+ * - Everybody else needed a capability over our own namespace to make that many mounts, so it is not the agent:
  *   that table counts as not read, and the checks fail closed.
  */
 import { createHash } from 'node:crypto';

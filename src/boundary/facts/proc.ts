@@ -1,4 +1,5 @@
 /** Parsers for the text of /proc. Pure; each takes what the kernel wrote and throws nothing on odd input. */
+import { statFields } from '../../domain/proc-stat.ts';
 
 /** Bit of each capability that we speak of, from linux/capability.h. */
 const CAPABILITY_NAMES = [
@@ -130,23 +131,9 @@ function hasSignal(mask: string, signal: number): boolean {
   return (((Number.parseInt(mask.slice(-8), 16) || 0) >>> (signal - 1)) & 1) === 1;
 }
 
-/** Milliseconds of a tick of /proc, on every Linux. */
-export const TICK_MS = 10;
-
-/** Ticks from boot to the start of a process, from the text of its `stat`; undefined where the text is cut. */
-export function parseStartTime(stat: string): number | undefined {
-  const field = statFields(stat)[19];
-  return field === undefined ? undefined : Number(field);
-}
-
 /** The kernel's flags (PF_ in linux/sched.h) in the text of a task's `stat`; 0 where the text is cut. */
 export function parseTaskFlags(stat: string): number {
   return Number(statFields(stat)[6]) || 0;
-}
-
-/** From the third field of `stat` on, the state. The second is a name that may hold anything, so the last `)` ends it. */
-export function statFields(stat: string): string[] {
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 /** A process may call itself anything, terminal escapes included, and the name ends up in reports. */
