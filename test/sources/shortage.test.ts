@@ -33,7 +33,7 @@ const SHORT = {
   level: 50,
   volume: 'tenant/credentials',
   code: 'EMFILE',
-  msg: 'the resolver has too few descriptors or too little memory to read; what was read before stays in force for a while',
+  msg: 'too few descriptors or too little memory to read the volume; the previous read stays in force for now',
 };
 const OVER = { level: 30, volume: 'tenant/credentials', msg: 'the volume can be read again' };
 

@@ -24,7 +24,7 @@ describeAsRoot('a machine without inotify instances to spare', () => {
         startMs: expect.toSatisfy((ms: number) => ms < 5_000),
         warnings: [
           expect.objectContaining({
-            msg: 'the watch failed; re-reads go on',
+            msg: 'watching the volume failed; falling back to periodic reads',
             volume: 'tenant/credentials',
             err: expect.objectContaining({ code: 'EMFILE' }),
           }),
