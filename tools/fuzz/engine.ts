@@ -202,8 +202,8 @@ async function shorten(
 }
 
 /**
- * The inputs that reach everything together, short ones first, at most so many files and bytes: first those without
- * which a branch of the code under test would not run, and with the room that is left those that run any more often.
+ * Selects inputs that together reach every branch, short ones first, within the limits for files and bytes: first the
+ * inputs that reach a branch of the code under test, then, if there is room, those that run a branch more often.
  */
 export async function smallestCorpus(
   target: Pick<Target, 'covers'>,

@@ -242,6 +242,6 @@ it.each([
     'class A { m(): void { try { b(); } catch { c(); } } }',
     'class A { m(): void {C; try { b(); } catch {C; c(); } } }',
   ],
-])('counters stand in every branch of %j', (source, expected) => {
+])('every branch of %j has a counter', (source, expected) => {
   expect(withCounters('a.ts', source).replaceAll(/__branchHits\[\d+\]\+\+/g, 'C')).toBe(expected);
 });

@@ -32,7 +32,7 @@ function play(role: Role, script: string, args: readonly string[], env: Record<s
 /** Sockets of a process of ours beside its connections: its stderr and the channel to the harness. */
 const OWN_SOCKETS = 2;
 
-/** Connections to the resolver that a process of ours holds, by the kernel's word; root's. */
+/** Connections to the resolver that one of our processes holds, according to the kernel. Needs root. */
 export function connectionsOf(pid: number): number {
   try {
     const folder = `/proc/${pid}/fd`;

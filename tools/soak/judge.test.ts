@@ -185,7 +185,7 @@ describe('a machine without time', () => {
       1_300,
       'the watch had a snapshot 1300 ms after kill -9, 300 ms of it without a core; a bare node beside it took 250 ms',
     ],
-  ])('is told of where a recovery was late, and excuses none that never came: %s', (_, busy, at, what) => {
+  ])('excuses a late recovery on a busy machine, but not a missing one: %s', (_, busy, at, what) => {
     judge.recovered(0, RECOVERED_WITHIN_MS, busy);
     expect(judge.notJudged).toEqual([]);
     judge.recovered(0, at, busy);

@@ -11,7 +11,7 @@ export const WITHDRAWN_WITHIN_MS = 2_000;
 export const SERVED_WITHIN_MS = 12_000;
 /** Milliseconds of clear time before a call that fails without an excuse. */
 export const ANSWERED_AFTER_MS = 2_000;
-/** Milliseconds from kill -9 to the first snapshot in the hands of the supervisor's watch. */
+/** Milliseconds from kill -9 until the supervisor's watch has the first snapshot. */
 export const RECOVERED_WITHIN_MS = 1_000;
 /**
  * Milliseconds in which a bare `node -e 0`, started beside the resolver, must have ended for a late recovery to be the
