@@ -15,7 +15,7 @@ export interface Row {
   /** Ours over the baseline, from the rounds. */
   readonly ratio?: Spread;
   readonly rounds: number;
-  /** The least that a program of this kind comes to, measured in the same run and in the bar's own measure. */
+  /** The lowest value possible for this kind of program, measured in the same run and in the bar's unit. */
   readonly floor?: { readonly name: string; readonly value: number };
   /** None for a row that is there for context. */
   readonly bar?: {
