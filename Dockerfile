@@ -4,12 +4,12 @@
 #
 # The defaults are public images; pin them by digest where that matters:
 # `--build-arg BASE_IMAGE=<name>@sha256:<digest>`. Another base works if it has glibc and Node.js 26 or newer;
-# say with `--build-arg NODE=<path>` where its node is.
+# pass the path of its node with `--build-arg NODE=<path>`.
 #
-# `serve` starts from a snapshot of Node's heap, which the base's own node writes. That is the one step which runs a
-# program of the image's architecture: to build for another one, register an emulator with the kernel (binfmt_misc).
-# The snapshot has times and addresses of that run in it, so its layer, the last one, differs from build to build;
-# all others come out the same.
+# `serve` starts from a snapshot of Node's heap, which the base's own node writes. Only that step runs a program of the
+# image's architecture: to build for another architecture, register an emulator with the kernel (binfmt_misc). The
+# snapshot contains times and addresses of that run, so its layer, the last one, differs between builds. All other
+# layers are reproducible.
 
 ARG BUILD_IMAGE=docker.io/library/node:26-trixie-slim
 ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian13:nonroot
@@ -18,7 +18,7 @@ ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian13:nonroot
 FROM --platform=$BUILDPLATFORM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
-# No install scripts: nothing that a package brings along is run. The compiler is a binary and needs none.
+# No install scripts: no code of a package runs here. The compiler is a binary and needs none.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
@@ -47,9 +47,9 @@ COPY --from=build /src/dist ./app/dist
 COPY package.json LICENSE ./app/
 COPY proto ./app/proto
 COPY deploy/image/left-out.txt /build/
-# A command of its own name for `exec` and for the entry point: the kernel reads the first line, so that neither
-# a shell nor /usr/bin/env is needed. Packages that nothing loads are left out; of each other one what node loads is
-# kept, and its licence: no sources, declarations, documents, tests, scripts, and no addon for another C library.
+# A command `secret-resolver` for `exec` and for the entry point. The kernel reads its first line, so that it needs
+# neither a shell nor /usr/bin/env. Packages that nothing loads are removed. Of the others, only the licence and the files
+# that node loads are kept: no sources, declarations, documents, tests or scripts, and no addon for another C library.
 RUN sed -i "1s|.*|#!${NODE}|" app/dist/main.js \
  && mkdir -p usr/local/bin \
  && ln -s /app/dist/main.js usr/local/bin/secret-resolver \
@@ -72,7 +72,7 @@ COPY --from=build /src/dist/serve-snapshot.cjs /app/dist/
 COPY deploy/image/write-snapshot.ts deploy/image/code-cache.ts /build/
 USER 0:0
 WORKDIR /build
-# No shell in the base.
+# Exec form, because the base has no shell.
 RUN ["/app/node", "/build/write-snapshot.ts", "/app/dist"]
 
 # ---- the image -----------------------------------------------------------------------------------------------
@@ -88,14 +88,14 @@ LABEL org.opencontainers.image.title="mounted-secret-resolver" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 COPY --from=tree /out/ /
 COPY --from=snapshot /app/dist/serve.blob /app/dist/
-# One arena for all threads: few of them ever run at once, and each arena keeps what was freed in it.
+# One malloc arena for all threads: few threads run at once, and each arena keeps the memory freed in it.
 ENV NODE_ENV=production MALLOC_ARENA_MAX=1
-# In no other use in a pod: not 0, not the agent's 1000, not a mesh's 1337, not nobody's 65534.
+# A UID that nothing else in a pod uses: not root (0), the agent (1000), a mesh proxy (1337) or nobody (65534).
 USER 10771:10771
 WORKDIR /
-# All that `serve` is started with where the configuration keeps to the default places (src/boundary/reexec.ts);
-# where it does not, `serve` replaces itself once. Every other command becomes /usr/local/bin/secret-resolver, which
-# is also the one for `exec`.
+# The flags that `serve` needs with the default paths in its configuration (see src/boundary/reexec.ts). With other
+# paths, `serve` re-executes itself once. Any other command re-executes as /usr/local/bin/secret-resolver, which is also
+# the command for `exec`.
 ENTRYPOINT ["/app/node", "--snapshot-blob=/app/dist/serve.blob", \
   "--disable-sigusr1", "--disallow-code-generation-from-strings", \
   "--single-threaded-gc", "--max-semi-space-size=2", "--min-semi-space-size=2", "--heap-growing-percent=20", "--no-flush-bytecode", "--expose-gc", \

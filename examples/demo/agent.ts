@@ -1,6 +1,6 @@
 /**
- * The agent of the demo: one process that lives through all rotations. It is told what to do a line at a time,
- * does it with curl where that is there, and prints what came of it.
+ * The agent of the demo: one process that runs through all rotations. It reads one command per line, uses curl if it is
+ * installed, and prints the result.
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { errorCode } from '../../src/domain/errors.ts';
 
-/** What the demo may ask of the agent. */
+/** The commands that the demo sends to the agent. */
 export type AgentTask =
   | { readonly task: 'environment' }
   | {
@@ -48,7 +48,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
 }
 
-/** `$NAME` → the agent's own variable: a placeholder, and all that it ever has. */
+/** Expands `$NAME` to the agent's own variable, which only ever holds a placeholder. */
 function expand(text: string): string {
   return text.replaceAll(/\$([A-Z_]+)/g, (_, name: string) => process.env[name] ?? '');
 }
@@ -89,7 +89,7 @@ async function send(url: string, headers: readonly string[], user: string | unde
   };
 }
 
-/** Plain HTTP through the proxy, where there is no curl. */
+/** Sends plain HTTP through the proxy if curl is not installed. */
 function sendWithNode(url: string, headers: readonly string[]): Promise<Answer> {
   const proxy = new URL(process.env.HTTPS_PROXY ?? 'http://127.0.0.1:1');
   const fields = Object.fromEntries(
@@ -116,7 +116,7 @@ function sendWithNode(url: string, headers: readonly string[]): Promise<Answer> 
   });
 }
 
-/** An attempt to read a file or list a folder: how many bytes or names, or the kernel's answer. */
+/** Tries to read a file or list a folder. Returns the number of bytes or names, or the kernel's error. */
 function read(path: string): string {
   try {
     return `read ${readFileSync(path).byteLength} bytes`;
@@ -130,7 +130,7 @@ function read(path: string): string {
   }
 }
 
-/** An attempt on the socket: connect, speak HTTP/2, count what comes back. */
+/** Attacks the socket: connects, sends HTTP/2, and counts the bytes of the response. */
 function listen(path: string): Promise<{ readonly received: number; readonly result: string }> {
   return new Promise((done) => {
     let received = 0;

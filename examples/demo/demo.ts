@@ -1,7 +1,7 @@
 /**
- * `demo`: the main job in front of the reader's eyes. A Secret on tmpfs in kubelet's layout, the real resolver,
- * a small supervisor proxy, an agent that lives through everything, and a service that says which credential
- * arrived. Each step is checked; one that is not as promised makes the exit code 1.
+ * The demo: a Secret on tmpfs in kubelet's layout, the real resolver, a small supervisor proxy, an agent that keeps
+ * running throughout, and a service that reports which credential arrived. Each step is checked. If a step breaks a
+ * promise, the demo exits with 1.
  */
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -23,11 +23,11 @@ import { startUpstream } from './upstream.ts';
 const HOST = 'gitlab.example.com';
 const NAMESPACE = 'tenant-nvbugs-prod';
 const SECRET = 'nvbugs-provider-credentials';
-/** UIDs of the parties where they can have their own. */
+/** UIDs of the parties, if they can have separate ones. */
 const RESOLVER_UID = 10_771;
 const SUPERVISOR_UID = 20_771;
 const AGENT_UID = 1_000;
-/** Set in the demo's own mount namespace: it is made once. */
+/** Set inside the demo's own mount namespace, which is created once. */
 const INSIDE = 'SECRET_RESOLVER_DEMO_INSIDE';
 
 export function createCommand(context: CommandContext): Command {
@@ -40,7 +40,7 @@ export function createCommand(context: CommandContext): Command {
     });
 }
 
-/** Runs the demo again in a mount namespace of its own: whatever it mounts is gone when it ends, however it ends. */
+/** Runs the demo again in its own mount namespace, so that its mounts disappear however it exits. */
 async function insideOwnMounts(context: CommandContext): Promise<void> {
   const child = spawn(
     'unshare',
@@ -57,7 +57,7 @@ async function insideOwnMounts(context: CommandContext): Promise<void> {
   context.exit(code === 0 ? ExitCode.ok : ExitCode.refused);
 }
 
-/** Where everything of one demo lies. */
+/** The paths of one demo. */
 interface Stage {
   readonly root: string;
   readonly isolated: boolean;
@@ -171,7 +171,7 @@ function writeConfiguration(stage: Stage): void {
   );
 }
 
-/** The volume in the resolver's namespace only; in every other one there is no trace of it. */
+/** The volume is mounted only in the resolver's namespace. */
 function mountsOf(party: 'resolver' | 'other', stage: Stage): string[] {
   const quote = (text: string) => `'${text}'`;
   if (party === 'other') return [`umount --lazy ${quote(stage.kubelet)}`];
@@ -403,7 +403,7 @@ async function rotateAndWait(
   await event('applied', seen);
 }
 
-/** The agent turns on the resolver. Everything is in force again by then: there is something to steal. */
+/** The agent attacks the resolver. All credentials are served again by then, so that there is something to steal. */
 async function attack(
   story: Story,
   stage: Stage,
@@ -425,7 +425,7 @@ async function attack(
   );
 }
 
-/** One line a record, in the words that matter. */
+/** One line for each record, with its main fields. */
 function auditSummary(lines: readonly string[]): string[] {
   const findings = lines.filter((line) => line.includes('"class_uid":2004')).length;
   const head = findings > 1 ? [`OCSF 2004 | ${findings} findings of the boundary, one record each`] : [];

@@ -1,4 +1,4 @@
-/** `npm start`: the main job on this machine. */
+/** `npm start`: runs the demo on this machine. */
 import { run } from '../../src/cli/run.ts';
 import * as demo from './demo.ts';
 

@@ -1,4 +1,4 @@
-/** A Secret volume as kubelet's atomic writer makes it. For the demo and for tests: it plays kubelet's part. */
+/** Writes a Secret volume like kubelet's atomic writer, for the demo and for tests. */
 import { randomInt } from 'node:crypto';
 import {
   chmodSync,
@@ -54,7 +54,7 @@ export class SecretVolume {
     return name;
   }
 
-  /** What kubelet leaves of an optional Secret that went away: an empty folder. */
+  /** Leaves an empty folder, as kubelet does when an optional Secret is deleted. */
   vanish(): void {
     for (const entry of readdirSync(this.directory))
       rmSync(join(this.directory, entry), { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Tells the demo, and keeps what was not as promised. */
+/** Prints the demo, and collects broken promises. */
 
 import type { CommandContext } from '../../src/cli/context.ts';
 import { colour } from '../../src/cli/output.ts';
@@ -24,12 +24,12 @@ export class Story {
     this.#write(`\n${colour(this.#context, 'bold', `${this.#steps}. ${title}`)}\n`);
   }
 
-  /** Something that was seen. */
+  /** An observation. */
   see(text: string): void {
     this.#write(`   ${colour(this.#context, 'dim', text)}\n`);
   }
 
-  /** Something that must hold. */
+  /** A promise that must hold. */
   expect(what: string, held: boolean): void {
     this.#checks += 1;
     if (!held) this.#broken.push(what);
@@ -51,7 +51,7 @@ export class Story {
     );
   }
 
-  /** Says how it went; false where anything was not as promised. */
+  /** Prints the result. Returns false if any promise was broken. */
   conclude(): boolean {
     const seconds = ((performance.now() - this.#began) / 1000).toFixed(1);
     const kept = this.#broken.length === 0;

@@ -1,6 +1,6 @@
 /**
- * The supervisor of the demo: watches the resolver with the client library, and runs the proxy that the
- * agent's traffic goes through. Prints one JSON object an event; no event has a value in it.
+ * The supervisor of the demo: watches the resolver with the client library, and runs the proxy for the agent's traffic.
+ * Prints one JSON object per event, never with a value.
  */
 import { connect, eraseEnvironment, type ProviderEnvironment } from '../../src/client/index.ts';
 import { agentEnvironment } from '../../src/client/placeholder-environment.ts';
@@ -12,7 +12,7 @@ interface Settings {
   readonly socket: string;
   readonly httpPort: number;
   readonly httpsPort: number;
-  /** PEM of the authority that the upstream's certificate is of. */
+  /** PEM of the authority that signed the upstream's certificate. */
   readonly upstreamCa: string;
 }
 
@@ -26,7 +26,7 @@ const proxy = await startProxy({
   authority,
   port: 0,
   upstreamCa: settings.upstreamCa,
-  // The demo has no internet: every host is the upstream on this machine. TLS still checks the host's name.
+  // The demo has no internet access: every host is the upstream on this machine. TLS still checks the host name.
   route: ({ port }) => ({ host: '127.0.0.1', port: port === 443 ? settings.httpsPort : settings.httpPort }),
   onRequest: (record) => say({ event: 'request', ...record }),
 });
@@ -44,7 +44,7 @@ for await (const environment of connect({ socket: settings.socket }).watchProvid
     agentEnvironment: agentEnvironment(environment),
     at: String(process.hrtime.bigint()),
   });
-  // The old values are out of force by now: nothing resolves to them any more.
+  // The old values are withdrawn by now: no placeholder resolves to them.
   if (before !== undefined) eraseEnvironment(before);
   before = environment;
 }

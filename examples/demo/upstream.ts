@@ -1,4 +1,4 @@
-/** The service that the demo's credentials are for: says which credential arrived, masked. */
+/** The service that the demo's credentials are for. Reports which credential arrived, masked. */
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
@@ -14,7 +14,7 @@ export interface Upstream extends AsyncDisposable {
   readonly httpPort: number;
   readonly httpsPort: number;
   readonly ca: string;
-  /** The last request that came. */
+  /** The last request received. */
   last(): Arrival | undefined;
 }
 

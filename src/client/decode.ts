@@ -10,8 +10,8 @@ import { ResolverError } from './errors.ts';
 import { loggable } from './loggable.ts';
 
 /**
- * Decodes a response. Throws {@link ResolverError} where it is malformed, without the decoder's error as its cause:
- * that may quote bytes of a value.
+ * Decodes a response. Throws {@link ResolverError} if it is malformed. The decoder's error is not kept as the cause,
+ * because it may quote bytes of a value.
  */
 export function decodeMessage<S extends DescMessage>(
   schema: S,
@@ -21,11 +21,11 @@ export function decodeMessage<S extends DescMessage>(
   try {
     return fromBinary(schema, bytes);
   } catch {
-    throw new ResolverError('internal', 'the answer is not one that a resolver gives', { socket });
+    throw new ResolverError('internal', 'the resolver sent a malformed response', { socket });
   }
 }
 
-/** Decodes a snapshot. The values are copied out and the message is overwritten. */
+/** Decodes a snapshot. Copies the values out of the message, then overwrites the message. */
 export function decodeEnvironment(bytes: Buffer, socket: string): ProviderEnvironment {
   const message = decodeMessage(ProviderEnvironmentSchema, bytes, socket);
   const credentials = new Map<string, ProvidedCredential>();
@@ -67,7 +67,7 @@ function decodeEndpoint({
   return speaksTls(endpoint) === !plainHttp ? endpoint : { ...endpoint, tls: !plainHttp };
 }
 
-/** The entry of a protobuf map. A credential may be named as what every object inherits: `valueOf`, `constructor`. */
+/** Reads own properties only: a credential may be called `valueOf` or `constructor`, which every object inherits. */
 function entryOf<V>(map: Readonly<Record<string, V>>, key: string): V | undefined {
   return Object.hasOwn(map, key) ? map[key] : undefined;
 }

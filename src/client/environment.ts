@@ -1,12 +1,12 @@
-/** A snapshot as the client holds it: values behind SecretValue, everything else plain. */
+/** A snapshot in the client: values are SecretValue objects, everything else is plain data. */
 import type { SecretValue } from '../domain/secret-value.ts';
 
-/** A destination that a credential may be sent to. `host` may have a glob in a label; `path` is empty, a prefix ending in `/**`, or a glob. */
+/** A destination that a credential may be sent to. `host` may contain `*` within a label; `path` is empty, a prefix ending in `/**`, or a glob. */
 export interface CredentialEndpoint {
   readonly host: string;
   readonly port: number;
   readonly path: string;
-  /** False where the destination speaks plain HTTP. Unless given, port 80 does and every other port speaks TLS. */
+  /** False for plain HTTP. Defaults to false on port 80 and to true on every other port. */
   readonly tls?: boolean;
 }
 
@@ -16,25 +16,25 @@ export interface ProvidedCredential {
   readonly key: string;
   readonly provider: string;
   readonly value: SecretValue;
-  /** 64 lowercase hex digits, stable over rotations and restarts. */
+  /** 64 lowercase hex digits, stable across rotations and restarts. */
   readonly handle: string;
   /** `<provider>:<key>`. */
   readonly identity: string;
   readonly endpoints: readonly CredentialEndpoint[];
-  /** Unix milliseconds; undefined where the credential has no known end. */
+  /** Unix milliseconds; undefined if the credential has no known expiry. */
   readonly expiresAtMs: number | undefined;
 }
 
-/** A credential that is configured and not served. */
+/** A credential that is configured but not served. */
 export interface RefusedCredential {
   readonly provider: string;
   readonly key: string;
-  /** Kebab-case reason; README lists them. */
+  /** Reason in kebab-case; the README lists all of them. */
   readonly reason: string;
   readonly required: boolean;
 }
 
-/** One whole snapshot. A newer one replaces it entirely: what is not in it is withdrawn. */
+/** One complete snapshot. A newer one replaces it entirely: anything it lacks is withdrawn. */
 export interface ProviderEnvironment {
   /** Opaque and unordered; compare for equality only. */
   readonly revision: bigint;

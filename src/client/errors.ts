@@ -1,37 +1,37 @@
 import { type ServiceError, status } from '@grpc/grpc-js';
 
-/** Why a call failed. README lists what to do about each. */
+/** Why a call failed. The README says what to do about each code. */
 export type ResolverErrorCode =
-  /** A provider that this caller may not see, or that does not exist. Asking again does not help. */
+  /** The provider does not exist, or this caller may not see it. Retrying does not help. */
   | 'permission-denied'
-  /** The boundary is not proven, or a required credential is refused. May pass without a change here. */
+  /** The boundary check failed, or a required credential is refused. May clear without a change on this side. */
   | 'failed-precondition'
-  /** No answer: the resolver is starting or stopping, or its `callers` do not list this UID and it hung up. */
+  /** No response: the resolver is starting or stopping, or it closed the connection because `callers` does not list this UID. */
   | 'unavailable'
-  /** Too many connections, watches or requests of this UID. */
+  /** This UID has too many connections, watches or requests. */
   | 'resource-exhausted'
-  /** The request breaks a rule of the protocol. */
+  /** The request violates the protocol. */
   | 'invalid-argument'
   /** The resolver is older than this client. */
   | 'unimplemented'
   /** Anything else. */
   | 'internal';
 
-/** Every error of this library. Neither its message, the resolver's fixed sentence, nor its cause holds a value. */
+/** Every error that this library throws. Neither the message, which is a fixed sentence of the resolver, nor the cause holds a value. */
 export class ResolverError extends Error {
   override readonly name = 'ResolverError';
   readonly code: ResolverErrorCode;
-  /** Path of the socket that was asked. */
+  /** Path of the socket that was called. */
   readonly socket: string;
 
-  /** `cause` is the error of the gRPC library, where there is one. */
+  /** `cause` is the error of the gRPC library, if any. */
   constructor(code: ResolverErrorCode, message: string, options: { socket: string; cause?: unknown }) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.socket = options.socket;
   }
 
-  /** Whether the same call may succeed later without a change on this side. */
+  /** Whether a retry may succeed without a change on this side. */
   get retryable(): boolean {
     return (
       this.code === 'unavailable' ||
@@ -46,7 +46,7 @@ export function toResolverError(error: ServiceError, socket: string): ResolverEr
   return new ResolverError(codeOf(error.code), messageOf(error.details), { socket, cause: error });
 }
 
-/** The resolver's own sentence; of the library's report about a connection, only the error code. */
+/** The resolver's own message. Of the gRPC library's connection report, only the error code is kept. */
 function messageOf(details: string): string {
   if (details === '') return 'the call failed';
   if (!details.startsWith('No connection established')) return details;

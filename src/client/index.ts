@@ -1,25 +1,25 @@
 /**
- * Client of the resolver, for supervisors written for Node: it watches the credentials and swaps placeholders for
- * them in what the agent sends.
+ * Client library for supervisors that run on Node.js. It watches the credentials and replaces placeholders in the
+ * agent's requests with their values.
  *
  * @example
  * const resolver = connect({ socket: '/run/secret-resolver/socket/resolver.sock' });
  * const placeholders = new PlaceholderResolver();
  * for await (const environment of resolver.watchProviderEnvironment()) {
  *   placeholders.update(environment); // the next iteration acknowledges the revision
- *   // Start the agent with these in its environment; they stay the same over rotations.
+ *   // Start the agent with these environment variables. Rotations do not change them.
  *   startAgentOnce({ env: agentEnvironment(environment) });
  * }
  *
  * @example
- * // For each request that the agent makes through the supervisor's proxy:
+ * // For each request that the agent sends through the supervisor's proxy:
  * const rewriting = placeholders.rewriteRequest(request, Date.now());
  * if (rewriting.kind === 'refused') {
  *   log(`refused: ${rewriting.detail} ${rewriting.key ?? ''}`);
  *   respond(statusOf(rewriting.reason), rewriting.reason); // 500 credential_unavailable, 403 credential_endpoint_mismatch
  * } else {
- *   log(rewriting.redacted); // no value and no placeholder
- *   send(rewriting.value); // this is secret now
+ *   log(rewriting.redacted); // contains no value and no placeholder
+ *   send(rewriting.value); // contains the secret
  * }
  */
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -76,29 +76,29 @@ export type { AgentRequest, Authority, OutgoingRequest } from './placeholder-req
 export { MAX_PLACEHOLDERS, type PlaceholderOptions, PlaceholderResolver } from './placeholder-resolver.ts';
 export { eraseEnvironment, type WatchedEnvironment, type WatchOptions } from './watch.ts';
 
-/** Where and how to ask. */
+/** Options of {@link connect}. */
 export interface ConnectOptions {
   /** Path of the resolver's socket. */
   readonly socket: string;
-  /** Milliseconds that a single call may take; 5,000 unless given. */
+  /** Timeout of a single call, in milliseconds. Defaults to 5,000. */
   readonly timeoutMs?: number;
 }
 
-/** A connection to the resolver. It is opened at the first call and closed by `close` or `using`. */
+/** A connection to the resolver. The first call opens it; `close` or `using` closes it. */
 export interface ResolverClient extends Disposable {
-  /** The current snapshot of these providers, or of all that this caller may see. */
+  /** The current snapshot of these providers. Defaults to all providers that this caller may see. */
   getProviderEnvironment(options?: { readonly providers?: readonly string[] }): Promise<ProviderEnvironment>;
-  /** The current snapshot and every newer one; reconnects by itself. */
+  /** The current snapshot and every newer one. Reconnects automatically. */
   watchProviderEnvironment(options?: WatchOptions): AsyncGenerator<WatchedEnvironment, void, undefined>;
-  /** Names, references and states of the caller's credentials. Never a value. */
+  /** Names, references and states of the caller's credentials, without values. */
   listCredentials(): Promise<ListCredentialsResponse>;
-  /** State of the boundary, the volumes and the watchers. Never a value. */
+  /** State of the boundary, the volumes and the watchers, without values. */
   getStatus(): Promise<GetStatusResponse>;
-  /** Closes the connection. A watch has one of its own, and ends with its iteration or its signal. */
+  /** Closes the connection. A watch has its own connection, which closes when its iteration ends or its signal aborts. */
   close(): void;
 }
 
-/** Makes a client for a socket. Its calls reject with {@link ResolverError}. */
+/** Creates a client for a socket. Its calls reject with {@link ResolverError}. */
 export function connect(options: ConnectOptions): ResolverClient {
   const { socket, timeoutMs = 5_000 } = options;
   const channel = openChannel(socket);

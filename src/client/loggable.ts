@@ -1,6 +1,6 @@
 /**
- * Gives an object, and every object in it, a `toJSON` that a logger can use: JSON.stringify throws for a bigint and
- * shows nothing of a Map. A SecretValue already prints as `[secret]`.
+ * Adds a `toJSON` to an object and every object in it, so that loggers can print it: JSON.stringify throws on a bigint
+ * and prints a Map as `{}`. A SecretValue already prints as `[secret]`.
  */
 export function loggable<T extends object>(value: T): T {
   if (Object.isFrozen(value)) return value;

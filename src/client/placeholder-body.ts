@@ -1,6 +1,6 @@
 /**
- * Placeholders in a request body. A body is read only where the operator opts in: in a conversation with a model a
- * placeholder is text like any other, and it is no secret.
+ * Placeholders in a request body. A body is read only if the operator opts in: in a conversation with a model, a
+ * placeholder is ordinary text and not a secret.
  */
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib';
 import { hasMarker } from './placeholder-marker.ts';
@@ -8,22 +8,22 @@ import { rewriteQueryText } from './placeholder-query.ts';
 import { type Refusal, type Rewriting, refuse } from './placeholder-refusal.ts';
 import { type Lookup, replacePlain } from './placeholder-text.ts';
 
-/** Largest compressed body that is searched, in bytes once decompressed: a bomb must not fill the memory. */
+/** Largest size of a compressed body after decompression, in bytes: a decompression bomb must not exhaust the memory. */
 export const MAX_DECOMPRESSED_BYTES = 8 * 1024 * 1024;
 
-/** What a body says of itself. */
+/** The headers that describe a body, and whether to rewrite it. */
 export interface BodyKind {
   /** Value of `Content-Type`. */
   readonly type: string | undefined;
   /** Value of `Content-Encoding`. */
   readonly encoding: string | undefined;
-  /** Whether placeholders in this body are to be replaced. */
+  /** Whether to replace placeholders in this body. */
   readonly optedIn: boolean;
 }
 
 /**
- * Rewrites a whole body, never a piece of one: a marker that is split over two pieces must not be missed. A body
- * that is not opted in is returned as it is.
+ * Rewrites a whole body, never a chunk: a marker split across two chunks would be missed. A body that is not opted in
+ * is returned unchanged.
  */
 export function rewriteBodyBytes(body: Buffer, kind: BodyKind, lookup: Lookup): Rewriting<Buffer> {
   const asItIs = { kind: 'rewritten', value: body, redacted: sizeOf(body), keys: [] } as const;
@@ -38,7 +38,7 @@ export function rewriteBodyBytes(body: Buffer, kind: BodyKind, lookup: Lookup): 
   return { kind: 'rewritten', value, redacted: sizeOf(value), keys: text.keys };
 }
 
-/** A body is never quoted in a log, not even redacted. */
+/** A log never quotes a body, not even redacted. */
 function sizeOf(body: Buffer): string {
   return `[${body.byteLength} bytes]`;
 }
@@ -59,13 +59,13 @@ function rewriteText(body: Buffer, contentType: string, lookup: Lookup): Rewriti
   if (mediaType === 'application/x-www-form-urlencoded') return rewriteQueryText(text, lookup, 'body');
   if (mediaType === 'text/plain') return replacePlain(text, 'body', lookup, (value) => value);
   if (mediaType === 'application/json' || /^application\/[^/]+\+json$/.test(mediaType)) {
-    // Inside of a string, where alone a placeholder can stand, a quotation mark in a value must not end it.
+    // A placeholder can only be inside a JSON string: a quotation mark in the value must not end that string.
     return replacePlain(text, 'body', lookup, (value) => JSON.stringify(value).slice(1, -1));
   }
   return refuse('body-type-not-supported', 'body');
 }
 
-/** The body without its content codings, or undefined where one is unknown, broken, or too large. */
+/** The decoded body; undefined if a content coding is unknown, the data is corrupt, or the result is too large. */
 function decompress(body: Buffer, encoding: string | undefined): Buffer | undefined {
   const codings = (encoding ?? '')
     .toLowerCase()

@@ -1,21 +1,20 @@
 /**
- * Whether a request goes where a credential may go. No I/O, no clock, no values.
+ * Whether a credential may be sent to the destination of a request. No I/O, no clock, no values.
  *
- * Host, port, path and TLS must all match one endpoint. A path that two servers could read in two ways (dot
- * segments, encoded slashes, backslashes) matches no bound path: `/api/**` must not admit
- * `/api/%2e%2e/admin`.
+ * Host, port, path and TLS must all match one endpoint. A path that servers may interpret differently (dot segments,
+ * encoded slashes, backslashes) matches no bound path: `/api/**` must not admit `/api/%2e%2e/admin`.
  */
 import { speaksTls } from '../domain/endpoint.ts';
 import { matchGlob } from '../domain/glob.ts';
 import type { CredentialEndpoint } from './environment.ts';
 import { decodeFully } from './placeholder-marker.ts';
 
-/** Where a request goes. */
+/** The destination of a request. */
 export interface Destination {
-  /** Host name without port, in letters of either case. A name that is not plain ASCII matches no endpoint. */
+  /** Host name without port, case-insensitive. A name with non-ASCII characters matches no endpoint. */
   readonly host: string;
   readonly port: number;
-  /** Whether the request is sent over TLS. Plain HTTP carries a value only to endpoints declared for it. */
+  /** Whether the request is sent over TLS. A value is sent over plain HTTP only to endpoints declared for it. */
   readonly tls: boolean;
   /** Path without query, beginning with "/", with `[CREDENTIAL]` in place of each placeholder. */
   readonly path: string;
@@ -24,8 +23,8 @@ export interface Destination {
 export type EndpointMatch = 'match' | 'wrong-endpoint' | 'tls-required' | 'ambiguous-path';
 
 /**
- * Longest path, in characters, that is compared with a bound one. Servers reject longer ones or cut them off, and
- * the comparison costs up to the product of both lengths.
+ * Longest path that is compared with a bound one, in characters. Servers reject or truncate longer paths, and the cost
+ * of the comparison is up to the product of both lengths.
  */
 const MAX_BOUND_PATH = 16 * 1024;
 
@@ -41,7 +40,7 @@ export function matchEndpoints(
   if (named.length === 0) return 'wrong-endpoint';
   const here = destination.tls === false ? named.filter((endpoint) => !speaksTls(endpoint)) : named;
   if (here.length === 0) return 'tls-required';
-  // A target in absolute form (`https://other/x`) names a server of its own.
+  // A target in absolute form (`https://other/x`) names its own server.
   if (!destination.path.startsWith('/')) return 'ambiguous-path';
   if (here.some((endpoint) => isAnyPath(endpoint.path))) return 'match';
   const path = unambiguousPath(destination.path);
@@ -49,15 +48,15 @@ export function matchEndpoints(
   return here.some((endpoint) => matchPath(endpoint.path, path)) ? 'match' : 'wrong-endpoint';
 }
 
-/** Lowers ASCII letters only: `toLowerCase` turns the Kelvin sign into a "k". */
+/** Lowercases ASCII letters only: `toLowerCase` turns the Kelvin sign into a "k". */
 export function lowerAscii(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-/** Nothing that a URL parser, a resolver or IDNA would read in another way: no delimiter, no trailing dot, no NUL. */
+/** Host names that URL parsers, DNS and IDNA all read alike: no delimiter, no trailing dot, no NUL. */
 const HOST = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 
-/** `*` stands for any text within one label, never for a dot: `*.example.com` is not `a.b.example.com`. */
+/** `*` matches any text within one label but no dot: `*.example.com` does not match `a.b.example.com`. */
 function matchHost(pattern: string, host: string): boolean {
   return HOST.test(host) && matchGlob(pattern, host, '.');
 }
@@ -66,15 +65,15 @@ function isAnyPath(pattern: string): boolean {
   return pattern === '' || pattern === '/**';
 }
 
-/** The path as every server must read it, or undefined where servers could differ. */
+/** The path if every server reads it alike, otherwise undefined. */
 function unambiguousPath(path: string): string | undefined {
   if (path.length > MAX_BOUND_PATH) return undefined;
   const decoded = decodeFully(path);
   if (!decoded.startsWith('/') || /[\\\x00-\x1f\x7f%?#]/.test(decoded)) return undefined;
-  // An encoded slash is a separator to some servers and a letter to others.
+  // Some servers treat an encoded slash as a separator, others as an ordinary character.
   if (decoded.split('/').length !== path.split('/').length) return undefined;
   const segments = decoded.split('/').slice(1);
-  // Some servers drop `;parameters` before they read a segment, and some drop empty segments.
+  // Some servers strip `;parameters` from a segment, and some drop empty segments.
   const plain = segments.every((segment, index) => {
     const name = segment.split(';', 1)[0] ?? '';
     return (
@@ -84,11 +83,11 @@ function unambiguousPath(path: string): string | undefined {
   return plain ? decoded : undefined;
 }
 
-/** `X/**` is X and everything below it; in a glob `*` stays within a segment and `**` is any number of segments. */
+/** `X/**` matches X and everything below it. In a glob, `*` stays within a segment and `**` matches any number of segments. */
 function matchPath(pattern: string, path: string): boolean {
   const patterns = pattern.split('/');
   const segments = path.split('/');
-  // The last `**` takes one segment more whenever what follows it does not match: no earlier one has to.
+  // If what follows the last `**` does not match, only that `**` takes one more segment; earlier ones never need to.
   let retry: { readonly pattern: number; segment: number } | undefined;
   let at = 0;
   for (let index = 0; index < segments.length; ) {

@@ -1,11 +1,11 @@
-/** What a supervisor gives the agent in place of credentials. No I/O, no clock, no values. */
+/** The placeholders that a supervisor gives the agent instead of credentials. No I/O, no clock, no values. */
 import type { ProviderEnvironment } from './environment.ts';
 import { formatPlaceholder, isPlaceholderKey } from './placeholder.ts';
 
 /**
- * Environment variables for the agent: a stable-handle placeholder for each credential that can resolve. It stays
- * valid over rotations and restarts. Left out, as OpenShell's supervisor leaves them out: a name that parses as a
- * revision or a handle, and a credential that is bound to no endpoint.
+ * Environment variables for the agent: a stable-handle placeholder for each credential that can resolve, valid across
+ * rotations and restarts. Like OpenShell's supervisor, it omits names that parse as a revision or a handle, and
+ * credentials that are bound to no endpoint.
  */
 export function agentEnvironment(environment: ProviderEnvironment): Record<string, string> {
   return Object.fromEntries(

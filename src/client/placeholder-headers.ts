@@ -1,24 +1,24 @@
 /**
- * Placeholders in a header's value: the whole of it, `<scheme> <token>`, or inside `Basic` credentials.
+ * Placeholders in a header value: the whole value, the token of `<scheme> <token>`, or inside `Basic` credentials.
  *
- * Header values are one character a byte, as Node's HTTP and `fetch` have them; a credential's characters
- * beyond ASCII are written as their UTF-8 bytes.
+ * Header values hold one character per byte, as in Node's HTTP and `fetch`. Non-ASCII characters of a credential are
+ * written as their UTF-8 bytes.
  */
 import { hasMarker, SHORTEST_MARKER, splitAtPlaceholders } from './placeholder-marker.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import { type Lookup, REDACTED, replacePlain, unchanged } from './placeholder-text.ts';
 
 /**
- * Between the scheme and the credentials: whatever some server takes for a space. HTTP knows blank and tab alone, but
- * a server that splits a header as text (as Python's `split()` does) goes by Unicode, and accepts U+0085 and U+00A0.
+ * Separates the scheme from the credentials: any character that some server treats as a space. HTTP allows only space
+ * and tab, but a server that splits the header as text (Python's `split()`) also accepts U+0085 and U+00A0.
  */
 const BASIC = /^[\s\x1c-\x1f\x85]*(basic[\s\x1c-\x1f\x85]+)(.*)$/is;
 const SCHEME_AND_TOKEN = /^([^\s]+[ \t]+)([^\s]+)$/;
 
-/** Base64 that all decoders read alike, with or without its padding. */
+/** Base64 that all decoders read alike, with or without padding. */
 const ONE_BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
-/** Rewrites one header value. A marker anywhere else than in those three places is a refusal. */
+/** Rewrites one header value. A marker outside those three places is refused. */
 export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<string> {
   const trimmed = value.trim();
   const [, basic, credentials] = BASIC.exec(trimmed) ?? [];
@@ -42,13 +42,13 @@ export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<str
 }
 
 /**
- * Decoders differ on padding in the middle, on foreign characters and on the URL-safe alphabet: one reads a user name
- * where another reads a placeholder. Credentials that are not one canonical Base64 text are never rewritten, and are
- * refused if a decoder could find a marker in them.
+ * Decoders differ on padding in the middle, invalid characters and the URL-safe alphabet: one may read a user name
+ * where another reads a placeholder. Credentials that are not canonical Base64 are never rewritten, and are refused if
+ * any decoder could find a marker in them.
  */
 function rewriteBasic(value: string, scheme: string, credentials: string, lookup: Lookup): Rewriting<string> {
   const bytes = Buffer.from(credentials, 'base64');
-  // One character a byte, so that a user name in any charset comes back as it was.
+  // One character per byte, so that a user name in any charset is preserved.
   const decoded = bytes.toString('latin1');
   if (bytes.toString('base64') !== credentials) {
     const suspect = ONE_BASE64.test(credentials)

@@ -1,11 +1,11 @@
 /**
- * Placeholder → value, for one destination and at one time. No I/O, no clock.
+ * Resolves a placeholder to a value, for one destination and one point in time. No I/O, no clock.
  *
- * Every credential of this resolver is bound to endpoints, and OpenShell's rule for those is followed: a
- * canonical placeholder does not resolve, nor an alias that carries only a key, unless the caller opts in to it.
- * A stable handle does, whatever the revision, to the value in force. A revision does while it is the one in force.
- * OpenShell keeps older ones for eight generations, with their old values; here the old value is gone when its
- * Secret rotates, so an older revision is refused rather than given a value that it never named.
+ * Every credential of this resolver is bound to endpoints. As in OpenShell, a canonical placeholder, or an alias that
+ * carries only a key, does not resolve unless the caller opts in. A stable handle resolves to the current value,
+ * whatever the revision. A revision resolves while it is current. OpenShell keeps old revisions and their values for
+ * eight generations. Here the old value is erased when its Secret rotates, so an old revision is refused instead of
+ * resolving to a value that it never named.
  */
 import type { ProvidedCredential, ProviderEnvironment } from './environment.ts';
 import { type CredentialName, nameOf, parsePlaceholder } from './placeholder.ts';
@@ -13,14 +13,14 @@ import { type Destination, matchEndpoints } from './placeholder-endpoint.ts';
 import { hasMarker } from './placeholder-marker.ts';
 import { type Location, type Refusal, refuse } from './placeholder-refusal.ts';
 
-/** A value that may be put into the request. `text` is secret. */
+/** A value that may be sent in the request. `text` is secret. */
 export interface Resolved {
   readonly kind: 'resolved';
   readonly key: string;
   readonly text: string;
 }
 
-/** What a token is looked up in, and for which request. */
+/** The snapshot to look a token up in, and the request it is for. */
 export interface LookupContext {
   readonly environment: ProviderEnvironment | undefined;
   readonly acceptCanonical: boolean;
@@ -29,7 +29,7 @@ export interface LookupContext {
   readonly now: number;
 }
 
-/** Finds what one token of a request stands for. */
+/** Resolves one token of a request. */
 export function lookUp(token: string, location: Location, context: LookupContext): Resolved | Refusal {
   const { environment, destination, now } = context;
   const placeholder = parsePlaceholder(token);
@@ -81,7 +81,7 @@ function valueFor(credential: ProvidedCredential, location: Location): Resolved 
   const forbidden = location === 'header' ? /[\x00-\x08\x0a-\x1f\x7f]/ : /[\r\n\0]/;
   if (forbidden.test(text)) return refuse('control-character-in-value', location, key);
   if (location === 'path' && /\.\.|[/\\?#]/.test(text)) return refuse('value-changes-path', location, key);
-  // A value that reads as a placeholder would leave as an unresolved marker.
+  // A value that looks like a placeholder would be sent as an unresolved marker.
   if (hasMarker(text)) return refuse('unresolved-marker', location, key);
   return { kind: 'resolved', key, text };
 }

@@ -1,10 +1,9 @@
 /**
- * Where a text holds placeholders, or hides one. No I/O, no clock, no values.
+ * Finds placeholders in a text, plain or hidden. No I/O, no clock, no values.
  *
- * The attack: a marker that is spelled so that we overlook it and the next server decodes it, or so that
- * we see a different name than it does. Hence two questions that are kept apart: `splitAtPlaceholders` finds
- * the plainly written ones, which can be replaced, and `hasMarker` finds one in any spelling, which makes
- * what is left over a refusal.
+ * The attack: a marker that is encoded so that this code overlooks it but the next server decodes it, or so that the
+ * two read different names. Hence two separate functions: `splitAtPlaceholders` finds plain placeholders, which can
+ * be replaced, and `hasMarker` finds a marker in any encoding. A marker that remains after replacement is refused.
  */
 import { ALIAS_MARKER, PLACEHOLDER_PREFIX } from './placeholder.ts';
 
@@ -12,21 +11,20 @@ const NAME_CHARACTERS = /[A-Za-z0-9_]*/y;
 const ALIAS_PREFIX_CHARACTER = /[A-Za-z0-9_.~-]/;
 const ALIAS_CHARACTERS = /[A-Za-z0-9_.~-]*/y;
 
-/** The character code of "%". */
 export const PERCENT = 0x25;
 
-/** Characters of the shortest text that holds a marker. */
+/** Length of the shortest text that can hold a marker, in characters. */
 export const SHORTEST_MARKER = Math.min(PLACEHOLDER_PREFIX.length, ALIAS_MARKER.length);
 
-/** A run of a text: `plain` without a marker, or `token`, from the first to the last character of a placeholder. */
+/** A part of a text: `plain` has no marker, and `token` is exactly one placeholder. */
 export type TextPart =
   | { readonly kind: 'plain'; readonly text: string }
   | { readonly kind: 'token'; readonly text: string };
 
 /**
- * Cuts a text at its placeholders; the parts joined give the text again. A token reaches as far as its
- * characters go, so `…:KEYX` names KEYX and never KEY with an X behind it. A token may turn out to be
- * malformed: whoever parses it refuses it then. Linear in the length of the text.
+ * Splits a text at its placeholders; joining the parts gives the text again. A token extends as far as its characters
+ * allow, so `…:KEYX` names KEYX and never KEY followed by an X. A token may be malformed; parsing it then refuses it.
+ * Linear in the length of the text.
  */
 export function splitAtPlaceholders(text: string): TextPart[] {
   const parts: TextPart[] = [];
@@ -39,7 +37,8 @@ export function splitAtPlaceholders(text: string): TextPart[] {
     if (token.start > from) parts.push({ kind: 'plain', text: text.slice(from, token.start) });
     parts.push({ kind: 'token', text: text.slice(token.start, token.end) });
     from = token.end;
-    // Each is looked for again only once it is passed: a text full of one of them is read once for the other.
+    // Each search runs again only after its last match is passed. Otherwise a text full of one marker would be scanned
+    // to the end for the other one each time.
     if (plain >= 0 && plain < from) plain = text.indexOf(PLACEHOLDER_PREFIX, from);
     if (alias >= 0 && alias < from) alias = text.indexOf(ALIAS_MARKER, from);
   }
@@ -55,7 +54,7 @@ interface Span {
 function plainToken(text: string, start: number): Span {
   const nameAt = start + PLACEHOLDER_PREFIX.length;
   const end = endOfRun(NAME_CHARACTERS, text, nameAt);
-  // Two placeholders may touch: the second one's prefix is not part of the first one's name.
+  // Two placeholders may be adjacent: the prefix of the second is not part of the first one's name.
   const neighbour = text.slice(nameAt, end + PLACEHOLDER_PREFIX.length).indexOf(PLACEHOLDER_PREFIX);
   return { start, end: neighbour < 0 ? end : Math.min(end, nameAt + neighbour) };
 }
@@ -63,7 +62,7 @@ function plainToken(text: string, start: number): Span {
 function aliasToken(text: string, marker: number, from: number): Span {
   let start = marker;
   while (start > from && ALIAS_PREFIX_CHARACTER.test(text.charAt(start - 1))) start--;
-  // A name that runs on with "-", "." or "~" is part of a longer word: take it whole, so that it is refused.
+  // A name followed by "-", "." or "~" is part of a longer word: take the whole word, so that it is refused.
   return { start, end: endOfRun(ALIAS_CHARACTERS, text, marker + ALIAS_MARKER.length) };
 }
 
@@ -74,12 +73,12 @@ function endOfRun(run: RegExp, text: string, from: number): number {
 }
 
 /**
- * Whether a text holds a marker: written plainly, percent-encoded in any case and to any depth, or with the
- * escapes of a JSON string. Linear in the length of the text.
+ * Whether a text holds a marker: plain, percent-encoded in either case and to any depth, or with JSON string escapes.
+ * Linear in the length of the text.
  *
- * Accepted weakness: any other coding (Base64 outside of Basic credentials, UTF-16, a cipher of the agent's
- * own) is not looked through. What can leave that way is a placeholder and never a value, because nothing is
- * replaced in what was not decoded.
+ * Accepted weakness: other encodings (Base64 outside Basic credentials, UTF-16, the agent's own cipher) are not
+ * decoded. Only a placeholder can leave that way, never a value, because nothing is replaced in text that was not
+ * decoded.
  */
 export function hasMarker(text: string): boolean {
   if (text.length < SHORTEST_MARKER) return false;
@@ -95,7 +94,7 @@ function hasPlainMarker(text: string): boolean {
 }
 
 /**
- * A text decoded until nothing is left to decode, one character for one byte of UTF-8.
+ * Decodes a text until nothing is left to decode, with one character per byte of UTF-8.
  *
  * Each `%XX` is replaced as soon as it is complete, and the result may complete the next one: `%2541` and
  * `%%34%31` both end as `A`. The rules do not overlap, so the order does not matter, and no marker is lost: a
@@ -117,7 +116,7 @@ export function decodeFully(text: string): string {
   return bytes.toString('latin1', 0, length);
 }
 
-/** What an ASCII character is worth as a hexadecimal digit; -1 where it is none. */
+/** The value of a hexadecimal digit; -1 for any other character. */
 export function hexDigit(byte: number | undefined): number {
   if (byte === undefined) return -1;
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;

@@ -1,9 +1,9 @@
-/** Placeholders in the values of query parameters: decoded once, replaced, encoded. */
+/** Replaces placeholders in query parameter values: decodes each value once, replaces, and encodes it again. */
 import { hasMarker } from './placeholder-marker.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import { encodeForUrl, type Lookup, REDACTED, replaceEncoded, rewritePieces } from './placeholder-text.ts';
 
-/** Rewrites a query (the text behind "?") or a form body. A marker in a name, or in a parameter without "=", is refused. */
+/** Rewrites a query (the text after "?") or a form body. A marker in a name, or in a parameter without "=", is refused. */
 export function rewriteQueryText(query: string, lookup: Lookup, location: 'query' | 'body' = 'query') {
   return rewritePieces(query, '&', (parameter) => rewriteParameter(parameter, lookup, location));
 }

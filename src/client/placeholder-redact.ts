@@ -1,11 +1,11 @@
-/** Text for a log: `[CREDENTIAL]` in place of each placeholder. No I/O, no clock, no values. */
+/** Redacts text for a log: replaces each placeholder with `[CREDENTIAL]`. No I/O, no clock, no values. */
 import { hasMarker } from './placeholder-marker.ts';
 import { rewritePathText } from './placeholder-path.ts';
 import { type Lookup, REDACTED, replacePlain } from './placeholder-text.ts';
 
 /**
- * Redacts a text. A placeholder is no secret, yet its handle names a credential for as long as the sandbox
- * lives, so it does not belong in a log. A text that hides a marker in an encoding is redacted as a whole.
+ * Redacts a text. A placeholder is not secret, but its handle identifies a credential for the lifetime of the sandbox
+ * and does not belong in a log. A text that hides a marker in an encoding is redacted completely.
  */
 export function redactPlaceholders(text: string): string {
   if (!hasMarker(text)) return text;
@@ -13,14 +13,14 @@ export function redactPlaceholders(text: string): string {
   return redacted.kind === 'refused' ? REDACTED : redacted.value;
 }
 
-/** Redacts a request target. The query is left out: people put secrets of their own there. */
+/** Redacts a request target. Omits the query, because people put their own secrets there. */
 export function redactTarget(target: string): string {
   const question = target.indexOf('?');
   const path = redactPath(question < 0 ? target : target.slice(0, question)) ?? REDACTED;
   return question < 0 ? path : `${path}?[QUERY]`;
 }
 
-/** A path with its placeholders cut out, or undefined where a marker is hidden so well that it cannot be. */
+/** The path without its placeholders; undefined if an encoded marker cannot be removed. */
 export function redactPath(path: string): string | undefined {
   const redacted = rewritePathText(path, standIn);
   return redacted.kind === 'refused' ? undefined : redacted.redacted;

@@ -1,6 +1,6 @@
 /**
- * A whole request at once. Every part of it is searched, so that no marker leaves in a place that was forgotten, and
- * one refusal refuses the request: nothing of it may be sent then.
+ * Rewrites a whole request. Every part is searched, so that no marker is overlooked. A refusal of one part refuses the
+ * whole request: no part of it may be sent.
  */
 import { type BodyKind, rewriteBodyBytes } from './placeholder-body.ts';
 import { type Destination, lowerAscii } from './placeholder-endpoint.ts';
@@ -12,7 +12,7 @@ import { redactPath } from './placeholder-redact.ts';
 import { type Rewriting, refuse } from './placeholder-refusal.ts';
 import { joinRewritten, type Lookup } from './placeholder-text.ts';
 
-/** The server that a request is sent to: what the caller dials, not what the agent's headers say. */
+/** The server that the caller connects to, whatever the agent's headers say. */
 export type Authority = Pick<Destination, 'host' | 'port' | 'tls'>;
 
 /** A request as the agent sent it. */
@@ -21,31 +21,30 @@ export interface AgentRequest extends Authority {
   /** Path and query, beginning with "/". */
   readonly target: string;
   /**
-   * Names and values in the order sent, duplicates kept. A Host or `:authority` among them that names another
-   * server than `host` and `port` refuses a request with a credential.
+   * Names and values in the order sent, including duplicates. If a Host or `:authority` names a different server than
+   * `host` and `port`, a request with a credential is refused.
    */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** The whole body; undefined where there is none, or where it is not opted in and sent on by the caller. */
+  /** The whole body; undefined if there is none, or if it is not opted in and the caller forwards it. */
   readonly body: Buffer | undefined;
-  /** Whether placeholders in the body are to be replaced. Unless they are, the body passes unread. */
+  /** Whether to replace placeholders in the body. If not, the body is passed on unread. */
   readonly rewriteBody: boolean;
 }
 
-/** The parts of a request that may be secret now. */
+/** The rewritten parts of a request, which may be secret. */
 export interface OutgoingRequest {
-  /** Append it to `https://host:port` as it is: `new URL(target, base)` would take `//other/x` for another server. */
+  /** Append it to `https://host:port` unchanged: `new URL(target, base)` would read `//other/x` as another server. */
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer | undefined;
 }
 
-/** Makes a lookup for one destination. */
 export type LookupFor = (destination: Destination) => Lookup;
 
 interface Target {
   readonly path: string;
   readonly query: string | undefined;
-  /** What endpoints are compared with: what a placeholder stands for has no say in where it may go. */
+  /** Compared with the endpoints. Built without values: a value must not influence where it may be sent. */
   readonly destination: Destination;
 }
 
@@ -59,7 +58,7 @@ export function rewriteTargetText(
   return read === undefined ? refuse('unresolved-marker', 'path') : rewriteTarget(read, lookupFor);
 }
 
-/** Rewrites a whole request, or says why nothing of it may be sent. */
+/** Rewrites a whole request, or says why no part of it may be sent. */
 export function rewriteWholeRequest(request: AgentRequest, lookupFor: LookupFor): Rewriting<OutgoingRequest> {
   const read = readTarget(request.target, request);
   if (read === undefined) return refuse('unresolved-marker', 'path');
@@ -92,7 +91,7 @@ export function rewriteWholeRequest(request: AgentRequest, lookupFor: LookupFor)
   };
 }
 
-/** Undefined where a marker is hidden in the path so well that it cannot be cut out. */
+/** Undefined if an encoded marker cannot be removed from the path. */
 function readTarget(target: string, { host, port, tls }: Authority): Target | undefined {
   const question = target.indexOf('?');
   const path = question < 0 ? target : target.slice(0, question);
@@ -115,8 +114,8 @@ function rewriteTarget({ path, query, destination }: Target, lookupFor: LookupFo
 }
 
 /**
- * A server that answers for many names goes by Host: a value must not reach another tenant of the same address.
- * The port may be left out, for servers do not go by it.
+ * A server with many virtual hosts routes by Host: a value must not reach another tenant at the same address. The port
+ * may be omitted, because servers ignore it.
  */
 function agrees([name, value]: readonly [string, string], { host, port }: Authority): boolean {
   if (!/^\s*(host|:authority)\s*$/i.test(name)) return true;

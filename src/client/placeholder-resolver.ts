@@ -1,4 +1,4 @@
-/** Replaces placeholders with values from the newest snapshot, for the process that does the agent's egress. */
+/** Replaces placeholders with values from the newest snapshot, in the process that forwards the agent's requests. */
 import type { ProviderEnvironment } from './environment.ts';
 import { type BodyKind, rewriteBodyBytes } from './placeholder-body.ts';
 import type { Destination } from './placeholder-endpoint.ts';
@@ -17,24 +17,24 @@ import {
 import type { Lookup } from './placeholder-text.ts';
 
 /**
- * Placeholders that are replaced in a target, and again in headers and body. A placeholder of 50 bytes may stand
- * for a value of 64 KiB: without an end, a small request would fill the supervisor's memory.
+ * Most placeholders that are replaced in the target, and again in headers and body together. A placeholder of 50 bytes
+ * may expand to a value of 64 KiB: without a limit, a small request would exhaust the supervisor's memory.
  */
 export const MAX_PLACEHOLDERS = 64;
 
 /** Which placeholders resolve. */
 export interface PlaceholderOptions {
   /**
-   * Whether `openshell:resolve:env:KEY`, which names no handle and no revision, resolves to the value in force. False
-   * unless given, as in OpenShell. Endpoints and expiry are enforced either way.
+   * Whether `openshell:resolve:env:KEY`, which names no handle and no revision, resolves to the current value.
+   * Defaults to false, as in OpenShell. Endpoints and expiry are enforced either way.
    */
   readonly acceptCanonical?: boolean;
 }
 
 /**
- * Rewrites what an agent sends, in memory and without a clock: `now`, in Unix milliseconds, is an argument.
- * Use `rewriteRequest`; the other methods are its parts. A caller of a part is responsible for the rest of the
- * request: a value belongs to one destination, a marker may stand anywhere, and Host must name the destination.
+ * Rewrites an agent's requests in memory, without a clock: `now`, in Unix milliseconds, is an argument. Use
+ * `rewriteRequest`; the other methods are its parts. If you call a part, you are responsible for the rest of the
+ * request: a value belongs to one destination, a marker may be anywhere, and Host must name the destination.
  */
 export class PlaceholderResolver {
   #environment: ProviderEnvironment | undefined;
@@ -44,27 +44,27 @@ export class PlaceholderResolver {
     this.#acceptCanonical = options.acceptCanonical ?? false;
   }
 
-  /** Puts a snapshot in force. Values of the one before stop resolving at once; undefined withdraws everything. */
+  /** Makes a snapshot current. Values of the previous one stop resolving at once; undefined withdraws everything. */
   update(environment: ProviderEnvironment | undefined): void {
     this.#environment = environment;
   }
 
-  /** Revision in force, or undefined where nothing is. */
+  /** The current revision; undefined if there is no snapshot. */
   get revision(): bigint | undefined {
     return this.#environment?.revision;
   }
 
-  /** Rewrites everything of a request, or refuses the whole of it. */
+  /** Rewrites every part of a request, or refuses the whole request. */
   rewriteRequest(request: AgentRequest, now: number): Rewriting<OutgoingRequest> {
     return rewriteWholeRequest(request, (destination) => this.#lookup(destination, now));
   }
 
-  /** Rewrites path and query (`/path?query`); the authority is the server that it is sent to. */
+  /** Rewrites path and query (`/path?query`); the authority is the server that the request is sent to. */
   rewriteTarget(target: string, authority: Authority, now: number): Rewriting<string> {
     return rewriteTargetText(target, authority, (destination) => this.#lookup(destination, now));
   }
 
-  /** Rewrites the value of one header, one character a byte. */
+  /** Rewrites one header value, which holds one character per byte. */
   rewriteHeader(value: string, destination: Destination, now: number): Rewriting<string> {
     return rewriteHeaderValue(value, this.#lookup(destination, now));
   }
@@ -79,13 +79,13 @@ export class PlaceholderResolver {
     return rewritePathText(path, this.#lookup(destination, now));
   }
 
-  /** Rewrites a whole body that is opted in; any other is returned unread. */
+  /** Rewrites a whole body that is opted in; returns any other body unread. */
   rewriteBody(body: Buffer, kind: BodyKind, destination: Destination, now: number): Rewriting<Buffer> {
     return rewriteBodyBytes(body, kind, this.#lookup(destination, now));
   }
 
   #lookup(destination: Destination, now: number): Lookup {
-    // One request, one snapshot: an update in between must not give it values of two.
+    // One request uses one snapshot: an update in between must not mix values of two.
     const context = {
       environment: this.#environment,
       acceptCanonical: this.#acceptCanonical,

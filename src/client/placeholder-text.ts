@@ -4,16 +4,16 @@ import type { Resolved } from './placeholder-lookup.ts';
 import { hasMarker, hexDigit, PERCENT, splitAtPlaceholders } from './placeholder-marker.ts';
 import { type Location, type Refusal, type Rewriting, refuse } from './placeholder-refusal.ts';
 
-/** Replaces a credential in a log. */
+/** Replaces a placeholder in a log. */
 export const REDACTED = '[CREDENTIAL]';
 
-/** Finds the value of one token, for one request. */
+/** Resolves one token of a request to its value. */
 export type Lookup = (token: string, location: Location) => Resolved | Refusal;
 
-/** Escapes a value so that it cannot be read as more than a value. */
+/** Escapes a value so that it cannot change the structure around it. */
 export type Encode = (value: string) => string;
 
-/** Replaces the plainly written placeholders of a text; refuses it if any other marker remains. */
+/** Replaces the unencoded placeholders of a text, and refuses the text if any other marker remains. */
 export function replacePlain(
   text: string,
   location: Location,
@@ -25,8 +25,8 @@ export function replacePlain(
 }
 
 /**
- * Replaces the placeholders of a percent-encoded text after decoding it once. All other bytes stay as they were, so
- * that a signature over them still holds.
+ * Replaces the placeholders of a percent-encoded text after decoding it once. All other bytes are unchanged, so that a
+ * signature over them remains valid.
  */
 export function replaceEncoded(
   raw: string,
@@ -37,7 +37,7 @@ export function replaceEncoded(
   return replace(decodeOnce(raw), location, lookup, encode);
 }
 
-/** A text in which nothing was to be replaced. */
+/** A text without placeholders. */
 export function unchanged(text: string): Rewriting<string> {
   return { kind: 'rewritten', value: text, redacted: text, keys: [] };
 }
@@ -45,7 +45,7 @@ export function unchanged(text: string): Rewriting<string> {
 interface Decoded {
   readonly text: string;
   readonly raw: string;
-  /** Index in `raw` of the character that stands at an index of `text`. */
+  /** Index in `raw` of the character at an index of `text`. */
   readonly at: (index: number) => number;
 }
 
@@ -70,12 +70,12 @@ function replace(decoded: Decoded, location: Location, lookup: Lookup, encode: E
     }
     index = end;
   }
-  // A marker that the steps above missed, or that a value forms together with the text around it.
+  // The steps above missed a marker, or a value forms one together with the text around it.
   if (hasMarker(value)) return refuse('unresolved-marker', location);
   return { kind: 'rewritten', value, redacted, keys: [...keys] };
 }
 
-/** One level of percent-decoding, a character a byte: markers are ASCII, and nothing else is looked at. */
+/** Decodes one level of percent-encoding, one character per byte: markers are ASCII, and nothing else matters. */
 function decodeOnce(raw: string): Decoded {
   if (!raw.includes('%')) return { text: raw, raw, at: (index) => index };
   let text = '';
@@ -96,7 +96,7 @@ function decodeOnce(raw: string): Decoded {
   return { text, raw, at: (index) => starts[index] ?? raw.length };
 }
 
-/** Encodes a value for a URL, with every character that has a meaning there. */
+/** Percent-encodes a value, including every character that has a special meaning in a URL. */
 export function encodeForUrl(value: string): string {
   return encodeURIComponent(value).replace(
     /[!'()*]/g,
@@ -105,8 +105,8 @@ export function encodeForUrl(value: string): string {
 }
 
 /**
- * Rewrites the pieces between separators, and joins them again. A target of a megabyte may have a million pieces:
- * halving it finds the few that hold a marker without splitting up the rest.
+ * Rewrites the pieces between separators and joins them again. A target of 1 MB may have a million pieces: bisection
+ * finds the few that hold a marker without splitting the rest.
  */
 export function rewritePieces(
   text: string,

@@ -1,19 +1,19 @@
 /**
- * The text that stands for a credential in the agent's world. No I/O, no clock, no values.
+ * The text that the agent sees instead of a credential. No I/O, no clock, no values.
  *
  *   canonical   openshell:resolve:env:KEY
  *   revision    openshell:resolve:env:v<digits>_KEY
  *   handle      openshell:resolve:env:s<64 hex>_KEY
  *   alias       <prefix>OPENSHELL-RESOLVE-ENV-<any of the three names above>
  *
- * An alias exists because some clients check the shape of a token (`xoxb-…`) before they send it.
+ * Aliases exist because some clients check the format of a token (`xoxb-…`) before they send it.
  */
 import { ENVIRONMENT_NAME, MAX_KEY_BYTES, UNSERVABLE_NAME } from '../domain/names.ts';
 
-/** What every placeholder but an alias begins with. */
+/** The prefix of every placeholder except an alias. */
 export const PLACEHOLDER_PREFIX = 'openshell:resolve:env:';
 
-/** The fixed part of an alias, between its prefix and the name. */
+/** The fixed part of an alias, between its prefix and its name. */
 export const ALIAS_MARKER = 'OPENSHELL-RESOLVE-ENV-';
 
 /** Largest revision: it is a u64 on the wire. */
@@ -35,7 +35,7 @@ export type Placeholder =
   | CredentialName
   | { readonly form: 'alias'; readonly prefix: string; readonly name: CredentialName };
 
-/** Whether a credential of this name can be told apart inside a placeholder. */
+/** Whether a placeholder can name this credential unambiguously. */
 export function isPlaceholderKey(key: string): boolean {
   return key.length <= MAX_KEY_BYTES && ENVIRONMENT_NAME.test(key) && !UNSERVABLE_NAME.test(key);
 }
@@ -51,8 +51,8 @@ export function parsePlaceholder(text: string): Placeholder | undefined {
 }
 
 /**
- * The text of a placeholder. Throws RangeError for parts that do not parse back to the same: an invalid key,
- * a handle that is not 64 lowercase hex digits, a revision outside of u64, an empty prefix.
+ * The text of a placeholder. Throws RangeError if the parts would not parse back to the same: an invalid key, a handle
+ * that is not 64 lowercase hex digits, a revision outside u64, or an empty prefix.
  */
 export function formatPlaceholder(placeholder: Placeholder): string {
   const text =
@@ -60,12 +60,12 @@ export function formatPlaceholder(placeholder: Placeholder): string {
       ? `${placeholder.prefix}${ALIAS_MARKER}${formatName(placeholder.name)}`
       : `${PLACEHOLDER_PREFIX}${formatName(placeholder)}`;
   if (parsePlaceholder(text)?.form !== placeholder.form) {
-    throw new RangeError(`these parts do not make a placeholder of form ${placeholder.form}`);
+    throw new RangeError(`these parts do not form a valid ${placeholder.form} placeholder`);
   }
   return text;
 }
 
-/** The name inside a placeholder: what an alias says after its marker, and the others after their prefix. */
+/** The name inside a placeholder: the part after the marker of an alias, or after the prefix of any other form. */
 export function nameOf(placeholder: Placeholder): CredentialName {
   return placeholder.form === 'alias' ? placeholder.name : placeholder;
 }
@@ -89,7 +89,7 @@ function parseName(text: string): CredentialName | undefined {
   }
   const [, digits, revisionKey] = REVISION_NAME.exec(text) ?? [];
   if (digits !== undefined && revisionKey !== undefined) {
-    // One text for one revision: `v007_` would be a second spelling of `v7_`.
+    // Each revision has one spelling: `v007_` would be a second one for `v7_`.
     if (digits.length > 20 || (digits.length > 1 && digits.startsWith('0'))) return undefined;
     const revision = BigInt(digits);
     if (revision > MAX_REVISION || !isPlaceholderKey(revisionKey)) return undefined;

@@ -4,15 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Milliseconds between two checks of the socket file. One lstat(2) takes a few microseconds; an inotify watch would
- * need permission to list the folder, which the resolver grants to no other UID.
+ * need permission to list the directory, which the resolver grants to no other UID.
  */
 const CHECK_INTERVAL_MS = 20;
 
-/** Identifies the socket file at a path: changes each time the socket is bound again; empty if there is none. */
+/** Identifies the socket file at a path. Changes each time the socket is bound again; empty if there is no file. */
 export function socketIdentity(path: string): string {
   try {
     const { dev, ino, ctimeNs } = lstatSync(path, { bigint: true });
-    // File systems give inode numbers out again; the time tells the two apart.
+    // File systems reuse inode numbers; the time distinguishes the two files.
     return `${dev}:${ino}:${ctimeNs}`;
   } catch {
     return '';
@@ -20,8 +20,8 @@ export function socketIdentity(path: string): string {
 }
 
 /**
- * Waits for `ms`, until the socket at the path is another one than `seen`, or until `signal` aborts. Returns true for
- * a new socket: its process has just started, so no attempt has failed yet.
+ * Waits for `ms`, until the socket at the path differs from `seen`, or until `signal` aborts. Returns true for a new
+ * socket: its process has just started, so no attempt has failed yet.
  */
 export async function waitForSocket(
   path: string,

@@ -8,7 +8,7 @@ const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
-/** Opens a channel of its own: no pool, and so no back-off, is shared with other channels of the process. */
+/** Opens a separate channel, which shares no pool and so no back-off with other channels of the process. */
 export function openChannel(socketPath: string): Client {
   return new Client(`unix:${socketPath}`, credentials.createInsecure(), {
     'grpc.use_local_subchannel_pool': 1,
@@ -16,10 +16,10 @@ export function openChannel(socketPath: string): Client {
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
     'grpc.enable_retries': 0,
-    // A resolver that restarts is a second or so away, and asking a local socket costs microseconds.
+    // A resolver restarts in about a second, and a connection attempt to a local socket costs microseconds.
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.max_reconnect_backoff_ms': 250,
-    // Only this socket is asked: no proxy from the environment, no name resolution.
+    // Connect to this socket only: no proxy from the environment, no name resolution.
     'grpc.enable_http_proxy': 0,
     'grpc.enable_channelz': 0,
   });

@@ -1,4 +1,4 @@
-/** A watch that outlives the resolver: it reconnects, and each snapshot that it yields is whole. */
+/** A watch that survives restarts of the resolver: it reconnects, and each snapshot that it yields is complete. */
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Client, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import {
@@ -12,30 +12,30 @@ import { loggable } from './loggable.ts';
 import { socketIdentity, waitForSocket } from './retry-wait.ts';
 import { bidirectionalCall, openChannel } from './transport.ts';
 
-/** First wait before a new attempt, in milliseconds; it doubles with each that fails. */
+/** Wait before the first new attempt, in milliseconds. It doubles with each failure. */
 export const BACKOFF_INITIAL_MS = 50;
-/** Longest wait. A resolver that restarts is found sooner: its new socket ends the wait. */
+/** Longest wait, in milliseconds. A restarted resolver ends it sooner, by its new socket. */
 export const BACKOFF_MAX_MS = 1_000;
-/** Milliseconds in which a subscription must be answered by a first snapshot. */
+/** Milliseconds until the first snapshot of a subscription must arrive. */
 const FIRST_SNAPSHOT_TIMEOUT_MS = 10_000;
 
 /** What to watch, and for how long. */
 export interface WatchOptions {
-  /** Providers to watch; all that this caller may see unless given. */
+  /** Providers to watch. Defaults to all that this caller may see. */
   readonly providers?: readonly string[];
-  /** Ends the watch: the iteration is over, without an error. */
+  /** Ends the watch: the iteration completes without an error. */
   readonly signal?: AbortSignal;
-  /** Called at each loss of the connection, with its reason. The caller decides what to do with the values that it still holds. */
+  /** Called each time the connection is lost, with the reason. The caller decides what to do with the values that it still holds. */
   readonly onDisconnect?: (error: ResolverError) => void;
 }
 
 /** A snapshot that a watch yields. The next iteration acknowledges it as applied. */
 export interface WatchedEnvironment extends ProviderEnvironment {
-  /** Acknowledges it as rejected instead. */
+  /** Acknowledges the snapshot as rejected. */
   readonly reject: () => void;
 }
 
-/** Yields the newest snapshot, again and again. Throws {@link ResolverError} only where waiting cannot help. */
+/** Yields each newest snapshot. Throws {@link ResolverError} only if waiting cannot help. */
 export async function* watchEnvironment(
   socketPath: string,
   options: WatchOptions,
@@ -55,7 +55,7 @@ export async function* watchEnvironment(
       if (!(error instanceof ResolverError) || !error.retryable) throw error;
       options.onDisconnect?.(error);
       const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_INITIAL_MS * 2 ** Math.min(failures, 10));
-      // Jitter of a half: a thousand watchers do not come back in the same millisecond.
+      // 50 % jitter, so that a thousand watchers do not reconnect in the same millisecond.
       const restarted = await waitForSocket(socketPath, socket, wait * (0.5 + Math.random() / 2), signal);
       failures = restarted ? 0 : failures + 1;
     } finally {
@@ -64,7 +64,7 @@ export async function* watchEnvironment(
   }
 }
 
-/** One stream. Keeps the newest snapshot only: a consumer that is busy skips what came meanwhile. */
+/** One stream. Keeps only the newest snapshot: a busy consumer skips the ones in between. */
 class WatchSession implements AsyncIterable<WatchedEnvironment> {
   readonly #socket: string;
   readonly #channel: Client;
@@ -83,7 +83,10 @@ class WatchSession implements AsyncIterable<WatchedEnvironment> {
     this.#signal = signal;
     this.#stream = bidirectionalCall(this.#channel, 'WatchProviderEnvironment');
     const end = (message: string) => this.#fail(new ResolverError('unavailable', message, { socket }));
-    this.#timer = setTimeout(() => end('no snapshot came in time'), FIRST_SNAPSHOT_TIMEOUT_MS);
+    this.#timer = setTimeout(
+      () => end('timed out waiting for the first snapshot'),
+      FIRST_SNAPSHOT_TIMEOUT_MS,
+    );
     this.#stream.on('data', (bytes: Buffer) => {
       clearTimeout(this.#timer);
       if (!this.#closed) this.#take(bytes);
@@ -131,7 +134,7 @@ class WatchSession implements AsyncIterable<WatchedEnvironment> {
     this.#wake();
   }
 
-  /** An answer that cannot be decoded ends this stream, not the process that listens to it. */
+  /** A response that cannot be decoded ends this stream, not the process. */
   #take(bytes: Buffer): void {
     const skipped = this.#newest;
     try {
@@ -178,7 +181,7 @@ function requestBytes(message: RequestInit): Buffer {
   );
 }
 
-/** Overwrites every value of a snapshot that is no longer needed. */
+/** Overwrites every value of a snapshot. */
 export function eraseEnvironment(environment: ProviderEnvironment): void {
   for (const { value } of environment.credentials.values()) value.erase();
 }

@@ -1,32 +1,32 @@
 /** Exit codes of the CLI. They are part of its interface: README lists them. */
 export const ExitCode = {
   ok: 0,
-  /** Something was refused: the boundary, a credential, a check that failed. */
+  /** A refusal: the boundary check or another check failed, or a credential was refused. */
   refused: 1,
   /** The command line or a configuration file is wrong. */
   usage: 2,
-  /** No answer on the socket, or the resolver is not ready. */
+  /** No response on the socket, or the resolver is not ready. */
   unavailable: 3,
   /** A defect of this program. */
   internal: 70,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** One thing that is wrong in a file that a person wrote. Never quotes a value that could be a secret. */
+/** One mistake in a file that a person wrote. Never quotes a value that could be a secret. */
 export interface ConfigIssue {
   readonly file: string;
   /** 1-based; 0 where the issue is about the file as a whole. */
   readonly line: number;
   /** 1-based; 0 where the issue is about the file as a whole. */
   readonly column: number;
-  /** Path of the field, for example `callers[0].uid`; empty for the file as a whole. */
+  /** Path of the field, for example `callers[0].uid`; empty if the issue is about the whole file. */
   readonly field: string;
   readonly message: string;
   /** What to write or do instead. */
   readonly hint: string;
 }
 
-/** An error whose message is meant for the person at the command line, with the exit code that it ends in. */
+/** An error whose message is shown to the user on the command line, with its exit code. */
 export class CommandError extends Error {
   override readonly name: string = 'CommandError';
   readonly exitCode: ExitCode;
@@ -36,10 +36,10 @@ export class CommandError extends Error {
   }
 }
 
-/** Issues in one message: more are no help to a person, and a file of 1 MiB can have 100,000. */
+/** Most issues in one message: more do not help, and a file of 1 MiB can have 100,000. */
 const MAX_SHOWN_ISSUES = 100;
 
-/** Everything that is wrong with a configuration, found in one pass. */
+/** All issues of a configuration, found in one pass. */
 export class ConfigError extends CommandError {
   override readonly name = 'ConfigError';
   readonly issues: readonly ConfigIssue[];
@@ -51,7 +51,7 @@ export class ConfigError extends CommandError {
   }
 }
 
-/** `file:line:column: field: message (hint)`: the form that editors and terminals turn into a link. */
+/** `file:line:column: field: message (hint)`: the format that editors and terminals turn into a link. */
 export function formatIssue(issue: ConfigIssue): string {
   const place = issue.line > 0 ? `${issue.file}:${issue.line}:${issue.column}` : issue.file;
   const field = issue.field === '' ? '' : `${issue.field}: `;
@@ -67,15 +67,15 @@ export function errorCode(error: unknown): string {
   return 'unknown';
 }
 
-/** What this process or the machine has too few of: descriptors and memory. */
+/** Codes for a lack of descriptors or memory in this process or on this machine. */
 const SHORTAGES: readonly string[] = ['EMFILE', 'ENFILE', 'ENOMEM'];
 
-/** Whether a code tells of a shortage of ours, which says nothing about the file that was asked for. */
+/** Whether a code means that this process is short of resources, which says nothing about the requested file. */
 export function isShortage(code: string): boolean {
   return SHORTAGES.includes(code);
 }
 
-/** For a catch that takes an error for a fact: a shortage is none, and is thrown on. */
+/** Rethrows a shortage, so that running out of descriptors is not mistaken for "no such file". */
 export function throwShortage(error: unknown): void {
   if (isShortage(errorCode(error))) throw error;
 }

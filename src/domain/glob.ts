@@ -1,6 +1,6 @@
 /**
- * Matches a whole text against a glob in which `*` stands for any run of characters other than `separator`.
- * Linear in time for each star and free of regular expressions, so a pattern can never be made to backtrack.
+ * Matches a whole text against a glob in which `*` matches any run of characters other than `separator`. Takes linear
+ * time for each star and uses no regular expression, so no pattern can cause catastrophic backtracking.
  */
 export function matchGlob(pattern: string, text: string, separator?: string): boolean {
   const parts = pattern.split('*');

@@ -1,7 +1,7 @@
-/** Bytes of the length in front of each text. */
+/** Size of the length prefix of each text, in bytes. */
 const LENGTH = 4;
 
-/** Texts as bytes, each with its length in front, so that no two lists run together to the same bytes. */
+/** Encodes texts with their lengths as prefixes, so that no two lists have the same encoding. */
 export function lengthPrefixed(texts: readonly string[]): Buffer {
   const size = texts.reduce((sum, text) => sum + LENGTH + Buffer.byteLength(text), 0);
   const bytes = Buffer.allocUnsafe(size);

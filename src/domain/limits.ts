@@ -1,4 +1,4 @@
-/** Limits that more than one part of the resolver goes by. Pure: the clock is an argument. Every limit has a unit and a reason. */
+/** Limits that several parts of the resolver share. Pure: the clock is an argument. Every limit has a unit and a reason. */
 
 /** Largest value, in bytes: header and environment limits of everything we know of are below it. */
 export const MAX_VALUE_BYTES = 64 * 1024;
@@ -11,33 +11,33 @@ export const MAX_RESPONSE_BYTES = MAX_MESSAGE_BYTES - 256 * 1024;
 export interface Limits {
   /** Open connections. */
   readonly connectionsPerUid: number;
-  /** Connections above that which are answered RESOURCE_EXHAUSTED; further ones are closed unheard. */
+  /** Connections above that limit that get RESOURCE_EXHAUSTED; further ones are closed without a response. */
   readonly excessConnectionsPerUid: number;
-  /** New connections a second in the long run; those above are closed unheard. */
+  /** Sustained rate of new connections per second; those above are closed without a response. */
   readonly connectionsPerSecond: number;
-  /** New connections at once after a quiet time. */
+  /** Largest burst of new connections. */
   readonly connectionBurst: number;
   /** HTTP/2 streams open at once on one connection. */
   readonly streamsPerConnection: number;
-  /** Open calls, watches among them; further ones are reset. */
+  /** Open calls, including watches; further ones are reset. */
   readonly callsPerUid: number;
   /** Open watches. */
   readonly watchesPerUid: number;
-  /** Calls a second that are served in the long run. */
+  /** Sustained rate of calls per second. */
   readonly requestsPerSecond: number;
-  /** Calls at once after a quiet time. */
+  /** Largest burst of calls. */
   readonly requestBurst: number;
-  /** Calls begun in one turn of the event loop; the next ones wait until every other UID had its turn. */
+  /** Calls started in one turn of the event loop; further ones wait until every other UID had its turn. */
   readonly requestsPerTurn: number;
   /** Bytes of requests that are not complete yet. */
   readonly inboundBytesPerUid: number;
-  /** Bytes a second that are read in the long run, of whatever kind. */
+  /** Sustained rate of bytes read per second, of any kind. */
   readonly inboundBytesPerSecond: number;
   /** Bytes of responses that wait for the peer to read them. */
   readonly unreadBytesPerUid: number;
   /** Largest request, in bytes. */
   readonly requestBytes: number;
-  /** Milliseconds in which a message must be complete once its call, or the message, began. */
+  /** Milliseconds from the start of a call or message until the message must be complete. */
   readonly messageTimeoutMs: number;
   /** Milliseconds in which a new connection must begin its first call, or be closed. */
   readonly firstCallTimeoutMs: number;
@@ -48,13 +48,13 @@ export interface Limits {
 }
 
 export const DEFAULT_LIMITS: Limits = {
-  // A supervisor needs one; this leaves room for several with reconnects under way.
+  // A supervisor needs one; this leaves room for several supervisors that are reconnecting.
   connectionsPerUid: 64,
   excessConnectionsPerUid: 16,
   // Each costs some 0.3 ms: 2 % of a core. The burst covers all callers of a UID that reconnect after a restart.
   connectionsPerSecond: 64,
   connectionBurst: 128,
-  // gRPC clients queue further calls by themselves.
+  // gRPC clients queue further calls on their side.
   streamsPerConnection: 128,
   // Each holds some 15 KiB: together a sixteenth of the memory that the sidecar is given.
   callsPerUid: 1_024,
@@ -74,11 +74,11 @@ export const DEFAULT_LIMITS: Limits = {
   unreadBytesPerUid: 16 * 1024 * 1024,
   // A list of provider names.
   requestBytes: 64 * 1024,
-  // A peer that dribbles bytes holds a place no longer than this.
+  // A peer that sends one byte at a time cannot occupy a connection for longer.
   messageTimeoutMs: 10_000,
   firstCallTimeoutMs: 10_000,
-  // A peer that is gone without a word (a stopped VM, a frozen cgroup) is found within 40 s. So is one that closed
-  // after GOAWAY and a broken frame: Node's HTTP/2 does not notice that by itself.
+  // Detects a peer that vanished without closing the connection (a stopped VM, a frozen cgroup) within 40 s, and also
+  // one that closed it after GOAWAY and a broken frame, which Node's HTTP/2 does not notice.
   pingIntervalMs: 30_000,
   pingTimeoutMs: 10_000,
 };

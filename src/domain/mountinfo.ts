@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs';
 
-/** One line of /proc/self/mountinfo, as far as it is used. See proc_pid_mountinfo(5). */
+/** The fields used from one line of /proc/self/mountinfo. See proc_pid_mountinfo(5). */
 export interface Mount {
-  /** Unique among all mounts of the machine that exist at one time, and of one mount namespace alone. */
+  /** Unique among all mounts that exist on the machine. Each belongs to exactly one mount namespace. */
   readonly id: number;
   /** `major:minor` of the file system. */
   readonly device: string;
-  /** Folder of the mounted file system that is the root of this mount: `/` unless a part of it is mounted. */
+  /** Directory in the file system that is the root of this mount: `/` unless only a part is mounted. */
   readonly root: string;
   readonly mountPoint: string;
   /** Options of this mount, for example `ro`. */
   readonly options: readonly string[];
   readonly type: string;
-  /** Options of the file system behind it. */
+  /** Options of the mounted file system. */
   readonly superOptions: readonly string[];
 }
 
@@ -21,7 +21,7 @@ export function readMounts(): Mount[] {
   return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
 }
 
-/** Lines that are not of the documented form are left out. */
+/** Skips lines that do not have the documented format. */
 export function parseMountinfo(text: string): Mount[] {
   const mounts: Mount[] = [];
   for (const line of text.split('\n')) {
@@ -45,12 +45,12 @@ export function parseMountinfo(text: string): Mount[] {
   return mounts;
 }
 
-/** Whether nothing can be written through this mount. */
+/** Whether this mount is read-only. */
 export function isReadOnlyMount(mount: Mount): boolean {
   return mount.options.includes('ro') || mount.superOptions.includes('ro');
 }
 
-/** Whether keys of the volume are mounted one by one, or a part of it is: what `subPath` does. */
+/** Whether single keys or a part of the volume are mounted, as `subPath` does. */
 export function isSubPathMount(directory: string, mounts: readonly Mount[]): boolean {
   return mounts.some(
     (mount) =>
@@ -59,7 +59,7 @@ export function isSubPathMount(directory: string, mounts: readonly Mount[]): boo
   );
 }
 
-/** The kernel writes space, tab, newline and backslash as three octal digits. */
+/** The kernel escapes space, tab, newline and backslash as three octal digits. */
 function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),

@@ -1,7 +1,7 @@
-/** Loads nothing that an old Node.js could not load: main.ts and vitest.config.ts ask it before they load the rest. */
+/** Loads nothing that an old Node.js cannot load: main.ts and vitest.config.ts call it before they load the rest. */
 import { readFileSync } from 'node:fs';
 
-/** What package.json needs and what runs, in one sentence, where that is too old. */
+/** Names the required and the running version in one sentence, if the running one is too old. */
 export function nodeComplaint(): string | undefined {
   const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const needed = /\d+/.exec((JSON.parse(manifest) as { engines: { node: string } }).engines.node)?.[0];

@@ -1,12 +1,12 @@
 /**
  * The one type that holds a secret.
  *
- * The bytes live in a WeakMap beside the object and not in the object, not even in a private field: a
- * debugger's preview shows private fields, `util.inspect` can be told to show getters, and `structuredClone`
- * copies own properties. An instance has none, so whatever prints, clones or serialises it finds nothing.
+ * The bytes are in a WeakMap beside the object and not in the object, not even in a private field: a debugger preview
+ * shows private fields, `util.inspect` has an option to show getters, and `structuredClone` copies own properties. An
+ * instance has none of these, so printing, cloning or serialising it reveals nothing.
  *
- * What this cannot do: V8 may have copied the bytes while moving them, and strings made of them by a caller
- * stay in the heap until collected. SECURITY.md says so under "What we do not promise".
+ * Accepted weakness: V8 may have copied the bytes while moving them, and strings that a caller makes of them stay in
+ * the heap until collected. See "What we do not promise" in SECURITY.md.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
@@ -20,8 +20,8 @@ export class SecretValue {
   }
 
   /**
-   * Takes ownership of `bytes`: the caller must not keep or change them. A Buffer from the shared pool is
-   * copied out of it, so that erasing this value erases all of it and nothing else.
+   * Takes ownership of `bytes`: the caller must not keep or change them. A Buffer from the shared pool is copied, so
+   * that erasing this value erases exactly its own bytes.
    */
   static from(bytes: Uint8Array): SecretValue {
     const own =
@@ -45,7 +45,7 @@ export class SecretValue {
     return bytes;
   }
 
-  /** Whether both hold the same bytes, in a time that depends on the length alone. */
+  /** Whether both hold the same bytes. The comparison takes constant time for values of the same length. */
   equals(other: SecretValue): boolean {
     const a = contents.get(this);
     const b = contents.get(other);
@@ -53,7 +53,7 @@ export class SecretValue {
     return a.byteLength === b.byteLength && timingSafeEqual(a, b);
   }
 
-  /** Overwrites the bytes with zeros, as well as JavaScript can, and forgets them. Safe to call twice. */
+  /** Overwrites the bytes with zeros, as far as JavaScript can, and drops them. Safe to call twice. */
   erase(): void {
     contents.get(this)?.fill(0);
     contents.delete(this);

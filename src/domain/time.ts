@@ -18,7 +18,7 @@ export function parseTime(text: string): number | undefined {
     return atMs >= MIN_WRITTEN_MS && atMs <= MAX_WRITTEN_MS ? atMs : undefined;
   }
   const [, year, month, day] = RFC_3339.exec(text) ?? [];
-  // Date.parse takes 30 February for 2 March: a credential would outlive what its source says.
+  // Date.parse reads 30 February as 2 March: a credential would be served past its expiry.
   if (day === undefined || Number(day) > daysIn(Number(year), Number(month))) return undefined;
   const atMs = Date.parse(text.toUpperCase().replace(' ', 'T').replace(/:60/, ':59'));
   return Number.isFinite(atMs) && atMs > 0 ? atMs : undefined;

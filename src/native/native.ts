@@ -1,13 +1,12 @@
 /**
- * The only file that calls C. Linux only; the same on glibc and musl, because the symbols are taken from the
- * running process and not from a library found by name.
+ * The only file that calls C. Linux only. Works with glibc and musl, because it takes the symbols from the running
+ * process and not from a library found by name.
  *
- * koffi and not Node's own `node:ffi`: the latter is experimental in Node 26 and absent in 24, which we
- * support; koffi ships prebuilt binaries for both C libraries and both architectures inside its package, and
- * needs no install script.
+ * Uses koffi instead of `node:ffi`, which is experimental in Node 26 and missing in the supported Node 24. koffi's
+ * package contains prebuilt binaries for both C libraries and both architectures, and needs no install script.
  *
- * Nothing here ever gets a buffer with a secret in it, but for the attacks at the end: what those obtain is
- * overwritten before they return, and only its length leaves this file.
+ * No buffer here ever holds a secret, except in the attacks at the end: they overwrite what they obtain before they
+ * return, and only its length leaves this file.
  */
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
@@ -47,7 +46,7 @@ interface Libc {
 
 let loaded: Libc | undefined;
 
-/** An addon cannot stand in a start-up snapshot. While one is written there is nobody to serve, and nothing to ask the kernel. */
+/** Used while a start-up snapshot is written: it cannot contain an addon, and no peer is connected yet. */
 const DURING_SNAPSHOT: Libc = {
   errno: () => EBADF,
   getsockopt: () => -1,
@@ -59,9 +58,8 @@ const DURING_SNAPSHOT: Libc = {
 };
 
 /**
- * koffi's addon, without its loader where it is found: that looks for the addon in many places and wraps calls that
- * are not made here, and is nine tenths of the time. The loader has the last word: on musl, and where the package is
- * laid out otherwise.
+ * Loads koffi's addon directly. Its loader searches many places and wraps calls that are not used here, which takes
+ * nine tenths of the load time. The loader remains the fallback: on musl, and for other package layouts.
  */
 function loadKoffi(): KoffiModule {
   const require = createRequire(import.meta.url);
@@ -75,7 +73,7 @@ function loadKoffi(): KoffiModule {
   }
 }
 
-/** Loads the symbols at first use: `--help` and the client library never pay for it. */
+/** Loads the symbols at first use, so that `--help` and the client library do not pay for it. */
 function libc(): Libc {
   if (loaded !== undefined) return loaded;
   if (startupSnapshot.isBuildingSnapshot()) return DURING_SNAPSHOT;
@@ -121,11 +119,11 @@ function orThrow(call: string, result: number): number {
   return result;
 }
 
-/** What the kernel recorded of the process at the other end when it called connect(). */
+/** What the kernel recorded about the peer process when it called connect(). */
 export interface PeerCredentials {
-  /** Process id in our PID namespace; 0 where the peer lives in another one. */
+  /** Process id in our PID namespace; 0 if the peer is in another one. */
   readonly pid: number;
-  /** User id in our user namespace; 65534 where it has none there. */
+  /** User id in our user namespace; 65534 if it has none there. */
   readonly uid: number;
   /** Primary group id, as above. */
   readonly gid: number;
@@ -144,14 +142,14 @@ function socketOption(
   return { errno: result === 0 ? 0 : c.errno(), value, length: length.readUInt32LE() };
 }
 
-/** SO_PEERCRED of a connected Unix socket. Throws {@link NativeError} where `fd` is none. */
+/** SO_PEERCRED of a connected Unix socket. Throws {@link NativeError} if `fd` is not one. */
 export function peerCredentials(fd: number): PeerCredentials {
   const { errno, value, length } = socketOption(fd, SO_PEERCRED, 12);
   if (errno !== 0 || length !== 12) throw new NativeError('getsockopt(SO_PEERCRED)', errno);
   return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
 }
 
-/** SO_PEERGROUPS: supplementary groups at connect(), or undefined where the kernel does not tell (before 4.13). */
+/** SO_PEERGROUPS: supplementary groups at connect(); undefined if the kernel does not support it (before 4.13). */
 export function peerGroups(fd: number): readonly number[] | undefined {
   let attempt = socketOption(fd, SO_PEERGROUPS, 64 * 4);
   // NGROUPS_MAX is 65536; the kernel writes the size it needs when ours is too small.
@@ -174,20 +172,20 @@ export function peerPidFd(fd: number): number | undefined {
   return value.readInt32LE(0);
 }
 
-/** Tells, each time it is called, whether the process behind a pidfd has ended. One poll() that never waits. */
+/** Returns a function that says whether the process behind a pidfd has exited, by one poll() that never waits. */
 export function pidFdWatch(pidFd: number): () => boolean {
   return pollWatch(pidFd, POLLIN);
 }
 
 function pollWatch(fd: number, events: number): () => boolean {
   const c = libc();
-  // Made once for each peer and asked at each call: the kernel writes the last two bytes alone.
+  // Allocated once per peer and reused for each call: the kernel writes only the last two bytes.
   const fds = Buffer.alloc(8);
   fds.writeInt32LE(fd, 0);
   fds.writeInt16LE(events, 4);
   return () => {
     let ready: number;
-    // A signal that came in meanwhile, a SIGHUP say, ends even a poll() that does not wait.
+    // A signal, for example SIGHUP, interrupts even a poll() that does not wait.
     do ready = c.poll(fds, 1, 0);
     while (ready < 0 && c.errno() === EINTR);
     return orThrow('poll', ready) > 0;
@@ -209,7 +207,7 @@ export function setNonDumpable(): void {
   orThrow('prctl(PR_SET_DUMPABLE)', libc().prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 }
 
-/** PR_SET_NO_NEW_PRIVS 1: an execve of ours can never gain privileges. Cannot be taken back. */
+/** PR_SET_NO_NEW_PRIVS 1: execve can never gain privileges. Cannot be undone. */
 export function setNoNewPrivileges(): void {
   orThrow('prctl(PR_SET_NO_NEW_PRIVS)', libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
@@ -230,9 +228,9 @@ export function setCoreLimitZero(): void {
   orThrow('setrlimit(RLIMIT_CORE)', libc().setrlimit(RLIMIT_CORE, Buffer.alloc(16)));
 }
 
-/** What a descriptor of ours is bound to, in the kernel's own words. */
+/** What one of our descriptors is bound to, according to the kernel. */
 export type LocalSocket =
-  /** `name` is empty where it has none, and begins with a zero byte where it is abstract. */
+  /** `name` is empty if the socket has none, and begins with a zero byte if it is abstract. */
   | { readonly family: 'unix'; readonly name: string }
   /** `address` in the text form of its family, without brackets. */
   | {
@@ -244,9 +242,9 @@ export type LocalSocket =
   | { readonly family: 'other' };
 
 /**
- * getsockname(2) and SO_ACCEPTCONN of one of our own descriptors; undefined where it is closed or no socket.
- * Unlike the tables in /proc/net nothing in the answer is another process's: those hold every socket of the
- * network namespace, and print names that others chose without escaping a line break.
+ * getsockname(2) and SO_ACCEPTCONN of one of our own descriptors; undefined if it is closed or not a socket. Unlike
+ * /proc/net, the answer holds nothing that another process controls: those tables list every socket of the network
+ * namespace, and print names without escaping line breaks.
  */
 export function localSocket(fd: number): LocalSocket | undefined {
   const c = libc();
@@ -288,7 +286,7 @@ function isListening(fd: number): boolean {
   return value.readInt32LE(0) !== 0;
 }
 
-/** A path ends with a zero byte; an abstract name begins with one, and may hold others. */
+/** A path ends with a zero byte. An abstract name begins with one and may contain more. */
 function unixName(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return bytes.toString('utf8', 0, end > 0 ? end : bytes.length);
@@ -300,8 +298,8 @@ function inet6Text(bytes: Buffer): string {
 }
 
 /*
- * Attacks. `secret-resolver probe` makes these calls as the agent, and the kernel is to refuse each of them.
- * Where one succeeds it is undone before the function returns.
+ * Attacks. `secret-resolver probe` makes these calls as the agent, and expects the kernel to refuse each of them.
+ * A call that succeeds is undone before the function returns.
  */
 
 const PTRACE_DETACH = 17;
@@ -328,7 +326,7 @@ interface AttackCalls {
     remoteCount: number,
     flags: number,
   ) => number;
-  /** For calls that musl, or an older glibc, has no wrapper for. */
+  /** For calls without a wrapper in musl or an older glibc. */
   readonly syscall: (number: number, a: number, b: number, c: number, d: number, e: number) => number;
   readonly renameat2: (
     number: number,
@@ -378,9 +376,8 @@ function attackCalls(): AttackCalls {
 }
 
 /**
- * Attaches to a process as a debugger does, and lets it go again. PTRACE_SEIZE and not PTRACE_ATTACH: the kernel
- * asks the same permission for both, and the former does not stop the target. Were the release to fail, the kernel
- * does it when we exit.
+ * Attaches to a process as a debugger does, and detaches again. Uses PTRACE_SEIZE, which needs the same permission as
+ * PTRACE_ATTACH but does not stop the target. If the detach fails, the kernel detaches when this process exits.
  */
 export function traceAndRelease(pid: number): void {
   const c = attackCalls();
@@ -394,7 +391,7 @@ export function traceAndRelease(pid: number): void {
   c.ptrace(PTRACE_DETACH, pid, 0, 0);
 }
 
-/** Reads up to 4096 bytes of another process's memory and throws them away. Returns how many were obtained. */
+/** Reads up to 4096 bytes of another process's memory and overwrites them. Returns the number of bytes read. */
 export function readProcessMemory(pid: number, address: bigint, length: number): number {
   const c = attackCalls();
   const bytes = Buffer.alloc(4096);
@@ -421,7 +418,7 @@ export function copyForeignDescriptor(pidFd: number, fd: number): number {
   return orThrow('pidfd_getfd', attackCalls().syscall(SYS_PIDFD_GETFD, pidFd, fd, 0, 0, 0));
 }
 
-/** renameat2(2) with RENAME_EXCHANGE: both names exist all the time, each with the other's file afterwards. */
+/** renameat2(2) with RENAME_EXCHANGE: both names exist throughout, and their files are swapped. */
 export function exchangeNames(a: string, b: string): void {
   orThrow(
     'renameat2(RENAME_EXCHANGE)',
@@ -429,14 +426,14 @@ export function exchangeNames(a: string, b: string): void {
   );
 }
 
-/** Bind-mounts a path over itself, which hides nothing, and unmounts it again. */
+/** Bind-mounts a path over itself, which hides nothing, then unmounts it. */
 export function bindOverItself(path: string): void {
   const c = attackCalls();
   orThrow('mount(MS_BIND)', c.mount(path, path, null, MS_BIND, null));
   orThrow('umount2', c.umount2(path, MNT_DETACH));
 }
 
-/** Path of the Unix socket at the other end; empty where it has none. Throws {@link NativeError} where `fd` is no connected socket. */
+/** Path of the peer's Unix socket; empty if it has none. Throws {@link NativeError} if `fd` is not a connected socket. */
 export function unixPeerPath(fd: number): string {
   const name = Buffer.alloc(128);
   const length = Buffer.alloc(4);

@@ -1,23 +1,23 @@
 /**
- * Hints that something in a folder may have changed, from chokidar. Every event is one, `raw` included: the others are
- * throttled, so that of two swaps some milliseconds apart only the first may be reported. None of them is a fact: the
- * reader compares, and reads at intervals too, because gVisor, Kata and a full queue lose events.
+ * Hints from chokidar that a directory may have changed. Every event is a hint, including `raw`: chokidar throttles the
+ * others, so that of two swaps within milliseconds it may report only the first. No event is trusted: the reader
+ * compares contents, and also reads at intervals, because gVisor, Kata and a full queue lose events.
  */
 import { lstatSync } from 'node:fs';
 import { type FSWatcher, watch } from 'chokidar';
 
 export interface FolderWatchOptions {
   readonly folder: string;
-  /** `name` is the entry that changed; undefined where nothing says which. */
+  /** `name` is the entry that changed; undefined if it is unknown. */
   readonly onHint: (name: string | undefined) => void;
-  /** Called once each time the watch begins to fail, for example where the kernel has no inotify instance left. */
+  /** Called once each time the watch starts to fail, for example because the kernel has no inotify instance left. */
   readonly onFailure: (error: unknown) => void;
 }
 
 export class FolderWatch implements AsyncDisposable {
   readonly #options: FolderWatchOptions;
   #watcher: FSWatcher | undefined;
-  /** Device and inode of the folder that the watch was put on; undefined where there is no watch. */
+  /** Device and inode of the watched directory; undefined if there is no watch. */
   #watched: string | undefined;
   #failing = false;
 
@@ -26,8 +26,8 @@ export class FolderWatch implements AsyncDisposable {
   }
 
   /**
-   * Puts the watch on the folder that exists now, unless it is on it. A folder that was replaced as a whole has none:
-   * the old watch is on a deleted inode. Call it before each read, so that a watch that failed is tried again.
+   * Watches the directory that exists now, unless it is watched already. After a directory is replaced as a whole, the
+   * old watch is on a deleted inode. Call this before each read, so that a failed watch is retried.
    */
   renew(): void {
     const { folder, onHint, onFailure } = this.#options;
@@ -35,8 +35,8 @@ export class FolderWatch implements AsyncDisposable {
     if (found === this.#watched) return;
     this.#close();
     this.#watched = found;
-    // Ignored entries still make `raw` events. Without that chokidar lists the folder and calls lstat on every key
-    // several times a rotation, on the thread pool: for 20 keys 10 ms of CPU in place of 1.5.
+    // Ignored entries still cause `raw` events. If they were not ignored, chokidar would list the directory and call
+    // lstat on every key several times per rotation, on the thread pool: 10 ms of CPU for 20 keys instead of 1.5 ms.
     const ignored = (path: string) => path !== folder;
     const options = { depth: 0, followSymlinks: false, ignoreInitial: true, atomic: false, ignored };
     const watcher = watch(folder, options);
@@ -53,7 +53,7 @@ export class FolderWatch implements AsyncDisposable {
     watcher.on('ready', () => {
       if (failed) return;
       this.#failing = false;
-      // What changed before the watch stood made no event.
+      // Changes before the watch was ready caused no event.
       onHint(undefined);
     });
     this.#watcher = watcher;
@@ -63,7 +63,7 @@ export class FolderWatch implements AsyncDisposable {
     await this.#close();
   }
 
-  /** From here on there are no hints; the handle of the kernel is closed by the time the promise settles. */
+  /** Stops the hints. The kernel handle is closed when the promise settles. */
   #close(): Promise<void> | undefined {
     const closing = this.#watcher?.close().catch(() => {});
     this.#watcher = undefined;
@@ -71,7 +71,7 @@ export class FolderWatch implements AsyncDisposable {
   }
 }
 
-/** Device and inode; empty where there is no folder that we can see, whatever the reason: the read reports it. */
+/** Device and inode; empty if the directory cannot be seen for any reason, which the read then reports. */
 function identity(folder: string): string {
   try {
     const { dev, ino } = lstatSync(folder, { bigint: true });

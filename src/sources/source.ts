@@ -1,26 +1,26 @@
 /**
- * A source: where values come from. It names a kind of mount, reads it, and knows why it cannot. Whatever it is, the
- * operator names what it reads by namespace, name and key: references, audit and handles speak of nothing else. When
- * to read, what to publish and when to erase it is the business of volume.ts, not of a source.
+ * A source of values: a kind of mount, how to read it, and the reasons why a read can fail. For every source the
+ * operator names a value by namespace, name and key, and so do references, audit records and handles. volume.ts, not
+ * the source, decides when to read, what to publish and when to erase.
  *
- * To add one: a folder beside kubelet-secret/ that exports a {@link Source}, and its line in index.ts.
+ * To add one: create a folder beside kubelet-secret/ that exports a {@link Source}, and add a line to index.ts.
  */
 import type { Config, SecretName } from '../config/config.ts';
 import { isShortage } from '../domain/errors.ts';
 import type { SecretValue } from '../domain/secret-value.ts';
 
 export interface Source<Fault extends string = string> {
-  /** What a provider file writes as `source.type`. */
+  /** The value of `source.type` in a provider file. */
   readonly type: string;
-  /** The folder to watch and to read. */
+  /** The directory to watch and to read. */
   readonly directory: (config: Pick<Config, 'secretsRoot'>, secret: SecretName) => string;
-  /** Reads one consistent generation. Never throws for anything that the folder can contain. */
+  /** Reads one consistent generation. Never throws, whatever the directory contains. */
   readonly read: (directory: string, wanted: Wanted) => SourceRead<Fault>;
-  /** Every reason for having no generation to give, with what a person can do about it. */
+  /** Every reason why there can be no generation, with how to fix it. */
   readonly faults: Readonly<Record<Fault, string>>;
 }
 
-/** Which keys to read: a list of paths below the generation, and whether every key that exists is wanted too. */
+/** Which keys to read: paths below the generation, and whether to read every existing key as well. */
 export interface Wanted {
   readonly keys: ReadonlySet<string>;
   readonly all: boolean;
@@ -28,19 +28,19 @@ export interface Wanted {
   readonly takes?: (key: string) => boolean;
 }
 
-/** Why a key of a generation has no bytes. */
+/** Why a key of a generation could not be read. */
 export type KeyFault = 'key-missing' | 'not-a-file' | 'symlink' | 'too-large' | 'unreadable';
 
-/** A key as it was read. */
+/** The result of reading one key. */
 export type KeyRead =
   | { readonly kind: 'bytes'; readonly value: SecretValue }
   | { readonly kind: 'fault'; readonly fault: KeyFault; readonly code: string };
 
 /** One consistent generation. */
 export interface Generation {
-  /** What tells it from the one before, for example the name of its directory. */
+  /** Distinguishes it from the previous one, for example the name of its directory. */
   readonly id: string;
-  /** Every key that was asked for, and every key that exists where all were asked for. */
+  /** Every requested key, and every existing key if all were requested. */
   readonly keys: ReadonlyMap<string, KeyRead>;
 }
 
@@ -48,12 +48,12 @@ export type SourceRead<Fault extends string = string> =
   | { readonly kind: 'generation'; readonly generation: Generation }
   | { readonly kind: 'fault'; readonly fault: Fault; readonly code: string };
 
-/** Whether a read failed because this process is short of descriptors or memory: that says nothing about the Secret. */
+/** Whether a read failed because this process is short of descriptors or memory, which says nothing about the Secret. */
 export function readInShortage(read: SourceRead): boolean {
   return read.kind === 'fault' && read.fault === 'unreadable' && isShortage(read.code);
 }
 
-/** Whether both hold the same keys with the same bytes and the same faults. The generations' names do not count. */
+/** Whether both have the same keys, bytes and faults. Names of generations are ignored. */
 export function sameContent(a: SourceRead, b: SourceRead): boolean {
   if (a.kind === 'fault' || b.kind === 'fault') {
     return a.kind === 'fault' && b.kind === 'fault' && a.fault === b.fault;
@@ -68,7 +68,7 @@ function sameKey(a: KeyRead, b: KeyRead | undefined): boolean {
   return b?.kind === 'fault' && a.fault === b.fault;
 }
 
-/** Overwrites every value of a generation that is not needed any more. */
+/** Overwrites every value of a generation. */
 export function eraseGeneration(generation: Generation): void {
   for (const read of generation.keys.values()) if (read.kind === 'bytes') read.value.erase();
 }

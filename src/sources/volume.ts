@@ -1,11 +1,11 @@
 /**
  * Keeps the generation of one volume current. An event is a hint; comparison is the truth:
  *   1. start the watch on the volume's directory (a watch on a key or on `..data` dies at the first rotation);
- *   2. read, and once more when the watch stands, so that no rotation falls between the two;
+ *   2. read, and read again when the watch is ready, so that no rotation is missed in between;
  *   3. re-read on any hint, and every {@link REREAD_INTERVAL_MS} without one (gVisor and Kata lose events);
- *   4. publish a read only where its content differs;
- *   5. a read that fails for want of descriptors or memory says nothing: what was read before stays in force while
- *      it is tried again, for a bounded time.
+ *   4. publish a read only if its content differs;
+ *   5. a read that fails for lack of descriptors or memory says nothing about the Secret: keep serving the previous read
+ *      and retry, for a bounded time.
  */
 import type { Logger } from 'pino';
 import { type SecretName, secretId } from '../config/config.ts';
@@ -13,29 +13,29 @@ import { FolderWatch } from './folder-watch.ts';
 import { sourceOf, type VolumeRead } from './index.ts';
 import { eraseGeneration, readInShortage, sameContent, type Wanted } from './source.ts';
 
-/** Milliseconds between two reads without a hint: the longest that a lost event can hide a rotation. */
+/** Milliseconds between two reads without a hint: a lost event hides a rotation for at most this long. */
 const REREAD_INTERVAL_MS = 10_000;
-/** Milliseconds that other events than those of `..data` are gathered: kubelet makes about six around one rename. */
+/** Milliseconds for which events other than those of `..data` are batched: kubelet causes about six around one rename. */
 const SETTLE_MS = 20;
 /** Milliseconds after which an unstable volume is read again. */
 const UNSTABLE_RETRY_MS = 50;
 
-/** Milliseconds after which a read that failed for a shortage is tried again; doubled each time, up to the second. */
+/** Milliseconds before the retry of a read that failed because of a shortage. Doubles each time, up to the second constant. */
 const SHORTAGE_RETRY_MS = 50;
 const MAX_SHORTAGE_RETRY_MS = 1_000;
-/** Milliseconds that a shortage keeps the last read in force. A Secret that was revoked meanwhile is served this long at most. */
+/** Milliseconds for which the last read is served during a shortage. A Secret revoked meanwhile is served for at most this long. */
 const SHORTAGE_MS = 30_000;
 
-/** A volume as it is now. */
+/** The current state of a volume. */
 export interface VolumeState {
   readonly secret: SecretName;
   readonly directory: string;
   readonly read: VolumeRead;
   /** Unix milliseconds of the read that first saw this content. */
   readonly readAtMs: number;
-  /** The same on the monotonic clock (`performance.now()`), for lags. */
+  /** The same time on the monotonic clock (`performance.now()`), to measure lag. */
   readonly readAt: number;
-  /** Reads with other content than the one before, since the start. */
+  /** Number of reads since the start whose content differed from the previous one. */
   readonly rotations: number;
 }
 
@@ -44,11 +44,11 @@ export interface VolumeOptions {
   readonly directory: string;
   readonly wanted: Wanted;
   readonly log: Logger;
-  /** Called with each state that differs from the one before, the first included. */
+  /** Called with the first state, and with each one that differs from the previous one. */
   readonly onChange: (state: VolumeState) => void;
-  /** For tests; {@link REREAD_INTERVAL_MS} unless given. */
+  /** For tests. Defaults to {@link REREAD_INTERVAL_MS}. */
   readonly rereadIntervalMs?: number;
-  /** For tests; {@link SHORTAGE_MS} unless given. */
+  /** For tests. Defaults to {@link SHORTAGE_MS}. */
   readonly shortageMs?: number;
 }
 
@@ -59,11 +59,11 @@ export class Volume implements AsyncDisposable {
   #reread: NodeJS.Timeout | undefined;
   #settle: NodeJS.Timeout | undefined;
   #hinted = false;
-  /** The shortage that the last reads met, if any: since when, and the wait before the next. */
+  /** The current shortage, if any: its start, and the wait before the next read. */
   #shortage: { readonly since: number; retryMs: number } | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
-  /** Ends the wait for a first read. */
+  /** Ends the wait for the first read. */
   #firstRead = () => {};
 
   constructor(options: VolumeOptions) {
@@ -72,7 +72,11 @@ export class Volume implements AsyncDisposable {
     this.#watch = new FolderWatch({
       folder,
       onHint: (name) => this.#hint(name),
-      onFailure: (err) => log.warn({ err, volume: secretId(secret) }, 'the watch failed; re-reads go on'),
+      onFailure: (err) =>
+        log.warn(
+          { err, volume: secretId(secret) },
+          'watching the volume failed; falling back to periodic reads',
+        ),
     });
   }
 
@@ -81,7 +85,7 @@ export class Volume implements AsyncDisposable {
     return this.#state;
   }
 
-  /** Starts watching, reads for the first time, and publishes that. In a shortage that may take as long as it is ridden out. */
+  /** Starts watching, reads for the first time, and publishes the result. During a shortage this waits until the retries end. */
   async start(): Promise<void> {
     if (this.#closed) return;
     this.#read();
@@ -93,7 +97,7 @@ export class Volume implements AsyncDisposable {
     });
   }
 
-  /** Stops watching. The values of the last generation are overwritten. */
+  /** Stops watching, and overwrites the values of the last generation. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -110,7 +114,7 @@ export class Volume implements AsyncDisposable {
     if (name === '..data') {
       if (this.#hinted) return;
       this.#hinted = true;
-      // One read for all events that the kernel delivered together.
+      // One read for all events that the kernel delivered at once.
       setImmediate(() => {
         this.#hinted = false;
         this.#read();
@@ -138,7 +142,7 @@ export class Volume implements AsyncDisposable {
     const before = this.#state;
     if (before !== undefined && sameContent(before.read, read)) {
       if (read.kind === 'generation' && before.read.kind === 'generation') {
-        // The same content under a new name: keep the new name, drop the new copy of the values.
+        // Same content under a new name: keep the new name, drop the new copy of the values.
         const keys = before.read.generation.keys;
         this.#state = {
           ...before,
@@ -170,12 +174,12 @@ export class Volume implements AsyncDisposable {
     if (before === undefined) this.#firstRead();
     if (before?.read.kind === 'generation') {
       const { generation } = before.read;
-      // Once what was read is on its way: what is sent leaves the process at the end of this turn of the event loop.
+      // Only after the new read is on its way to the subscribers: it leaves the process at the end of this event loop turn.
       setImmediate(() => eraseGeneration(generation));
     }
   }
 
-  /** Whether a read is to be forgotten, because a shortage made it fail; the next is then on its way. Log: once a shortage. */
+  /** Whether to ignore a read that failed because of a shortage; the next one is then scheduled. Logs once per shortage. */
   #ridesOut(read: VolumeRead): boolean {
     const { secret, log, shortageMs = SHORTAGE_MS } = this.#options;
     const volume = secretId(secret);
@@ -189,7 +193,7 @@ export class Volume implements AsyncDisposable {
       this.#shortage = { since: now, retryMs: SHORTAGE_RETRY_MS };
       log.error(
         { volume, code: read.code, forMs: shortageMs },
-        'the resolver has too few descriptors or too little memory to read; what was read before stays in force for a while',
+        'too few descriptors or too little memory to read the volume; the previous read stays in force for now',
       );
     }
     const shortage = this.#shortage;

@@ -381,7 +381,7 @@ describe('without one', () => {
         expect(error).toMatchObject({
           name: 'ResolverError',
           code: 'internal',
-          message: 'the answer is not one that a resolver gives',
+          message: 'the resolver sent a malformed response',
         });
         expect(error.stack).not.toContain(secret);
       }

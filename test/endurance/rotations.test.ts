@@ -1,7 +1,7 @@
 /**
  * 5,000 rotations of 20 keys by an atomic writer in another process, with 8 watchers and 4 pollers reading:
- * no mixed generation, no value after its removal was seen, every watcher ends on the last revision, no
- * watcher and no descriptor is left behind.
+ * no mixed generation, no value after its removal was seen, every watcher ends on the last revision, and no watcher or
+ * descriptor leaks.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -18,7 +18,7 @@ const KEYS = 20;
 const WATCHERS = 8;
 const POLLERS = 4;
 
-/** Which rotation a snapshot is of; throws where it is not exactly one. `undefined` for an empty one. */
+/** The rotation that a snapshot shows; `undefined` for an empty one. Throws if it mixes rotations. */
 function rotationOf(environment: ProviderEnvironment, prefix: string): number | undefined {
   const seen = new Set<string>();
   for (const { key, value } of environment.credentials.values()) {
@@ -40,7 +40,7 @@ function rotationOf(environment: ProviderEnvironment, prefix: string): number | 
   return rotation;
 }
 
-/** Open descriptors of the resolver. It is non-dumpable, so only root can count them: an ordinary user's run leaves that out. */
+/** Open descriptors of the resolver. It is non-dumpable, so only root can count them; other users skip the check. */
 const descriptors = (pid: number) => (process.getuid?.() === 0 ? readdirSync(`/proc/${pid}/fd`).length : 0);
 
 it(`${ROTATIONS} rotations of ${KEYS} keys, ${WATCHERS} watchers, ${POLLERS} pollers`, async () => {
@@ -62,7 +62,7 @@ it(`${ROTATIONS} rotations of ${KEYS} keys, ${WATCHERS} watchers, ${POLLERS} pol
     for await (const environment of client.watchProviderEnvironment({ signal: stop.signal })) {
       const rotation = rotationOf(environment, prefix);
       snapshots += 1;
-      // A rotation never comes back: that would be a value after its removal was seen.
+      // An older rotation must never reappear: that would be a value after its removal was seen.
       if (rotation !== undefined && rotation < (newest[index] ?? 0))
         throw new Error(`rotation ${rotation} after ${newest[index]}`);
       newest[index] = rotation ?? newest[index] ?? 0;
@@ -121,7 +121,7 @@ it(`${ROTATIONS} rotations of ${KEYS} keys, ${WATCHERS} watchers, ${POLLERS} pol
   expect(failures).toEqual([]);
   await until(async () => (await client.getStatus()).watchers.length === 0);
   client.close();
-  // The folder's watch may have come with the first Secret; nothing else may stay.
+  // The first Secret may have added the watch of its directory; nothing else may remain.
   await until(
     () => descriptors(serve.pid) <= before,
     5_000,

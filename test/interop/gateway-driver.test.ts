@@ -11,10 +11,10 @@ import { NAMESPACE, Workspace } from '../support/workspace.ts';
 import { TOOLCHAINS } from './toolchains.ts';
 
 const KEYS = Array.from({ length: 32 }, (_, index) => `KEY_${letter(index / 8)}${letter(index % 8)}`);
-/** A first build may fetch and compile grpc-go. */
+/** Allows for a first build, which may download and compile grpc-go. */
 const TIMEOUT_MS = 300_000;
 
-/** Each thing that the client tries, and what it is told. */
+/** Each call of the client, and the response it expects. */
 const REFUSALS = {
   'raw-value': 'InvalidArgument',
   'raw-value-behind-scheme': 'InvalidArgument',
@@ -74,7 +74,7 @@ describeIf('a gateway in Go', missing === undefined ? undefined : `no ${missing}
     await until(() => output.includes('resolved 32'), 20_000, explain);
     secret.write(after);
     const read = 'a Secret of the gateway driver was read';
-    // Twice at the start, for both Secrets; the third is the rotation.
+    // Two at the start, one for each Secret; the third is the rotation.
     await until(() => serve.stderr.split(read).length > 3);
     client.stdin?.end('\n');
     const { exitCode } = await client;

@@ -11,7 +11,7 @@ import { Workspace } from '../support/workspace.ts';
 import { Tap } from './tap.ts';
 import { type Command, TOOLCHAINS, type Toolchain } from './toolchains.ts';
 
-/** Rotations before the client is left alone with its pings; one more comes in the middle of that time. */
+/** Rotations before the idle period, in which the client only pings; one more happens in the middle of it. */
 const ROTATIONS = 10;
 /** How long a client stays connected, in seconds: six of its pings. */
 const HOLD_S = 60;
@@ -59,7 +59,7 @@ describe.skipIf(present.length === 0)('foreign clients', () => {
           () => client.exitCode !== undefined || performance.now() - began > HOLD_S * 500,
           HOLD_S * 1000,
         );
-        // In the quiet: one key changes, the other is revoked.
+        // In the idle period: one key changes, the other is revoked.
         const last = newSecret();
         secret.write({ GITLAB_TOKEN: last });
         const [, revision] = await client.line(/^rotation 11 ([1-9]\d*) GITLAB_TOKEN,NPM_TOKEN$/m);
@@ -77,7 +77,7 @@ describe.skipIf(present.length === 0)('foreign clients', () => {
         );
         if (client.exitCode !== 0) throw new Error(client.story());
         await client.line(/^done 11$/m);
-        // Six are due in a minute; a stack may hold one back while data flows.
+        // Six are due in a minute; a gRPC implementation may skip one while data flows.
         if (tap.pings < 4) throw new Error(`only ${tap.pings} pings were seen in ${HOLD_S} s`);
         if (tap.connections !== 1)
           throw new Error(`${tap.connections} connections were made; one was to last`);
@@ -89,7 +89,7 @@ describe.skipIf(present.length === 0)('foreign clients', () => {
   );
 });
 
-/** The line that a client prints for a credential that it has in force. */
+/** The line that a client prints for an installed credential. */
 function installed(name: string, value: string, nonce: string): RegExp {
   const digest = createHash('sha256').update(`${nonce}\0${value}`).digest('hex');
   return new RegExp(
@@ -98,7 +98,7 @@ function installed(name: string, value: string, nonce: string): RegExp {
   );
 }
 
-/** A foreign client that runs. Its output is kept for the leak search. */
+/** A running foreign client. Its output is kept for the leak search. */
 class ForeignClient {
   readonly nonce = `nonce-${process.pid}-${performance.now()}`;
   exitCode: number | undefined;
@@ -134,7 +134,7 @@ class ForeignClient {
     this.#end = () => child.kill('SIGKILL');
   }
 
-  /** Waits for a line; throws with all that the client wrote where it does not come. */
+  /** Waits for a line. On timeout, throws with all output of the client. */
   async line(pattern: RegExp): Promise<RegExpExecArray> {
     await until(
       () => pattern.test(this.#output) || this.exitCode !== undefined,

@@ -1,6 +1,6 @@
 /**
- * A tap on a Unix socket: clients connect to it in the resolver's place, every byte is passed on, and the HTTP/2
- * PING frames that clients send are counted. It is what shows that a keepalive really happened.
+ * A proxy on a Unix socket: clients connect to it instead of the resolver, it forwards every byte, and it counts the
+ * HTTP/2 PING frames that clients send. This proves that keepalives really happened.
  */
 import { createConnection, createServer, type Server } from 'node:net';
 
@@ -11,7 +11,7 @@ const PING = 6;
 const ACK = 1;
 
 export class Tap implements Disposable {
-  /** PING frames from clients, without the answers to the server's own. */
+  /** PING frames from clients, not counting replies to the server's pings. */
   pings = 0;
   connections = 0;
   readonly #server: Server;
@@ -38,7 +38,7 @@ export class Tap implements Disposable {
   }
 }
 
-/** Calls back for each frame of a client's byte stream, however its bytes are cut. */
+/** Calls back for each frame of a client's byte stream, however it is split into chunks. */
 function frameReader(onFrame: (type: number, flags: number) => void): (bytes: Buffer) => void {
   let skip = PREFACE_BYTES;
   let header = Buffer.alloc(0);

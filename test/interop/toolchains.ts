@@ -1,6 +1,6 @@
 /**
- * The foreign clients, and how each is made from its own package registry. What is built is kept below one folder
- * outside the repository, so that a second run compiles nothing.
+ * The foreign clients, and how to build each with packages from its own registry. Builds are kept in one folder outside
+ * the repository, so that a second run compiles nothing.
  */
 import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -12,16 +12,16 @@ import { ARTIFACTS } from '../support/secrets.ts';
 const CACHE = process.env.INTEROP_CACHE ?? join(homedir(), '.cache', 'mounted-secret-resolver', 'interop');
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLIENTS = join(ROOT, 'examples');
-/** A first build may fetch and compile a hundred packages. In milliseconds. */
+/** Milliseconds for a first build, which may download and compile a hundred packages. */
 const BUILD_TIMEOUT_MS = 280_000;
 
 export interface Toolchain {
   readonly name: string;
-  /** The `:authority` that this client sends: each its own, none that we would choose. */
+  /** The `:authority` that this client sends. Each client has its own, and none comes from us. */
   readonly authority: string;
-  /** What is missing on this machine, or undefined. */
+  /** What this machine lacks; undefined if nothing. */
   readonly missing: () => Promise<string | undefined>;
-  /** Makes the client and returns how to start it. */
+  /** Builds the client and returns the command that starts it. */
   readonly build: () => Promise<Command>;
 }
 
@@ -34,7 +34,7 @@ export interface Command {
 export const TOOLCHAINS: readonly Toolchain[] = [
   {
     name: 'rust',
-    // What OpenShell's supervisor sends over its sockets.
+    // The authority that OpenShell's supervisor sends over its sockets.
     authority: '[::]:50051',
     missing: async () => (find('cargo') === undefined ? 'cargo' : undefined),
     build: async () => {
@@ -112,7 +112,7 @@ export const TOOLCHAINS: readonly Toolchain[] = [
   },
 ];
 
-/** One step of a build; what it prints is kept, and shown where it fails. */
+/** One build step. Its output is kept, and shown on failure. */
 async function step(
   program: string,
   args: readonly string[],

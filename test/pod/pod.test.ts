@@ -1,6 +1,6 @@
 /**
- * The product in a real pod: what `secret-resolver inject` wrote, played by podman with the edits of for-podman.ts,
- * with the isolation gate in force and the probe before the agent.
+ * The product in a real pod: podman runs the output of `secret-resolver inject` with the edits of for-podman.ts, with
+ * boundary checks enforced and the self-test before the agent.
  */
 import { createHmac } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
@@ -120,7 +120,7 @@ describeWithPodman('a pod', () => {
       writeFileSync(join(pod.work, 'start'), '');
     }, 120_000);
 
-    it('proves its boundary in the pod, with nothing relaxed', async () => {
+    it('passes the boundary check in the pod without --relaxed', async () => {
       const text = await log('secret-resolver');
       expect(text).toContain('the isolation boundary is proven');
       expect(text).not.toContain('"relaxed"');
@@ -157,7 +157,7 @@ describeWithPodman('a pod', () => {
       expect(await podman.state(`${name}-secret-resolver-probe`)).toMatchObject({ exitCode: 0 });
     });
 
-    it('runs resolver, supervisor and agent under UIDs of their own, without a capability', async () => {
+    it('runs resolver, supervisor and agent under separate UIDs without capabilities', async () => {
       const seen: Record<string, object> = {};
       for (const container of ['secret-resolver', 'supervisor', 'agent']) {
         const { pid } = await podman.state(`${name}-${container}`);
@@ -216,7 +216,7 @@ describeWithPodman('a pod', () => {
       expect(await lastArrival()).toMatchObject({ where: 'header', credential: fingerprint(token) });
     });
 
-    it('fails the next request closed once the key is gone', async () => {
+    it('refuses the next request once the key is deleted', async () => {
       const before = await events('upstream');
       pod.secret.write({ other: newSecret() });
       await podman.waitForLog(`${name}-supervisor`, /"keys":\[\]/);
@@ -227,7 +227,7 @@ describeWithPodman('a pod', () => {
       expect(await events('upstream')).toEqual(before);
     });
 
-    it('audits all of it', async () => {
+    it('audits every step', async () => {
       const outcomes = (await events('secret-resolver')).map(
         ({ unmapped }) => (unmapped as { outcome?: string } | undefined)?.outcome,
       );
@@ -235,13 +235,13 @@ describeWithPodman('a pod', () => {
         expect(outcomes).toContain(outcome);
     });
 
-    it('ends within seconds of SIGTERM with 0', async () => {
+    it('exits with 0 within seconds of SIGTERM', async () => {
       await podman.run(['stop', '--time=5', `${name}-secret-resolver`]);
       expect(await podman.state(`${name}-secret-resolver`)).toMatchObject({ state: 'exited', exitCode: 0 });
     });
   });
 
-  describe('with one PID namespace for all', () => {
+  describe('with a shared PID namespace', () => {
     const name = 'shared';
 
     it("starts after a probe that attacked the resolver's process, and ends once somebody else has its UID", {
@@ -259,7 +259,7 @@ describeWithPodman('a pod', () => {
       expect(await podman.logs(`${name}-secret-resolver`)).toContain('the isolation boundary is proven');
 
       const intruder = podman.exec(`${name}-agent`, ['sleep', '60'], { user: '10771:10771', mayFail: true });
-      // The time runs from the moment that the intruder is there: podman takes its own to start it.
+      // The time starts when the intruder runs, because podman needs a moment to start it.
       await until(
         () => runsAs(10_771, 'sleep'),
         20_000,

@@ -1,4 +1,4 @@
-/** Profiles by the ids of OpenShell's own, in the shape of its YAML, as a platform would mount them. */
+/** Profiles with the ids and the YAML format of OpenShell's built-in ones, as a platform would mount them. */
 import { describe, expect, it } from 'vitest';
 import { loadWithProfiles } from './folder.ts';
 
@@ -197,7 +197,7 @@ describe('profiles that OpenShell has built in', () => {
     expect(provider?.endpoints.map(({ host, port, path }) => `${host}:${port}${path}`)).toEqual(endpoints);
   });
 
-  it('github: alternatives stay in order and required stays required', () => {
+  it('github: keeps the order of alternatives and the required flag', () => {
     expect(loaded.get('github')?.profileCredentials).toEqual([
       { name: 'api_token', envVars: ['GITHUB_TOKEN', 'GH_TOKEN'], required: true },
     ]);

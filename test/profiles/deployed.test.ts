@@ -1,4 +1,4 @@
-/** The profiles that we ship: they load, pass their own linter, and let a credential go where it should. */
+/** The shipped profiles: they load, pass the linter, and allow a credential only to the right endpoints. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { loadWithProfiles } from './folder.ts';
 const FOLDER = join(import.meta.dirname, '../../deploy/profiles');
 const FILES = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
 
-/** For each profile a variable, a place that it may go to, and one that it may not. */
+/** For each profile: a variable, an allowed destination, and a refused one. */
 const PLACES: readonly (readonly [id: string, variable: string, goesTo: string, notTo: string])[] = [
   ['anthropic', 'ANTHROPIC_API_KEY', 'api.anthropic.com/v1/messages', 'console.anthropic.com/v1/messages'],
   ['bitbucket', 'BITBUCKET_TOKEN', 'api.bitbucket.org/2.0/user', 'evil.bitbucket.io/2.0/user'],
@@ -43,7 +43,7 @@ describe('profiles in deploy/profiles', () => {
   );
   const loaded = loadWithProfiles(profiles);
 
-  it('are each tried below', () => {
+  it('are all covered by the tests below', () => {
     expect(PLACES.map(([id]) => id)).toEqual([...profiles.keys()]);
   });
 

@@ -1,4 +1,3 @@
-/** A configuration folder for tests of profiles. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +12,7 @@ export function loadWithProfiles(profiles: ReadonlyMap<string, string>): Map<str
     const loaded = new Map<string, Provider>();
     mkdirSync(join(folder, 'profiles'));
     for (const [id, text] of profiles) writeFileSync(join(folder, 'profiles', `${id}.yaml`), text);
-    // One configuration a provider: profiles may declare the same names, and a name has one provider.
+    // One configuration for each provider: profiles may declare the same name, but only one provider may serve it.
     for (const id of profiles.keys()) {
       const providersDir = join(folder, `providers-${id}`);
       const source = { type: 'kubernetesSecret', name: 'credentials' };

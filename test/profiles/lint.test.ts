@@ -1,4 +1,4 @@
-/** Every rule of the linter, with the place that it names; and the command as a person runs it. */
+/** Every rule of the linter with the location that it reports, and the command line. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -197,7 +197,7 @@ describe('secret-resolver profile lint', () => {
       reject: false,
     });
 
-  it('ends with 0 and a count where nothing is wrong', async () => {
+  it('exits with 0 and a count if there are no mistakes', async () => {
     writeFileSync(join(folder, 'good.yaml'), `${GOOD}---\nid: warned\ncredentials:\n${CREDENTIAL}`);
     const { exitCode, stdout, stderr } = await run('good.yaml');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
@@ -206,7 +206,7 @@ describe('secret-resolver profile lint', () => {
     );
   });
 
-  it('ends with 2 and every mistake of every file', async () => {
+  it('exits with 2 and reports every mistake of every file', async () => {
     writeFileSync(join(folder, 'a.yaml'), GOOD);
     writeFileSync(join(folder, 'b.yaml'), GOOD);
     writeFileSync(join(folder, 'broken.yaml'), 'id: [');
@@ -218,7 +218,7 @@ describe('secret-resolver profile lint', () => {
     expect(stdout).toMatch(/2 profiles, [3-9] errors, 0 warnings$/);
   });
 
-  it('quotes nothing of a file', async () => {
+  it("never quotes a file's content", async () => {
     writeFileSync(
       join(folder, 'pasted.yaml'),
       'id: glpat-PastedByMistake\ncredentials: glpat-PastedByMistake\n',

@@ -1,6 +1,6 @@
 /**
- * The world of the volume property: what can be done to a Secret volume, done for real, and what a reader must
- * make of it, said as simply as it can be. The model shares no code with src/.
+ * The model of the volume property test: the operations on a real Secret volume, and the result that a reader must get,
+ * expressed as simply as possible. It shares no code with src/.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -15,12 +15,12 @@ import {
 import { join } from 'node:path';
 import { SecretVolume } from '../support/secret-volume.ts';
 
-/** What is at a key: a text, or something that a volume should not have there. */
+/** The content of a key: a text, or something that a volume should not contain. */
 export type Entry =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'odd'; readonly odd: keyof typeof ODD };
 
-/** Odd contents: how to make them, and why a credential of format text is refused over them. */
+/** Unusual contents: how to create them, and the reason for which a text credential is refused. */
 const ODD = {
   empty: { make: (path: string) => writeFileSync(path, ''), reason: 'empty' },
   lineEnd: { make: (path: string) => writeFileSync(path, '\n'), reason: 'empty' },
@@ -40,7 +40,7 @@ const ODD = {
 } as const;
 export const ODD_NAMES = Object.keys(ODD) as (keyof typeof ODD)[];
 
-/** Ways in which `..data` can be broken, and what is then said of the volume. */
+/** Ways to break `..data`, and the fault that results. */
 const BROKEN = {
   absolute: { make: (data: string) => symlinkSync('/proc/self', data), fault: 'leads-out-of-volume' },
   path: { make: (data: string) => symlinkSync('../..', data), fault: 'leads-out-of-volume' },
@@ -57,13 +57,13 @@ export type State =
 
 export type Action =
   | { readonly kind: 'write'; readonly entries: Entries }
-  /** The Secret is gone: an empty folder is left. */
+  /** The Secret is deleted: an empty directory remains. */
   | { readonly kind: 'vanish' }
-  /** The folder itself is gone. */
+  /** The directory itself is deleted. */
   | { readonly kind: 'remove' }
   | { readonly kind: 'break'; readonly how: keyof typeof BROKEN };
 
-/** Does it, at once for whoever shares our thread, and says what state that makes. */
+/** Performs an action synchronously, so that code on this thread sees it at once, and returns the resulting state. */
 export function act(directory: string, action: Action): State {
   switch (action.kind) {
     case 'write': {
@@ -88,7 +88,7 @@ export function act(directory: string, action: Action): State {
 
 function write(directory: string, entries: Entries): void {
   const volume = new SecretVolume(directory);
-  // A rotation in kubelet's order, except where ..data is broken: there is nothing to rotate then.
+  // A rotation in kubelet's order. If ..data is broken, there is nothing to rotate.
   if (!leadsToGeneration(join(directory, '..data'))) volume.vanish();
   volume.write({}, 0o444, (generation) => {
     for (const [key, entry] of Object.entries(entries)) {
@@ -110,7 +110,7 @@ export interface Expected {
   readonly refused: Readonly<Record<string, string>>;
 }
 
-/** Why an entry cannot be served as text, or undefined where it can. */
+/** Why an entry cannot be served as text; undefined if it can. */
 function reasonOf(entry: Entry | undefined): string | undefined {
   if (entry === undefined) return 'key-missing';
   return entry.kind === 'text' ? undefined : ODD[entry.odd].reason;
@@ -119,7 +119,7 @@ function reasonOf(entry: Entry | undefined): string | undefined {
 function one(name: string, entry: Entry | undefined, refusedFirst?: string, refusedLast?: string): Expected {
   const reason = reasonOf(entry);
   const unread = ['key-missing', 'not-a-file', 'symlink', 'too-large'];
-  // A key without bytes is told before its expiry, its expiry before its content, its content before its end.
+  // Order of reasons: an unreadable key, a malformed expiry, the content, an expiry in the past.
   const first =
     reason !== undefined && unread.includes(reason) ? reason : (refusedFirst ?? reason ?? refusedLast);
   if (first !== undefined) return { served: {}, refused: { [name]: first } };
@@ -148,7 +148,7 @@ export function expectedOfExplicit(state: State): Expected {
   return together([required, { served: {}, refused: { ENDING: 'provider-withheld' } }]);
 }
 
-/** All keys, of which these can be named in no environment. */
+/** All keys. These names cannot be environment variables. */
 const UNNAMABLE: ReadonlyMap<string, string> = new Map([
   ['with-dash', 'illegal-name'],
   ['PATH', 'reserved-name'],

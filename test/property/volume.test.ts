@@ -1,7 +1,7 @@
 /**
- * Random sequences of what can become of two Secret volumes, done on a real file system under the real Volume,
- * resolve and SnapshotStore. Whatever is published equals one whole state of each volume, these states go
- * forward only, and the last one is reached. So there is no mixture, and no value after its removal was published.
+ * Random sequences of changes to two Secret volumes on a real file system, with the real Volume, resolve and
+ * SnapshotStore. Every published snapshot equals one whole state of each volume, states never go back, and the last one
+ * is reached. So nothing is mixed, and no value is published after its removal.
  */
 import { mkdirSync, rmSync, watch } from 'node:fs';
 import { join } from 'node:path';
@@ -37,9 +37,9 @@ import {
 } from './volume-world.ts';
 
 const CI = process.env.CI === 'true';
-/** Sequences, and milliseconds after which no new one is begun. */
+/** Number of sequences, and milliseconds after which no new one starts. */
 const [RUNS, TIME_LIMIT_MS] = CI ? [1_000, 50_000] : [200, 30_000];
-/** Milliseconds between re-reads: some of the actions make no event. */
+/** Milliseconds between re-reads: some actions cause no event. */
 const REREAD_MS = 15;
 
 const EXPLICIT = { namespace: 'tenant', name: 'explicit' };
@@ -59,7 +59,7 @@ const CONFIG = config([
   provider({ name: 'bulk', from: [bulk({ secret: BULK })] }),
 ]);
 
-/** A part of the world: a volume, the states that it had, and how far publishing has come among them. */
+/** A part of the model: a volume, its past states, and the index of the last published one. */
 class Part {
   readonly directory: string;
   readonly provider: string;
@@ -87,7 +87,7 @@ class Part {
     };
   }
 
-  /** Whether it is some state's whole, of one no older than that of the snapshot before. */
+  /** Whether it equals one whole state that is not older than the one published before. */
   follows(published: Expected): boolean {
     const found = this.history.findIndex(
       (state, index) => index >= this.#reached && isDeepStrictEqual(this.expected(state), published),
@@ -105,11 +105,11 @@ class Part {
 interface Step {
   readonly part: 'explicit' | 'bulk';
   readonly action: Action;
-  /** Whether to wait until it is published; else the next step comes at once, or in the next turn. */
+  /** Whether to wait until it is published. If not, the next step follows at once or in the next turn. */
   readonly wait: 'published' | 'turn' | 'not';
 }
 
-/** Texts are numbers here; each run puts a secret of its own before them, and no two steps use the same. */
+/** Texts are numbers, unique to each step. Each run prefixes them with its own secret. */
 const text = (texts: fc.Arbitrary<string>): fc.Arbitrary<Entry> =>
   texts.map((text) => ({ kind: 'text', text }));
 const odd: fc.Arbitrary<Entry> = fc.constantFrom(...ODD_NAMES).map((name) => ({ kind: 'odd', odd: name }));
@@ -140,7 +140,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ part: fc.constant('bulk' as const), action: action(BULK_KEYS), wait }),
 );
 
-/** Fills the empty texts with values that nobody had before. */
+/** Fills the empty texts with unused values. */
 function withValues(action: Action, next: () => string): Action {
   if (action.kind !== 'write') return action;
   const entries = Object.entries(action.entries).map(([key, entry]): [string, Entry] => [
@@ -199,7 +199,7 @@ async function run(steps: readonly Step[]): Promise<void> {
     );
   };
   try {
-    // As kubelet has it: the folder is there before the Secret is.
+    // As with kubelet, the directory exists before the Secret.
     for (const { directory } of Object.values(parts)) mkdirSync(directory);
     await Promise.all([...volumes.values()].map((volume) => volume.start()));
     for (const { part, action, wait } of steps) {
@@ -217,9 +217,9 @@ async function run(steps: readonly Step[]): Promise<void> {
   }
 }
 
-it('publishes whole states of the volumes, forward only, down to the last', async () => {
+it('publishes only whole states of the volumes, in order, up to the last', async () => {
   await run([]);
-  // libuv keeps the one inotify descriptor that its first watch opens.
+  // libuv keeps the inotify descriptor that its first watch opens.
   watch(import.meta.dirname).close();
   const descriptors = openDescriptors();
   const steps: string[] = [];
@@ -230,7 +230,7 @@ it('publishes whole states of the volumes, forward only, down to the last', asyn
     }),
     { numRuns: RUNS, interruptAfterTimeLimit: TIME_LIMIT_MS },
   );
-  // Every kind of action had its turn, and nothing is left open.
+  // Every kind of action occurred, and no descriptor leaked.
   expect(new Set(steps)).toEqual(new Set(['write', 'vanish', 'remove', 'break']));
   expect(openDescriptors()).toEqual(descriptors);
 }, 120_000);

@@ -27,7 +27,7 @@ describe('allKeys', () => {
       refused: {},
     });
   });
-  it('refuses the others one by one, under their own names, and serves the rest', () => {
+  it('refuses each other key under its own name, and serves the rest', () => {
     const long = 'X'.repeat(253);
     expect(
       take({}, { 'gitlab-token': 'a', '.dot': 'b', PATH: 'c', 'line\nbreak': 'd', [long]: 'e', OK: 'f' }),
@@ -86,24 +86,24 @@ describe('allKeys', () => {
       refused: { GITLAB_TOKEN: 'key-missing' },
     });
   });
-  it('refuses both where a renamed key meets one that has the name already', () => {
+  it('refuses both keys if a rename produces the name of another key', () => {
     const rename = new Map([['gitlab-token', 'GITLAB_TOKEN']]);
     expect(take({ rename }, { 'gitlab-token': 'a', GITLAB_TOKEN: 'b' })).toEqual({
       served: {},
       refused: { GITLAB_TOKEN: 'claimed-twice' },
     });
   });
-  it('refuses a key without bytes by its name, and keeps quiet about keys that only others asked for', () => {
+  it('refuses an unreadable key by its name, and does not report keys that only other providers requested', () => {
     expect(take({}, { FOLDER: { fault: 'not-a-file' }, asked: { fault: 'key-missing' } })).toEqual({
       served: {},
       refused: { FOLDER: 'not-a-file' },
     });
   });
-  it('has one refusal for all of a Secret that cannot be read', () => {
+  it('gives one refusal for a whole Secret that cannot be read', () => {
     const resolution = resolve(config([provider({ from: [bulk()] })]), reads(faulty('secret-missing')), NOW);
     expect(outcome(resolution)).toEqual({ served: {}, refused: { '*': 'secret-missing' } });
   });
-  it('says what is wrong with such a Secret also where the operator allows some of its keys only', () => {
+  it('reports the fault of such a Secret even if the operator allows only some of its keys', () => {
     const allow = (name: string) => ({
       references: { allow: [{ namespace: 'tenant', name, keys: ['gitlab-*'] }] },
     });
@@ -116,16 +116,16 @@ describe('allKeys', () => {
       '*': 'reference-not-allowed',
     });
   });
-  it('never serves a file that is named like the sign for all of them', () => {
+  it('never serves a file whose name is the wildcard for all keys', () => {
     expect(take({}, { '*': 'x' })).toEqual({ served: {}, refused: { '*': 'illegal-name' } });
   });
-  it('gives way to an explicit mapping of the same provider', () => {
+  it('yields to an explicit mapping of the same provider', () => {
     expect(take({}, { TOKEN: 'bulk', token: 'explicit' }, { credentials: [credential()] })).toEqual({
       served: { TOKEN: 'explicit', token: 'explicit' },
       refused: {},
     });
   });
-  it('trims as it is told', () => {
+  it('trims as configured', () => {
     expect(take({}, { A: 'x\n' }).served).toEqual({ A: 'x' });
     expect(take({ trim: 'none' }, { A: 'x\n' }).refused).toEqual({ A: 'line-break-or-nul' });
   });
@@ -160,7 +160,7 @@ describe('providerProfileKeys', () => {
       refused: {},
     });
   });
-  it('takes every alternative that is there', () => {
+  it('takes every alternative that exists', () => {
     const github = profile({ envVars: ['GITHUB_TOKEN', 'GH_TOKEN'] });
     expect(take(mode, { GH_TOKEN: 'a' }, github).served).toEqual({ GH_TOKEN: 'a' });
     expect(take(mode, { GH_TOKEN: 'a', GITHUB_TOKEN: 'b' }, github).served).toEqual({
@@ -168,7 +168,7 @@ describe('providerProfileKeys', () => {
       GITHUB_TOKEN: 'b',
     });
   });
-  it('claims nothing for a credential that is not there and not required', () => {
+  it('claims no name for a missing credential that is not required', () => {
     expect(take(mode, {}, profile({}))).toEqual({ served: {}, refused: {} });
     expect(
       take(
@@ -178,13 +178,13 @@ describe('providerProfileKeys', () => {
       ),
     ).toEqual({ served: {}, refused: {} });
   });
-  it('refuses a required one that is not there, under its first env_var', () => {
+  it('refuses a missing required credential under its first env_var', () => {
     expect(take(mode, {}, profile({ required: true, envVars: ['FIRST', 'SECOND'] }))).toEqual({
       served: {},
       refused: { FIRST: 'key-missing!' },
     });
   });
-  it('refuses what is there and has no bytes', () => {
+  it('refuses a key that exists but could not be read', () => {
     expect(take(mode, { GITLAB_TOKEN: { fault: 'symlink' } }, profile({})).refused).toEqual({
       GITLAB_TOKEN: 'symlink',
     });
@@ -199,8 +199,8 @@ describe('providerProfileKeys', () => {
     const github = profile({ envVars: ['GITHUB_TOKEN', 'GH_TOKEN'], required: true });
     it.each([
       ['both are good', { GITHUB_TOKEN: 'a', GH_TOKEN: 'b' }, {}],
-      ['the first alone is there', { GITHUB_TOKEN: 'a' }, {}],
-      ['the second alone is there', { GH_TOKEN: 'b' }, {}],
+      ['only the first exists', { GITHUB_TOKEN: 'a' }, {}],
+      ['only the second exists', { GH_TOKEN: 'b' }, {}],
       ['the first is bad', { GITHUB_TOKEN: '', GH_TOKEN: 'b' }, { GITHUB_TOKEN: 'empty' }],
       ['the second is bad', { GITHUB_TOKEN: 'a', GH_TOKEN: '' }, { GH_TOKEN: 'empty' }],
     ])('is met where %s', (_, keys, refused) => {
@@ -208,12 +208,12 @@ describe('providerProfileKeys', () => {
     });
     it.each([
       ['both are bad', { GITHUB_TOKEN: '', GH_TOKEN: '' }, { GITHUB_TOKEN: 'empty!', GH_TOKEN: 'empty' }],
-      ['the one that is there is bad', { GH_TOKEN: '' }, { GH_TOKEN: 'empty!' }],
-      ['neither is there', {}, { GITHUB_TOKEN: 'key-missing!' }],
+      ['the only existing one is bad', { GH_TOKEN: '' }, { GH_TOKEN: 'empty!' }],
+      ['neither exists', {}, { GITHUB_TOKEN: 'key-missing!' }],
     ])('is not met where %s', (_, keys, refused) => {
       expect(take(mode, keys, github).refused).toEqual(refused);
     });
-    it('is not met by what another provider serves under the name', () => {
+    it('is not satisfied by a credential of the same name from another provider', () => {
       const mine = provider({ name: 'mine', from: [bulk(mode)], ...github });
       const other = provider({ name: 'other', credentials: [credential({ key: 'GH_TOKEN' })] });
       const resolution = resolve(
@@ -228,13 +228,13 @@ describe('providerProfileKeys', () => {
     });
   });
 
-  it('leaves out a credential that declares no env_var', () => {
+  it('omits a credential that declares no env_var', () => {
     expect(take(mode, { 'api-token': 'a' }, profile({ envVars: [], required: true }))).toEqual({
       served: {},
       refused: {},
     });
   });
-  it('refuses each declared credential where the Secret cannot be read', () => {
+  it('refuses each declared credential if the Secret cannot be read', () => {
     const given = provider({
       from: [bulk(mode)],
       ...profile({}, { name: 'user', envVars: ['USER_NAME'], required: true }, { name: 'x', envVars: [] }),
@@ -247,7 +247,7 @@ describe('providerProfileKeys', () => {
       });
     }
   });
-  it('takes a name that is no file name for a key that is not there', () => {
+  it('treats a name that cannot be a file name as a missing key', () => {
     expect(take(mode, { '../token': { fault: 'symlink' } }, profile({ name: '../token' })).refused).toEqual({
       GITLAB_TOKEN: 'symlink',
     });
@@ -260,7 +260,7 @@ describe('two providers that claim one name', () => {
   const explicit = (name: string) => provider({ name, credentials: [credential()] });
   const inBulk = (name: string) => provider({ name, from: [bulk()] });
 
-  it('each lose it where both take it in bulk', () => {
+  it('both lose it if both take it in bulk', () => {
     const { credentials, refusals } = names(inBulk('a'), inBulk('b'));
     expect(credentials).toEqual([]);
     expect(refusals.map(({ provider, key, reason }) => `${provider} ${key} ${reason}`)).toEqual([
@@ -283,13 +283,13 @@ describe('two providers that claim one name', () => {
     );
     expect(refusals).toMatchObject([{ provider: 'b', key: 'TOKEN', reason: 'claimed-twice' }]);
   });
-  it('each lose it where both name it explicitly', () => {
+  it('both lose it if both name it explicitly', () => {
     expect(names(explicit('a'), explicit('b')).refusals).toMatchObject([
       { provider: 'a', reason: 'claimed-twice' },
       { provider: 'b', reason: 'claimed-twice' },
     ]);
   });
-  it('do not quarrel about all keys of two Secrets that cannot be read', () => {
+  it('do not conflict over two Secrets that cannot be read', () => {
     const { refusals } = resolve(config([inBulk('a'), inBulk('b')]), new Map(), NOW);
     expect(refusals).toMatchObject([
       { provider: 'a', key: '*', reason: 'secret-missing' },

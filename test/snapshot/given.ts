@@ -1,4 +1,4 @@
-/** Input of the pure functions in src/snapshot, with defaults that make one served credential. */
+/** Input for the pure functions in src/snapshot. The defaults produce one served credential. */
 import type { BulkSource, Config, ExplicitCredential, Provider } from '../../src/config/config.ts';
 import { SecretValue } from '../../src/domain/secret-value.ts';
 import type { CredentialRefusal } from '../../src/snapshot/refusal.ts';
@@ -10,7 +10,7 @@ export const NOW = Date.UTC(2027, 0, 31);
 export const SECRET = { namespace: 'tenant', name: 'credentials' };
 export const ENDPOINTS = [{ host: 'gitlab.example.com', port: 443, path: '' }];
 
-/** What `resolve` reads of a Config. */
+/** The fields of a Config that `resolve` reads. */
 export type ResolveConfig = Pick<Config, 'sandbox' | 'references' | 'providers'>;
 
 export function config(providers: readonly Provider[], overrides: Partial<ResolveConfig> = {}): Config {
@@ -88,7 +88,7 @@ export function reads(first: VolumeRead, others: Readonly<Record<string, VolumeR
   ]);
 }
 
-/** Served texts, and refusals as `reason` with a `!` behind those that are required; by environment name. */
+/** Served texts, and refusals as `reason`, followed by `!` if required; by environment name. */
 export function outcome(resolution: Resolution): {
   served: Record<string, string>;
   refused: Record<string, string>;

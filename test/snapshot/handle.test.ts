@@ -15,7 +15,7 @@ const handle = (change: Partial<HandleInput> = {}) => deriveHandle({ ...INPUT, .
 
 it('is 64 lowercase hexadecimal digits, the same in every process and every version', () => {
   expect(handle()).toMatch(/^[0-9a-f]{64}$/);
-  // Written down once: a running agent holds it over restarts and upgrades.
+  // A fixed value: a running agent keeps its handle across restarts and upgrades.
   expect(handle()).toBe('6932b365e968021de260b2b4b2c73a73df2fa5919efc68cd29ce52e370b656f7');
 });
 
@@ -50,12 +50,12 @@ it.each(other)('differs by %s', (_, change) => {
   expect(handle(change)).not.toBe(handle());
 });
 
-it('is different for each of these', () => {
+it('differs for each of these inputs', () => {
   const all = [INPUT, ...other.map(([, change]) => ({ ...INPUT, ...change }))].map(deriveHandle);
   expect(new Set(all).size).toBe(all.length);
 });
 
-it('is the same where it is kept, for each of these and more of them than are kept', () => {
+it('is the same when cached, for each of these inputs and for more than the cache holds', () => {
   const all = [INPUT, ...other.map(([, change]) => ({ ...INPUT, ...change }))];
   for (let round = 0; round < 2; round++)
     for (const input of all) expect(handleOf(input)).toBe(deriveHandle(input));

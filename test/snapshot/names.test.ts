@@ -44,7 +44,7 @@ it.each([
   'A\n',
   'A\0',
   'Ä',
-  '\u212a', // KELVIN SIGN: a K to nobody but a regular expression that ignores case
+  '\u212a', // KELVIN SIGN: a regular expression that ignores case matches it as K
   '*',
   '../A',
   'db/password',

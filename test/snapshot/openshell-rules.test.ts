@@ -1,4 +1,4 @@
-/** Each rule of OpenShell's provider environment, broken alone. */
+/** Each rule of OpenShell's provider environment, violated on its own. */
 import { create, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -20,7 +20,7 @@ const REFUSE = { overLimit: 'refuse' } as const;
 
 let made = 0;
 
-/** A candidate that breaks no rule. Its identity follows its name unless told. */
+/** A candidate that violates no rule. Its identity follows its name by default. */
 function candidate(change: Partial<OpenShellCandidate> = {}): OpenShellCandidate {
   const { provider = 'gitlab', key = 'GITLAB_TOKEN' } = change;
   return {
@@ -105,7 +105,7 @@ describe("OpenShell's rules for one credential", () => {
     });
   });
 
-  it('says all that is wrong at once', () => {
+  it('reports all violations at once', () => {
     const broken = candidate({ key: 'v7_TOKEN', endpoints: [], hasForbiddenByte: true });
     expect(violationsOf(broken).map(({ rule }) => rule)).toEqual([
       'key-reserved',
@@ -114,14 +114,14 @@ describe("OpenShell's rules for one credential", () => {
     ]);
   });
 
-  it('refuses a value of 8193 bytes, or warns of it, as the operator says', () => {
+  it('refuses a value of 8193 bytes, or warns about it, as configured', () => {
     const long = candidate({ valueBytes: 8193 });
     const judged = { candidate: long, violations: [{ rule: 'value-too-long', bytes: 8193 }] };
     expect(applyOpenShellRules([long], REFUSE)).toEqual({ accepted: [], refused: [judged], warned: [] });
     expect(applyOpenShellRules([long], WARN)).toEqual({ accepted: [long], refused: [], warned: [judged] });
   });
 
-  it('tells of a limit only what breaks no other rule', () => {
+  it('reports a limit only if no other rule is violated', () => {
     const long = candidate({ valueBytes: 8193, endpoints: [] });
     const { refused, warned } = applyOpenShellRules([long], WARN);
     expect(refused).toEqual([{ candidate: long, violations: [{ rule: 'no-endpoint' }] }]);
@@ -140,7 +140,7 @@ describe("OpenShell's rules for a set", () => {
     return { accepted: accepted.map(({ identity }) => identity), refused: words(refused) };
   };
 
-  it('a name that two providers claim is served by neither', () => {
+  it('withholds a name that two providers claim', () => {
     expect(
       rules([candidate({ provider: 'b' }), candidate({ provider: 'a' }), candidate({ key: 'X' })]),
     ).toEqual({
@@ -152,7 +152,7 @@ describe("OpenShell's rules for a set", () => {
     });
   });
 
-  it('a handle that two credentials share is served by neither', () => {
+  it('withholds both credentials that share a handle', () => {
     const handle = 'f'.repeat(64);
     expect(rules([candidate({ handle }), candidate({ key: 'X', handle })]).refused).toEqual([
       ['gitlab:GITLAB_TOKEN', 'handle-claimed-twice'],
@@ -160,7 +160,7 @@ describe("OpenShell's rules for a set", () => {
     ]);
   });
 
-  it('takes 32 providers, and counts none whose credentials are refused anyway', () => {
+  it('accepts 32 providers, and does not count one whose credentials are all refused', () => {
     const named = (index: number) => `p${String(index).padStart(2, '0')}`;
     const many = Array.from({ length: 34 }, (_, index) =>
       candidate({ provider: named(index), key: `K${index}` }),
@@ -180,7 +180,7 @@ describe("OpenShell's rules for a set", () => {
     ]);
   });
 
-  it('takes 32 credentials of a provider', () => {
+  it('accepts 32 credentials of a provider', () => {
     const many = Array.from({ length: 33 }, (_, index) =>
       candidate({ key: `K${String(index).padStart(2, '0')}` }),
     );
@@ -190,7 +190,7 @@ describe("OpenShell's rules for a set", () => {
     expect(words(applyOpenShellRules(many, WARN).warned)).toEqual([['gitlab:K32', 'too-many-credentials']]);
   });
 
-  it('takes what one message holds, and a small credential after one that did not fit', () => {
+  it('accepts what fits into one message, and a small credential after one that did not fit', () => {
     const large = 1024 * 1024;
     const many = ['A', 'B', 'C', 'D'].map((key) => candidate({ key, valueBytes: large }));
     const { accepted, refused } = applyOpenShellRules([...many, candidate({ key: 'E' })], WARN);
@@ -198,7 +198,7 @@ describe("OpenShell's rules for a set", () => {
     expect(words(refused)).toEqual([['gitlab:D', 'message-too-large']]);
   });
 
-  it('comes to one verdict, whatever the order', () => {
+  it('gives the same verdict in any order', () => {
     const all = [
       ...Array.from({ length: 40 }, (_, index) => candidate({ key: `K${index}`, valueBytes: 8_000 })),
       candidate({ provider: 'other', key: 'K1' }),
@@ -215,7 +215,7 @@ describe("OpenShell's rules for a set", () => {
 });
 
 describe('the size of a response', () => {
-  it('is never more than what was counted', () => {
+  it('never exceeds the estimate', () => {
     const text = fc.string({ maxLength: 300 });
     const sizes = fc.record({
       provider: text,
@@ -259,7 +259,7 @@ it('a revision is never 0 and fits into 64 bits', () => {
   expect([1n, 2n ** 64n - 1n].map(isServableRevision)).toEqual([true, true]);
 });
 
-it('every rule has words of its own', () => {
+it('every rule has its own text', () => {
   const violations: Violation[] = [
     ...BROKEN.map(([, , violation]) => violation),
     { rule: 'value-too-long', bytes: 8193 },

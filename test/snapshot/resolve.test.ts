@@ -42,7 +42,7 @@ describe('a credential that may be served', () => {
     expect(resolution.credentials[0]?.value.reveal().toString()).toBe(token);
   });
 
-  it('keeps its handle over rotations, and so does every other field but the value', () => {
+  it('keeps its handle and every other field except the value across rotations', () => {
     const [a, b] = [newSecret(), newSecret()].map(
       (token) => resolveOne({}, { token }).resolution.credentials[0],
     );
@@ -51,7 +51,7 @@ describe('a credential that may be served', () => {
     expect({ ...a, value: 0 }).toEqual({ ...b, value: 0 });
   });
 
-  it('is noted as oversize above 8192 bytes', () => {
+  it('is marked as oversize above 8192 bytes', () => {
     const sizes = (length: number) =>
       resolveOne({}, { token: 'x'.repeat(length) }).resolution.oversize.length;
     expect([sizes(8192), sizes(8193)]).toEqual([0, 1]);
@@ -139,7 +139,7 @@ describe('refuses', () => {
     expect(REMEDIES[reason as RefusalReason]).toMatch(/^[a-zA-Z`].{10,}$/);
   });
 
-  it('a key that the generation does not know at all', () => {
+  it('a key that the generation does not list', () => {
     expect(resolveOne({}, {}).refused).toEqual({ TOKEN: 'key-missing' });
   });
 
@@ -148,7 +148,7 @@ describe('refuses', () => {
     expect(outcome(resolve(given, new Map(), NOW)).refused).toEqual({ TOKEN: 'secret-missing' });
   });
 
-  it('one without taking another with it, unless it is required', () => {
+  it('one credential without affecting another, unless it is required', () => {
     const credentials = [
       credential({ key: 'GOOD' }),
       credential({ key: 'BAD', reference: { ...SECRET, key: 'bad' } }),
@@ -158,7 +158,7 @@ describe('refuses', () => {
     ).toEqual({ served: { GOOD: 'x' }, refused: { BAD: 'empty' } });
   });
 
-  it('a required one, and with it its provider as a whole and no other provider', () => {
+  it('a required credential together with its whole provider, but no other provider', () => {
     const bad = { key: 'BAD', reference: { ...SECRET, key: 'bad' }, required: true };
     const resolution = resolve(
       config([
@@ -174,7 +174,7 @@ describe('refuses', () => {
     });
   });
 
-  it('a reference that is not allowed before it says anything of the Secret behind it', () => {
+  it('a reference that is not allowed, without revealing anything about its Secret', () => {
     const reference = { namespace: 'other', name: 'credentials', key: 'token' };
     const given = config([provider({ credentials: [credential({ reference })] })]);
     const states: VolumeRead[] = [faulty('unreadable'), generation({}), generation({ token: 'x' })];
@@ -224,8 +224,8 @@ describe('expiry', () => {
     ['zero', '0', 'expiry-malformed'],
     ['negative', '-1', 'expiry-malformed'],
     ['Unix seconds with a fraction', '1801353600.5', 'expiry-malformed'],
-    ['a word', 'never', 'expiry-malformed'],
-    ['a date alone', '2028-01-01', 'expiry-malformed'],
+    ['text', 'never', 'expiry-malformed'],
+    ['a date without a time', '2028-01-01', 'expiry-malformed'],
     ['31 February', '2028-02-31T00:00:00Z', 'expiry-malformed'],
     ['29 February in a year that has none', '2027-02-29T00:00:00Z', 'expiry-malformed'],
     ['month 13', '2028-13-01T00:00:00Z', 'expiry-malformed'],
@@ -240,11 +240,11 @@ describe('expiry', () => {
     expect(at({ key: 'until' }, { until })).toEqual({ TOKEN: reason });
   });
 
-  it('takes 29 February in a year that has one', () => {
+  it('accepts 29 February in a leap year', () => {
     expect(at({ key: 'until' }, { until: '2028-02-29T00:00:00Z' })).toBe(Date.UTC(2028, 1, 29));
   });
 
-  it('refuses where the generation does not know the sibling key', () => {
+  it('refuses if the generation does not list the sibling key', () => {
     expect(at({ key: 'until' })).toEqual({ TOKEN: 'expiry-malformed' });
   });
 
@@ -257,14 +257,14 @@ describe('expiry', () => {
     expect(at(undefined, { token: jwt(exp) })).toEqual(expected);
   });
 
-  it('takes the earlier of what is stated and what a JWT says', () => {
+  it('uses the earlier of the configured expiry and the expiry of a JWT', () => {
     const token = jwt(NOW / 1000 + 10);
     expect(at({ atMs: NOW + 5_000 }, { token })).toBe(NOW + 5_000);
     expect(at({ atMs: NOW + 50_000 }, { token })).toBe(NOW + 10_000);
     expect(at({ atMs: NOW }, { token })).toEqual({ TOKEN: 'expired' });
   });
 
-  it('tells the next one of all that are served', () => {
+  it('gives the next expiry of all served credentials', () => {
     const credentials = [3_000, 1_000, 2_000, -1_000].map((ms, index) =>
       credential({ key: `K${index}`, expiresAt: { atMs: NOW + ms } }),
     );
@@ -286,7 +286,7 @@ describe('resolve is pure', () => {
     return { config: config(providers), reads: reads(generation(keys)), keys };
   };
 
-  it('gives the same for the same, in an order that does not depend on that of its input', () => {
+  it('gives the same result for the same input, in an order that does not depend on the input order', () => {
     const one = given();
     const again = given();
     const reversed = {
@@ -322,7 +322,7 @@ describe('resolve is pure', () => {
     expect(Object.fromEntries(bytes)).toEqual(keys);
   });
 
-  it('asks no clock: what it says depends on the time that it is given', () => {
+  it('reads no clock: the result depends on the time argument', () => {
     const expiresAt = { atMs: NOW };
     expect(resolveOne({ expiresAt }, { token: 'x' }, NOW - 1).served).toEqual({ TOKEN: 'x' });
     expect(resolveOne({ expiresAt }, { token: 'x' }, NOW).refused).toEqual({ TOKEN: 'expired' });
@@ -330,22 +330,22 @@ describe('resolve is pure', () => {
 });
 
 describe('a response that is too large', () => {
-  it('refuses what no longer fits, the same each time, and serves what is smaller and comes later', () => {
+  it('refuses the same credentials each time, and serves a later one that fits', () => {
     const first = overfull();
     expect(first.refused.length).toBeGreaterThan(0);
     expect(overfull().refused).toEqual(first.refused);
     expect(first.outcome.served.Z_SMALL).toBe('small');
-    // By name: the first ones fit, and those that do not are the last of the large ones.
+    // In name order: the first ones fit, and the last of the large ones do not.
     const large = first.names.filter((name) => !first.refused.includes(name));
     expect([...large, ...first.refused]).toEqual(first.names);
   });
 
-  it('is no business of small ones', () => {
+  it('does not affect small credentials', () => {
     expect(resolveOne({}, { token: 'x'.repeat(65_536) }).refused).toEqual({});
   });
 });
 
-/** Seventy values of 64 KiB, more than one response holds, and a small one behind them. */
+/** Seventy values of 64 KiB, more than one response holds, followed by a small one. */
 function overfull() {
   const names = Array.from({ length: 70 }, (_, index) => `K${String(index).padStart(2, '0')}`);
   const keys = { ...Object.fromEntries(names.map((name) => [name, 'x'.repeat(65_536)])), Z_SMALL: 'small' };

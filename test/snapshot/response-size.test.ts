@@ -1,4 +1,4 @@
-/** What `resolve` lets through fits into one message, as the server encodes it: a client takes 4 MiB and no more. */
+/** The result of `resolve` fits into one message as the server encodes it: a client accepts at most 4 MiB. */
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { MAX_RESPONSE_BYTES } from '../../src/domain/limits.ts';
@@ -59,6 +59,6 @@ it.each([
   const beside = encoded(given, { ...keys, ...illegal });
   expect(beside.refusals).toBeGreaterThanOrEqual(3_000);
   for (const { bytes } of [alone, beside]) expect(bytes).toBeLessThan(MESSAGE_LIMIT);
-  // And the room is used: the estimate is not far above what is sent.
+  // The estimate is not far above the real size, so that the room is used.
   expect(beside.bytes).toBeGreaterThan(MAX_RESPONSE_BYTES / 2);
 });

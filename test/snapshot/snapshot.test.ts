@@ -38,28 +38,28 @@ const told = (before: Resolution | undefined, after: Resolution) =>
 describe('changes', () => {
   const inBulk = provider({ from: [bulk()] });
 
-  it('tells of what is loaded and what is refused at the start', () => {
+  it('reports loaded and refused credentials at the start', () => {
     expect(told(undefined, resolution(inBulk, { A: 'x', 'b-c': 'y' }))).toEqual([
       'loaded A',
       'refused b-c illegal-name',
     ]);
   });
-  it('tells of nothing where nothing changed', () => {
+  it('reports nothing if nothing changed', () => {
     const keys = { A: 'x', 'b-c': 'y' };
     expect(told(resolution(inBulk, keys), resolution(inBulk, keys))).toEqual([]);
   });
-  it('tells of a rotation once, by the one credential that rotated', () => {
+  it('reports a rotation once, for the credential that rotated', () => {
     expect(told(resolution(inBulk, { A: 'x', B: 'y' }), resolution(inBulk, { A: 'x2', B: 'y' }))).toEqual([
       'rotated A',
     ]);
   });
-  it('tells of another expiry as of a rotation', () => {
+  it('reports a changed expiry as a rotation', () => {
     const until = (ms: number) => provider({ credentials: [credential({ expiresAt: { atMs: NOW + ms } })] });
     expect(told(resolution(until(1), { token: 'x' }), resolution(until(2), { token: 'x' }))).toEqual([
       'rotated TOKEN',
     ]);
   });
-  it('tells of a revocation with its reason', () => {
+  it('reports a revocation with its reason', () => {
     expect(told(resolution(explicit, { token: 'x' }), resolution(explicit, { token: '' }))).toEqual([
       'revoked TOKEN empty',
     ]);
@@ -67,25 +67,25 @@ describe('changes', () => {
       told(resolution(explicit, { token: 'x' }), resolution(explicit, faulty('secret-missing'))),
     ).toEqual(['revoked TOKEN secret-missing']);
   });
-  it('tells of a revocation where a key that was taken in bulk is gone, and claims nothing of it any more', () => {
+  it('reports a revocation if a key taken in bulk is gone, and no longer claims its name', () => {
     expect(told(resolution(inBulk, { A: 'x', B: 'y' }), resolution(inBulk, { B: 'y' }))).toEqual([
       'revoked A key-missing',
     ]);
   });
-  it('tells of each credential that is revoked with the Secret as a whole, and of the Secret', () => {
+  it('reports each credential of a revoked Secret, and the Secret', () => {
     expect(
       told(resolution(inBulk, { A: 'x', B: 'y' }), resolution(inBulk, faulty('secret-missing'))),
     ).toEqual(['refused * secret-missing', 'revoked A key-missing', 'revoked B key-missing']);
   });
-  it('tells of a refusal again where its reason is another', () => {
+  it('reports a refusal again if its reason changes', () => {
     const [empty, gone] = [resolution(explicit, { token: '' }), resolution(explicit, {})];
     expect(told(empty, gone)).toEqual(['refused TOKEN key-missing']);
     expect(told(gone, gone)).toEqual([]);
   });
-  it('tells of what is served after it was refused as loaded', () => {
+  it('reports a credential as loaded if it is served after a refusal', () => {
     expect(told(resolution(explicit, {}), resolution(explicit, { token: 'x' }))).toEqual(['loaded TOKEN']);
   });
-  it('tells of the same name from another Secret as of one loaded and one revoked', () => {
+  it('reports the same name from another Secret as one loaded and one revoked', () => {
     const reference = { namespace: 'tenant', name: 'credentials', key: 'other' };
     const moved = provider({ credentials: [credential({ reference })] });
     const keys = { token: 'x', other: 'y' };
@@ -135,7 +135,7 @@ describe('SnapshotStore', () => {
     vi.useRealTimers();
   });
 
-  it('has nothing at first, then the newest, and tells subscribers in order until they leave', () => {
+  it('starts empty, then has the newest snapshot, and notifies subscribers in order until they unsubscribe', () => {
     const store = new SnapshotStore();
     expect(store.current()).toBeUndefined();
     const seen: string[] = [];
@@ -152,7 +152,7 @@ describe('SnapshotStore', () => {
     expect(store.current()?.credentials[0]?.value.reveal().toString()).toBe('2');
   });
 
-  it('is right about the newest while it tells of it, and lets a subscriber leave meanwhile', () => {
+  it('has the newest snapshot while it notifies, and lets a subscriber unsubscribe meanwhile', () => {
     const store = new SnapshotStore();
     const leave: (() => void)[] = [];
     const seen: boolean[] = [];
@@ -169,7 +169,7 @@ describe('SnapshotStore', () => {
     expect(store.subscriberCount).toBe(0);
   });
 
-  it('overwrites what was replaced a second later, and what is in force never', () => {
+  it('overwrites a replaced snapshot after a second, and never the current one', () => {
     vi.useFakeTimers();
     const store = new SnapshotStore();
     const [first, second] = [snapshot(newSecret()), snapshot(newSecret())];

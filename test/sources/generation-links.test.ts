@@ -1,4 +1,4 @@
-/** Wherever a link can be planted, what it leads to is neither returned nor so much as opened. */
+/** Wherever a link is planted, its target is neither returned nor even opened. */
 import { execFileSync } from 'node:child_process';
 import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { ALL, only, shown } from './volume-reads.ts';
 
 let workspace: Workspace;
 let volume: SecretVolume;
-/** A folder outside the volume that looks like a generation, and more. */
+/** A folder outside the volume that looks like a generation. */
 let outside: string;
 let secret: string;
 let witness: OpenWitness;
@@ -33,7 +33,7 @@ afterEach(() => {
   workspace[Symbol.dispose]();
 });
 
-it('is shown by a witness that does see an open', () => {
+it('uses a witness that does detect an open', () => {
   expect(witness.opens).toBe(0);
   readdirSync(outside);
   expect(witness.opens).toBeGreaterThan(0);
@@ -115,14 +115,14 @@ describe.each([
   });
 });
 
-it('does not climb out by a key that names a way up', () => {
+it('does not leave the volume through a key with parent directories', () => {
   volume.write({ 'a/b': 'inside' });
   const keys = ['../../../outside/token', 'a/../../../../../outside/token', join(outside, 'token'), '..'];
   expect(JSON.stringify(shown(readGeneration(volume.directory, only(...keys))))).not.toContain(secret);
   expect(witness.opens).toBe(0);
 });
 
-it('takes a hard link for the file that it is: who can make one can write the volume', () => {
+it('reads a hard link like any file: creating one needs write access to the volume', () => {
   volume.write({}, 0o444, (directory) => linkSync(join(outside, 'token'), join(directory, 'token')));
   expect(shown(readGeneration(volume.directory, only('token')))).toEqual({ token: secret });
 });

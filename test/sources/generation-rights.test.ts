@@ -1,4 +1,4 @@
-/** The resolver is no root: what its UID may not read is refused, what it may is read, also once it is non-dumpable. */
+/** The resolver is not root: it refuses what its UID cannot read, and reads what it can, even when non-dumpable. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { ALL, only, shown } from './volume-reads.ts';
 const UID = 2337;
 const GID = 2337;
 
-/** Runs with the rights of another user. A process that changes its UID is non-dumpable, as the resolver is. */
+/** Runs with the permissions of another user. A process that changes its UID is non-dumpable, like the resolver. */
 function asOther<T>(action: () => T): T {
   process.setegid?.(GID);
   process.seteuid?.(UID);
@@ -28,13 +28,13 @@ function asOther<T>(action: () => T): T {
   }
 }
 
-describeAsRoot('a UID without rights of its own', () => {
+describeAsRoot('a UID without special permissions', () => {
   let workspace: Workspace;
   let volume: SecretVolume;
   const read = (wanted = only('token')): VolumeRead =>
     asOther(() => readGeneration(volume.directory, wanted));
 
-  // Loaded while root: the checkout may be closed to others.
+  // Loaded as root, because other users may have no access to the checkout.
   beforeAll(() => void getDumpable());
   beforeEach(() => {
     workspace = new Workspace();
@@ -42,7 +42,7 @@ describeAsRoot('a UID without rights of its own', () => {
   });
   afterEach(() => workspace[Symbol.dispose]());
 
-  it('reads what is 0444, while it is non-dumpable', () => {
+  it('reads a 0444 file while non-dumpable', () => {
     const token = newSecret();
     volume.write({ token });
     expect(asOther(() => [process.geteuid?.(), getDumpable()])).toEqual([UID, expect.not.toBeOneOf([1])]);
@@ -50,14 +50,14 @@ describeAsRoot('a UID without rights of its own', () => {
     expect(shown(read(ALL))).toEqual({ token });
   });
 
-  it('reads what its group may read', () => {
+  it('reads a file that its group may read', () => {
     const token = newSecret();
     const name = volume.write({ token }, 0o440);
     chownSync(join(volume.directory, name, 'token'), 0, GID);
     expect(shown(read())).toEqual({ token });
   });
 
-  it('refuses a key that it may not read, and serves the one beside it', () => {
+  it('refuses a key that it cannot read, and serves the other one', () => {
     const token = newSecret();
     volume.write({ token }, 0o444, (directory) => {
       writeFileSync(join(directory, 'closed'), newSecret(), { mode: 0o400 });
@@ -77,13 +77,13 @@ describeAsRoot('a UID without rights of its own', () => {
     ['the generation', (name: string) => join(volume.directory, name)],
     ['the volume', () => volume.directory],
     ['a folder above the volume', () => workspace.secretsRoot],
-  ])('refuses where it may not enter %s', (_, closed) => {
+  ])('refuses if it cannot enter %s', (_, closed) => {
     const name = volume.write({ token: newSecret() });
     chmodSync(closed(name), 0o700);
     expect(read()).toEqual({ kind: 'fault', fault: 'unreadable', code: 'EACCES' });
   });
 
-  it('refuses where it may enter the volume but not list it, and all keys are wanted', () => {
+  it('refuses if all keys are wanted and it can enter the volume but not list it', () => {
     const token = newSecret();
     const name = volume.write({ token });
     chmodSync(join(volume.directory, name), 0o711);
@@ -92,7 +92,7 @@ describeAsRoot('a UID without rights of its own', () => {
 
   it('does not read a device', () => {
     volume.write({}, 0o444, (directory) => {
-      // The number of /dev/zero: a read of it would never end.
+      // The device number of /dev/zero: reading it would never end.
       execFileSync('mknod', ['-m', '444', join(directory, 'token'), 'c', '1', '5']);
     });
     expect(shown(read())).toEqual({ token: '!not-a-file' });

@@ -24,7 +24,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Reads without pause while another process rotates without pause. Gives what was read, each different read once, in order. */
+/** Reads continuously while another process rotates continuously. Returns the distinct reads in order. */
 async function race(wanted: Wanted, seed: string): Promise<(Record<string, string> | string)[]> {
   const seen: (Record<string, string> | string)[] = [];
   let last = '';
@@ -49,7 +49,7 @@ async function race(wanted: Wanted, seed: string): Promise<(Record<string, strin
   return seen;
 }
 
-/** The rotation that a read shows, if it is one that the writer wrote and nothing else; undefined otherwise. */
+/** The rotation that a read shows; undefined if it is not exactly one rotation of the writer. */
 function wholeRotation(read: Record<string, string>, seed: string, allWanted: boolean): number | undefined {
   const rotation = Number(read.KEY_0?.slice(seed.length + 1).split('-')[0]);
   const keys = rotation % 10 === 0 ? KEYS - 1 : KEYS;
@@ -63,12 +63,12 @@ function wholeRotation(read: Record<string, string>, seed: string, allWanted: bo
 it.each([
   ['keys by name', only(...Array.from({ length: KEYS }, (_, key) => `KEY_${key}`))],
   ['all keys', ALL],
-])('reads %s whole or not at all while another process rotates without pause', async (_, wanted) => {
+])('reads %s completely or not at all while another process rotates continuously', async (_, wanted) => {
   const seed = newSecret();
   const descriptors = openDescriptors();
   const seen = await race(wanted, seed);
 
-  // Before the first write there is nothing, and then there always is something: never "missing" again.
+  // The Secret is missing before the first write, and never again afterwards.
   const faults = seen.filter((read) => typeof read === 'string');
   const first = seen.findIndex((read) => typeof read !== 'string');
   expect(seen.slice(first).filter((read) => typeof read === 'string' && read !== '!unstable')).toEqual([]);
@@ -78,19 +78,19 @@ it.each([
     .filter((read) => typeof read !== 'string')
     .map((read) => wholeRotation(read, seed, wanted.all) ?? 'a mixture');
   expect(rotations.filter((rotation) => rotation === 'a mixture')).toEqual([]);
-  // Time goes forward only, the last one is seen, and enough of those between were that this was a race.
+  // Rotations appear in order, the last one is seen, and enough of the others to show that this was a race.
   expect(rotations).toEqual([...rotations].sort((a, b) => Number(a) - Number(b)));
   expect(rotations.at(-1)).toBe(ROTATIONS);
   expect(rotations.length).toBeGreaterThan(ROTATIONS / 20);
   expect(openDescriptors()).toEqual(descriptors);
 });
 
-it('refuses a file that grows while it is read, and never gives a part of it', async () => {
+it('refuses a file that grows while it is read, and never returns a part of it', async () => {
   const secret = new SecretVolume(directory);
   const name = secret.write({ log: 'x'.repeat(256 * 1024) });
   const file = join(directory, name, 'log');
   chmodSync(file, 0o644);
-  // Appends for as long as it is let, and at most half a million bytes.
+  // Appends until it is stopped, at most half a million bytes.
   const script = `const { appendFileSync } = require('node:fs');
     for (let count = 0; count < 5e5 && process.ppid === ${process.pid}; count++) appendFileSync(process.argv[1], 'y');`;
   const writer = spawn(process.execPath, ['-e', script, file], { stdio: 'ignore' });

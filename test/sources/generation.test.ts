@@ -36,20 +36,20 @@ beforeEach(() => {
   descriptors = openDescriptors();
 });
 afterEach(() => {
-  // Whatever the arrangement was: nothing stays open.
+  // No test may leave a descriptor open.
   expect(openDescriptors()).toEqual(descriptors);
   workspace[Symbol.dispose]();
 });
 
 describe('a whole generation', () => {
-  it('has the keys that were asked for, and no others', () => {
+  it('has exactly the requested keys', () => {
     const [token, other] = [newSecret(), newSecret()];
     const name = volume.write({ token, other });
     expect(shown(read(only('token', 'absent')))).toEqual({ token, absent: '!key-missing' });
     expect(read(only('token'))).toMatchObject({ generation: { id: name } });
   });
 
-  it('has every key where all are wanted, and says of a wanted one that it is missing', () => {
+  it('has every key if all are wanted, and marks a missing requested one', () => {
     const [token, other] = [newSecret(), newSecret()];
     volume.write({ token, other });
     expect(shown(read({ keys: new Set(['absent']), all: true }))).toEqual({
@@ -59,18 +59,18 @@ describe('a whole generation', () => {
     });
   });
 
-  it('is empty where the Secret is', () => {
+  it('is empty if the Secret is empty', () => {
     volume.write({});
     expect(shown(read())).toEqual({});
   });
 
-  it('keeps bytes as they are: empty, binary, line ends', () => {
+  it('keeps the bytes unchanged: empty, binary, line breaks', () => {
     const binary = Buffer.from([0, 255, 13, 10, 128]);
     volume.write({ empty: '', binary, line: 'x\r\n' });
     expect(shown(read())).toEqual({ empty: '', binary: binary.toString('latin1'), line: 'x\r\n' });
   });
 
-  it('reads `items` with sub-folders, and shows such a folder as no file', () => {
+  it('reads `items` in subdirectories, and does not treat a subdirectory as a file', () => {
     const password = newSecret();
     volume.write({ 'db/replica/password': password });
     expect(shown(read(only('db/replica/password', 'db/replica/absent', 'db/absent/password')))).toEqual({
@@ -81,7 +81,7 @@ describe('a whole generation', () => {
     expect(shown(read())).toEqual({ db: '!not-a-file' });
   });
 
-  it('takes keys with the names of Object.prototype, very long ones and ones with a line break for what they are', () => {
+  it('accepts keys with names of Object.prototype, very long names, and names with a line break', () => {
     const names = ['__proto__', 'constructor', 'toString', 'x'.repeat(253), 'line\nbreak', ' ', 'ключ'];
     const data = Object.fromEntries(names.map((name) => [name, newSecret()]));
     volume.write({}, 0o444, (directory) => {
@@ -97,7 +97,7 @@ describe('a whole generation', () => {
     );
   });
 
-  it('never looks at the visible links: a stale one is no key, a lagging one is no loss', () => {
+  it('ignores the visible links: a stale one adds no key, a late one hides none', () => {
     const token = newSecret();
     volume.write({ token });
     unlinkSync(join(volume.directory, 'token'));
@@ -107,8 +107,8 @@ describe('a whole generation', () => {
   });
 });
 
-describe('a key that has no bytes', () => {
-  /** Arranges `odd` in the generation; the key beside it must come through. */
+describe('a key that cannot be read', () => {
+  /** Creates `odd` in the generation; the other key must still be served. */
   function arrange(plant: (path: string) => void, key = 'odd'): Record<string, string> | string {
     volume.write({ token: 'beside' }, 0o444, (directory) => plant(join(directory, 'odd')));
     return shown(read(only('token', key)));
@@ -146,7 +146,7 @@ describe('a key that has no bytes', () => {
     expect(arrange((path) => symlinkSync('odd', path))).toEqual(faulty('symlink'));
   });
   it.each(['', '.', '..', '../token', './token', 'a/../token', '/token', 'token/'])(
-    'is asked for as %j, which is no place in a generation',
+    'is requested as %j, which is not a path in a generation',
     (key) => {
       volume.write({ token: newSecret(), 'a/b': newSecret() });
       expect(shown(read(only(key)))).toEqual({
@@ -154,7 +154,7 @@ describe('a key that has no bytes', () => {
       });
     },
   );
-  it('has a name that no file can have', () => {
+  it('has a name that is impossible for a file', () => {
     volume.write({ token: 'beside' });
     const long = 'x'.repeat(256);
     expect(shown(read(only('token', long, 'nul\0')))).toEqual({
@@ -163,7 +163,7 @@ describe('a key that has no bytes', () => {
       'nul\0': '!key-missing',
     });
   });
-  it('is one byte too large, and at the limit is not', () => {
+  it('is one byte above the limit, while one at the limit is read', () => {
     const plant = (bytes: number) => (path: string) => {
       writeFileSync(path, '');
       truncateSync(path, bytes);
@@ -190,7 +190,7 @@ describe('a volume that has no generation', () => {
   const generationName = () => readdirSync(volume.directory).find((name) => name.startsWith('..2')) ?? '';
   beforeEach(() => volume.write({ token: newSecret() }));
 
-  it('is not there', () => {
+  it('does not exist', () => {
     rmSync(volume.directory, { recursive: true });
     expect(read()).toEqual({ kind: 'fault', fault: 'secret-missing', code: 'ENOENT' });
   });
@@ -260,18 +260,18 @@ describe('a volume that has no generation', () => {
     replaceData((data) => symlinkSync(target(generationName()), data));
     expect(shown(read())).toBe('!leads-out-of-volume');
   });
-  it('has a ..data that leads nowhere, try after try', () => {
+  it('has a ..data that dangles at every attempt', () => {
     replaceData((data) => symlinkSync('..2026_01_01_00_00_00.gone', data));
     expect(read()).toEqual({ kind: 'fault', fault: 'unstable', code: 'EAGAIN' });
   });
-  it('has a path that no folder can have', () => {
+  it('has a path that is impossible for a directory', () => {
     expect(shown(readGeneration(`${volume.directory}/${'x'.repeat(300)}`, ALL))).toBe('!unreadable');
     expect(shown(readGeneration(`${volume.directory}\0`, ALL))).toBe('!unreadable');
   });
 });
 
-describe('what a volume may cost', () => {
-  it('ends at MAX_FILES files', () => {
+describe('limits of a volume', () => {
+  it('allows MAX_FILES files', () => {
     volume.write({}, 0o444, (directory) => {
       for (let index = 0; index < MAX_FILES; index++) writeFileSync(join(directory, `k${index}`), '');
     });
@@ -281,7 +281,7 @@ describe('what a volume may cost', () => {
     expect(shown(read(only('one-more')))).toEqual({ 'one-more': '!key-missing' });
   });
 
-  it('ends at MAX_GENERATION_BYTES bytes', () => {
+  it('allows MAX_GENERATION_BYTES bytes', () => {
     const files = MAX_GENERATION_BYTES / MAX_FILE_BYTES;
     const write = (count: number) =>
       volume.write({}, 0o444, (directory) => {
@@ -303,7 +303,7 @@ describe('sameContent and eraseGeneration', () => {
     return read(wanted);
   };
 
-  it('compares keys, bytes and faults, and not the name of the generation', () => {
+  it('compares keys, bytes and faults, but not the name of the generation', () => {
     const secret = newSecret();
     const first = reread({ token: secret });
     expect(sameContent(first, reread({ token: secret }))).toBe(true);
@@ -330,7 +330,7 @@ describe('sameContent and eraseGeneration', () => {
     expect(sameContent(fault('unstable', 'A'), generation)).toBe(false);
   });
 
-  it('overwrites the bytes of every key, and is content with keys that have none', () => {
+  it('overwrites the bytes of every key, and accepts keys without bytes', () => {
     const generation = reread({ token: newSecret() }, only('token', 'absent'));
     if (generation.kind !== 'generation') throw new Error('no generation');
     const token = generation.generation.keys.get('token');

@@ -1,7 +1,7 @@
 /**
- * Mounts for real, in a mount namespace of its own, and tells what a Volume makes of them as one line of JSON.
+ * Creates real mounts in its own mount namespace, and prints how a Volume reads them as one line of JSON.
  * Run by mounts.test.ts as root: `unshare --mount --propagation private node mount-scenarios.ts <scenario> <folder>`.
- * When the process ends, the kernel takes the namespace and its mounts away.
+ * When the process exits, the kernel removes the namespace and its mounts.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { MemoryLog } from '../support/memory-log.ts';
 import { SecretVolume } from '../support/secret-volume.ts';
 import { ALL, shown } from './volume-reads.ts';
 
-/** The re-read of these scenarios, in milliseconds: events are lost in them, so it must do. */
+/** The re-read interval of these scenarios, in milliseconds. They lose events, so only a re-read can notice changes. */
 const REREAD_MS = 50;
 
 const [scenario = '', folder = ''] = process.argv.slice(2);
@@ -21,7 +21,7 @@ function mount(...args: string[]): void {
   execFileSync('mount', args);
 }
 
-/** A Secret volume on a tmpfs of its own, as kubelet has it on the node. */
+/** A Secret volume on its own tmpfs, as kubelet creates it on the node. */
 function nodeVolume(name: string): SecretVolume {
   const directory = join(folder, name);
   mkdirSync(directory, { recursive: true });
@@ -45,7 +45,7 @@ async function watch(directory: string): Promise<{ volume: Volume; states: Retur
 
 const target = join(folder, 'container', 'secrets', 'with space');
 const scenarios: Record<string, () => Promise<unknown>> = {
-  /** `subPath: token`: the one file is mounted. */
+  /** `subPath: token`: a single file is mounted. */
   'sub-path-file': async () => {
     const node = nodeVolume('node');
     const generation = node.write({ token: 'first' });
@@ -56,7 +56,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     await volume[Symbol.asyncDispose]();
     return { states, mountinfo: readFileSync('/proc/self/mountinfo', 'utf8'), target };
   },
-  /** `subPath: db`: a folder of the generation is mounted. */
+  /** `subPath: db`: a subdirectory of the generation is mounted. */
   'sub-path-directory': async () => {
     const node = nodeVolume('node');
     const generation = node.write({ 'db/password': 'first' });
@@ -66,7 +66,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     await volume[Symbol.asyncDispose]();
     return { states, mountinfo: readFileSync('/proc/self/mountinfo', 'utf8'), target };
   },
-  /** As above, where the configured path has a symlink in it: /var/run is one to /run in most images. */
+  /** The same, with a symlink in the configured path: in most images /var/run is a symlink to /run. */
   'sub-path-behind-a-link': async () => {
     const node = nodeVolume('node');
     const generation = node.write({ token: 'first' });
@@ -78,7 +78,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     await volume[Symbol.asyncDispose]();
     return { states };
   },
-  /** A whole volume, read-only as containers have it: nothing to object to, and a rotation arrives. */
+  /** A whole volume, mounted read-only as in containers: no fault, and a rotation arrives. */
   whole: async () => {
     const node = nodeVolume('node');
     node.write({ token: 'first' });
@@ -90,7 +90,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     await volume[Symbol.asyncDispose]();
     return { states, mountinfo: readFileSync('/proc/self/mountinfo', 'utf8'), target };
   },
-  /** Another volume is mounted over the one that is watched, is itself rotated, and is taken away. */
+  /** Another volume is mounted over the watched one, rotated, and unmounted. */
   'mounted-over': async () => {
     const first = nodeVolume('node');
     first.write({ token: 'first' });

@@ -9,7 +9,7 @@ import {
 } from '../../src/domain/mountinfo.ts';
 
 describe('parseMountinfo', () => {
-  it('reads the mounts of this process: one for each line of the file, the root among them', () => {
+  it('reads the mounts of this process: one for each line of the file, including the root', () => {
     const text = readFileSync('/proc/self/mountinfo', 'utf8');
     const mounts = parseMountinfo(text);
     expect(mounts).toHaveLength(text.trimEnd().split('\n').length);
@@ -39,14 +39,14 @@ describe('parseMountinfo', () => {
     ]);
   });
 
-  it('undoes the escapes of space, tab, line end and backslash, once', () => {
+  it('unescapes space, tab, line break and backslash exactly once', () => {
     expect(parseMountinfo('36 35 98:0 /r\\040\\134040 /p\\011\\012\\134 rw - tmpfs tmpfs rw')).toMatchObject([
       { root: '/r \\040', mountPoint: '/p\t\n\\' },
     ]);
   });
 
   it.each(['', '36 35', '36 35 98:0 /a /b rw', '36 35 98:0 /a - tmpfs tmpfs rw', ' - '])(
-    'leaves out %j, which is no mount',
+    'skips %j, which is not a mount',
     (line) => {
       expect(parseMountinfo(`${line}\n36 35 98:0 / /good rw - tmpfs\n`)).toEqual([
         {
@@ -90,12 +90,16 @@ describe('isSubPathMount', () => {
   });
   it.each<[string, Mount[], boolean]>([
     ['no mount at all', [], false],
-    ['the volume as a whole', [mount('/secrets/a/b')], false],
+    ['the whole volume', [mount('/secrets/a/b')], false],
     ['a key of it', [mount('/secrets/a/b/token', '/..2026_01_01_00_00_00.1/token')], true],
-    ['a folder of a generation in its place', [mount('/secrets/a/b', '/..2026_01_01_00_00_00.1/db')], true],
-    ['a neighbour with the same beginning', [mount('/secrets/a/bc/token', '/..2026/token')], false],
-    ['the folder above', [mount('/secrets/a')], false],
-  ])('is right about %s', (_, mounts, expected) => {
+    [
+      'a subdirectory of a generation in its place',
+      [mount('/secrets/a/b', '/..2026_01_01_00_00_00.1/db')],
+      true,
+    ],
+    ['another mount whose path has the same prefix', [mount('/secrets/a/bc/token', '/..2026/token')], false],
+    ['the parent directory', [mount('/secrets/a')], false],
+  ])('recognises %s', (_, mounts, expected) => {
     expect(isSubPathMount('/secrets/a/b', mounts)).toBe(expected);
   });
 });

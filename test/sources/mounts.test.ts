@@ -27,21 +27,21 @@ function scenario(name: string): Told {
   }
 }
 
-describeAsRoot('volumes that are really mounted', () => {
-  it.each(['sub-path-file', 'sub-path-directory'])('finds out a %s mount, which never rotates', (name) => {
+describeAsRoot('real mounts', () => {
+  it.each(['sub-path-file', 'sub-path-directory'])('detects a %s mount, which never rotates', (name) => {
     const { states, mountinfo, target } = scenario(name);
     expect(states).toEqual(['!mounted-by-sub-path']);
-    // The kernel's own text, spaces escaped, understood once more here.
+    // Parses the kernel's own text, including escaped spaces.
     expect(mountinfo).toContain('with\\040space');
     expect(isSubPathMount(target, parseMountinfo(mountinfo))).toBe(true);
     expect(isSubPathMount(`${target}-other`, parseMountinfo(mountinfo))).toBe(false);
   });
 
-  it('finds it out behind a symlink too, as /var/run is one', () => {
+  it('detects it behind a symlink such as /var/run', () => {
     expect(scenario('sub-path-behind-a-link').states).toEqual(['!mounted-by-sub-path']);
   });
 
-  it('takes a whole read-only bind mount for what it is', () => {
+  it('accepts a read-only bind mount of the whole volume', () => {
     const { states, mountinfo, target } = scenario('whole');
     expect(states).toEqual([{ token: 'first' }, { token: 'second' }]);
     expect(isSubPathMount(target, parseMountinfo(mountinfo))).toBe(false);
@@ -53,7 +53,7 @@ describeAsRoot('volumes that are really mounted', () => {
     });
   });
 
-  it('notices a mount over the volume, which no event tells, and its removal, and rotations of both', () => {
+  it('notices a mount over the volume, which causes no event, its removal, and rotations of both', () => {
     expect(scenario('mounted-over').states).toEqual(
       ['first', 'second', 'third', 'first', 'fourth'].map((token) => ({ token })),
     );

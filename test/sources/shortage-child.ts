@@ -1,6 +1,6 @@
 /**
- * Watches a volume in a process that runs out of descriptors, and tells as one line of JSON what was published and
- * logged. Run by shortage.test.ts with a low limit: `node shortage-child.ts <directory> <rides-out|lasts|start|ends>`.
+ * Watches a volume in a process that runs out of descriptors, and prints what was published and logged as one line of
+ * JSON. Run by shortage.test.ts with a low limit: `node shortage-child.ts <directory> <rides-out|lasts|start|ends>`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -37,16 +37,16 @@ if (story === 'start' || story === 'ends') {
   ms = performance.now() - started;
 } else {
   await volume.start();
-  // Until the watch is in place: without descriptors it would fail, and say so.
+  // Waits for the watch, which would fail and log it without descriptors.
   await sleep(200);
-  // With none left the volume cannot be opened; with two, it and the generation can, and no key.
+  // With no descriptor left, the volume cannot be opened. With two, it and the generation can, but no key.
   for (const left of [0, 2]) {
     shortage.take();
     shortage.give(left);
     await sleep(left === 0 ? 400 : 300);
   }
   if (story === 'rides-out') {
-    // No turn of the loop in between: the volume rotates, and nobody has a descriptor to see it.
+    // In the same turn of the event loop: the volume rotates while there is no descriptor to read it.
     shortage.give();
     secret.write({ one: 'second', two: 'second' });
     shortage.take();

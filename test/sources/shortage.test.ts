@@ -33,42 +33,42 @@ const SHORT = {
   level: 50,
   volume: 'tenant/credentials',
   code: 'EMFILE',
-  msg: 'the resolver has too few descriptors or too little memory to read; what was read before stays in force for a while',
+  msg: 'too few descriptors or too little memory to read the volume; the previous read stays in force for now',
 };
 const OVER = { level: 30, volume: 'tenant/credentials', msg: 'the volume can be read again' };
 
-it('a shortage of descriptors keeps the last read in force, whole, and a rotation meanwhile is seen after it', () => {
+it('a shortage of descriptors keeps the whole last read, and a rotation meanwhile is seen afterwards', () => {
   const { states, said, ms } = run('rides-out');
   expect(states).toEqual([FIRST, 'still short', { one: 'second', two: 'second' }]);
   expect(said).toEqual([{ ...SHORT, forMs: 30_000 }, OVER]);
   expect(ms).toBeLessThan(1_500);
 });
 
-it('a shortage that lasts fails closed, and is got over when it ends', () => {
+it('a long shortage fails closed, and the volume recovers when it ends', () => {
   const { states, said } = run('lasts');
   expect(states).toEqual([FIRST, '!unreadable', FIRST]);
   expect(said).toEqual([{ ...SHORT, forMs: 500 }, OVER]);
 });
 
-it('a volume that starts in a shortage waits for its first read', () => {
+it('a volume that starts during a shortage waits for its first read', () => {
   const { states, ms } = run('start');
   expect(states).toEqual([FIRST]);
   expect(ms).toBeGreaterThan(900);
   expect(ms).toBeLessThan(4_000);
 });
 
-it('a volume that starts in a shortage can be closed', () => {
+it('a volume that starts during a shortage can be closed', () => {
   const { states, ms } = run('ends');
   expect(states).toEqual([]);
   expect(ms).toBeLessThan(4_000);
 });
 
-/** As above, in this process: a limit below every descriptor that is open leaves none to open. */
-it('keeps the last read while this very process can open nothing, and reads again when it can', async () => {
+/** The same in this process: with a limit below the open descriptors, no more can be opened. */
+it('keeps the last read while this process cannot open anything, and reads again when it can', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'msr-short-'));
   const secret = new SecretVolume(join(folder, 'volume'));
   secret.write({ one: newSecret() });
-  // Kept in memory alone: a log file could not be opened either.
+  // In memory only: a log file could not be opened either.
   const said: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => said.push(line) });
   const states: VolumeState[] = [];
@@ -80,7 +80,7 @@ it('keeps the last read while this very process can open nothing, and reads agai
     rereadIntervalMs: 20,
     onChange: (state) => states.push(state),
   });
-  // Started before the shortage: it changes our limit from outside, as often as it reads a line.
+  // Started before the shortage: it changes our limit from outside, once for each line it reads.
   const limits = spawn(
     'sh',
     ['-c', `while read soft; do prlimit --pid ${process.pid} --nofile=$soft:; echo done; done`],

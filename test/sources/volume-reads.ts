@@ -1,4 +1,4 @@
-/** What the tests of this folder say about reads: text in place of values, names in place of objects. */
+/** Reads in a form that tests can compare: text instead of values, names instead of objects. */
 import type { VolumeRead } from '../../src/sources/index.ts';
 import type { Wanted } from '../../src/sources/source.ts';
 
@@ -8,7 +8,7 @@ export function only(...keys: string[]): Wanted {
   return { keys: new Set(keys), all: false };
 }
 
-/** Key → its text, or `!fault`. A fault of the volume is `!fault` alone. */
+/** Maps each key to its text or `!fault`. A fault of the volume is just `!fault`. */
 export function shown(read: VolumeRead): Record<string, string> | string {
   if (read.kind === 'fault') return `!${read.fault}`;
   return Object.fromEntries(

@@ -18,7 +18,7 @@ describe('wantedKeys', () => {
   const other = { namespace: 'tenant', name: 'other' };
   const profileCredentials = [{ name: 'api-token', envVars: ['TOKEN', 'ALT_TOKEN'], required: false }];
 
-  it('wants nothing where nobody names the Secret', () => {
+  it('wants nothing if no provider names the Secret', () => {
     expect(
       wanted({
         credentials: [credential({ reference: { ...other, key: 'token' } })],
@@ -26,7 +26,7 @@ describe('wantedKeys', () => {
       }),
     ).toEqual({ keys: [], all: false });
   });
-  it('wants the keys of explicit credentials and of their expiries', () => {
+  it('wants the keys of explicit credentials and of their expiry', () => {
     expect(
       wanted({
         credentials: [
@@ -44,7 +44,7 @@ describe('wantedKeys', () => {
       ),
     ).toEqual({ keys: ['ALT_TOKEN', 'TOKEN', 'api-token'], all: false });
   });
-  it('wants all where one provider wants all, and still names what others ask for', () => {
+  it('wants all keys if one provider does, and still lists those that others request', () => {
     expect(wanted({ from: [bulk()] }, { name: 'b', credentials: [credential()] })).toEqual({
       keys: ['token'],
       all: true,

@@ -1,6 +1,6 @@
 /**
- * Watches a volume in a process that may have no inotify instance, and tells as one line of JSON what was
- * published and logged. Run by watch-limit.test.ts: `node watch-limit-child.ts <directory>`.
+ * Watches a volume in a process that cannot get an inotify instance, and prints what was published and logged as one
+ * line of JSON. Run by watch-limit.test.ts: `node watch-limit-child.ts <directory>`.
  */
 import { Volume } from '../../src/sources/volume.ts';
 import { until } from '../support/cli.ts';

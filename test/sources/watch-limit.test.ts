@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { describeAsRoot } from '../support/root.ts';
 
-describeAsRoot('a machine without inotify instances to spare', () => {
-  it('is served by re-reads, and the log says so once', () => {
+describeAsRoot('without inotify instances', () => {
+  it('falls back to re-reads, and logs this once', () => {
     const folder = mkdtempSync(join(tmpdir(), 'msr-limit-'));
     try {
-      // The limit belongs to a user namespace: this one's is lowered, the machine's is not.
+      // The limit is per user namespace: this lowers it for this one, not for the machine.
       const script = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$0" "$@"';
       const told = execFileSync(
         'unshare',
@@ -24,7 +24,7 @@ describeAsRoot('a machine without inotify instances to spare', () => {
         startMs: expect.toSatisfy((ms: number) => ms < 5_000),
         warnings: [
           expect.objectContaining({
-            msg: 'the watch failed; re-reads go on',
+            msg: 'watching the volume failed; falling back to periodic reads',
             volume: 'tenant/credentials',
             err: expect.objectContaining({ code: 'EMFILE' }),
           }),

@@ -22,18 +22,18 @@ import { newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
 import { ALL, only, shown } from './volume-reads.ts';
 
-/** Milliseconds, long enough that a test never sees a re-read. */
+/** Re-read interval in milliseconds, too long to occur in a test. */
 const NEVER = 3_600_000;
-/** Milliseconds within which a rotation that makes an event must be published. */
+/** Milliseconds within which a rotation with an event must be published. */
 const BY_EVENT_MS = 100;
-/** Milliseconds in which nothing may happen. Longer than settling takes. */
+/** Milliseconds in which nothing may be published. Longer than the batching of events. */
 const QUIET_MS = 150;
 const SECRET = { namespace: 'tenant', name: 'credentials' };
 
 let workspace: Workspace;
 let secret: SecretVolume;
 let log: MemoryLog;
-/** What was published, in order. The values are overwritten after the next one, so they are looked at at once. */
+/** What was published, in order. The next state overwrites the values, so they are copied at once. */
 let published: (Record<string, string> | string)[];
 let states: VolumeState[];
 let volumes: Volume[];
@@ -59,7 +59,7 @@ async function watching(
   return volume;
 }
 
-/** Does something, and waits until `count` states have been published. Gives the milliseconds that took. */
+/** Runs an action and waits until `count` states have been published. Returns the milliseconds that this took. */
 async function publishes(count: number, action: () => void): Promise<number> {
   const before = performance.now();
   action();
@@ -71,7 +71,7 @@ async function publishes(count: number, action: () => void): Promise<number> {
   return performance.now() - before;
 }
 
-/** Waits until this is the newest state that was published. */
+/** Waits until this is the newest published state. */
 async function publishedLast(expected: Record<string, string>): Promise<void> {
   await until(
     () => isDeepStrictEqual(published.at(-1), expected),
@@ -93,7 +93,7 @@ afterEach(async () => {
   workspace[Symbol.dispose]();
 });
 
-it('reads nothing and keeps nothing open where it is closed before it starts', async () => {
+it('reads nothing and leaves nothing open if it is closed before it starts', async () => {
   const before = openDescriptors().length;
   const volume = new Volume({
     secret: SECRET,
@@ -111,7 +111,7 @@ it('reads nothing and keeps nothing open where it is closed before it starts', a
   expect(openDescriptors().length).toBe(before);
 });
 
-describe('told by events', () => {
+describe('with events', () => {
   it('publishes the first read, and each rotation within 100 ms', async () => {
     secret.write({ token: 'first' });
     const volume = await watching(NEVER);
@@ -127,11 +127,11 @@ describe('told by events', () => {
       expect(published.at(-1)).toEqual({ token: `rotation ${rotation}` });
       expect(volume.state).toMatchObject({ rotations: rotation, read: { generation: { id: name.current } } });
     }
-    // The median: a machine that is busy with other tests may hold up a few.
+    // The median, because a machine that is busy with other tests may delay a few.
     expect(lags.sort((a, b) => a - b)[4]).toBeLessThan(BY_EVENT_MS);
   });
 
-  it('sees a Secret that appears, changes its keys, is emptied, vanishes and comes back', async () => {
+  it('sees a Secret appear, change its keys, become empty, vanish and reappear', async () => {
     await watching(NEVER);
     await publishes(2, () => secret.write({ a: '1' }));
     await publishes(3, () => secret.write({ a: '1', b: '2' }));
@@ -150,7 +150,7 @@ describe('told by events', () => {
     ]);
   });
 
-  it('publishes the last of many rotations in one breath, and nothing that was not written', async () => {
+  it('publishes the last of many rotations in a row, and nothing that was not written', async () => {
     secret.write({ token: '0', twin: '0' });
     await watching(NEVER);
     for (let rotation = 1; rotation <= 200; rotation++) {
@@ -164,8 +164,8 @@ describe('told by events', () => {
     }
   });
 
-  // chokidar may report two changes of one entry within some milliseconds as one. Nothing but `..data` moves here: what
-  // else kubelet does around a swap would be a hint of its own.
+  // chokidar may merge two changes of one entry within a few milliseconds. Only `..data` changes here, because anything
+  // else that kubelet does around a swap would be another hint.
   it.each([0, 1, 2, 3, 5, 8, 12, 20, 30, 45])(
     'publishes the second of two swaps %i ms apart',
     async (gap) => {
@@ -191,7 +191,7 @@ describe('told by events', () => {
     },
   );
 
-  it('publishes nothing for the same content under a new name, and knows the new name', async () => {
+  it('publishes nothing for the same content under a new name, but records the new name', async () => {
     const token = newSecret();
     secret.write({ token });
     const volume = await watching(NEVER, only('token', 'absent'));
@@ -200,24 +200,24 @@ describe('told by events', () => {
     await until(() => volume.state?.read.kind === 'generation' && volume.state.read.generation.id === name);
     expect(published).toHaveLength(1);
     expect(volume.state).toMatchObject({ rotations: 0, readAtMs: before?.readAtMs });
-    // The values that are in force are the first ones, and whole.
+    // The current values are the first ones, and intact.
     if (volume.state?.read.kind !== 'generation') throw new Error('no generation');
     expect(shown(volume.state.read)).toEqual({ token, absent: '!key-missing' });
   });
 
-  it('publishes nothing where nothing that is wanted changes', async () => {
+  it('publishes nothing if no wanted key changes', async () => {
     secret.write({ token: 'x', other: '1' });
     await watching(30, only('token'));
     secret.write({ token: 'x', other: '2' });
     await sleep(QUIET_MS);
     expect(published).toEqual([{ token: 'x' }]);
-    // One line for one read that was published: the log does not grow by re-reads.
+    // One line for each published read: re-reads do not fill the log.
     expect(log.with('volume read')).toEqual([
       expect.objectContaining({ volume: 'tenant/credentials', generation: expect.stringMatching(/^\.\.2/) }),
     ]);
   });
 
-  it('overwrites the values that a rotation replaced, after everybody was told', async () => {
+  it('overwrites the values that a rotation replaced, after all subscribers were notified', async () => {
     secret.write({ token: newSecret() });
     await watching(NEVER);
     const first = states[0]?.read;
@@ -229,7 +229,7 @@ describe('told by events', () => {
     await until(() => bytes.every((byte) => byte === 0));
   });
 
-  it('reads a volume again soon that was found without a generation behind ..data', async () => {
+  it('soon re-reads a volume whose ..data had no generation', async () => {
     const name = secret.write({ token: 'x' });
     const aside = join(workspace.root, 'aside');
     renameSync(join(secret.directory, name), aside);
@@ -241,7 +241,7 @@ describe('told by events', () => {
   });
 });
 
-describe('where events are lost, told by the re-read', () => {
+describe('without events, by the re-read', () => {
   const REREAD = 40;
 
   it('sees a Secret whose directory appears later', async () => {
@@ -251,7 +251,7 @@ describe('where events are lost, told by the re-read', () => {
     expect(published).toEqual(['!secret-missing', { token: 'x' }]);
   });
 
-  it('sees a directory that was replaced, and has events of the new one from then on', async () => {
+  it('sees a replaced directory, and gets events of the new one from then on', async () => {
     secret.write({ token: 'old' });
     const volume = await watching(REREAD);
     await publishes(2, () => {
@@ -300,23 +300,20 @@ describe('where events are lost, told by the re-read', () => {
       },
       '!leads-out-of-volume',
     ],
-  ])(
-    'withdraws what it had when in place of the volume there is %s, and recovers',
-    async (_, replace, fault) => {
-      secret.write({ token: 'x' });
-      await watching(REREAD);
-      await publishes(2, replace);
-      expect(published.at(-1)).toBe(fault);
-      const above = join(secret.directory, '..');
-      rmSync(lstatSync(above).isDirectory() ? secret.directory : above, { recursive: true, force: true });
-      workspace.secret('credentials').write({ token: 'y' });
-      await until(() => isDeepStrictEqual(published.at(-1), { token: 'y' }));
-    },
-  );
+  ])('withdraws its values when the volume is replaced by %s, and recovers', async (_, replace, fault) => {
+    secret.write({ token: 'x' });
+    await watching(REREAD);
+    await publishes(2, replace);
+    expect(published.at(-1)).toBe(fault);
+    const above = join(secret.directory, '..');
+    rmSync(lstatSync(above).isDirectory() ? secret.directory : above, { recursive: true, force: true });
+    workspace.secret('credentials').write({ token: 'y' });
+    await until(() => isDeepStrictEqual(published.at(-1), { token: 'y' }));
+  });
 });
 
 describe('lifecycle', () => {
-  it('has no state before it starts, and is told of nothing after it ends', async () => {
+  it('has no state before it starts, and publishes nothing after it is closed', async () => {
     secret.write({ token: newSecret() });
     const volume = new Volume({
       secret: SECRET,
@@ -338,9 +335,9 @@ describe('lifecycle', () => {
     expect(() => key?.kind === 'bytes' && key.value.reveal()).toThrow('erased');
   });
 
-  it('leaves no descriptor and no timer, however it went, and wherever it is stopped', async () => {
+  it('leaves no descriptor and no timer, whatever happened and whenever it is stopped', async () => {
     const timers = () => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length;
-    // libuv keeps the one inotify descriptor that its first watch opens.
+    // libuv keeps the inotify descriptor that its first watch opens.
     await (await watching(NEVER))[Symbol.asyncDispose]();
     const [descriptors, timersBefore] = [openDescriptors(), timers()];
     for (let round = 0; round < 5; round++) {
@@ -373,7 +370,7 @@ describe('lifecycle', () => {
     expect(timers()).toBeLessThanOrEqual(timersBefore);
   });
 
-  it('keeps one watch, however often the directory is replaced, and none after its end', async () => {
+  it('keeps one watch, however often the directory is replaced, and none after it is closed', async () => {
     const watches = () =>
       openDescriptors()
         .filter((line) => line.endsWith('inotify'))

@@ -1,6 +1,6 @@
 /**
- * The checkout as other UIDs can reach it. A clone in a folder of root's alone (mktemp -d makes such) cannot be
- * entered by the UIDs that tests run as, so root's tests see it through a read-only bind mount.
+ * Makes the checkout readable for other UIDs. Test UIDs cannot enter a clone in a private folder of root (as mktemp -d
+ * creates), so tests run by root see it through a read-only bind mount.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -23,13 +23,13 @@ export const MAIN = join(CHECKOUT, 'src/main.ts');
 /** Folders of the checkout that child processes of other UIDs need; package.json beside them. */
 export const CHECKOUT_FOLDERS = ['src', 'test', 'tools', 'examples', 'proto', 'deploy', 'node_modules'];
 
-/** Makes the checkout reachable where it is not; returns what undoes it. */
+/** Makes the checkout reachable if it is not; returns a function that undoes this. */
 export function exposeCheckout(): () => void {
   if (process.getuid?.() !== 0 || reachable(OWN)) return () => {};
   const exposed = mkdtempSync(join(tmpdir(), 'msr-checkout-'));
   chmodSync(exposed, 0o755);
   copyFileSync(join(OWN, 'package.json'), join(exposed, 'package.json'));
-  // Each for itself: a mount of the checkout as a whole would be as closed as the checkout is.
+  // One mount for each folder: a mount of the whole checkout would be as inaccessible as the checkout.
   for (const folder of CHECKOUT_FOLDERS) {
     mkdirSync(join(exposed, folder));
     execFileSync('mount', ['--bind', join(OWN, folder), join(exposed, folder)]);
@@ -41,7 +41,7 @@ export function exposeCheckout(): () => void {
   };
 }
 
-/** Whether every folder on the way may be passed by everybody. */
+/** Whether every user may enter every folder on the path. */
 function reachable(path: string): boolean {
   if ((statSync(path).mode & 0o005) !== 0o005) return false;
   return path === '/' || reachable(dirname(path));

@@ -1,4 +1,4 @@
-/** The real CLI in child processes. All that they print is kept for the leak search. */
+/** The real CLI in child processes. Their output is kept for the leak search. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, mkdtempSync } from 'node:fs';
@@ -16,7 +16,7 @@ export interface CliOptions {
   readonly node?: string;
   /** Flags for node itself. */
   readonly nodeFlags?: readonly string[];
-  /** What stands behind node's flags in place of the checkout's program. */
+  /** Arguments after node's flags that replace the checkout's program. */
   readonly program?: string;
 }
 
@@ -27,7 +27,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** Those that run. A test that times out never reaches the end of its `await using`. */
+/** Running processes. A test that times out never reaches the end of its `await using`. */
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -103,12 +103,12 @@ export class CliProcess implements AsyncDisposable {
   }
 }
 
-/** Runs the CLI to its end. */
+/** Runs the CLI until it exits. */
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Finished> {
   return new CliProcess(args, options).finished;
 }
 
-/** Starts `serve` and waits until it says that it listens. Relaxed: the boundary of a bare machine is no pod's; test/boundary proves it. */
+/** Starts `serve` and waits until it listens. Relaxed, because a bare machine lacks a pod's boundary; test/boundary tests that. */
 export async function startServe(
   configFile: string,
   args: readonly string[] = [],
@@ -118,18 +118,18 @@ export async function startServe(
   await until(
     () => serve.stderr.includes('"msg":"listening"') || serve.child.exitCode !== null,
     15_000,
-    () => `serve did not come up:\n${serve.stderr}`,
+    () => `serve did not start:\n${serve.stderr}`,
   );
   if (serve.child.exitCode !== null)
-    throw new Error(`serve ended with ${serve.child.exitCode}:\n${serve.stderr}`);
+    throw new Error(`serve exited with ${serve.child.exitCode}:\n${serve.stderr}`);
   return serve;
 }
 
-/** Waits until `condition` holds; throws with what `explain` says when it does not in time. */
+/** Waits until `condition` holds. On timeout, throws with the text of `explain`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   timeoutMs = 5_000,
-  explain: () => string = () => 'the condition did not come to hold',
+  explain: () => string = () => 'timed out waiting for the condition',
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {

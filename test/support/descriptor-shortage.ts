@@ -1,13 +1,13 @@
 /**
- * Takes every descriptor that this process may still have. For child processes whose limit a test has lowered:
- * a shortage of its own would end the test runner.
+ * Uses up the descriptors of this process. Only for child processes whose limit a test has lowered: a shortage in the
+ * test runner itself would end it.
  */
 import { closeSync, openSync } from 'node:fs';
 
 export class DescriptorShortage implements Disposable {
   readonly #taken: number[] = [];
 
-  /** Takes what is left now. */
+  /** Takes all remaining descriptors. */
   take(): void {
     for (;;) {
       try {
@@ -19,7 +19,7 @@ export class DescriptorShortage implements Disposable {
     }
   }
 
-  /** Gives back so many, or all. */
+  /** Releases `count` descriptors, by default all. */
   give(count = this.#taken.length): void {
     for (const fd of this.#taken.splice(0, count)) closeSync(fd);
   }
@@ -29,7 +29,7 @@ export class DescriptorShortage implements Disposable {
   }
 }
 
-/** Arguments of `sh` that run a program with so few descriptors. */
+/** Arguments of `sh` that run a program with this descriptor limit. */
 export function withDescriptors(limit: number, ...command: string[]): string[] {
   return ['-c', `ulimit -n ${limit} && exec "$0" "$@"`, ...command];
 }

@@ -1,9 +1,9 @@
 /**
- * The end of every test run: looks for each secret that the suite generated in everything that the suite's
- * processes printed or left behind: logs, audit lines, errors, metrics, help, crash output, cores. A secret is
- * looked for as it is, in Base64 at all three alignments, in hexadecimal and percent-encoded.
+ * Runs after every test run: searches everything that the suite's processes printed or left behind (logs, audit lines,
+ * errors, metrics, help, crash output, cores) for each secret that the suite generated. It searches for the raw bytes,
+ * Base64 at all three alignments, hexadecimal and percent-encoding.
  *
- *   leak-search.ts    exit 0 where nothing is found, 1 where something is, or where there was nothing to search
+ *   leak-search.ts    exits with 0 if nothing is found, with 1 if something is found or there was nothing to search
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { forms, SecretSearch, WINDOW } from './secret-search.ts';
 process.env.TEST_RUN_DIRECTORY ??= readFileSync(join(process.cwd(), '.test-run', 'latest'), 'utf8');
 const { ARTIFACTS, LEDGER, RUN_DIRECTORY } = await import('./secrets.ts');
 
-/** Shorter secrets than this, in bytes, stand in any text by chance. */
+/** Length in bytes below which a secret could be in any text by chance. */
 const SHORTEST = WINDOW;
 
 function files(folder: string): string[] {
@@ -26,20 +26,20 @@ function files(folder: string): string[] {
 }
 
 if (!existsSync(LEDGER)) {
-  console.error('leak search: the run wrote no secret down; it cannot have tested anything');
+  console.error('leak search: the run recorded no secret, so it cannot have tested anything');
   process.exit(1);
 }
 const secrets = [...new Set(readFileSync(LEDGER, 'utf8').split('\n').filter(Boolean))]
   .map((line) => Buffer.from(line, 'base64'))
   .filter((secret) => secret.byteLength >= SHORTEST);
 
-// The search itself, on trial: a planted secret is found in each form.
+// Tests the search itself: it must find a planted secret in each form.
 const planted = randomBytes(18);
 const trial = new SecretSearch([forms(planted)]);
 for (const form of forms(planted)) {
   const places = [[form], [randomBytes(7), form, randomBytes(5)], [randomBytes(9), form]];
   if (places.some((place) => trial.in(Buffer.concat(place)).length !== 1)) {
-    console.error('leak search: it does not find what was planted');
+    console.error('leak search: the search does not find a planted secret');
     process.exit(1);
   }
 }
@@ -53,7 +53,7 @@ for (const file of searched) {
   bytes += size;
   for (const index of search.in(readFileSync(file))) {
     found += 1;
-    console.error(`leak search: secret number ${index + 1} stands in ${relative(RUN_DIRECTORY, file)}`);
+    console.error(`leak search: secret number ${index + 1} was found in ${relative(RUN_DIRECTORY, file)}`);
   }
 }
 if (searched.length === 0) {

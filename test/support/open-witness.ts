@@ -1,6 +1,6 @@
 /**
- * Counts who opens a file, by the kernel's own word (inotify IN_OPEN). What a test proves with it is stronger
- * than "the content did not come back": the file was not even opened.
+ * Counts the opens of a file as the kernel reports them (inotify IN_OPEN). This proves more than "the content was not
+ * returned": the file was not even opened.
  */
 import { closeSync, readSync } from 'node:fs';
 import koffi from 'koffi';

@@ -1,10 +1,10 @@
 /**
- * Real containers for tests: a podman of its own, below one temporary folder, that shares no image, lock,
- * network or setting with a podman of the machine. It pulls nothing: every image is imported or built here.
- * Needs root, and what `.ci/install` installs.
+ * Real containers for tests. This podman keeps everything in one temporary folder, and shares no image, lock, network or
+ * setting with the machine's podman. It pulls nothing: every image is imported or built here. Needs root and the packages
+ * of `.ci/install`.
  *
- * What differs from a kubelet, so that tests know: an emptyDir is a named volume that belongs to the first
- * container's user, not root:root 0777; fsGroup is ignored; a pod without a network has loopback only.
+ * Differences from kubelet: an emptyDir is a named volume owned by the first container's user, not root:root 0777;
+ * fsGroup is ignored; a pod without a network has only loopback.
  */
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, rmdir } from 'node:fs/promises';
@@ -18,10 +18,10 @@ import { ARTIFACTS } from './secrets.ts';
 /** Longest that one podman command may take, in milliseconds: an image build with a cold npm cache. */
 const COMMAND_TIMEOUT_MS = 240_000;
 
-/** What holds a pod's namespaces. */
+/** The process that holds a pod's namespaces. */
 const PAUSE_IMAGE = 'localhost/pause:test';
 
-/** This machine in the words of image manifests. */
+/** This machine's platform, as image manifests write it. */
 const MACHINE = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
 
 /** Outcome of a command; `exitCode` is 0 unless the caller asked to see failures. */
@@ -115,7 +115,7 @@ export class Podman implements AsyncDisposable {
     await this.importTree(root, PAUSE_IMAGE, ['ENTRYPOINT ["/pause", "-P"]']);
   }
 
-  /** Runs `podman` with `args`; throws with its stderr where it fails. */
+  /** Runs `podman` with `args`. Throws with its stderr if it fails. */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
     const { exitCode, stdout, stderr, timedOut } = await execa('podman', args, {
       env: this.#env,

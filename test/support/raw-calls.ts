@@ -1,4 +1,4 @@
-/** Calls that no well-behaved client makes: any method, any bytes. */
+/** Calls with any method and any bytes, which no well-behaved client makes. */
 import {
   Client,
   type ClientDuplexStream,
@@ -21,7 +21,7 @@ export class RawClient implements Disposable {
     });
   }
 
-  /** One unary call; the error where it fails. */
+  /** One unary call. Returns the error if it fails. */
   call(
     method: string,
     request: Uint8Array = new Uint8Array(),

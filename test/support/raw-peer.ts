@@ -1,9 +1,9 @@
 /**
- * A program that tests run under other UIDs: speaks to the socket in ways that no gRPC library would, and
- * prints one JSON object about what came back: counts, never content.
+ * A program that tests run under other UIDs. It uses the socket in ways that no gRPC library would, and prints one JSON
+ * object about the response: counts, never content.
  *
- *   raw-peer.ts preface <socket>          sends an HTTP/2 preface and garbage, counts what it is sent
- *   raw-peer.ts listen <socket>           sends nothing, counts what it is sent (an HTTP/2 server begins with SETTINGS)
+ *   raw-peer.ts preface <socket>          sends an HTTP/2 preface and garbage, counts the bytes it receives
+ *   raw-peer.ts listen <socket>           sends nothing, counts the bytes it receives (an HTTP/2 server begins with SETTINGS)
  *   raw-peer.ts hand-over <socket> <stay|leave>
  *                                         connects, starts a child that inherits the connection, then stays or ends;
  *                                         the child asks for the environment over it

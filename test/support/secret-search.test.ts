@@ -1,10 +1,10 @@
-/** The search at the end of a run, against the plain one: it must find the same. */
+/** Compares the fast search with a naive one: both must find the same. */
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { forms, SecretSearch, WINDOW } from './secret-search.ts';
 
-it('finds what a search for one after the other finds', () => {
+it('finds the same as a search for each secret in turn', () => {
   // Two letters, so that ends are alike and texts hold many of them.
   const text = (minLength: number, maxLength: number) =>
     fc

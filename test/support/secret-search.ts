@@ -1,4 +1,4 @@
-/** Finds many secrets in one reading of a text: a run has thousands of them in a dozen forms, and hundreds of megabytes to search. */
+/** Finds many secrets in one pass: a run has thousands of them in a dozen forms, and hundreds of megabytes to search. */
 
 /** Bytes at the end of every form that are looked up; forms are no shorter. A secret's end is random, its start often a prefix. */
 export const WINDOW = 8;
@@ -6,7 +6,7 @@ const HASH_BITS = 24;
 
 interface Form {
   readonly bytes: Buffer;
-  /** The window's second four bytes, as they stand in a little-endian word. */
+  /** The window's second four bytes, as a little-endian word. */
   readonly high: number;
   readonly secret: number;
 }
@@ -46,7 +46,7 @@ export class SecretSearch {
     });
   }
 
-  /** The numbers of the secrets that stand in `content` in any form, each once. */
+  /** The indices of the secrets that `content` contains in any form, without duplicates. */
   in(content: Buffer): number[] {
     const found = new Set<number>();
     const known = this.#known;

@@ -1,4 +1,4 @@
-/** The real server on a real socket in this process, with snapshots that the test makes and an audit that it can read. */
+/** The real server on a real socket in this process, with snapshots from the test and an audit that the test can read. */
 import { randomBytes } from 'node:crypto';
 import { type Config, secretId } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/consumers/index.ts';
@@ -15,7 +15,7 @@ import { ServingState } from '../../src/socket/serving-state.ts';
 import type { VolumeRead } from '../../src/sources/index.ts';
 import { NAMESPACE, type Workspace } from './workspace.ts';
 
-/** An audit record, as far as tests look into it. */
+/** The fields of an audit record that tests use. */
 export interface AuditRecord {
   readonly class_uid: number;
   readonly status_id: number;
@@ -78,7 +78,7 @@ export class TestServer implements AsyncDisposable {
     return this.workspace.socket;
   }
 
-  /** Publishes what the configuration makes of these Secrets. */
+  /** Publishes the snapshot that results from the configuration and these Secrets. */
   publish(secrets: Readonly<Record<string, Readonly<Record<string, string>>>>, now = Date.now()): void {
     this.#generation += 1;
     const reads = new Map<string, VolumeRead>();

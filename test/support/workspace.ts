@@ -1,4 +1,4 @@
-/** A folder of one test: configuration, providers, Secrets and socket below it. Removed at the end. */
+/** The folder of one test, with configuration, providers, Secrets and socket. Removed at the end. */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ export class Workspace implements Disposable {
 
   constructor() {
     this.root = mkdtempSync(join(tmpdir(), 'msr-'));
-    // Other UIDs of the test reach their files through it; each part has modes of its own.
+    // Other UIDs of the test reach their files through it; each part has its own mode.
     chmodSync(this.root, 0o755);
     this.configFile = join(this.root, 'config.yaml');
     this.secretsRoot = join(this.root, 'secrets');
@@ -44,7 +44,7 @@ export class Workspace implements Disposable {
       profilesDir: join(this.root, 'profiles'),
       socket: { path: this.socket, mode: '0666' },
       callers: [{ name: 'supervisor', uid: process.getuid?.() ?? 0, providers: ['*'] }],
-      // Whoever runs the tests is the caller, and the agent is somebody else.
+      // The user who runs the tests is the caller; the agent is a different user.
       agent: { uid: process.getuid?.() === 1000 ? 1001 : 1000 },
       ...overrides,
     };

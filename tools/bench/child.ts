@@ -10,7 +10,7 @@ const CHILDREN = join(import.meta.dirname, 'children');
 export const BARE_ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1' };
 
 const running = new Set<ChildProcess>();
-// However the harness ends, nothing that it started goes on.
+// However the harness exits, its child processes must not outlive it.
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
@@ -73,7 +73,7 @@ export class BareNode implements AsyncDisposable {
   }
 }
 
-/** Ends a process that is ours, and waits for its end. */
+/** Terminates one of our processes, and waits until it exits. */
 export async function killed(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');

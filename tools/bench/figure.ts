@@ -1,4 +1,4 @@
-/** What every figure gives back. */
+/** The result of every figure. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Row } from './verdict.ts';
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { newSecret } from '../../test/support/secrets.ts';
 import { generation, rotationIn } from './generations.ts';
 
-it('every value tells its rotation, wherever it stands in a message', () => {
+it('every value identifies its rotation, anywhere in a message', () => {
   const prefix = newSecret('rot');
   const values = generation(prefix, 1_234, 3);
   expect(Object.keys(values)).toEqual(['KEY_0', 'KEY_1', 'KEY_2']);

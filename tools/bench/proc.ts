@@ -1,4 +1,4 @@
-/** What the kernel knows of a process. A resolver forbids others to look into it, so its memory takes root. */
+/** What the kernel reports about a process. The resolver is non-dumpable, so reading its memory usage needs root. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Memory {

@@ -1,4 +1,4 @@
-/** What becomes of samples. Pure. */
+/** Statistics over samples. Pure. */
 import { linearRegression, median, quantile } from 'simple-statistics';
 
 /** A median with the quartiles around it. */

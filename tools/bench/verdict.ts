@@ -15,7 +15,7 @@ export interface Row {
   /** Ours over the baseline, from the rounds. */
   readonly ratio?: Spread;
   readonly rounds: number;
-  /** The least that a program of this kind comes to, measured in the same run and in the bar's own measure. */
+  /** The lowest value possible for this kind of program, measured in the same run and in the bar's unit. */
   readonly floor?: { readonly name: string; readonly value: number };
   /** None for a row that is there for context. */
   readonly bar?: {
@@ -43,9 +43,8 @@ export interface Measure {
 }
 
 /**
- * `tolerance` widens each bar: 1.5 lets half as much again pass. A value that is no number is a miss. A full run knows
- * the bars alone. A short one is there to notice what gets worse: where the last full run did not meet a bar, what it
- * came to is held against in the bar's place.
+ * `tolerance` widens each bar: 1.5 allows 50 % more. A value that is not a number is a miss. A full run compares with the
+ * bars only. A short run detects regressions: if the last full run missed a bar, its result replaces that bar.
  */
 export function judge(row: Row, { quick, tolerance, recorded }: Measure): Verdict {
   if (row.bar === undefined || (quick && row.bar.fullRunOnly === true)) return 'not judged';

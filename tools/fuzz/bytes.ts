@@ -1,4 +1,4 @@
-/** Reads decisions out of the bytes of an input; beyond their end everything is 0 or empty. */
+/** Reads decisions from the bytes of an input. Past their end everything is 0 or empty. */
 export class Bytes {
   readonly #bytes: Buffer;
   #at = 0;
@@ -30,7 +30,7 @@ export class Bytes {
     return taken;
   }
 
-  /** A length of one byte, and so many bytes. */
+  /** A one-byte length, followed by that number of bytes. */
   some(): Buffer {
     return this.take(this.number());
   }

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { nameOf } from './engine.ts';
 
-/** How much of a corpus is worth keeping: it is replayed in every run of the tests. */
+/** Size limits of a corpus, which every test run replays. */
 export const CORPUS_LIMIT = { files: 200, bytes: 256 * 1024 } as const;
 
 const folderOf = (kind: 'corpus' | 'findings', target: string): string =>
@@ -21,7 +21,7 @@ export function readCorpus(target: string): Buffer[] {
   }
 }
 
-/** Puts these inputs in the place of those that were there. */
+/** Replaces the inputs of a target. */
 export function writeCorpus(target: string, inputs: readonly Buffer[]): void {
   const folder = folderOf('corpus', target);
   mkdirSync(folder, { recursive: true });

@@ -1,10 +1,10 @@
 /**
- * Which branches of the code under test an input ran, and how often.
+ * Records which branches of the code under test an input ran, and how often.
  *
- * Counters are put into the sources while Node loads them: at the beginning of every function, branch of an `if`,
- * `?:` or `&&`, case, loop and catch. V8 can tell much the same by its inspector, but takes 3 ms an answer, which is
- * several times what most inputs cost; and it merges a block with its parent where both ran equally often, so that
- * blocks cannot be counted. Whoever imports this file has to do so before the code under test is imported.
+ * It adds counters to the sources while Node loads them: at the start of every function, branch of an `if`, `?:` or `&&`,
+ * case, loop and catch. V8's inspector has similar data, but takes 3 ms per query, several times the cost of most inputs.
+ * It also merges a block with its parent if both ran equally often, so that blocks cannot be counted. Import this file
+ * before the code under test.
  */
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';

@@ -39,7 +39,7 @@ export interface FuzzOptions {
   readonly corpus: readonly Buffer[];
   /** Without it inputs are changed at random and none is kept. */
   readonly coverage: Coverage | undefined;
-  /** Told of each input before it runs: what is left if the process does not live to tell. */
+  /** Called with each input before it runs, so that the input survives a crash of the process. */
   readonly onRun?: (input: Buffer) => void;
   readonly onFinding?: (finding: Finding) => void;
   /** Errors that came from nowhere: no call could catch them. */
@@ -124,7 +124,7 @@ export async function fuzz(target: Target, opened: Opened, options: FuzzOptions)
   };
 }
 
-/** Gives the event loop a turn where it had none for long. */
+/** Yields to the event loop if it has not run for long. */
 function turns(): () => Promise<void> {
   let last = performance.now();
   return async () => {
@@ -142,7 +142,7 @@ function choose(corpus: readonly Buffer[], random: Random): Buffer {
   return a.byteLength <= b.byteLength ? a : b;
 }
 
-/** What an input came upon; the input where it is another one. */
+/** A finding, with its input if that is not the current one. */
 export interface Wrong {
   readonly what: string;
   readonly input?: Buffer | undefined;
@@ -202,8 +202,8 @@ async function shorten(
 }
 
 /**
- * The inputs that reach everything together, short ones first, at most so many files and bytes: first those without
- * which a branch of the code under test would not run, and with the room that is left those that run any more often.
+ * Selects inputs that together reach every branch, short ones first, within the limits for files and bytes: first the
+ * inputs that reach a branch of the code under test, then, if there is room, those that run a branch more often.
  */
 export async function smallestCorpus(
   target: Pick<Target, 'covers'>,

@@ -49,7 +49,7 @@ export function frame(type: number, flags: number, stream: number, payload: Uint
   return Buffer.concat([head, payload]);
 }
 
-/** HPACK integer behind a prefix of so many bits. */
+/** HPACK integer with a prefix of `bits` bits. */
 function integer(value: number, bits: number, first: number): Buffer {
   const most = (1 << bits) - 1;
   if (value < most) return Buffer.from([first | value]);

@@ -1,6 +1,6 @@
 /**
- * The committed corpus through every target, and proof that each of them can tell: what it looks at is broken on
- * purpose, and it must say so. The search itself is `npm run fuzz`.
+ * Runs the committed corpus through every target, and proves that each target detects faults: the tested code is broken
+ * on purpose. The search itself is `npm run fuzz`.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
@@ -58,7 +58,7 @@ async function mustFind<S extends object>(
   expect(overlooked()).toEqual([]);
 }
 
-it('http2 finds values that come back to whom they do not belong', async () => {
+it('http2 finds values sent to the wrong caller', async () => {
   await mustFind(
     http2,
     {
@@ -77,7 +77,7 @@ it('http2 finds values that come back to whom they do not belong', async () => {
   );
 });
 
-it('requests finds codes that are not documented, and details that tell too much', async () => {
+it('requests finds undocumented codes, and details that reveal too much', async () => {
   await mustFind(
     requests,
     {
@@ -127,7 +127,7 @@ it('profiles finds a linter that overlooks what the loader refuses', async () =>
   );
 });
 
-it('secret-volumes finds a reader that cuts off, and one that throws', async () => {
+it('secret-volumes finds a reader that truncates, and one that throws', async () => {
   await mustFind(
     secretVolumes,
     {
@@ -162,7 +162,7 @@ it('secret-volumes finds a change that tells what changed', async () => {
   );
 });
 
-it('placeholders finds a value that goes where it is not bound to', async () => {
+it('placeholders finds a value sent to an unbound endpoint', async () => {
   await mustFind(
     placeholders,
     {
@@ -242,6 +242,6 @@ it.each([
     'class A { m(): void { try { b(); } catch { c(); } } }',
     'class A { m(): void {C; try { b(); } catch {C; c(); } } }',
   ],
-])('counters stand in every branch of %j', (source, expected) => {
+])('every branch of %j has a counter', (source, expected) => {
   expect(withCounters('a.ts', source).replaceAll(/__branchHits\[\d+\]\+\+/g, 'C')).toBe(expected);
 });

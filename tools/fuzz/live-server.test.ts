@@ -9,7 +9,7 @@ it('a good client that stood still together with the server counts as answered',
   await answered;
 });
 
-it('a client that cancels call after call is answered all the same', async () => {
+it('a client that cancels call after call still gets responses', async () => {
   await using live = await LiveServer.start();
   using client = live.client(live.test.socket);
   // A subscription, which is answered until somebody ends it.

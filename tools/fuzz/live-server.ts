@@ -26,8 +26,8 @@ export const OTHER = [
 ] as const;
 
 /**
- * A fuzzer is no flood: the limits on rates would hide what lies behind them. What a connection may linger is
- * short, so that one that stays for ever can be told from it.
+ * No rate limits: they would hide the code behind them. Idle connections time out quickly, so that one that never closes
+ * is noticed.
  */
 const LIMITS: Partial<Limits> = {
   requestsPerSecond: 1e12,

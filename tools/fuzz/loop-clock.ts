@@ -1,7 +1,7 @@
 /**
- * Time as the event loop lives it. Server and client of a target are one process: where the machine lets it stand in
- * line for seconds, its timers are all due when it comes back, before anything that arrived is read. A clock that goes
- * on by the turns of the loop does not take that for silence.
+ * A clock that advances with the turns of the event loop. Server and client of a target are one process. If the machine
+ * does not schedule it for seconds, all its timers are due before it reads any data. This clock does not mistake such a
+ * pause for silence.
  */
 
 /** Milliseconds between two ticks. */

@@ -1,6 +1,6 @@
 /**
- * How long a process had to say something: the time that it ran, and the time that it slept by its own choice. On a
- * busy machine the clock goes on while a process stands in line for the processor, which is no fault of an input.
+ * How long a process has been silent: the time that it ran, and the time that it slept voluntarily. Time spent waiting
+ * for the processor on a busy machine does not count, because an input does not cause it.
  */
 import { readFileSync } from 'node:fs';
 
@@ -46,7 +46,7 @@ export class Patience {
 export function processTimes(pid: number): ProcessTimes | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name, which may hold anything, stands in brackets before the state.
+    // The name is in brackets before the state, and may contain any character.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state, user, system] = [fields[0], fields[11], fields[12]];
     return { cpuMs: (Number(user) + Number(system)) * TICK_MS, sleeps: state === 'S' || state === 'D' };

@@ -1,11 +1,11 @@
 /**
- * A secret in the midst of fuzz bytes. Inputs hold a word of the same length in its place, so that the corpus
- * holds no secret and mutations can carry it anywhere.
+ * A secret among fuzz bytes. Inputs contain a marker of the same length instead, so that the corpus holds no secret and
+ * mutations can move it anywhere.
  */
 import { newSecret } from '../../test/support/secrets.ts';
 import { must } from './target.ts';
 
-/** What stands in an input for the secret. */
+/** The marker for the secret in an input. */
 export const SECRET_WORD = 'q0SECRETq0SECRETq0SECRETq0SECRETq0SE';
 /** Characters of a piece that counts as repeated: no word of ours is hexadecimal for so long. */
 const PIECE = 12;

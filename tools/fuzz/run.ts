@@ -1,7 +1,7 @@
 /**
  * npm run fuzz -- [TARGET...] [--seconds N | --minutes N] [--seed S] [--save] [--json FILE] [--input FILE]
  *
- * Searches each target for so long, two at a time, and ends with 1 where anything was found.
+ * Fuzzes each target for the given time, two at once, and exits with 1 if anything was found.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -153,7 +153,7 @@ async function search(target: TargetName): Promise<Summary> {
   children.delete(child);
   if (!done || code !== 0) {
     const how = hung
-      ? `hangs: not a word for ${SILENCE_MS / 1_000} s`
+      ? `hangs: no message for ${SILENCE_MS / 1_000} s`
       : `the process ended (${signal ?? `exit code ${code}`})`;
     note(how, lastInput(current));
   }

@@ -1,4 +1,4 @@
-/** Stands still as a process does that gets no processor: no timer, no signal and no byte is seen meanwhile. */
+/** Blocks like a process that is not scheduled: meanwhile it handles no timer, signal or data. */
 export function standStill(ms: number): void {
   for (const end = performance.now() + ms; performance.now() < end; );
 }

@@ -1,4 +1,4 @@
-/** What a fuzzer runs inputs against, and what it must never come upon. */
+/** What the fuzzer runs inputs against, and what must never happen. */
 
 /** An input made something happen that must not. The message names what, and quotes nothing of the input. */
 export class Violation extends Error {
@@ -18,7 +18,7 @@ export function must(holds: boolean, what: string): asserts holds {
 
 /** A target, ready for inputs. */
 export interface Opened extends AsyncDisposable {
-  /** Runs one input. Throws where anything is not as it must be. */
+  /** Runs one input. Throws if a rule is violated. */
   readonly run: (input: Buffer) => void | Promise<void>;
   /** Looks for what only many inputs together show, such as growth. */
   readonly settle?: () => Promise<void>;

@@ -1,4 +1,4 @@
-/** The other processes of the run: listed callers, and peers that mean no good, each under its own UID. */
+/** The other processes of the run: listed callers and hostile peers, each under its own UID. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ function play(role: Role, script: string, args: readonly string[], env: Record<s
 /** Sockets of a process of ours beside its connections: its stderr and the channel to the harness. */
 const OWN_SOCKETS = 2;
 
-/** Connections to the resolver that a process of ours holds, by the kernel's word; root's. */
+/** Connections to the resolver that one of our processes holds, according to the kernel. Needs root. */
 export function connectionsOf(pid: number): number {
   try {
     const folder = `/proc/${pid}/fd`;
@@ -51,7 +51,7 @@ function isSocket(path: string): boolean {
   }
 }
 
-/** Starts a listed caller. `onReport` hears what it sees; `onEnd` that it ended, which it never should. */
+/** Starts a listed caller. `onReport` gets its observations. `onEnd` is called if it exits, which it never should. */
 export function playCaller(
   role: Role,
   options: {
@@ -71,7 +71,7 @@ export function playCaller(
   return child;
 }
 
-/** A peer that means no good. */
+/** A hostile peer. */
 export class Peer {
   readonly #child: ChildProcess;
   readonly #open = new Map<number, (done: Done) => void>();

@@ -1,6 +1,6 @@
 /**
- * The resolver's wall clock alone, moved by libfaketime where the machine has it: setting the machine's own would
- * disturb everybody. The monotonic clock stays real.
+ * Moves only the resolver's wall clock, with libfaketime if it is installed: changing the machine's clock would disturb
+ * other programs. The monotonic clock stays real.
  */
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 
@@ -8,7 +8,7 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 const PLACES = ['x86_64', 'aarch64'].map((cpu) => `/usr/lib/${cpu}-linux-gnu/faketime/libfaketime.so.1`);
 
 export class Clock {
-  /** What the resolver's process needs in its environment. */
+  /** Environment variables of the resolver's process. */
   readonly env: Readonly<Record<string, string>>;
   readonly #file: string;
 

@@ -1,7 +1,7 @@
 /** Whether one life of the process grows. Pure. */
 import { DEFAULT_LIMITS } from '../../src/domain/limits.ts';
 
-/** What the other side holds open at a moment. */
+/** What callers and peers hold open at one moment. */
 export interface Held {
   /** Of callers and peers. */
   readonly connections: number;
@@ -9,7 +9,7 @@ export interface Held {
   readonly watches: number;
 }
 
-/** How one process is at a moment. */
+/** A sample of the process at one moment. */
 export interface Sample {
   readonly at: number;
   readonly rssMiB: number;
@@ -20,9 +20,9 @@ export interface Sample {
   readonly held: Held;
 }
 
-/** Milliseconds of a life below which its growth cannot be told from its warm-up. */
+/** Shortest life in milliseconds for which growth can be distinguished from warm-up. */
 export const SHORTEST_LIFE_MS = 30_000;
-/** MiB that the sidecar is given; it must never need them all. */
+/** Memory limit of the sidecar in MiB, which it must never reach. */
 export const MAX_RSS_MIB = 256;
 /** Descriptors of a connection: the socket, and the pidfd of who connected. */
 const DESCRIPTORS_EACH = 2;
@@ -51,7 +51,7 @@ export function quantile(list: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }
 
-/** What grew in one life, in words; empty where nothing did. The first third is the warm-up. */
+/** Describes what grew in one life; empty if nothing did. The first third is the warm-up. */
 export function growth(samples: readonly Sample[]): string[] {
   const first = samples.at(0);
   const last = samples.at(-1);

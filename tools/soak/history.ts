@@ -1,4 +1,4 @@
-/** What was true when: the generations on the volumes, what the configuration allowed, when the resolver could not act. Pure. */
+/** The expected state over time: generations on the volumes, the configuration, and when the resolver could not act. Pure. */
 
 /** One state of a Secret's volume. */
 export interface Version {
@@ -11,7 +11,7 @@ export interface Version {
   until: number;
 }
 
-/** A span in which nothing can be asked of the resolver, or of one client of it. */
+/** A period in which the resolver, or one of its clients, cannot be expected to act. */
 export interface Excuse {
   readonly from: number;
   until: number;

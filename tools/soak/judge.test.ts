@@ -1,4 +1,4 @@
-/** Each invariant is broken here on purpose, once: a judge that never condemns proves nothing. */
+/** Violates each invariant once on purpose: a check that never fails proves nothing. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { History } from './history.ts';
 import {
@@ -180,12 +180,12 @@ describe('a machine without time', () => {
       'the watch had a snapshot 1001 ms after kill -9, 0 ms of it without a core; a bare node beside it took 251 ms',
     ],
     [
-      'for whoever had to act',
+      'for the process that had to act',
       { ...idle, coreWaitMs: 300 },
       1_300,
       'the watch had a snapshot 1300 ms after kill -9, 300 ms of it without a core; a bare node beside it took 250 ms',
     ],
-  ])('is told of where a recovery was late, and excuses none that never came: %s', (_, busy, at, what) => {
+  ])('excuses a late recovery on a busy machine, but not a missing one: %s', (_, busy, at, what) => {
     judge.recovered(0, RECOVERED_WITHIN_MS, busy);
     expect(judge.notJudged).toEqual([]);
     judge.recovered(0, at, busy);

@@ -1,17 +1,17 @@
-/** The invariants: what was seen against what was true. Pure: no I/O, no clock. */
+/** The invariants: compares observations with the expected state. Pure: no I/O, no clock. */
 import type { History } from './history.ts';
 import type { Observation, Seen } from './observation.ts';
 
 /**
- * Milliseconds of clear time in which a value that is not on the volume any more must be out of every answer. An
- * event brings the withdrawal in a few milliseconds; the rest is room for a machine with other work.
+ * Milliseconds of clear time after which no response may contain a value that is no longer on the volume. An event
+ * causes the withdrawal within a few milliseconds; the rest allows for a busy machine.
  */
 export const WITHDRAWN_WITHIN_MS = 2_000;
 /** Milliseconds of clear time in which what is on the volume must be served: a re-read without an event comes every 10 s. */
 export const SERVED_WITHIN_MS = 12_000;
 /** Milliseconds of clear time before a call that fails without an excuse. */
 export const ANSWERED_AFTER_MS = 2_000;
-/** Milliseconds from kill -9 to the first snapshot in the hands of the supervisor's watch. */
+/** Milliseconds from kill -9 until the supervisor's watch has the first snapshot. */
 export const RECOVERED_WITHIN_MS = 1_000;
 /**
  * Milliseconds in which a bare `node -e 0`, started beside the resolver, must have ended for a late recovery to be the
@@ -20,11 +20,11 @@ export const RECOVERED_WITHIN_MS = 1_000;
  */
 export const BARE_START_WITHIN_MS = RECOVERED_WITHIN_MS / 4;
 
-/** How the machine was while a recovery went on. Where it alone made one late, that one is not judged, and the run tells of it. */
+/** The load of the machine during a recovery. If only the machine made it late, it is not counted, and the run reports this. */
 export interface Machine {
   /** What a bare `node -e 0` took that was started beside the resolver. */
   readonly bareStartMs: number;
-  /** How long whoever had to act next was ready to, and had no core: the kernel counts it. */
+  /** How long the process that had to act next was ready to run but had no core, as the kernel counts it. */
   readonly coreWaitMs: number;
 }
 
@@ -112,7 +112,7 @@ export class Judge {
     this.report('unserved', at, `${client}: a call failed with ${code} after ${Math.round(at - from)} ms`);
   }
 
-  /** Answers that went to a peer that nobody listed. */
+  /** Bytes sent to an unlisted peer. */
   stranger(at: number, bytes: number, what: string): void {
     if (bytes > 0) this.report('stranger-served', at, `an unlisted UID was sent ${bytes} bytes (${what})`);
   }

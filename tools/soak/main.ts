@@ -1,6 +1,6 @@
 /**
- * `npm run soak -- MINUTES [--seed N] [--json FILE]`: the real resolver under random actions for so many minutes,
- * with its invariants checked throughout. Exit 1 where one was broken, or where there was nothing to judge.
+ * `npm run soak -- MINUTES [--seed N] [--json FILE]`: runs the real resolver under random actions for MINUTES, and
+ * checks its invariants throughout. Exits with 1 if one was violated, or if there was nothing to check.
  */
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -72,7 +72,7 @@ async function soak({ minutes, seed, json }: Options): Promise<boolean> {
     console.log(`VIOLATION ${invariant} at ${atSeconds} s, seed ${seed}: ${what}`);
   if (stop.signal.aborted) console.log('the run was ended early');
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(summary, null, 2)}\n`);
-  // As with the suites: in CI nothing may drop out unseen.
+  // As with the test suites, nothing may be skipped unnoticed in CI.
   const whole = process.env.CI !== 'true' || summary.leftOut.length === 0;
   if (!whole) console.log('CI must carry out the whole of it and cannot');
   const judged = summary.notJudged.length <= (summary.counts.kill ?? 0) / 2;

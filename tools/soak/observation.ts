@@ -1,6 +1,6 @@
 /**
- * What a client saw, without a value: which generation of each Secret, and which keys of it. Every value that the
- * soak writes tells where it is from, behind a prefix that is the secret: `<prefix>.<secret>.<generation>.<key>`.
+ * What a client observed, without values: the generation and the keys of each Secret. Every value of the soak names its
+ * origin after a prefix that is the secret: `<prefix>.<secret>.<generation>.<key>`.
  */
 import type { ProviderEnvironment } from '../../src/client/index.ts';
 
@@ -39,7 +39,7 @@ export interface Observation {
   readonly handles: Readonly<Record<string, string>>;
 }
 
-/** Takes a snapshot apart. No text of a value comes out. */
+/** Analyses a snapshot. The result contains no text of a value. */
 export function summarise(
   environment: ProviderEnvironment,
   prefix: string,

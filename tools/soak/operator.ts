@@ -1,4 +1,4 @@
-/** Plays the operator: writes configurations, right and wrong, and asks for a reload. */
+/** Plays the operator: writes valid and invalid configurations, and triggers reloads. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Workspace } from '../../test/support/workspace.ts';
@@ -35,7 +35,7 @@ export class Operator {
     this.#uids = uids;
   }
 
-  /** Writes the configuration that is meant to be in force, whatever stands there. */
+  /** Writes the intended configuration, replacing the file. */
   restore(): void {
     this.#workspace.writeConfig({ callers: this.#callers(), agent: { uid: this.#uids.agent } });
     writeProviders(this.#workspace, this.#gamma);

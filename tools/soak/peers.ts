@@ -1,6 +1,6 @@
 /**
- * A peer that means no good, under whatever UID it is started: does what it is told, and says how many bytes it was
- * sent for that. What came it does not look at.
+ * A hostile peer, under the UID it is started with. It executes commands, and reports how many bytes it received, without
+ * reading their content.
  *
  *   peers.ts <socket>
  */

@@ -1,6 +1,6 @@
-/** What happens when: drawn from a seed, so that a run can be repeated as far as time itself can. Pure. */
+/** The schedule of a run, derived from a seed, so that a run can be repeated except for its timing. Pure. */
 
-/** One after the other, for they change what is true. */
+/** Actions that run one at a time, because they change the expected state. */
 export const CHANGES = {
   rotate: 44,
   'remove-keys': 10,
@@ -13,7 +13,7 @@ export const CHANGES = {
   'clock-jump': 3,
 } as const;
 
-/** Beside them, for they change nothing. */
+/** Actions that run in parallel, because they change no expected state. */
 export const DISTURBANCES = {
   flood: 3,
   'half-open': 3,
@@ -23,7 +23,7 @@ export const DISTURBANCES = {
   'call-flood': 2,
 } as const;
 
-/** What befalls processes: one at a time, so that each can be measured. */
+/** Actions on processes, one at a time so that each can be measured. */
 export const BLOWS = { kill: 0, 'freeze-resolver': 3, 'freeze-watcher': 3, shortage: 2 } as const;
 
 export type Change = keyof typeof CHANGES;
@@ -69,14 +69,14 @@ export function pick<T>(random: () => number, list: readonly T[]): T {
 /** Milliseconds at the end without a new action: longer than a re-read without an event, and than any disturbance. */
 export const SETTLE_MS = 14_000;
 
-/** How often the resolver is killed in so many minutes: 15 in 3, 105 in 30. */
+/** Number of kills in a run of this length: 15 in 3 minutes, 105 in 30. */
 export function killsIn(minutes: number): number {
   return Math.max(2, Math.round(minutes < 20 ? minutes * 5 : minutes * 3.5));
 }
 
 /**
- * The middle third has no kill: there one life is long enough to see whether it grows. The last seconds are for
- * things to settle.
+ * The middle third has no kill, so that one process lives long enough to measure its growth. The last seconds let
+ * everything settle.
  */
 export function planOf(seed: number, minutes: number): Plan {
   const random = randomFrom(seed);

@@ -1,4 +1,4 @@
-/** The resolver's process, life after life, as kubelet starts it again. All that it prints is kept for the leak search. */
+/** The resolver's process, restarted as kubelet would. Its output is kept for the leak search. */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, createWriteStream, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ export interface ResolverOptions {
   readonly command: readonly [string, ...string[]];
   readonly uid: number | undefined;
   readonly env: Readonly<Record<string, string>>;
-  /** Called when a process ends that nobody ended. */
+  /** Called when a process exits unexpectedly. */
   readonly onUnexpectedEnd: (how: string) => void;
 }
 
@@ -39,7 +39,7 @@ export class Resolver {
     this.#options = options;
   }
 
-  /** Starts a process. It listens later. */
+  /** Starts a process, without waiting until it listens. */
   start(): void {
     const { command, uid, env } = this.#options;
     const [node, ...args] = command;
@@ -111,7 +111,7 @@ export class Resolver {
     await this.#ended;
   }
 
-  /** Lets the process have so few descriptors that at most `more` can be opened; returns what undoes it. Root's. */
+  /** Lowers the process's limit so that at most `more` descriptors can be opened; returns a function that undoes it. Needs root. */
   shorten(more: number): () => void {
     const { pid } = this.life;
     const { uid } = this.#options;

@@ -1,4 +1,4 @@
-/** One run: the plan is carried out on the real resolver while the invariants are checked. */
+/** One run: executes the plan on the real resolver while checking the invariants. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -52,7 +52,7 @@ export interface RunOptions {
   readonly checkout: string;
   /** What the resolver is started from. */
   readonly product: Product;
-  /** Ends the run early; what was seen until then is told. */
+  /** Ends the run early, and reports the results so far. */
   readonly signal: AbortSignal;
 }
 
@@ -528,7 +528,7 @@ class Soak {
       this.#judge.report('growth', at, `${this.#watchers} watches are open, of ${this.#callers.length}`);
   }
 
-  /** Tells each violation once, while the run goes on: it may end in a way in which nothing is told any more. */
+  /** Reports each violation once, during the run: a crash at the end could lose them. */
   #tellViolations(): void {
     for (const { invariant, at, what } of this.#judge.violations.slice(this.#told))
       console.log(`${invariant} at ${((at - this.#startedAt) / 1000).toFixed(1)} s: ${what}`);
@@ -564,7 +564,7 @@ function coreWaitMs(pid: number): number {
   }
 }
 
-/** Milliseconds that this machine needs to start a node which does nothing, and to end it. */
+/** Milliseconds that this machine needs to run a node that does nothing. */
 async function bareStartMs(): Promise<number> {
   const from = now();
   const child = spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' });

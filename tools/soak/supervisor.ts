@@ -1,6 +1,6 @@
 /**
- * A listed caller with the public client library: a watch that outlives the resolver, and pollers. Tells the
- * harness what it saw, without a value.
+ * A listed caller with the public client library: a watch that survives restarts of the resolver, and pollers. Reports
+ * its observations to the harness, without values.
  *
  *   supervisor.ts <name> <socket> <provider,provider>     the values' prefix comes in VALUE_PREFIX
  */

@@ -1,4 +1,4 @@
-/** What is counted, and how it is shown at the end. */
+/** Counters of the run, and the report at its end. */
 import { plainTable } from '../../src/cli/output.ts';
 import { quantile, type Sample } from './growth.ts';
 import type { Machine, Violation } from './judge.ts';

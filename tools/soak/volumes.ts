@@ -1,4 +1,4 @@
-/** Plays kubelet: writes generations, removals and damage to real `..data` volumes, and writes down when what was true. */
+/** Plays kubelet: writes generations, removals and damage to real `..data` volumes, and records the expected state over time. */
 import {
   closeSync,
   existsSync,
@@ -169,7 +169,7 @@ export class Volumes {
     });
   }
 
-  /** Takes all room of the tmpfs, then tries to rotate. Returns what gives the room back. */
+  /** Fills the tmpfs, then tries to rotate. Returns a function that frees the space. */
   fill(secret: SecretName): { readonly failed: boolean; readonly release: () => void } {
     const filler = join(this.#workspace.secretsRoot, 'filler');
     const fd = openSync(filler, 'w');
@@ -309,8 +309,7 @@ function badContent(value: string, kind: (typeof BAD_VALUES)[number] | undefined
   }
 }
 
-/** A secret of a generation, for whoever must tell them apart without reading them. */
+/** Chooses a Secret at random; `alpha` most often. */
 export function chooseSecret(random: () => number): SecretName {
-  // The one that is served as a whole changes most.
   return SECRETS[below(random, 4)] ?? 'alpha';
 }

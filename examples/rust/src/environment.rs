@@ -1,4 +1,4 @@
-//! What a supervisor has in force: the last good snapshot, whole, or nothing.
+//! The installed environment of a supervisor: the last good snapshot as a whole, or nothing.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +23,8 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// Puts a snapshot in force and returns the names that came, went or changed. A snapshot that breaks a rule
-    /// withdraws what was there: an old value is not better than none.
+    /// Installs a snapshot and returns the names that were added, removed or changed. A snapshot that violates a rule
+    /// withdraws the previous one: an old value is not better than none.
     pub fn replace(&mut self, snapshot: ProviderEnvironment) -> Result<Vec<String>, &'static str> {
         let old = std::mem::take(self);
         if snapshot.provider_env_revision == 0 {
@@ -61,7 +61,7 @@ impl Installed {
         Ok(changed)
     }
 
-    /// One line a credential: name, provider, handle, endpoints, digest. No value.
+    /// One line per credential: name, provider, handle, endpoints and digest, but no value.
     pub fn print(&self) {
         let nonce = std::env::var("INTEROP_NONCE").ok();
         for (name, credential) in &self.credentials {
@@ -79,7 +79,7 @@ impl Installed {
     }
 }
 
-/// The rules whose breach makes OpenShell's supervisor drop a whole set.
+/// The rules whose violation makes OpenShell's supervisor drop a whole set.
 fn check(binding: &StaticCredentialBinding) -> Result<Vec<String>, &'static str> {
     let handle = binding.workload_credential_handle.as_bytes();
     if binding.credential_identity.is_empty() {

@@ -1,16 +1,16 @@
-/** Why a Secret volume has no generation to give, and what a person can do about it. */
+/** Why a Secret volume has no generation, and how to fix it. */
 export const KUBELET_FAULTS = {
-  /** The directory does not exist, or is empty: no Secret (yet, or any more). */
+  /** The directory is missing or empty: the Secret does not exist yet, or no longer. */
   'secret-missing':
     'check that the Secret exists and is mounted in the resolver at <secretsRoot>/<namespace>/<name>',
-  /** There are files but no `..data`: not written by kubelet's atomic writer, so nothing in it can be trusted to be whole. */
+  /** Files but no `..data`: kubelet's atomic writer did not write them, so they may be incomplete. */
   'not-kubelet-layout':
     'mount the Secret as a volume; a folder without ..data cannot be read as one generation',
-  /** Keys are mounted one by one with subPath, which kubelet never updates. */
+  /** Single keys are mounted with subPath, which kubelet never updates. */
   'mounted-by-sub-path': 'mount the whole Secret: a subPath mount never rotates',
-  /** The volume, `..data` or its target is a symlink or a file where a directory belongs, or leads out of the volume. */
+  /** The volume, `..data` or its target is a symlink or a file instead of a directory, or leads out of the volume. */
   'leads-out-of-volume': 'remove the symlink: the volume must be written by kubelet alone',
-  /** `..data` moved at every try. */
+  /** `..data` changed during every attempt. */
   unstable: 'find out what rewrites the volume without pause',
   'too-many-files': 'split the Secret, or mount fewer in one volume',
   'volume-too-large': 'split the Secret, or mount fewer in one volume',

@@ -1,23 +1,23 @@
 /**
- * Reads one generation of a mounted Secret: whole, or not at all.
+ * Reads one generation of a mounted Secret: completely, or not at all.
  *
- * kubelet's atomic writer puts each generation into a directory of its own and swings the symlink `..data` to
- * it by a rename. Hence the steps, which the code below carries by number:
- *   1. open the volume itself, refusing a symlink in its place;
+ * kubelet's atomic writer puts each generation into its own directory and switches the symlink `..data` to it by a
+ * rename. Hence these steps, whose numbers are repeated in the code below:
+ *   1. open the volume itself; refuse a symlink;
  *   2. readlink `..data`; its target must be one name inside the volume;
- *   3. open that directory, refusing a symlink;
- *   4. read every key through that one descriptor, refusing symlinks at every step of a key's path;
- *   5. readlink `..data` again: where it moved, what was read may be half deleted: start again;
- *   6. after a bounded number of tries give up: a refusal, never a mixture.
+ *   3. open that directory; refuse a symlink;
+ *   4. read every key through that one descriptor; refuse a symlink anywhere in a key's path;
+ *   5. readlink `..data` again: if it changed, the generation may be half deleted, so start again;
+ *   6. after a bounded number of attempts, give up with a refusal, never with a mixture.
  *
- * The visible links beside `..data` are never looked at: new keys lag behind the rename, removed ones dangle.
+ * The visible links beside `..data` are never read: new keys appear after the rename, and removed ones dangle.
  *
- * Opening `/proc/self/fd/<n>/name` is openat(2) in the words that Node has: the kernel resolves `name` in the
- * directory that we hold, wherever that is mounted by now.
+ * Opening `/proc/self/fd/<n>/name` is how Node can do openat(2): the kernel resolves `name` in the directory that the
+ * descriptor holds, wherever that is mounted by now.
  *
- * Everything is synchronous on purpose. The files are in memory (tmpfs), a read costs microseconds, and a trip
- * to the thread pool for each of four calls a key would cost a hundred times that, in the middle of a rotation.
- * O_NONBLOCK keeps a FIFO that somebody planted from stopping the process.
+ * Everything is synchronous on purpose. The files are in memory (tmpfs) and a read costs microseconds. Four trips to
+ * the thread pool per key would cost a hundred times that, in the middle of a rotation. O_NONBLOCK keeps a planted
+ * FIFO from blocking the process.
  */
 import {
   closeSync,
@@ -36,25 +36,25 @@ import type { KubeletFault } from './faults.ts';
 
 type Read = SourceRead<KubeletFault>;
 
-/** Largest file that is read, in bytes: a Secret as a whole is at most 1 MiB, and a served value 64 KiB. */
+/** Largest file that is read, in bytes: a whole Secret is at most 1 MiB, and a served value at most 64 KiB. */
 export const MAX_FILE_BYTES = 1024 * 1024;
-/** Most files of one generation: 1 MiB of keys with at least a hundred bytes each. */
+/** Most files in one generation: 1 MiB of keys with at least a hundred bytes each. */
 export const MAX_FILES = 10_000;
 /**
- * Most bytes of one generation: sixteen full Secrets in one projected volume. Without it ten thousand files of
- * 1 MiB each would end the process.
+ * Largest generation, in bytes: sixteen full Secrets in one projected volume. Without this limit, ten thousand files of
+ * 1 MiB each would exhaust the memory.
  */
 export const MAX_GENERATION_BYTES = 16 * 1024 * 1024;
-/** Tries to read one generation while `..data` keeps moving. Each takes about as long as one rotation's write. */
+/** Most attempts to read one generation while `..data` keeps changing. Each takes about as long as kubelet's write. */
 const MAX_TRIES = 16;
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Raised inside a try where the generation vanished under it: step 5 decides what that means. */
+/** The generation vanished during an attempt; step 5 decides what that means. */
 class Moved extends Error {}
 
-/** Reads the generation that is in force. Never throws for anything that a volume can contain. */
+/** Reads the current generation. Never throws, whatever the volume contains. */
 export function readGeneration(directory: string, wanted: Wanted): Read {
   let volume: number | undefined;
   try {
@@ -87,14 +87,14 @@ function readThrough(volume: number, wanted: Wanted): Read {
   return fault('unstable', 'EAGAIN'); // 6
 }
 
-/** Target of `..data`, or undefined where there is none. */
+/** Target of `..data`; undefined if it does not exist. */
 function readData(volume: number): string | undefined {
   try {
     return readlinkSync(at(volume, '..data'));
   } catch (error) {
     const code = errorCode(error);
     if (code === 'ENOENT') return undefined;
-    if (code === 'EINVAL') return ''; // not a symlink: not a plain name either
+    if (code === 'EINVAL') return ''; // not a symlink, so not a plain name either
     throw error;
   }
 }
@@ -122,7 +122,7 @@ function readDirectory(volume: number, name: string, wanted: Wanted): Read {
   }
   const keys = new Map<string, KeyRead>();
   try {
-    // A directory that is being deleted lists fewer names than it had; step 5 sees that `..data` moved.
+    // A directory that is being deleted lists fewer names than it had; step 5 notices that `..data` changed.
     const names = new Set(wanted.keys);
     const listed = wanted.all ? listNames(directory, MAX_FILES + 1) : [];
     if (listed.length > MAX_FILES) return fault('too-many-files', 'EFBIG');
@@ -147,10 +147,10 @@ function readDirectory(volume: number, name: string, wanted: Wanted): Read {
   }
 }
 
-/** Names in a directory, at most `limit`: a list without end is not read to its end. */
+/** Names in a directory, at most `limit`, so that a huge directory is not read completely. */
 function listNames(directory: number, limit: number): string[] {
-  // One call, where no more names can be there than are taken anyway: a file system that tells a directory's size has
-  // twelve bytes in it for each. Node's listing in steps takes four times as long.
+  // One call if the directory cannot hold more names than the limit: a file system that reports a directory's size uses
+  // at least twelve bytes per name. Node's incremental listing takes four times as long.
   const { size } = fstatSync(directory);
   if (size > 0 && size <= limit * 12) return readdirSync(at(directory, '.'));
   const listing = opendirSync(at(directory, '.'));
@@ -167,7 +167,7 @@ function listNames(directory: number, limit: number): string[] {
   }
 }
 
-/** Step 4: walks the folders of a key's path one by one, so that none of them can be a symlink. */
+/** Step 4: opens the directories of a key's path one by one, so that none of them can be a symlink. */
 function readKey(directory: number, key: string): KeyRead {
   const opened: number[] = [];
   try {
@@ -184,10 +184,10 @@ function readKey(directory: number, key: string): KeyRead {
     opened.push(file);
     return readFile(file);
   } catch (error) {
-    // Of all files, not of this key: a generation without it would be a mixture.
+    // Affects all files, not only this key: a generation without it would be a mixture.
     throwShortage(error);
     const code = errorCode(error);
-    // The last two: a name that no file can have, for example of a profile's credential.
+    // The last two: no file can have that name, for example one derived from a profile's credential.
     if (code === 'ENOENT' || code === 'ENAMETOOLONG' || code === 'ERR_INVALID_ARG_VALUE')
       return keyFault('key-missing', code);
     if (code === 'ELOOP') return keyFault('symlink', code);
@@ -202,9 +202,9 @@ function readFile(file: number): KeyRead {
   const stat = fstatSync(file);
   if (!stat.isFile()) return keyFault('not-a-file', stat.isDirectory() ? 'EISDIR' : 'EINVAL');
   if (stat.size > MAX_FILE_BYTES) return keyFault('too-large', 'EFBIG');
-  // A buffer of its own, which the value takes as it is: no second copy is left behind.
+  // A separate buffer, which the value takes over: no second copy is left behind.
   const bytes = Buffer.from(new ArrayBuffer(stat.size));
-  // One byte more than stat said: a file that grows meanwhile is noticed and not cut off.
+  // One byte more than stat reported, so that a growing file is detected and not truncated.
   const more = Buffer.alloc(1);
   let length = 0;
   for (let count = -1; count !== 0 && (count < 0 || length < stat.size); length += count)

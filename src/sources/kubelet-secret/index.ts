@@ -20,9 +20,9 @@ export const kubeletSecret = {
 
 function mountedBySubPath(directory: string): boolean {
   try {
-    // The kernel lists real paths, and /var/run is a symlink in most images.
+    // The kernel lists real paths, but /var/run is a symlink in most images.
     return isSubPathMount(realpathSync(directory), readMounts());
   } catch {
-    return false; // Gone meanwhile: the next read reports it.
+    return false; // Deleted in the meantime: the next read reports it.
   }
 }

@@ -1,4 +1,4 @@
-/** What the resolver takes of a core while nothing happens. */
+/** CPU usage of the idle resolver. */
 import { BareNode } from '../child.ts';
 import { type FigureResult, pause, type Scale } from '../figure.ts';
 import { cpuNs, requireRoot } from '../proc.ts';

@@ -1,4 +1,4 @@
-/** From the rename of `..data` to the values in a reader's hands: our subscriber's, and a bare loop's. */
+/** Time from the rename of `..data` until a reader has the values: our subscriber, and a bare loop. */
 import { join } from 'node:path';
 import { Child } from '../child.ts';
 import { distribution } from '../distribution.ts';
@@ -18,7 +18,7 @@ const KEYS = 20;
  */
 const PAUSE_MS = 40;
 
-/** Whoever waits for a rotation. */
+/** A reader that waits for a rotation. */
 export interface Reader {
   readonly has: (rotation: number) => Promise<bigint>;
 }

@@ -54,11 +54,11 @@ const HEADERS = [
   { 'content-type': 'text/plain' },
   { 'grpc-encoding': 'none of ours' },
 ] as const;
-/** Those of them for which gRPC itself has an answer, INTERNAL among them, before a call is ours. */
+/** The headers that gRPC itself rejects, with INTERNAL among other codes, before the call reaches our code. */
 const BROKEN_TRANSPORT = 0b1000_0110;
 /** Between two messages of a stream. */
 const NEXT_MESSAGE = Buffer.from([0xfe, 0xff]);
-/** What stands in an input for the handle of a stored reference, and characters of a handle. */
+/** The marker in an input for the handle of a stored reference, and the characters of a handle. */
 const HANDLE_WORD = 'q0HANDLE';
 /** Milliseconds to wait for a watch to answer: it does not end by itself. */
 const WATCH_PATIENCE_MS = 8;
@@ -256,7 +256,7 @@ export const requests: Target<Subject> = {
   },
 };
 
-/** The messages of an input; a word in it stands for a handle, whose length goes before it as protobuf has it. */
+/** The messages of an input. A marker is replaced by a handle, prefixed with its length as in protobuf. */
 function messagesOf(bytes: Buffer, handle: Buffer): Buffer[] {
   const messages: Buffer[] = [];
   let rest = bytes;
