@@ -51,7 +51,7 @@ const bundle = await rolldown({
   input: join(CHECKOUT, 'src/serve-snapshot.ts'),
   platform: 'node',
   // The native part is loaded from its own file, after the start.
-  external: ['koffi', 'prom-client', '@grpc/proto-loader', /^node:/],
+  external: ['koffi', '@grpc/proto-loader', /^node:/],
   plugins: [serverOnly, version],
 });
 const { output } = await bundle.generate({

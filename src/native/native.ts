@@ -61,7 +61,7 @@ const DURING_SNAPSHOT: Libc = {
  * are not made here, and is nine tenths of the time. The loader has the last word: on musl, and where the package is
  * laid out otherwise.
  */
-function loadKoffi(): KoffiModule {
+export function loadKoffi(): KoffiModule {
   const require = createRequire(import.meta.url);
   try {
     const addon = { exports: {} };
