@@ -58,11 +58,11 @@ function configIssues({ config, settings }: Situation): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const wrong = (message: string, hint: string) => issues.push(wholeFile(config.file, message, hint));
   if (config.health === undefined) {
-    wrong('health is not set, and the kubelet has nothing to probe', 'write health: {listen: 0.0.0.0:8086}');
+    wrong('health is not set, and the kubelet has nothing to probe', 'write health: {listen: "[::]:8086"}');
   } else if (isLoopback(config.health.listen.host)) {
     wrong(
       'health.listen is a loopback address, which the kubelet does not reach',
-      `write health: {listen: 0.0.0.0:${config.health.listen.port}}; no value is ever served there`,
+      `write health: {listen: "[::]:${config.health.listen.port}"}; no value is ever served there`,
     );
   }
   if (config.audit.path !== undefined) {
