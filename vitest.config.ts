@@ -12,7 +12,7 @@ if (complaint !== undefined) {
 const QUIET = [
   'test/endurance/**/*.test.ts',
   'test/boundary/probe-soak.test.ts',
-  'test/observe/health.test.ts',
+  'test/observe/port-attacks.test.ts',
 ];
 
 export default defineConfig({

@@ -51,7 +51,7 @@ const bundle = await rolldown({
   input: join(CHECKOUT, 'src/serve-snapshot.ts'),
   platform: 'node',
   // The native part is loaded from its own file, after the start. Attacks are never made by what serves.
-  external: ['koffi', 'prom-client', '@grpc/proto-loader', /^node:/, /\/attacks\/(?!types)/],
+  external: ['koffi', '@grpc/proto-loader', /^node:/, /\/attacks\/(?!types)/],
   plugins: [serverOnly, version],
 });
 const { output } = await bundle.generate({

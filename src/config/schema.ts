@@ -73,7 +73,7 @@ const listenAddress = z
   .string()
   .regex(LISTEN, { error: 'is not host:port' })
   .regex(PORT_AT_END, { error: 'has a port above 65535' })
-  .describe('host:port with a numeric address, for example "[::]:8086" or 127.0.0.1:8086');
+  .describe('host:port with a numeric address, for example "[::]:8086", which is both IPv4 and IPv6');
 
 const mode = z
   .string()
@@ -225,11 +225,11 @@ export const configSchema = z
     health: z
       .strictObject({ listen: listenAddress })
       .optional()
-      .describe('{listen: host:port} for grpc.health.v1, for example "[::]:8086"; off unless set'),
+      .describe('{listen: host:port} for GET /livez and /readyz, for example "[::]:8086"; off unless set'),
     metrics: z
       .strictObject({ listen: listenAddress })
       .optional()
-      .describe('{listen: host:port} for Prometheus metrics; off unless set'),
+      .describe('{listen: host:port} for GET /metrics; off unless set'),
     log: z
       .strictObject({
         level: z

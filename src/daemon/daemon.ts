@@ -17,10 +17,9 @@ import { ResolverServer } from '../consumers/resolver-server.ts';
 import { VERSION } from '../domain/version.ts';
 import { Audit } from '../observe/audit/audit.ts';
 import { openAuditSink } from '../observe/audit/sink.ts';
-import { HealthListener } from '../observe/health-listener.ts';
 import { createLog, type ProcessLog } from '../observe/log.ts';
 import { Metrics, NO_METER } from '../observe/metrics.ts';
-import { MetricsListener } from '../observe/metrics-listener.ts';
+import { healthRoutes, Responder } from '../observe/responder.ts';
 import { SnapshotStore } from '../snapshot/snapshot.ts';
 import { Views } from '../snapshot/views.ts';
 import { type SocketRefusal, socketRefusal } from '../socket/refusal.ts';
@@ -60,8 +59,8 @@ interface Base {
 interface Parts {
   pipeline?: Pipeline;
   server?: ResolverServer;
-  health?: HealthListener | undefined;
-  metrics?: MetricsListener | undefined;
+  health?: Responder | undefined;
+  metrics?: Responder | undefined;
   configWatch?: ConfigWatch;
 }
 
@@ -172,7 +171,7 @@ export class Daemon implements AsyncDisposable {
     const metrics =
       config.metrics === undefined
         ? undefined
-        : await Metrics.create(() => ({
+        : new Metrics(() => ({
             ...this.#statusFacts(),
             watchers: parts.server?.watchers ?? 0,
             refusals: store.current()?.refusals ?? [],
@@ -196,10 +195,16 @@ export class Daemon implements AsyncDisposable {
       onCall: () => this.#collection.worked(),
     });
     if (config.health !== undefined) {
-      parts.health = await HealthListener.open(config.health.listen, state, []);
+      parts.health = await Responder.open(
+        'health.listen',
+        config.health.listen,
+        healthRoutes(() => state.isServing()),
+      );
     }
     if (config.metrics !== undefined && metrics !== undefined) {
-      parts.metrics = await MetricsListener.open(config.metrics.listen, metrics);
+      parts.metrics = await Responder.open('metrics.listen', config.metrics.listen, {
+        '/metrics': () => ({ status: 200, text: metrics.text(Date.now()) }),
+      });
     }
     this.#listen(signal);
     this.#boundary.keepProving((failed) => this.#break(failed.map(({ id }) => id)));

@@ -3,8 +3,14 @@
  * as it can for as long as it can, and a sidecar rests for nearly all of its life with what its busiest moment left.
  */
 
-/** Milliseconds without work after which the process rests. The collection takes some 20 ms of nobody's time then. */
+/** Milliseconds without work after which the process rests. The collection takes some 20 to 80 ms of nobody's time then. */
 const REST_MS = 1_000;
+const TICK_MS = 100;
+/**
+ * Milliseconds that the ticks of one rest may be late in all. More means that others have the CPU: with 1% of a core,
+ * all that a spinning agent may leave us, the collection would hold up every caller for seconds.
+ */
+const LATE_MS = 20;
 /** Calls and rotations that leave enough garbage to be worth it: a supervisor that asks every 10 s gets there in an hour. */
 const MUCH_WORK = 500;
 
@@ -12,7 +18,10 @@ export class IdleCollection implements Disposable {
   readonly #collect: () => void;
   /** The start alone is much. */
   #work = MUCH_WORK;
-  #rest: NodeJS.Timeout | undefined;
+  #ticks: NodeJS.Timeout | undefined;
+  #restsSince = 0;
+  #due = 0;
+  #late = 0;
 
   /** `collect` is for tests. */
   constructor(collect: () => void = collectAll) {
@@ -27,19 +36,30 @@ export class IdleCollection implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#rest);
+    clearInterval(this.#ticks);
   }
 
   #wait(): void {
-    if (this.#rest !== undefined) {
-      this.#rest.refresh();
+    this.#restsSince = performance.now();
+    this.#late = 0;
+    if (this.#ticks !== undefined) return;
+    this.#due = this.#restsSince + TICK_MS;
+    this.#ticks = setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    this.#late += Math.max(0, now - this.#due);
+    this.#due = now + TICK_MS;
+    if (now - this.#restsSince < REST_MS) return;
+    if (this.#late > LATE_MS) {
+      this.#wait();
       return;
     }
-    this.#rest = setTimeout(() => {
-      this.#rest = undefined;
-      this.#work = 0;
-      this.#collect();
-    }, REST_MS).unref();
+    clearInterval(this.#ticks);
+    this.#ticks = undefined;
+    this.#work = 0;
+    this.#collect();
   }
 }
 

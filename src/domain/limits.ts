@@ -83,6 +83,57 @@ export const DEFAULT_LIMITS: Limits = {
   pingTimeoutMs: 10_000,
 };
 
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** What strangers may take of one TCP port. */
+export interface PortLimits {
+  /** Largest request, in bytes: kubelet sends 150, Prometheus 300. */
+  readonly requestBytes: number;
+  /** Pieces in which a request may arrive, or single bytes would cost us a turn of the event loop each. */
+  readonly reads: number;
+  /** Milliseconds from accept until the answer is taken. */
+  readonly connectionMs: number;
+  /** Open connections. */
+  readonly connectionsPerAddress: number;
+  readonly connections: number;
+  /** Connections of one address, of one IPv6 /64, and of all outside the pod. */
+  readonly perAddress: Rate;
+  readonly perNetwork: Rate;
+  readonly total: Rate;
+  /** Connections that the kernel keeps until they are accepted. */
+  readonly backlog: number;
+  /** The queue of the agent, and of who came too often: its length, and milliseconds between two that are accepted. */
+  readonly slow: { readonly backlog: number; readonly everyMs: number };
+  /** Milliseconds that a prefix which exceeded its budget is in the slow queue, and how many are at once. */
+  readonly relegatedMs: number;
+  readonly relegated: number;
+  /** Milliseconds that everybody is there, once the total is used up. */
+  readonly allRelegatedMs: number;
+}
+
+export const PORT_LIMITS: PortLimits = {
+  requestBytes: 2_048,
+  reads: 4,
+  // Kubelet's own time-out as inject sets it.
+  connectionMs: 5_000,
+  connectionsPerAddress: 8,
+  connections: 64,
+  // The node's address is shared by kubelet and everything else on the node; each connection costs some 0.1 ms.
+  perAddress: { perSecond: 20, burst: 40 },
+  perNetwork: { perSecond: 80, burst: 160 },
+  total: { perSecond: 200, burst: 400 },
+  // A full queue drops kubelet's request, and the kernel repeats it after 1 s only.
+  backlog: 512,
+  // Under full contention there is 1% of a core for all of serving.
+  slow: { backlog: 4, everyMs: 500 },
+  relegatedMs: 10_000,
+  relegated: 32,
+  allRelegatedMs: 1_000,
+};
+
 /** Refills by `perSecond` and holds at most `burst`. */
 export class TokenBucket {
   #tokens: number;

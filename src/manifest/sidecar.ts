@@ -40,14 +40,12 @@ export interface InjectionSettings {
   readonly profileFiles: readonly string[];
 }
 
-/**
- * What the liveness probe asks for. Not the overall health: a refused credential makes that NOT_SERVING, and a
- * restart would fix nothing and cut every watch.
- */
-export const LIVENESS_SERVICE = 'liveness';
-
 /** Seconds that the start may take before the kubelet gives up: a slow node starting a Node process. */
 const STARTUP_SECONDS = 120;
+/** Seconds in which a probe must be answered. With 1% of a core, all that a spinning agent may leave, an answer takes up to 1 s. */
+const PROBE_TIMEOUT_SECONDS = 5;
+/** Probes in a row that fail, one every 10 s, before kubelet restarts the resolver, which cuts every watch and repairs no contention. */
+const LIVENESS_FAILURES = 6;
 
 /** Folder at which the socket's volume is mounted: the parent of the socket's own folder, which the resolver makes. */
 export function socketMount(config: Config): string {
@@ -99,9 +97,10 @@ export function podAdditions(
 
 function resolverContainer(config: Config, settings: InjectionSettings): Data {
   const healthPort = config.health?.listen.port ?? 0;
-  const health = (service?: string) => ({
-    port: healthPort,
-    ...(service === undefined ? {} : { service }),
+  const probe = (path: string, rest: Data): Data => ({
+    httpGet: { path, port: healthPort },
+    timeoutSeconds: PROBE_TIMEOUT_SECONDS,
+    ...rest,
   });
   const metrics =
     config.metrics === undefined || isLoopback(config.metrics.listen.host) ? undefined : config.metrics;
@@ -123,9 +122,10 @@ function resolverContainer(config: Config, settings: InjectionSettings): Data {
       { name: 'secret-health', containerPort: healthPort },
       ...(metrics === undefined ? [] : [{ name: 'secret-metrics', containerPort: metrics.listen.port }]),
     ],
-    startupProbe: { grpc: health(), periodSeconds: 1, failureThreshold: STARTUP_SECONDS },
-    readinessProbe: { grpc: health(), periodSeconds: 5 },
-    livenessProbe: { grpc: health(LIVENESS_SERVICE), periodSeconds: 10, failureThreshold: 3 },
+    startupProbe: probe('/readyz', { periodSeconds: 1, failureThreshold: STARTUP_SECONDS }),
+    readinessProbe: probe('/readyz', { periodSeconds: 5 }),
+    // Not /readyz: a refused credential makes it not ready, and a restart would repair nothing.
+    livenessProbe: probe('/livez', { periodSeconds: 10, failureThreshold: LIVENESS_FAILURES }),
     resources: changeResources(RESOLVER_RESOURCES, settings.resources ?? '') ?? RESOLVER_RESOURCES,
     securityContext: {
       runAsNonRoot: true,

@@ -61,7 +61,7 @@ const DURING_SNAPSHOT: Libc = {
  * Loads koffi's addon directly. Its loader searches many places and wraps calls that are not used here, which takes
  * nine tenths of the load time. The loader remains the fallback: on musl, and for other package layouts.
  */
-function loadKoffi(): KoffiModule {
+export function loadKoffi(): KoffiModule {
   const require = createRequire(import.meta.url);
   try {
     const addon = { exports: {} };

@@ -2,10 +2,9 @@
  * What the resolver counts for Prometheus. Names of Secrets, reasons and numbers: never a value, a placeholder, a
  * revision or a fingerprint. There is no registry for the process as a whole: one object counts for one `serve`.
  */
-import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { secretId } from '../config/config.ts';
-import type { StatusFacts } from '../consumers/native/status.ts';
 import type { CredentialRefusal } from '../snapshot/refusal.ts';
+import type { VolumeState } from '../sources/volume.ts';
 
 /** Upper bounds of lags, in seconds: from a rotation on an idle node to a supervisor that hangs. */
 const LAG_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -85,79 +84,99 @@ export const NO_METER: Meter = {
   peerRejected: () => {},
 };
 
-/** What is looked at when somebody asks. */
-export interface MetricFacts extends Pick<StatusFacts, 'boundary' | 'volumes'> {
+/** What is read when somebody asks. */
+export interface MetricFacts {
+  readonly boundary: { readonly verdict: string } | undefined;
+  readonly volumes: readonly VolumeState[];
   readonly watchers: number;
   readonly refusals: readonly CredentialRefusal[];
 }
 
+/** Milliseconds that a rendered text is served again: scrapes of whatever rate cost one rendering a second. */
+const FRESH_MS = 1_000;
+
+class Histogram {
+  readonly #buckets = LAG_BUCKETS.map((bound) => ({ bound, count: 0 }));
+  #count = 0;
+  #sum = 0;
+
+  observe(seconds: number): void {
+    for (const bucket of this.#buckets) if (seconds <= bucket.bound) bucket.count += 1;
+    this.#count += 1;
+    this.#sum += seconds;
+  }
+
+  lines(name: string, label = ''): string[] {
+    const own = label === '' ? '' : `{${label}}`;
+    const bucket = (bound: number | string, count: number) =>
+      `${name}_bucket{${label === '' ? '' : `${label},`}le="${bound}"} ${count}`;
+    return [
+      ...this.#buckets.map(({ bound, count }) => bucket(bound, count)),
+      bucket('+Inf', this.#count),
+      `${name}_sum${own} ${this.#sum}`,
+      `${name}_count${own} ${this.#count}`,
+    ];
+  }
+}
+
 export class Metrics implements Meter {
-  readonly #registry: Registry;
   readonly #facts: () => MetricFacts;
-  readonly #boundary: Gauge;
-  readonly #watchers: Gauge;
-  readonly #refused: Gauge;
-  readonly #age: Gauge;
-  readonly #rotations: Counter;
-  readonly #rejectedPeers: Counter;
-  readonly #serve: Histogram;
-  readonly #acknowledge: Histogram;
+  #rotations = 0;
+  #rejectedPeers = 0;
+  readonly #serve = new Histogram();
+  // Both from the start: a series that first shows up with its first event hides that event from rate().
+  readonly #acknowledge = { applied: new Histogram(), rejected: new Histogram() };
+  #rendered: { readonly text: string; readonly at: number } | undefined;
 
-  private constructor(prometheus: typeof import('prom-client'), facts: () => MetricFacts) {
+  constructor(facts: () => MetricFacts) {
     this.#facts = facts;
-    this.#registry = new prometheus.Registry();
-    const registers = [this.#registry];
-    const configuration = ({ name, help, labels }: (typeof METRICS)[keyof typeof METRICS]) => ({
-      name,
-      help,
-      labelNames: [...labels],
-      registers,
-    });
-    const lags = { buckets: LAG_BUCKETS };
-    this.#boundary = new prometheus.Gauge(configuration(METRICS.boundary));
-    this.#watchers = new prometheus.Gauge(configuration(METRICS.watchers));
-    this.#refused = new prometheus.Gauge(configuration(METRICS.refused));
-    this.#age = new prometheus.Gauge(configuration(METRICS.age));
-    this.#rotations = new prometheus.Counter(configuration(METRICS.rotations));
-    this.#rejectedPeers = new prometheus.Counter(configuration(METRICS.rejectedPeers));
-    this.#serve = new prometheus.Histogram({ ...configuration(METRICS.serve), ...lags });
-    this.#acknowledge = new prometheus.Histogram({ ...configuration(METRICS.acknowledge), ...lags });
-    // A series that first shows up with its first event hides that event from rate() and increase().
-    for (const outcome of OUTCOMES) this.#acknowledge.zero({ outcome });
   }
 
-  /** Loads the library, which a resolver without metrics never does. */
-  static async create(facts: () => MetricFacts): Promise<Metrics> {
-    return new Metrics(await import('prom-client'), facts);
-  }
-
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
-
-  rotated = (): void => this.#rotations.inc();
+  rotated = (): void => {
+    this.#rotations += 1;
+  };
 
   served = (lagMs: number): void => this.#serve.observe(lagMs / 1_000);
 
   acknowledged = (outcome: AcknowledgedOutcome, lagMs: number): void =>
-    this.#acknowledge.observe({ outcome }, lagMs / 1_000);
+    this.#acknowledge[outcome].observe(lagMs / 1_000);
 
-  peerRejected = (): void => this.#rejectedPeers.inc();
+  peerRejected = (): void => {
+    this.#rejectedPeers += 1;
+  };
 
-  /** Everything in Prometheus' text format, as of `now` in Unix milliseconds. */
-  async text(now: number): Promise<string> {
+  /** Everything in Prometheus' text format, as of `now` in Unix milliseconds or at most a second before. */
+  text(now: number): string {
+    if (this.#rendered === undefined || Math.abs(now - this.#rendered.at) >= FRESH_MS)
+      this.#rendered = { text: this.#render(now), at: now };
+    return this.#rendered.text;
+  }
+
+  /** No label needs escaping: each is a name of Kubernetes, or a word of ours. */
+  #render(now: number): string {
     const { boundary, volumes, watchers, refusals } = this.#facts();
-    this.#boundary.set(boundary?.verdict === 'proven' ? 1 : 0);
-    this.#watchers.set(watchers);
-    // Reasons and Secrets that are no more must not go on being reported.
-    this.#refused.reset();
-    for (const { reason } of refusals) this.#refused.inc({ reason });
-    this.#age.reset();
-    for (const { secret, read, readAtMs } of volumes) {
-      if (read.kind === 'generation') {
-        this.#age.set({ secret: secretId(secret) }, Math.max(0, now - readAtMs) / 1_000);
-      }
-    }
-    return this.#registry.metrics();
+    const reasons = Map.groupBy(refusals, ({ reason }) => reason);
+    const samples: Record<keyof typeof METRICS, (name: string) => readonly string[]> = {
+      boundary: (name) => [`${name} ${boundary?.verdict === 'proven' ? 1 : 0}`],
+      watchers: (name) => [`${name} ${watchers}`],
+      refused: (name) => [...reasons].map(([reason, { length }]) => `${name}{reason="${reason}"} ${length}`),
+      age: (name) =>
+        volumes
+          .filter(({ read }) => read.kind === 'generation')
+          .map(
+            ({ secret, readAtMs }) =>
+              `${name}{secret="${secretId(secret)}"} ${Math.max(0, now - readAtMs) / 1_000}`,
+          ),
+      rotations: (name) => [`${name} ${this.#rotations}`],
+      rejectedPeers: (name) => [`${name} ${this.#rejectedPeers}`],
+      serve: (name) => this.#serve.lines(name),
+      acknowledge: (name) =>
+        OUTCOMES.flatMap((outcome) => this.#acknowledge[outcome].lines(name, `outcome="${outcome}"`)),
+    };
+    const lines = (Object.keys(METRICS) as (keyof typeof METRICS)[]).flatMap((key) => {
+      const { name, help, type } = METRICS[key];
+      return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples[key](name)];
+    });
+    return `${lines.join('\n')}\n`;
   }
 }

@@ -11,6 +11,7 @@ import {
   ProviderEnvironmentSchema,
 } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
 import { peerCredentials, setNonDumpable } from '../../src/native/native.ts';
+import { healthRoutes, Responder } from '../../src/observe/responder.ts';
 import { SECRET_MOUNT, type VictimSpec } from './probe-pod-spec.ts';
 
 const spec = JSON.parse(process.argv[2] ?? '') as VictimSpec & { readonly socketPath?: string };
@@ -95,6 +96,13 @@ if (spec.secondPath !== undefined) {
 }
 if (spec.abstractName !== undefined) await listen({ path: `\0${spec.abstractName}` });
 if (spec.credentialPort !== undefined) await listenTcp(credentialServer(), spec.credentialPort);
-if (spec.healthPort !== undefined) await listenTcp(new grpc.Server(), spec.healthPort);
+if (spec.healthPort !== undefined) {
+  const address = { host: '127.0.0.1', port: spec.healthPort };
+  await Responder.open(
+    'health.listen',
+    address,
+    healthRoutes(() => true),
+  );
+}
 process.stdout.write('ready\n');
 setInterval(() => undefined, 60_000);

@@ -133,12 +133,12 @@ export const MISTAKES: readonly Mistake[] = [
   config(
     'a port that is none',
     'health: {listen: "127.0.0.1:65536"}\n',
-    ':1:10: health.listen: has a port above 65535 (write host:port with a numeric address, for example "[::]:8086" or 127.0.0.1:8086)',
+    ':1:10: health.listen: has a port above 65535 (write host:port with a numeric address, for example "[::]:8086", which is both IPv4 and IPv6)',
   ),
   config(
     'a port alone',
     'metrics: {listen: "9090"}\n',
-    ':1:11: metrics.listen: is not host:port (write host:port with a numeric address, for example "[::]:8086" or 127.0.0.1:8086)',
+    ':1:11: metrics.listen: is not host:port (write host:port with a numeric address, for example "[::]:8086", which is both IPv4 and IPv6)',
   ),
   config(
     'a level that is none',

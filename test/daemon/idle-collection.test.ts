@@ -13,6 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   collection[Symbol.dispose]();
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -35,7 +36,7 @@ it('never collects while there is work, and once when it has ended', () => {
     vi.advanceTimersByTime(999);
   }
   expect(collections).toBe(0);
-  vi.advanceTimersByTime(1);
+  vi.advanceTimersByTime(100);
   expect(collections).toBe(1);
 });
 
@@ -49,6 +50,19 @@ it('leaves little work alone, however long it rests in between', () => {
   work(1);
   vi.advanceTimersByTime(1_000);
   expect(collections).toBe(2);
+});
+
+it('waits while others have the CPU, and collects when it is free again', () => {
+  const clock = performance.now.bind(performance);
+  let waited = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => clock() + waited);
+  for (let tick = 0; tick < 600; tick++) {
+    waited += 5;
+    vi.advanceTimersByTime(100);
+  }
+  expect(collections).toBe(0);
+  vi.advanceTimersByTime(2_000);
+  expect(collections).toBe(1);
 });
 
 it('collects no more once it is disposed of', () => {

@@ -2,13 +2,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, credentials } from '@grpc/grpc-js';
+import { Client, credentials, status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type ProviderEnvironment } from '../../src/client/index.ts';
 import { NODE } from '../support/checkout.ts';
 import { CliProcess, cli, startServe, until } from '../support/cli.ts';
+import { freePort } from '../support/free-port.ts';
+import { RawClient, SERVICE } from '../support/raw-calls.ts';
 import { ARTIFACTS, newSecret } from '../support/secrets.ts';
-import { Workspace } from '../support/workspace.ts';
+import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
 
 let workspace: Workspace;
 
@@ -172,40 +174,37 @@ describe('serve', () => {
     expect(first.child.exitCode).toBe(null);
   });
 
-  it('serves health on TCP, and nothing else there', async () => {
+  it('serves health on TCP, and no gRPC', async () => {
     sixtyCredentials();
-    workspace.writeConfig({ health: { listen: '127.0.0.1:0' } });
-    // Port 0 cannot be asked for: the probe of a pod needs to know it. The test takes one that is free.
-    const { createServer } = await import('node:net');
-    const port = await new Promise<number>((done) => {
-      const probe = createServer().listen(0, '127.0.0.1', () => {
-        const { port } = probe.address() as { port: number };
-        probe.close(() => done(port));
-      });
-    });
+    const port = await freePort();
     workspace.writeConfig({ health: { listen: `127.0.0.1:${port}` } });
     await using _serve = await startServe(workspace.configFile);
-    const { Client, credentials, status } = await import('@grpc/grpc-js');
-    const tcp = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-    const call = (path: string) =>
-      new Promise<{ code: number; body: string }>((done) => {
-        tcp.makeUnaryRequest(
-          path,
-          (bytes: Buffer) => bytes,
-          (bytes: Buffer) => bytes,
-          Buffer.alloc(0),
-          (error, response?: Buffer) =>
-            done({ code: error?.code ?? status.OK, body: response?.toString('hex') ?? '' }),
-        );
-      });
-    expect(await call('/grpc.health.v1.Health/Check')).toEqual({ code: status.OK, body: '0801' });
-    expect((await call('/secretresolver.v1.CredentialResolver/GetProviderEnvironment')).code).toBe(
-      status.UNIMPLEMENTED,
-    );
-    expect((await call('/openshell.v1.OpenShell/GetSandboxProviderEnvironment')).code).toBe(
-      status.UNIMPLEMENTED,
-    );
-    tcp.close();
+    const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+    expect(await get('/livez')).toBe(200);
+    expect(await get('/readyz')).toBe(200);
+    expect(await get('/metrics')).toBe(404);
+    using client = new RawClient(port);
+    for (const path of ['/grpc.health.v1.Health/Check', `${SERVICE}/GetProviderEnvironment`])
+      expect((await client.call(path)).code).toBe(status.UNAVAILABLE);
+  });
+
+  it('is alive and not ready while a required credential is missing', async () => {
+    const port = await freePort();
+    workspace.writeConfig({ health: { listen: `127.0.0.1:${port}` } });
+    workspace.writeProvider('one.yaml', {
+      name: 'one',
+      type: 'custom',
+      endpoints: ENDPOINTS,
+      credentials: {
+        TOKEN: {
+          source: { type: 'kubernetesSecret', namespace: NAMESPACE, name: 'absent', key: 'token' },
+          required: true,
+        },
+      },
+    });
+    await using _serve = await startServe(workspace.configFile);
+    expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).toBe(200);
+    expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(503);
   });
 });
 

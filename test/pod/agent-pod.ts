@@ -27,8 +27,8 @@ const CONFIG = {
   socket: { path: '/run/secret-resolver/socket/resolver.sock', mode: '0666' },
   callers: [{ name: 'supervisor', uid: UID.supervisor, providers: ['*'] }],
   agent: { uid: UID.agent, gid: UID.agent },
-  health: { listen: `0.0.0.0:${HEALTH_PORT}` },
-  metrics: { listen: `0.0.0.0:${METRICS_PORT}` },
+  health: { listen: `[::]:${HEALTH_PORT}` },
+  metrics: { listen: `[::]:${METRICS_PORT}` },
 };
 const PROVIDER = {
   provider: {

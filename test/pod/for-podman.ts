@@ -5,7 +5,7 @@
  * | inject wrote                         | podman gets                          | because                                        |
  * | ------------------------------------ | ------------------------------------ | ---------------------------------------------- |
  * | a native sidecar                     | a container, started first           | podman knows no restartPolicy of a container   |
- * | gRPC probes                          | none; the test asks, as kubelet does | podman knows no gRPC probes                    |
+ * | httpGet probes                       | none; the test asks, as kubelet does | podman would need curl in the image            |
  * | the probe, an init container         | the same, kept when it has ended     | podman removes it, and its log with it         |
  * | a Secret volume                      | a tmpfs of the host, read-only       | podman would copy the Secret to its disk, once |
  * | the projected configuration          | a folder of the host, read-only      | podman knows no projected volumes              |

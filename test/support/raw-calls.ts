@@ -14,8 +14,10 @@ export const SERVICE = '/secretresolver.v1.CredentialResolver';
 export class RawClient implements Disposable {
   readonly #client: Client;
 
-  constructor(socket: string) {
-    this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
+  /** `target` is the path of a socket, or a TCP port of loopback. */
+  constructor(target: string | number) {
+    const address = typeof target === 'number' ? `127.0.0.1:${target}` : `unix:${target}`;
+    this.#client = new Client(address, credentials.createInsecure(), {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_retries': 0,
     });

@@ -1,0 +1,64 @@
+/**
+ * Attacks TCP ports from a process of its own: `flood.ts <mode> <host>,<port>[,<source>]...`, until its input ends.
+ * The modes are below. Prints `flooding` when it is under way and `{"made": n}`, its connections, at the end.
+ */
+import { connect, type Socket } from 'node:net';
+
+const [mode = '', ...targets] = process.argv.slice(2);
+const list = targets.map((target) => {
+  const [host = '', port = '', localAddress] = target.split(',');
+  return { host, port: Number(port), ...(localAddress === undefined ? {} : { localAddress }) };
+});
+let made = 0;
+
+function dial(use: (socket: Socket) => void, ended: () => void): void {
+  made += 1;
+  const target = list[made % list.length];
+  if (target === undefined) throw new Error('no target');
+  const socket = connect(target).on('error', () => {});
+  // What is not answered holds no place in this process either.
+  const timer = setTimeout(() => socket.destroy(), 3_000);
+  socket.once('connect', () => use(socket));
+  socket.once('close', () => {
+    clearTimeout(timer);
+    ended();
+  });
+}
+
+/** So many at once, each anew as soon as it is closed. */
+function keep(count: number, use: (socket: Socket) => void): void {
+  const next = () => dial(use, () => setImmediate(next));
+  for (let index = 0; index < count; index++) next();
+}
+
+function request(path: string): (socket: Socket) => void {
+  return (socket) => socket.resume().end(`GET ${path} HTTP/1.1\r\nhost: pod\r\n\r\n`);
+}
+
+/** So many a second, evenly. */
+function pace(perSecond: number, use: (socket: Socket) => void): void {
+  setInterval(() => dial(use, () => {}), 1_000 / perSecond);
+}
+
+const junk = Buffer.alloc(2 * 1024 * 1024, 'x');
+const modes: Readonly<Record<string, () => void>> = {
+  'connect-and-close': () => keep(200, (socket) => socket.destroy()),
+  idle: () => keep(500, (socket) => socket.resume()),
+  requests: () => keep(100, request(made % 2 === 0 ? '/livez' : '/metrics')),
+  'single-bytes': () =>
+    keep(50, (socket) => {
+      socket.setNoDelay(true).resume();
+      const timer = setInterval(() => socket.write('x'), 2);
+      socket.once('close', () => clearInterval(timer));
+    }),
+  junk: () => keep(16, (socket) => socket.resume().write(junk)),
+  '20 connections a second': () => pace(20, (socket) => setTimeout(() => socket.destroy(), 500)),
+  '10 checks a second': () => pace(10, request('/livez')),
+};
+modes[mode]?.();
+setTimeout(() => process.stdout.write('flooding\n'), 200);
+process.stdin
+  .on('end', () => {
+    process.stdout.write(`${JSON.stringify({ made })}\n`, () => process.exit(0));
+  })
+  .resume();
