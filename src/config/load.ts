@@ -48,7 +48,7 @@ export function readConfig(
   );
   const agent = raw.agent.present ? { uid: raw.agent.uid, gid: raw.agent.gid ?? raw.agent.uid } : NO_AGENT;
   issues.push(...callerIssues(source, ['callers'], raw.callers, agent.uid));
-  const context = { source, raw, sandbox, profiles, issues };
+  const context = { source, raw, agent, sandbox, profiles, issues };
   const settings = parts.flatMap(({ field, load }) =>
     raw[field] === undefined ? [] : [[field, load(raw[field], context)] as const],
   );

@@ -10,6 +10,8 @@ import type { YamlSource } from './yaml-source.ts';
 export interface PartContext {
   readonly source: YamlSource;
   readonly raw: RawConfig;
+  /** Whom the boundary is against; NO_AGENT where the pod has none. */
+  readonly agent: Config['agent'];
   readonly sandbox: Sandbox;
   readonly profiles: ReadonlyMap<string, Profile>;
   /** Where mistakes go that a schema cannot find. */
