@@ -19,7 +19,7 @@ export interface Limits {
   readonly connectionBurst: number;
   /** HTTP/2 streams open at once on one connection. */
   readonly streamsPerConnection: number;
-  /** Open calls, including watches; further ones are reset. */
+  /** Open calls besides watches; further ones are reset. */
   readonly callsPerUid: number;
   /** Open watches. */
   readonly watchesPerUid: number;
@@ -51,20 +51,23 @@ export const DEFAULT_LIMITS: Limits = {
   // A supervisor needs one; this leaves room for several supervisors that are reconnecting.
   connectionsPerUid: 64,
   excessConnectionsPerUid: 16,
-  // Each costs some 0.3 ms: 2 % of a core. The burst covers all callers of a UID that reconnect after a restart.
-  connectionsPerSecond: 64,
-  connectionBurst: 128,
-  // gRPC clients queue further calls on their side.
-  streamsPerConnection: 128,
-  // Each holds some 15 KiB: together a sixteenth of the memory that the sidecar is given.
-  callsPerUid: 1_024,
+  // Each costs some 0.5 ms and 100 KiB until the next collection. The burst covers every connection that a UID may have.
+  connectionsPerSecond: 16,
+  connectionBurst: 96,
+  // gRPC clients queue further calls by themselves; HTTP/2 refuses those of others before we see them. All streams of
+  // a connection may begin in one turn of the event loop.
+  streamsPerConnection: 32,
+  // Each holds some 15 KiB. A call that is not read stays open.
+  callsPerUid: 128,
+  // Together a sixteenth of the memory that the sidecar is given.
   watchesPerUid: 1_000,
-  // A tenth of what one core can answer. A supervisor holds a watch, and asks once in 10 s at most.
-  requestsPerSecond: 1_000,
-  // Every watch that a UID may have, opened and acknowledged at once.
-  requestBurst: 2_000,
-  // Some 2 ms of work: the longest that another UID waits behind a flood.
-  requestsPerTurn: 32,
+  // A supervisor holds a watch, and asks once in 10 s at most. A call leaves some 20 KiB of garbage: of 1,000 a second
+  // the heap grows by 50 MiB, of 250 by 20.
+  requestsPerSecond: 250,
+  // Every watch that a UID may have, opened at once.
+  requestBurst: 1_000,
+  // What one connection can begin is done before the next one's turn: 2 ms of work, the longest that another UID waits.
+  requestsPerTurn: 8,
   // Sixteen requests of the largest size.
   inboundBytesPerUid: 1024 * 1024,
   // 10,000 of the largest acknowledgements a second, and a few milliseconds of the cheapest frames.
@@ -156,5 +159,10 @@ export class TokenBucket {
     if (this.#tokens < 1) return false;
     this.#tokens -= 1;
     return true;
+  }
+
+  /** Takes more tokens than there may be. */
+  owe(tokens: number): void {
+    this.#tokens -= tokens;
   }
 }

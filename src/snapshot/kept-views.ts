@@ -1,12 +1,12 @@
 /** What was encoded for one snapshot and one set of providers, for as long as that snapshot is in force. */
-import { ERASE_AFTER_MS, type Snapshot } from './snapshot.ts';
+import type { OwnedBytes } from '../domain/owned-bytes.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** Sets of providers that are kept for one snapshot. Callers choose subsets, so their number must have an end. */
 const MAX_KEPT = 64;
 
-/** Something encoded; whoever keeps it overwrites `bytes` in the end. */
 interface Encoded {
-  readonly bytes: Buffer;
+  readonly message: OwnedBytes;
 }
 
 export class KeptViews<T extends Encoded> {
@@ -24,15 +24,13 @@ export class KeptViews<T extends Encoded> {
     if (known !== undefined) return known;
     const made = make();
     if (kept.size < MAX_KEPT) kept.set(id, made);
+    // It is written in this turn of the event loop or never.
+    else setImmediate(() => made.message.retire());
     return made;
   }
 
-  /** Overwrites what was encoded of a snapshot that was replaced, once every write that began with it is through. */
+  /** Retires what was encoded of a snapshot that was replaced. */
   retire(snapshot: Snapshot): void {
-    const kept = this.#kept.get(snapshot);
-    if (kept === undefined) return;
-    setTimeout(() => {
-      for (const { bytes } of kept.values()) bytes.fill(0);
-    }, ERASE_AFTER_MS).unref();
+    for (const { message } of this.#kept.get(snapshot)?.values() ?? []) message.retire();
   }
 }

@@ -5,6 +5,7 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Sandbox } from '../config/config.ts';
+import { OwnedBytes } from '../domain/owned-bytes.ts';
 import { EnvironmentEncoder } from './environment-encoder.ts';
 import { KeptViews } from './kept-views.ts';
 import { type CredentialRefusal, withheldProviders } from './refusal.ts';
@@ -31,7 +32,7 @@ export interface View {
   /** The required credential whose refusal withholds every provider of this view, if so. */
   readonly withheldBy: Withholding | undefined;
   /** A `ProviderEnvironment`, ready for the wire. */
-  readonly bytes: Buffer;
+  readonly message: OwnedBytes;
 }
 
 export class Views {
@@ -74,7 +75,13 @@ export class Views {
     const revision = this.#revision(buffer.subarray(0, length));
     const tail = new BinaryWriter().tag(REVISION_FIELD, WireType.Varint).uint64(revision).finish();
     buffer.set(tail, length);
-    return { revision, credentials, refusals, withheldBy, bytes: buffer.subarray(0, length + tail.length) };
+    return {
+      revision,
+      credentials,
+      refusals,
+      withheldBy,
+      message: new OwnedBytes(buffer.subarray(0, length + tail.length)),
+    };
   }
 
   /**

@@ -2,14 +2,14 @@
  * What every call on a socket goes through before its own work begins, whether its method is known or not. No method
  * decides any of this for itself.
  */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Limits } from '../domain/limits.ts';
 import type { Audit, AuditedCall } from '../observe/audit/audit.ts';
 import type { Logger } from '../observe/log.ts';
 import type { PeerConnection } from './connections.ts';
-import { GrpcCall } from './grpc-call.ts';
+import { GrpcCall, sizeOf } from './grpc-call.ts';
 import { Status } from './grpc-status.ts';
-import type { MessageStream, Method } from './method.ts';
+import type { Message, MessageStream, Method } from './method.ts';
 import { type CallRefusal, socketRefusal, type WireStatus } from './refusal.ts';
 
 export interface CallsOptions {
@@ -41,6 +41,9 @@ export function parse<T>(what: string, parser: () => T): T {
     return refuse(socketRefusal({ kind: 'malformed-request', what }));
   }
 }
+
+/** Bytes of a response that cost about as much as a call. */
+const BYTES_PER_REQUEST = 64 * 1024;
 
 /** A call that is to be admitted. */
 interface Admission {
@@ -87,6 +90,13 @@ export function countRequest({ usage }: PeerConnection): void {
   refuse(socketRefusal({ kind: 'too-many-requests' }));
 }
 
+/** Counts a response that costs more than a call does: it is paid by the calls that come after it. */
+function countResponse({ usage }: PeerConnection, bytes: number): void {
+  const calls = Math.floor(bytes / BYTES_PER_REQUEST);
+  usage.requests.owe(calls);
+  usage.throttle.began(calls);
+}
+
 function isGrpc({ headers }: Admission): void {
   if (headers[':method'] === 'POST' && headers['content-type']?.startsWith('application/grpc')) return;
   refuse(socketRefusal({ kind: 'malformed-request', what: 'no gRPC' }));
@@ -115,11 +125,17 @@ export class Calls {
   handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, connection: PeerConnection): void {
     const { limits } = this.#options;
     const { usage } = connection;
+    // One was refused with words, and paused the UID. What had been read by then is not worth a response each.
+    if (usage.throttle.paused) {
+      stream.on('error', () => {});
+      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
     const call = new GrpcCall(stream, usage, limits);
     const method = this.#methods.get(headers[':path'] ?? '');
     const audited = method?.audited ?? UNKNOWN_METHOD;
     connection.began();
-    if (usage.calls > limits.callsPerUid) {
+    if (usage.calls - usage.watches > limits.callsPerUid) {
       usage.throttle.penalise();
       this.#explain(audited, connection, new Refused(socketRefusal({ kind: 'too-many-calls' })));
       call.reset();
@@ -138,7 +154,7 @@ export class Calls {
     call: GrpcCall,
     audited: AuditedCall,
     connection: PeerConnection,
-    work: (request: Buffer) => Buffer,
+    work: (request: Buffer) => Message,
   ): void {
     let request: Buffer | undefined;
     const attempt = (act: () => void) => this.#attempt(call, audited, connection, act);
@@ -152,7 +168,9 @@ export class Calls {
           // Before the work is done and audited as served.
           if (connection.usage.unread.full) refuse(socketRefusal({ kind: 'too-much-unread' }));
           if (request === undefined) refuse(socketRefusal({ kind: 'malformed-request', what: 'no message' }));
-          call.write(work(request));
+          const response = work(request);
+          countResponse(connection, sizeOf(response));
+          call.write(response);
           call.end({ code: Status.OK, details: '' });
         }),
       fault: (refusal) => attempt(() => refuse(refusal)),
@@ -175,7 +193,7 @@ export class Calls {
           },
           fault: (refusal) => attempt(() => refuse(refusal)),
         }),
-      write: (bytes, sent) => call.write(bytes, sent),
+      write: (message, sent) => call.write(message, sent),
       end: (refusal) => attempt(() => refuse(refusal)),
       onClose: (listener) => call.onClose(listener),
     };

@@ -5,6 +5,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Limits } from '../domain/limits.ts';
 import { Status } from './grpc-status.ts';
+import type { Message } from './method.ts';
 import { type CallRefusal, socketRefusal, type WireStatus } from './refusal.ts';
 import type { UidUsage } from './usage.ts';
 
@@ -61,23 +62,22 @@ export class GrpcCall {
   }
 
   /** Sends one message; `sent` is called when it has left the process, or never will. */
-  write(bytes: Buffer, sent: () => void = () => {}): void {
+  write(message: Message, sent: () => void = () => {}): void {
     const stream = this.#stream;
     if (stream.destroyed || this.#status !== undefined) return;
-    // A copy of its own, overwritten once it is sent: what it is made from may be overwritten before.
-    const framed = Buffer.allocUnsafeSlow(PREFIX_BYTES + bytes.byteLength);
-    framed[0] = 0;
-    framed.writeUInt32BE(bytes.byteLength, 1);
-    bytes.copy(framed, PREFIX_BYTES);
+    const bytes = Buffer.isBuffer(message) ? message : message.bytes;
+    const prefix = Buffer.alloc(PREFIX_BYTES);
+    prefix.writeUInt32BE(bytes.byteLength, 1);
     const { unread } = this.#usage;
-    unread.take(framed.byteLength);
+    unread.take(bytes.byteLength);
+    const used = Buffer.isBuffer(message) ? undefined : message.use();
     let held = true;
     const release = () => {
       if (!held) return;
       held = false;
-      framed.fill(0);
       stream.off('close', release);
-      unread.give(framed.byteLength);
+      used?.();
+      unread.give(bytes.byteLength);
       sent();
     };
     stream.once('close', release);
@@ -88,7 +88,10 @@ export class GrpcCall {
         this.#closeUnlessEnded();
       });
     }
-    stream.write(framed, release);
+    stream.cork();
+    stream.write(prefix);
+    stream.write(bytes, release);
+    stream.uncork();
   }
 
   end(status: WireStatus): void {
@@ -127,7 +130,8 @@ export class GrpcCall {
       chunk.fill(0);
       return;
     }
-    const { inbound } = this.#usage;
+    const { inbound, throttle } = this.#usage;
+    throttle.received(chunk.byteLength);
     if (inbound.full) {
       chunk.fill(0);
       this.#fault(socketRefusal({ kind: 'too-much-unfinished' }));
@@ -149,8 +153,11 @@ export class GrpcCall {
       this.#drop(PREFIX_BYTES + length);
       this.#receiver.message(message);
     }
-    if (this.#held > 0) this.#await();
-    else this.#clearDeadline();
+    if (this.#held > 0) {
+      this.#await();
+      // A view of what was read from the connection would keep all of that in memory.
+      this.#chunks = this.#chunks.map((each) => (each === chunk ? copied(each) : each));
+    } else this.#clearDeadline();
   }
 
   /** The buffered bytes in one chunk, or at least the first `bytes` of them. */
@@ -198,6 +205,17 @@ export class GrpcCall {
     this.#usage.inbound.give(this.#held);
     this.#held = 0;
   }
+}
+
+function copied(chunk: Buffer): Buffer {
+  const own = Buffer.from(Uint8Array.from(chunk).buffer);
+  chunk.fill(0);
+  return own;
+}
+
+/** Bytes of a message. */
+export function sizeOf(message: Message): number {
+  return Buffer.isBuffer(message) ? message.byteLength : message.bytes.byteLength;
 }
 
 function trailersOf({ code, details }: WireStatus): Record<string, string> {

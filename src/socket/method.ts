@@ -1,4 +1,5 @@
 /** What a service consists of: bytes in, bytes out. A call is admitted before its method sees anything. */
+import type { OwnedBytes } from '../domain/owned-bytes.ts';
 import type { AuditedCall } from '../observe/audit/audit.ts';
 import type { PeerConnection } from './connections.ts';
 import type { CallRefusal } from './refusal.ts';
@@ -9,9 +10,12 @@ interface Named {
   readonly audited: AuditedCall;
 }
 
+/** An encoded message; of values it is owned by whoever erases it. */
+export type Message = Buffer | OwnedBytes;
+
 /** One request, one response. It returns the encoded response, or refuses. */
 export interface UnaryMethod extends Named {
-  readonly answer: (connection: PeerConnection, request: Buffer) => Buffer;
+  readonly answer: (connection: PeerConnection, request: Buffer) => Message;
 }
 
 /** A call as a streaming method sees it. */
@@ -19,7 +23,7 @@ export interface MessageStream {
   /** What the listener throws ends the call, as does anything that is no message. */
   readonly receive: (listener: (bytes: Buffer) => void) => void;
   /** Sends one message; `sent` is called when it has left the process, or never will. */
-  readonly write: (bytes: Buffer, sent?: () => void) => void;
+  readonly write: (message: Message, sent?: () => void) => void;
   readonly end: (refusal: CallRefusal) => void;
   readonly onClose: (listener: () => void) => void;
 }

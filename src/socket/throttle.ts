@@ -6,7 +6,7 @@
 import type { Limits } from '../domain/limits.ts';
 
 /** Milliseconds that a UID is not read after it made a call too many. */
-const PENALTY_MS = 100;
+const PENALTY_MS = 250;
 /** Milliseconds between two looks at bytes read: in a flood, and otherwise. */
 const SWEEP_MS = { busy: 25, idle: 1_000 } as const;
 
@@ -28,6 +28,8 @@ export class Throttle {
   #resume: NodeJS.Timeout | undefined;
   #sweep: NodeJS.Timeout | undefined;
   #sweptAt = 0;
+  /** Bytes counted since the last sweep, which finds them again. */
+  #counted = 0;
   #bytesAllowed: number;
 
   constructor(limits: Pick<Limits, 'requestsPerTurn' | 'inboundBytesPerSecond'>) {
@@ -51,8 +53,8 @@ export class Throttle {
   }
 
   /** A call began. One too many in a turn of the event loop waits for the next turn, and the others with it. */
-  began(): void {
-    this.#turn += 1;
+  began(calls = 1): void {
+    this.#turn += calls;
     this.#turnEnds ??= setImmediate(() => {
       this.#turnEnds = undefined;
       const stopped = this.#turn > this.#limits.requestsPerTurn;
@@ -60,6 +62,11 @@ export class Throttle {
       if (stopped && this.#resume === undefined) this.#read();
     });
     if (this.#turn > this.#limits.requestsPerTurn) this.#stop();
+  }
+
+  /** Whether nothing is read at present. What was read before may still come in. */
+  get paused(): boolean {
+    return this.#resume !== undefined;
   }
 
   /** A call was refused because the UID made too many. */
@@ -90,6 +97,19 @@ export class Throttle {
     this.#sweep = setTimeout(() => this.#sweepBytes(), ms).unref();
   }
 
+  /** Bytes of a request came in. The sweep finds them too, but a flood of them must not have until then. */
+  received(bytes: number): void {
+    this.#counted += bytes;
+    this.#spend(bytes);
+  }
+
+  #spend(bytes: number): void {
+    const { inboundBytesPerSecond } = this.#limits;
+    // However much was read at once, the UID is read again within a second.
+    this.#bytesAllowed = Math.max(this.#bytesAllowed - bytes, -inboundBytesPerSecond);
+    if (this.#bytesAllowed < 0) this.#pause((-this.#bytesAllowed / inboundBytesPerSecond) * 1_000);
+  }
+
   /** Bounds what never becomes a call: pings, settings, window updates. */
   #sweepBytes(): void {
     const { inboundBytesPerSecond } = this.#limits;
@@ -101,8 +121,9 @@ export class Throttle {
     }
     const refill = ((now - this.#sweptAt) / 1_000) * inboundBytesPerSecond;
     this.#sweptAt = now;
-    this.#bytesAllowed = Math.min(inboundBytesPerSecond, this.#bytesAllowed + refill) - read;
-    if (this.#bytesAllowed < 0) this.#pause((-this.#bytesAllowed / inboundBytesPerSecond) * 1_000);
+    this.#bytesAllowed = Math.min(inboundBytesPerSecond, this.#bytesAllowed + refill);
+    this.#spend(Math.max(0, read - this.#counted));
+    this.#counted = 0;
     this.#schedule(this.#bytesAllowed < inboundBytesPerSecond / 2 ? SWEEP_MS.busy : SWEEP_MS.idle);
   }
 }

@@ -17,14 +17,14 @@ function encoded(providers: Parameters<typeof config>[0], keys: Record<string, s
     { id: 's'.repeat(253), name: 's'.repeat(253), namespace: 's'.repeat(63) },
     randomBytes(32),
   );
-  const { bytes } = views.of(
+  const { message } = views.of(
     { ...resolution, mountedAt: 0 },
     providers.map(({ name }) => name),
   );
   const refused = (reason: string) =>
     resolution.refusals.filter((refusal) => refusal.reason === reason).length;
   return {
-    bytes: bytes.byteLength,
+    bytes: message.bytes.byteLength,
     tooLarge: refused('response-too-large'),
     refusals: resolution.refusals.length,
   };

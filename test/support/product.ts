@@ -37,8 +37,8 @@ export class Product implements Disposable {
     return [...this.nodeFlags(socket), 'secret-resolver'];
   }
 
-  nodeFlags(socket: string): readonly string[] {
-    const flags = startFlags({ socket: { path: socket }, audit: { path: undefined } });
+  nodeFlags(socket: string, audit?: string): readonly string[] {
+    const flags = startFlags({ socket: { path: socket }, audit: { path: audit } });
     return [`--snapshot-blob=${this.blob}`, ...flags, ...ENTRY_FLAGS];
   }
 

@@ -32,7 +32,12 @@ export const OTHER = [
 const LIMITS: Partial<Limits> = {
   requestsPerSecond: 1e12,
   requestBurst: 1e12,
+  requestsPerTurn: 1e12,
+  inboundBytesPerSecond: 1e12,
+  connectionsPerSecond: 1e12,
+  connectionBurst: 1e12,
   connectionsPerUid: 4_096,
+  callsPerUid: 4_096,
   firstCallTimeoutMs: 500,
   pingIntervalMs: 400,
   pingTimeoutMs: 1_000,

@@ -6,12 +6,12 @@
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { SecretReference } from '../../config/config.ts';
 import { MAX_RESPONSE_BYTES } from '../../domain/limits.ts';
+import { OwnedBytes } from '../../domain/owned-bytes.ts';
 import {
   type ResolveCredentialRequest,
   ResolveCredentialsResponseSchema,
 } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import { referenceText } from '../../observe/audit/record.ts';
-import { ERASE_AFTER_MS } from '../../snapshot/snapshot.ts';
 import { refuse } from '../../socket/calls.ts';
 import { type CallRefusal, socketRefusal } from '../../socket/refusal.ts';
 import { encode, type GatewayDriver, meant, open } from './gateway-access.ts';
@@ -34,7 +34,7 @@ interface Answer {
 }
 
 export interface Batch {
-  readonly response: Buffer;
+  readonly response: OwnedBytes;
   readonly served: readonly Record<string, string>[];
   /** Answered as expired, each with its cause. */
   readonly refused: readonly CallRefusal[];
@@ -66,8 +66,11 @@ export function resolveBatch(driver: GatewayDriver, requests: readonly ResolveCr
     const values = answers.flatMap(({ outcome }) => ('value' in outcome ? outcome.value.byteLength : []));
     if (values.reduce((sum, bytes) => sum + bytes, 0) > MAX_RESPONSE_BYTES)
       refuse(gatewayRefusal({ kind: 'response-too-large', credentials: requests.length }));
-    const response = encode(ResolveCredentialsResponseSchema, { credentials: answers.map(encodable) });
-    setTimeout(() => response.fill(0), ERASE_AFTER_MS).unref();
+    const response = new OwnedBytes(
+      encode(ResolveCredentialsResponseSchema, { credentials: answers.map(encodable) }),
+    );
+    // It is written in this turn of the event loop or never.
+    setImmediate(() => response.retire());
     return {
       response,
       served: answers.flatMap(({ request, reference, outcome }) =>

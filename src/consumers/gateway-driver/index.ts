@@ -47,7 +47,11 @@ export const gatewayDriver: Consumer = {
       socket: {
         file: () => current().socket,
         callers: () => current().callers,
-        limits: { requestBytes: REQUEST_BYTES, inboundBytesPerUid: 4 * REQUEST_BYTES },
+        limits: {
+          requestBytes: REQUEST_BYTES,
+          inboundBytesPerUid: 4 * REQUEST_BYTES,
+          inboundBytesPerSecond: 4 * REQUEST_BYTES,
+        },
       },
     };
   },

@@ -31,7 +31,7 @@ export class ResolverService implements OpenConsumer {
     const get = unary(SERVICE_NAME, 'GetProviderEnvironment', (connection, request) => {
       const view = this.#viewFor(connection, requestedProviders(request));
       auditServed(host, get.audited, connection, view);
-      return view.bytes;
+      return view.message;
     });
     const list = unary(SERVICE_NAME, 'ListCredentials', (connection, request) => {
       const { pageToken } = parse('ListCredentialsRequest', () =>
@@ -81,11 +81,7 @@ export class ResolverService implements OpenConsumer {
       watcher.closed();
       this.#open.delete(watcher);
     });
-    let first = true;
     stream.receive((bytes) => {
-      // The call itself was counted; each further message is: an acknowledgement is audited.
-      if (!first) countRequest(connection);
-      first = false;
       const { message } = parse('WatchProviderEnvironmentRequest', () =>
         fromBinary(WatchProviderEnvironmentRequestSchema, bytes),
       );
@@ -137,8 +133,12 @@ export class ResolverService implements OpenConsumer {
     if (outcome !== AcknowledgeOutcome.APPLIED && outcome !== AcknowledgeOutcome.REJECTED) {
       refuse(socketRefusal({ kind: 'malformed-request', what: 'outcome of an acknowledgement' }));
     }
-    // A revision that was never sent, or sent too long ago to be told from one that was not.
-    if (!watcher.acknowledge(revision, outcome)) return;
+    // A revision that was never sent, or sent too long ago to be told from one that was not. The others are as many
+    // as we send, so these alone count as calls.
+    if (!watcher.acknowledge(revision, outcome)) {
+      countRequest(watcher.connection);
+      return;
+    }
     const { audit, meter } = this.#host;
     const what = outcome === AcknowledgeOutcome.APPLIED ? 'applied' : 'rejected';
     meter.acknowledged(what, watcher.acknowledgedLagMs);

@@ -1,4 +1,5 @@
 /** One open watch: sends the newest view, one write at a time, and keeps what was acknowledged. */
+import type { OwnedBytes } from '../../domain/owned-bytes.ts';
 import type { AcknowledgeOutcome } from '../../gen/secretresolver/v1/resolver_pb.ts';
 import type { View } from '../../snapshot/views.ts';
 import type { PeerConnection } from '../../socket/connections.ts';
@@ -11,7 +12,7 @@ const REMEMBERED_REVISIONS = 16;
 /** What a watcher needs of its stream. */
 export interface WatchStream {
   /** Hands one message to HTTP/2; `done` is called when the peer's flow control has let it out. */
-  readonly write: (bytes: Buffer, done: () => void) => void;
+  readonly write: (message: OwnedBytes, done: () => void) => void;
   readonly end: (refusal: CallRefusal | 'peer-gone') => void;
 }
 
@@ -77,7 +78,7 @@ export class Watcher {
     const now = performance.now();
     this.servedLagMs = now - mountedAt;
     this.#remember(view.revision, now);
-    this.#options.stream.write(view.bytes, () => {
+    this.#options.stream.write(view.message, () => {
       this.#writing = false;
       this.push();
     });

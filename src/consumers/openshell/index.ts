@@ -50,7 +50,7 @@ export const openshell: Consumer = {
       const view = views.of(currentSnapshot(host), request.supportsStaticCredentialBindings ? providers : []);
       refuseIfWithheld(view);
       auditServed(host, method.audited, connection, view);
-      return view.bytes;
+      return view.message;
     });
     return { methods: [method] };
   },

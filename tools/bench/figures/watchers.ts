@@ -11,8 +11,8 @@ import { Rotations } from './rotation.ts';
 
 const KEYS = 20;
 const WATCHERS = 1_000;
-/** Within the limits that the resolver has: 128 streams on a connection, 64 connections and 2,048 watches of a UID. */
-const CONNECTIONS = 10;
+/** Within the limits that the resolver has: 32 streams on a connection, 64 connections and 1,000 watches of a UID. */
+const CONNECTIONS = 40;
 
 export async function watchers(scale: Scale): Promise<FigureResult> {
   await using writer = await Writer.start();

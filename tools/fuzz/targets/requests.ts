@@ -304,7 +304,12 @@ async function startGateway(live: LiveServer) {
   const gateway = await Gateway.open(workspace.configFile, {
     audit: new Audit({ write: hear, [Symbol.asyncDispose]: async () => {} }, SANDBOX),
     log: pino({ level: 'debug' }, { write: hear }),
-    limits: { requestsPerSecond: 1e12, requestBurst: 1e12 },
+    limits: {
+      requestsPerSecond: 1e12,
+      requestBurst: 1e12,
+      requestsPerTurn: 1e12,
+      inboundBytesPerSecond: 1e12,
+    },
   });
   return {
     socket,

@@ -409,7 +409,8 @@ function checkResolution(resolution: Resolution, read: VolumeRead, planted: Plan
     if (key === 'ENDING') must(expiresAtMs !== undefined, 'a credential lost its end');
   }
   must(size <= MAX_RESPONSE_BYTES, 'more is served than a response can hold');
-  const { bytes, revision } = views.encode(new Set(), credentials, refusals);
+  const { message, revision } = views.encode(new Set(), credentials, refusals);
+  const { bytes } = message;
   const sent = fromBinary(ProviderEnvironmentSchema, bytes);
   must(revision !== 0n && sent.providerEnvRevision === revision, 'the revision is not the one that is sent');
   must(Object.keys(sent.environment).length === credentials.length, 'not every credential is sent');
