@@ -2,7 +2,7 @@
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import type { Config, ListenAddress, Sandbox, SocketSettings } from './config.ts';
 import { ConfigFiles, readYaml } from './files.ts';
-import { type AnyPart, configSchemaWith } from './part.ts';
+import { configSchemaWith, type Registered } from './part.ts';
 import { loadProfiles } from './profiles.ts';
 import { claimIssues, loadProviders } from './providers.ts';
 import { configSchema, namespaceName, type RawConfig } from './schema.ts';
@@ -23,7 +23,7 @@ export interface Folders {
 export function readConfig(
   file: string,
   environment: Environment,
-  parts: readonly AnyPart[],
+  { parts, sourceTypes }: Registered,
   folders: Folders = {},
 ): Config {
   const { files = new ConfigFiles() } = folders;
@@ -41,8 +41,7 @@ export function readConfig(
     files,
     folders.providersDir ?? raw.providersDir,
     source,
-    profiles,
-    sandbox,
+    { profiles, sandbox, sourceTypes },
     issues,
   );
   issues.push(...callerIssues(source, ['callers'], raw.callers, raw.agent.uid));

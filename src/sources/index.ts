@@ -17,6 +17,9 @@ export const VOLUME_REMEDIES: Readonly<Record<VolumeFault, string>> = Object.ass
   ...SOURCES.map(({ faults }) => faults),
 );
 
+/** What a provider file may write as `source.type`. */
+export const SOURCE_TYPES: readonly string[] = SOURCES.map(({ type }) => type);
+
 /** The source that reads a Secret. */
 export function sourceOf(secret: SecretName): Source<VolumeFault> {
   const type = secret.source ?? DEFAULT_SOURCE_TYPE;
