@@ -6,7 +6,8 @@ import type { Source, SourceRead } from './source.ts';
 const SOURCES = [kubeletSecret] as const satisfies readonly Source[];
 
 /** Why a volume has no generation to give: the faults of every source. */
-export type VolumeFault = keyof (typeof SOURCES)[number]['faults'];
+export type VolumeFault = FaultOf<(typeof SOURCES)[number]>;
+type FaultOf<S extends Source> = S extends Source ? keyof S['faults'] : never;
 
 /** A read of a volume by whichever source. */
 export type VolumeRead = SourceRead<VolumeFault>;
