@@ -1,7 +1,7 @@
 /** The configuration as the rest of the house sees it: checked, with defaults, frozen. */
 import { matchGlob } from '../domain/glob.ts';
 import type { LogLevel } from '../domain/log-level.ts';
-import type { RawBulk, RawCredential } from './schema.ts';
+import type { RawBulk, RawCredential } from './provider-schema.ts';
 
 /** The sandbox in which the resolver runs. */
 export interface Sandbox {

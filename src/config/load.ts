@@ -3,7 +3,7 @@ import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
 import { type Config, type ListenAddress, NO_AGENT, type Sandbox, type SocketSettings } from './config.ts';
 import { ConfigFiles, readYaml } from './files.ts';
-import { type AnyPart, configSchemaWith } from './part.ts';
+import { configSchemaWith, type Registered } from './part.ts';
 import { loadProfiles } from './profiles.ts';
 import { claimIssues, loadProviders } from './providers.ts';
 import { configSchema, namespaceName, type RawConfig } from './schema.ts';
@@ -24,7 +24,7 @@ export interface Folders {
 export function readConfig(
   file: string,
   environment: Environment,
-  parts: readonly AnyPart[],
+  { parts, sourceTypes }: Registered,
   folders: Folders = {},
 ): Config {
   const { files = new ConfigFiles() } = folders;
@@ -42,8 +42,7 @@ export function readConfig(
     files,
     folders.providersDir ?? raw.providersDir,
     source,
-    profiles,
-    sandbox,
+    { profiles, sandbox, sourceTypes },
     issues,
   );
   const agent = raw.agent.present ? { uid: raw.agent.uid, gid: raw.agent.gid ?? raw.agent.uid } : NO_AGENT;

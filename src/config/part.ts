@@ -4,7 +4,9 @@
 import type { z } from 'zod';
 import type { ConfigIssue } from '../domain/errors.ts';
 import type { Config, PartSettings, Profile, Sandbox } from './config.ts';
-import { configSchema, profileFileSchema, providerFileSchema, type RawConfig } from './schema.ts';
+import { profileFileSchema } from './profile-schema.ts';
+import { providerFileSchema } from './provider-schema.ts';
+import { configSchema, type RawConfig } from './schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 export interface PartContext {
@@ -43,6 +45,13 @@ export function partOf<Settings extends PartSettings>(
   return config.parts[part.field] as Settings | undefined;
 }
 
+/** What the registries bring to the configuration. */
+export interface Registered {
+  readonly parts: readonly AnyPart[];
+  /** What a provider file may write as `source.type`. */
+  readonly sourceTypes: readonly string[];
+}
+
 /** The configuration file with the consumers' parts in it. */
 export function configSchemaWith(parts: readonly AnyPart[]) {
   const fields = parts.map(({ field, schema, optional }) => [field, optional ? schema.optional() : schema]);
@@ -50,10 +59,10 @@ export function configSchemaWith(parts: readonly AnyPart[]) {
 }
 
 /** Published JSON Schemas, by the name that `config schema` takes. */
-export function schemasWith(parts: readonly AnyPart[]) {
+export function schemasWith({ parts, sourceTypes }: Registered) {
   return {
     config: configSchemaWith(parts),
-    provider: providerFileSchema,
+    provider: providerFileSchema(sourceTypes),
     profile: profileFileSchema,
   } as const;
 }

@@ -5,7 +5,7 @@
  * warning is what works and is seldom meant.
  */
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
-import { profileFileSchema, type RawProfile } from './schema.ts';
+import { profileFileSchema, type RawProfile } from './profile-schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 /** Most credentials that OpenShell takes of one provider. */

@@ -3,7 +3,7 @@ import type { ConfigIssue } from '../domain/errors.ts';
 import { shownName } from '../domain/shown-name.ts';
 import type { Endpoint, Profile } from './config.ts';
 import { type ConfigFiles, collecting, readYaml, yamlFiles } from './files.ts';
-import { profileFileSchema, type RawProfile } from './schema.ts';
+import { profileFileSchema, type RawProfile } from './profile-schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 /** Every profile of a folder, by id. */

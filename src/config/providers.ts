@@ -2,9 +2,17 @@
 import type { ConfigIssue } from '../domain/errors.ts';
 import { shownName } from '../domain/shown-name.ts';
 import { parseTime } from '../domain/time.ts';
-import type { BulkSource, ExplicitCredential, Profile, Provider, Sandbox } from './config.ts';
+import {
+  type BulkSource,
+  DEFAULT_SOURCE_TYPE,
+  type ExplicitCredential,
+  type Profile,
+  type Provider,
+  type Sandbox,
+  type SecretName,
+} from './config.ts';
 import { type ConfigFiles, collecting, readYaml, yamlFiles } from './files.ts';
-import { providerFileSchema, type RawCredential, type RawProvider } from './schema.ts';
+import { providerFileSchema, type RawBulk, type RawCredential, type RawProvider } from './provider-schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 /** A provider, and the place that an issue about it names. */
@@ -13,20 +21,27 @@ export interface LoadedProvider {
   readonly provider: Provider;
 }
 
+export interface ProviderContext {
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly sandbox: Sandbox;
+  readonly sourceTypes: readonly string[];
+}
+
 /** Every provider of a folder, in the order of the files. */
 export function loadProviders(
   files: ConfigFiles,
   directory: string,
   config: YamlSource,
-  profiles: ReadonlyMap<string, Profile>,
-  sandbox: Sandbox,
+  context: ProviderContext,
   issues: ConfigIssue[],
 ): LoadedProvider[] {
   const loaded: LoadedProvider[] = [];
   const names = new Map<string, string>();
   for (const file of yamlFiles(files, directory, config, 'providersDir', issues)) {
     for (const source of collecting(issues, () => readYaml(file, files)) ?? []) {
-      const raw = collecting(issues, () => source.validate(providerFileSchema))?.provider;
+      const raw = collecting(issues, () =>
+        source.validate(providerFileSchema(context.sourceTypes)),
+      )?.provider;
       if (raw === undefined) continue;
       const other = names.get(raw.name);
       if (other !== undefined) {
@@ -39,7 +54,7 @@ export function loadProviders(
         );
       }
       names.set(raw.name, file);
-      loaded.push({ source, provider: providerFrom(source, raw, profiles.get(raw.type), sandbox, issues) });
+      loaded.push({ source, provider: providerFrom(source, raw, context, issues) });
     }
   }
   return loaded;
@@ -48,10 +63,10 @@ export function loadProviders(
 function providerFrom(
   source: YamlSource,
   raw: RawProvider,
-  profile: Profile | undefined,
-  sandbox: Sandbox,
+  { profiles, sandbox }: ProviderContext,
   issues: ConfigIssue[],
 ): Provider {
+  const profile = profiles.get(raw.type);
   (raw.credentialsFrom ?? []).forEach((bulk, index) => {
     if (bulk.mode === 'providerProfileKeys' && profile === undefined) {
       issues.push(
@@ -74,7 +89,7 @@ function providerFrom(
     ),
     from: (raw.credentialsFrom ?? []).map(
       (bulk): BulkSource => ({
-        secret: { namespace: bulk.source.namespace ?? sandbox.namespace, name: bulk.source.name },
+        secret: secretOf(bulk.source, sandbox),
         mode: bulk.mode,
         rename: new Map(Object.entries(bulk.rename ?? {})),
         include: bulk.include,
@@ -84,6 +99,11 @@ function providerFrom(
       }),
     ),
   };
+}
+
+function secretOf({ type, namespace, name }: RawBulk['source'], sandbox: Sandbox): SecretName {
+  const secret = { namespace: namespace ?? sandbox.namespace, name };
+  return type === DEFAULT_SOURCE_TYPE ? secret : { source: type, ...secret };
 }
 
 function credentialFrom(
@@ -111,11 +131,7 @@ function credentialFrom(
   }
   return {
     key,
-    reference: {
-      namespace: raw.source.namespace ?? sandbox.namespace,
-      name: raw.source.name,
-      key: raw.source.key,
-    },
+    reference: { ...secretOf(raw.source, sandbox), key: raw.source.key },
     required: raw.required,
     expiresAt: expiry,
     trim: raw.trim,

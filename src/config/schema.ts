@@ -7,11 +7,9 @@ import { z } from 'zod';
 import { UNMAPPED_UID } from '../domain/kubernetes.ts';
 import { LOG_LEVELS } from '../domain/log-level.ts';
 import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, SERVABLE_NAME } from '../domain/names.ts';
-import { MAX_WRITTEN_MS, MIN_WRITTEN_MS } from '../domain/time.ts';
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-const PROVIDER_NAME = /^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$/;
 const GLOB = /^[-._a-zA-Z0-9*]+$/;
 const LISTEN = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):([0-9]{1,5})$/;
 const PORT_AT_END = /:0*(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]?\d{1,4})$/;
@@ -45,7 +43,7 @@ export const secretName = z
   .regex(DNS_SUBDOMAIN, { error: 'is not a Kubernetes Secret name' })
   .describe('the name of a Secret: lowercase letters, digits, "-" and ".", at most 253 characters');
 
-const secretKey = z
+export const secretKey = z
   .string()
   .regex(SECRET_KEY, { error: 'is not a key that a Secret can have' })
   .regex(/^(?!\.\.|\.$)/, { error: 'must not be "." or begin with ".."' })
@@ -62,7 +60,7 @@ export const isNamespaceName = (text: string): boolean => namespaceName.safePars
 export const isSecretName = (text: string): boolean => secretName.safeParse(text).success;
 export const isItemPath = (text: string): boolean => itemPath.safeParse(text).success;
 
-const environmentName = z
+export const environmentName = z
   .string()
   .max(MAX_KEY_BYTES)
   .regex(ENVIRONMENT_NAME, { error: 'is not an environment variable name' })
@@ -270,153 +268,4 @@ export const configSchema = z
   })
   .describe('Configuration of secret-resolver');
 
-const trim = z
-  .enum(['trailingNewline', 'none'])
-  .default('trailingNewline')
-  .describe('trailingNewline to drop one newline at the end of the value (the default), or none');
-
-const sourceType = z.literal('kubernetesSecret').describe('kubernetesSecret');
-
-const expiresAtSchema = z
-  .union(
-    [
-      z.string().describe('an RFC 3339 time, for example 2027-01-31T00:00:00Z'),
-      z.int().min(MIN_WRITTEN_MS).max(MAX_WRITTEN_MS).describe('Unix milliseconds'),
-      z.strictObject({ key: itemPath }).describe('{key: NAME}: a key of the same Secret that holds the time'),
-    ],
-    {
-      error: ({ input }) => {
-        if (typeof input !== 'number' || !Number.isInteger(input) || input <= 0) return undefined;
-        return `reads as Unix ${input < MIN_WRITTEN_MS ? 'seconds' : 'microseconds'}, and milliseconds are wanted`;
-      },
-    },
-  )
-  .describe(
-    'an RFC 3339 time, Unix milliseconds, or {key: NAME} for a key of the same Secret that holds either',
-  );
-
-const format = z
-  .enum(['text', 'json', 'pem', 'jwt'])
-  .describe('text, json, pem or jwt; only json and pem may have line breaks');
-
-const credentialSchema = z
-  .strictObject({
-    source: z
-      .strictObject({
-        type: sourceType,
-        namespace: namespaceName.optional(),
-        name: secretName,
-        key: itemPath,
-      })
-      .describe('{type: kubernetesSecret, namespace, name, key}'),
-    required: z
-      .boolean()
-      .default(false)
-      .describe('true if nothing is to be served while this credential is refused'),
-    expiresAt: expiresAtSchema.optional(),
-    trim,
-    format: format.default('text'),
-  })
-  .describe('{source, required, expiresAt, trim, format}');
-
-const bulkSchema = z
-  .strictObject({
-    source: z
-      .strictObject({ type: sourceType, namespace: namespaceName.optional(), name: secretName })
-      .describe('{type: kubernetesSecret, namespace, name}'),
-    mode: z
-      .enum(['providerProfileKeys', 'allKeys'])
-      .describe('providerProfileKeys for the keys that the profile of `type` declares, or allKeys'),
-    rename: z
-      .record(secretKey, environmentName)
-      .optional()
-      .describe('a map from a key of the Secret to an environment name; only with allKeys'),
-    include: keyGlobs.describe(
-      'a list of keys of the Secret to take; "*" stands for any text; all unless set',
-    ),
-    exclude: keyGlobs
-      .unwrap()
-      .default([])
-      .describe('a list of keys of the Secret to leave out; "*" stands for any text'),
-    format: z
-      .record(secretKey, format)
-      .optional()
-      .describe('a map from a key of the Secret to text, json, pem or jwt; text unless set'),
-    trim,
-  })
-  .refine((bulk) => bulk.rename === undefined || bulk.mode === 'allKeys', {
-    error: 'has no effect with providerProfileKeys',
-    path: ['rename'],
-  })
-  .meta({ anyOf: [{ properties: { mode: { const: 'allKeys' } } }, { not: { required: ['rename'] } }] })
-  .describe('{source, mode, rename, include, exclude, format, trim}');
-
-export const providerFileSchema = z
-  .strictObject({
-    provider: z
-      .strictObject({
-        name: z
-          .string()
-          .regex(PROVIDER_NAME, { error: 'must be letters, digits, "-", "_" and ".", at most 63 characters' })
-          .describe('the name by which callers ask for the provider'),
-        type: z
-          .string()
-          .regex(PROVIDER_NAME, { error: 'must be letters, digits, "-", "_" and ".", at most 63 characters' })
-          .describe('the id of the profile that declares endpoints and variables, or custom'),
-        credentials: z
-          .record(environmentName, credentialSchema)
-          .optional()
-          .describe('a map from environment name to {source, …}'),
-        credentialsFrom: z.array(bulkSchema).optional().describe('a list of {source, mode}'),
-        endpoints: z
-          .array(endpointSchema)
-          .optional()
-          .describe('a list of {host, port, path}; needed where the profile declares none'),
-      })
-      .refine((provider) => provider.credentials !== undefined || provider.credentialsFrom !== undefined, {
-        error: 'has neither credentials nor credentialsFrom',
-      })
-      .meta({ anyOf: [{ required: ['credentials'] }, { required: ['credentialsFrom'] }] })
-      .describe('{name, type, credentials, credentialsFrom, endpoints}'),
-  })
-  .describe('A provider of secret-resolver');
-
-/** OpenShell owns this shape: what we do not read is let through, whatever it is. */
-export const profileFileSchema = z
-  .looseObject({
-    id: z
-      .string()
-      .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, { error: 'must be lowercase kebab-case' })
-      .describe('the id of the profile, lowercase kebab-case: a provider names it as its `type`'),
-    credentials: z
-      .array(
-        z.looseObject({
-          name: z.string().min(1).describe('the name of the credential'),
-          env_vars: z
-            .array(environmentName)
-            .default([])
-            .describe('a list of environment names, the first choice first'),
-          required: z.boolean().default(false).describe('true or false'),
-        }),
-      )
-      .default([])
-      .describe('a list of {name, env_vars, required}'),
-    endpoints: z
-      .array(
-        z.looseObject({
-          host: endpointSchema.shape.host,
-          port: z.int().min(1).max(65535).optional().describe('a TCP port from 1 to 65535'),
-          ports: z.array(z.int().min(1).max(65535)).optional().describe('a list of TCP ports'),
-          path: endpointSchema.shape.path,
-        }),
-      )
-      .default([])
-      .describe('a list of {host, port or ports, path}'),
-  })
-  .describe('An OpenShell provider profile');
-
 export type RawConfig = z.infer<typeof configSchema>;
-export type RawProvider = z.infer<typeof providerFileSchema>['provider'];
-export type RawCredential = z.infer<typeof credentialSchema>;
-export type RawBulk = z.infer<typeof bulkSchema>;
-export type RawProfile = z.infer<typeof profileFileSchema>;

@@ -3,6 +3,7 @@ import type { Rpc } from '../boundary/attacks/types.ts';
 import type { Config } from '../config/config.ts';
 import { type Environment, type Folders, readConfig } from '../config/load.ts';
 import { schemasWith } from '../config/part.ts';
+import { SOURCE_TYPES } from '../sources/index.ts';
 import type { Consumer, ServeOptions } from './consumer.ts';
 import { gatewayDriver } from './gateway-driver/index.ts';
 import { native } from './native/index.ts';
@@ -11,9 +12,10 @@ import { openshell } from './openshell/index.ts';
 export const CONSUMERS: readonly Consumer[] = [native, openshell, gatewayDriver];
 
 const PARTS = CONSUMERS.flatMap(({ config }) => config ?? []);
+const REGISTERED = { parts: PARTS, sourceTypes: SOURCE_TYPES };
 
 /** Published JSON Schemas, by the name that `config schema` takes. */
-export const SCHEMAS = schemasWith(PARTS);
+export const SCHEMAS = schemasWith(REGISTERED);
 
 /** Every call that could yield a credential, for the self-test. */
 export function selfTestCalls(sandboxId: string): Rpc[] {
@@ -30,7 +32,7 @@ export function loadConfig(
   folders: Folders = {},
   options: ServeOptions = {},
 ): Config {
-  const config = readConfig(file, environment, PARTS, folders);
+  const config = readConfig(file, environment, REGISTERED, folders);
   const configured = CONSUMERS.flatMap(({ config: part, configure }) =>
     part && configure ? [[part.field, configure(config.parts[part.field], options)]] : [],
   );

@@ -5,8 +5,9 @@ import type { Source, SourceRead } from './source.ts';
 
 const SOURCES = [kubeletSecret] as const satisfies readonly Source[];
 
-/** Why a volume has no generation: the faults of every source. */
-export type VolumeFault = keyof (typeof SOURCES)[number]['faults'];
+/** Why a volume has no generation to give: the faults of every source. */
+export type VolumeFault = FaultOf<(typeof SOURCES)[number]>;
+type FaultOf<S extends Source> = S extends Source ? keyof S['faults'] : never;
 
 /** A read of a volume by any source. */
 export type VolumeRead = SourceRead<VolumeFault>;
@@ -17,6 +18,10 @@ export const VOLUME_REMEDIES: Readonly<Record<VolumeFault, string>> = Object.ass
   ...SOURCES.map(({ faults }) => faults),
 );
 
+/** What a provider file may write as `source.type`. */
+export const SOURCE_TYPES: readonly string[] = SOURCES.map(({ type }) => type);
+
+/** The source that reads a Secret. */
 export function sourceOf(secret: SecretName): Source<VolumeFault> {
   const type = secret.source ?? DEFAULT_SOURCE_TYPE;
   const source = SOURCES.find((known) => known.type === type);
