@@ -10,7 +10,8 @@ function patch(before: string, diff: string): string {
   for (const line of diff.split('\n').slice(2, -1)) {
     const hunk = /^@@ -(\d+),(\d+) \+\d+,\d+ @@$/.exec(line);
     if (hunk !== null) {
-      const start = Number(hunk[1]) - 1;
+      // A hunk without lines of the old text names the line before it.
+      const start = Number(hunk[1]) - (hunk[2] === '0' ? 0 : 1);
       result.push(...lines.slice(at, start));
       at = start;
     } else if (line.startsWith('+')) result.push(line.slice(1));

@@ -35,6 +35,7 @@ const CARRIED = [
   'bintrees',
   'chokidar',
   'commander',
+  'diff',
   'koffi',
   'on-exit-leak-free',
   'pino',
