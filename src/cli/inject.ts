@@ -3,7 +3,9 @@ import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../config/config.ts';
 import { YAML_FILE } from '../config/files.ts';
+import { isNamespaceName } from '../config/schema.ts';
 import { loadConfig } from '../consumers/index.ts';
+import { changeResources, RESOLVER_RESOURCES, RESOURCES_FORM } from '../domain/container-resources.ts';
 import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';
 import { VERSION } from '../domain/version.ts';
@@ -12,15 +14,26 @@ import { type InjectRequest, inject, type Rewritten, uninject } from '../manifes
 import { KNOWN_KINDS } from '../manifest/kinds.ts';
 import { lint } from '../manifest/lint.ts';
 import type { Rule } from '../manifest/rule.ts';
-import type { InjectionSettings } from '../manifest/sidecar.ts';
+import { type InjectionSettings, PULL_POLICIES } from '../manifest/sidecar.ts';
 import type { CommandContext } from './context.ts';
-import { readManifest, replaceFile, rulesWithout, wantsColour } from './manifest-io.ts';
+import {
+  encode,
+  type ManifestInput,
+  readManifests,
+  replaceFile,
+  rulesWithout,
+  wantsColour,
+} from './manifest-io.ts';
 
 interface InjectOptions {
   readonly filename: string;
   readonly config?: string;
   readonly image?: string;
   readonly imagePullPolicy?: InjectionSettings['imagePullPolicy'];
+  readonly imagePullSecret?: readonly string[];
+  readonly resources?: string;
+  readonly selfTestResources?: string;
+  readonly only?: readonly string[];
   readonly providers?: string;
   readonly profiles?: string;
   readonly namespace?: string;
@@ -39,22 +52,20 @@ interface InjectOptions {
 /** `inject`: puts the resolver into pod templates, or takes it out. */
 export function createCommand(context: CommandContext): Command {
   return new Command('inject')
-    .description('put the resolver and its probe into the pod templates of a stream of manifests')
-    .requiredOption('-f, --filename <file>', 'manifests to read; - for standard input')
+    .description('put the resolver and its self-test into the pod templates of a stream of manifests')
+    .requiredOption('-f, --filename <file>', 'manifests to read, one file; - for standard input', onlyFile)
     .option('-c, --config <file>', 'the configuration that the resolver will run with')
     .addOption(new Option('--image <image>', 'image of the resolver').env('SECRET_RESOLVER_IMAGE'))
-    .addOption(
-      new Option('--image-pull-policy <policy>', 'pull policy of the image').choices([
-        'Always',
-        'IfNotPresent',
-        'Never',
-      ]),
-    )
+    .addOption(new Option('--image-pull-policy <policy>', 'pull policy of the image').choices(PULL_POLICIES))
+    .option('--image-pull-secret <name...>', 'Secrets in imagePullSecrets that the image needs')
+    .option('--resources <list>', `changes to the resolver's resources: ${RESOURCES_FORM}`, parseResources)
+    .option('--self-test-resources <list>', "changes to the self-test's resources", parseResources)
+    .option('--only <kind/name...>', 'the objects to work on; all others are passed through')
     .option('--providers <folder>', 'the provider files (default: providers, beside the configuration)')
     .option('--profiles <folder>', 'the profiles (default: profiles, beside the configuration)')
-    .option('-n, --namespace <namespace>', 'namespace of manifests that name none')
+    .option('-n, --namespace <namespace>', 'namespace of manifests that name none', parseNamespace)
     .option('--agent <container>', 'container of the agent (default: as annotated, or agent)')
-    .option('--no-agent', 'the pod has no agent in it: no probe is added')
+    .option('--no-agent', 'the pod has no agent in it: no self-test is added')
     .option(
       '--supervisor <container...>',
       'containers that may use the socket (default: as annotated, or known)',
@@ -74,13 +85,16 @@ export function createCommand(context: CommandContext): Command {
     .addHelpText(
       'after',
       `
-Kinds: ${KNOWN_KINDS.join(', ')}, and List. Everything else is passed through.
-Comments, order and formatting are kept. Injecting again updates what was injected and nothing else.
+Kinds: ${KNOWN_KINDS.join(', ')}, and lists of them. Everything else is passed through,
+and so are pods with neither an agent nor a supervisor. Comments, order and formatting are kept. Injecting again updates
+what was injected and nothing else; pull policy, pull secrets and resources stay unless given again.
 
 Annotations of a pod template:
   secret-resolver/agent: NAME          the agent's container
   secret-resolver/supervisors: A,B     containers that may use the socket
   secret-resolver/inject: "false"      leave this template as it is
+  secret-resolver/resources: LIST      as --resources
+  secret-resolver/self-test-resources: LIST
 
 Examples:
   secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 | kubectl apply -f -
@@ -88,13 +102,21 @@ Examples:
   secret-resolver inject -f sandbox.yaml --uninject --in-place`,
     )
     .action(async (options: InjectOptions) => {
-      const input = await readManifest(options.filename, context);
+      const [input, second] = await readManifests(options.filename, false, context);
+      if (input === undefined || second !== undefined) {
+        throw new CommandError(`${options.filename}: inject takes one file`, ExitCode.usage);
+      }
       const rules = rulesWithout(options.ignore ?? []);
       const result = options.uninject
-        ? uninject({ file: input.name, text: input.text, replaceEdited: options.replaceEdited === true })
-        : inject(requestFrom(options, input.name, input.text));
-      if (!options.uninject) refuseFaults(context, rules, options.image, input.name, result.text);
-      write(context, options, input.text, result);
+        ? uninject({
+            file: input.file,
+            text: input.text,
+            replaceEdited: options.replaceEdited === true,
+            only: options.only,
+          })
+        : inject(requestFrom(options, input.file, input.text));
+      if (!options.uninject) refuseFaults(context, rules, options.image, input.file, result.text);
+      write(context, options, input, result);
     });
 }
 
@@ -116,7 +138,7 @@ function refuseFaults(
   const errors = worse.filter(({ severity }) => severity === 'error').length;
   if (errors === 0) return;
   throw new CommandError(
-    `${file}: nothing was written: the pod would break the boundary in ${errors} ${errors === 1 ? 'place' : 'places'} (mend the manifest, or accept a rule by --ignore RULE)`,
+    `${file}: nothing was written: the pod would break the boundary in ${errors} ${errors === 1 ? 'place' : 'places'} (change the manifest, or accept a rule by --ignore RULE)`,
     ExitCode.refused,
   );
 }
@@ -140,6 +162,9 @@ function requestFrom(options: InjectOptions, file: string, text: string): Inject
     settings: {
       image,
       imagePullPolicy: options.imagePullPolicy,
+      imagePullSecrets: options.imagePullSecret,
+      resources: options.resources,
+      selfTestResources: options.selfTestResources,
       uid: options.uid,
       configMap: options.configMap,
       profilesConfigMap: options.profilesConfigMap,
@@ -148,6 +173,7 @@ function requestFrom(options: InjectOptions, file: string, text: string): Inject
     },
     configFor: (namespace) => configFor(config, folders, namespace ?? options.namespace),
     replaceEdited: options.replaceEdited === true,
+    only: options.only,
   };
 }
 
@@ -198,21 +224,46 @@ function filesOf(folder: string): string[] {
 }
 
 /** Reached only when everything worked: until here nothing was written. */
-function write(context: CommandContext, options: InjectOptions, before: string, result: Rewritten): void {
+function write(
+  context: CommandContext,
+  options: InjectOptions,
+  input: ManifestInput,
+  result: Rewritten,
+): void {
+  const { text: before, encoding } = input;
   for (const passed of result.passed) context.stderr.write(`passed through: ${passed}\n`);
+  for (const note of result.notes) context.stderr.write(`note: ${note}\n`);
   if (options.diff) {
     context.stdout.write(unifiedDiff(options.filename, before, result.text, wantsColour(context)));
   } else if (options.inPlace && options.filename !== '-') {
-    if (result.text !== before) replaceFile(options.filename, result.text);
+    if (result.text !== before) replaceFile(options.filename, encode(result.text, encoding));
     context.stderr.write(`${options.filename}: ${result.done.join(', ') || 'nothing to do'}\n`);
   } else {
-    context.stdout.write(result.text);
+    context.stdout.write(encode(result.text, encoding));
   }
 }
 
 function required(value: string | undefined, flag: string): string {
   if (value !== undefined && value !== '') return value;
   throw new CommandError(`${flag} is missing (inject needs it; --uninject does not)`, ExitCode.usage);
+}
+
+/** kubectl takes -f several times; here the second would hide the first. */
+function onlyFile(file: string, before: string | undefined): string {
+  if (before !== undefined) throw new InvalidArgumentError('inject takes one file; call it once for each.');
+  return file;
+}
+
+function parseNamespace(text: string): string {
+  if (!isNamespaceName(text)) throw new InvalidArgumentError('It is not a Kubernetes namespace.');
+  return text;
+}
+
+function parseResources(text: string): string {
+  if (changeResources(RESOLVER_RESOURCES, text) === undefined) {
+    throw new InvalidArgumentError(`Write for example ${RESOURCES_FORM}.`);
+  }
+  return text;
 }
 
 function parseUid(text: string): number {

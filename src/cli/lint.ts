@@ -1,15 +1,16 @@
 import { Command, Option } from 'commander';
 import { RULES } from '../boundary/catalogue.ts';
-import { CommandError, ExitCode } from '../domain/errors.ts';
+import { CommandError, ExitCode, formatIssue } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
-import { isAtLeast, lint, SEVERITIES } from '../manifest/lint.ts';
+import { isAtLeast, lintAll, SEVERITIES } from '../manifest/lint.ts';
 import { jsonReport, sarifReport, textReport } from '../manifest/report.ts';
 import type { Severity } from '../manifest/rule.ts';
 import type { CommandContext } from './context.ts';
-import { readManifest, rulesWithout, wantsColour } from './manifest-io.ts';
+import { readManifests, rulesWithout, wantsColour } from './manifest-io.ts';
 
 interface LintOptions {
-  readonly filename?: string;
+  readonly filename?: readonly string[];
+  readonly recursive?: boolean;
   readonly output: 'text' | 'json' | 'sarif';
   readonly agent?: string;
   readonly supervisor?: readonly string[];
@@ -23,7 +24,8 @@ interface LintOptions {
 export function createCommand(context: CommandContext): Command {
   return new Command('lint')
     .description('find what in a stream of manifests breaks the boundary or keeps a rotation from arriving')
-    .option('-f, --filename <file>', 'manifests to read; - for standard input')
+    .option('-f, --filename <file...>', 'manifests to read: a file, a folder, or - for standard input')
+    .option('-R, --recursive', 'read the folders below a folder, too')
     .addOption(
       new Option('-o, --output <format>', 'form of the findings')
         .choices(['text', 'json', 'sarif'])
@@ -42,15 +44,17 @@ export function createCommand(context: CommandContext): Command {
     .addHelpText(
       'after',
       `
-Looked at: pod templates with a container secret-resolver, and the Secrets and ExternalSecrets beside them.
+Checked: pods with a container secret-resolver, in objects of any kind, and the Secrets and ExternalSecrets beside them.
+Several files are checked as one stream.
 
 Exit codes:
-  0  nothing found that is as bad as --fail-on
-  1  something found
-  2  the stream cannot be read
+  0  no finding of severity --fail-on or worse
+  1  at least one such finding
+  2  a file cannot be read, or has no Kubernetes object
 
 Examples:
   kustomize build . | secret-resolver lint -f -
+  secret-resolver lint -f sandbox.yaml -f overlays/ -R
   secret-resolver lint -f sandbox.yaml -o sarif > lint.sarif`,
     )
     .action(async (options: LintOptions) => {
@@ -65,14 +69,16 @@ Examples:
           ExitCode.usage,
         );
       }
-      const input = await readManifest(options.filename, context);
-      const result = lint({
-        file: input.name,
-        text: input.text,
+      const inputs = [];
+      for (const file of options.filename) {
+        inputs.push(...(await readManifests(file, options.recursive === true, context)));
+      }
+      const result = lintAll(inputs, {
         choice: { agent: options.agent, supervisors: options.supervisor },
         image: options.image,
         rules,
       });
+      for (const issue of result.errors) context.stderr.write(`secret-resolver: ${formatIssue(issue)}\n`);
       for (const passed of result.passed) context.stderr.write(`not checked: ${passed}\n`);
       switch (options.output) {
         case 'text':
@@ -86,6 +92,6 @@ Examples:
           break;
       }
       const failed = result.findings.some(({ severity }) => isAtLeast(severity, options.failOn));
-      context.exit(failed ? ExitCode.refused : ExitCode.ok);
+      context.exit(result.errors.length > 0 ? ExitCode.usage : failed ? ExitCode.refused : ExitCode.ok);
     });
 }

@@ -1,41 +1,103 @@
 /** Reading and writing of manifests by `inject` and `lint`. */
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { text as readAll } from 'node:stream/consumers';
+import {
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { RULES } from '../boundary/catalogue.ts';
+import { YAML_FILE } from '../config/files.ts';
 import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
 import type { Rule } from '../manifest/rule.ts';
 import type { CommandContext } from './context.ts';
 
+type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be';
+
 export interface ManifestInput {
   /** As it is named in messages. */
-  readonly name: string;
+  readonly file: string;
   readonly text: string;
+  readonly encoding: Encoding;
+  /** One of the files of a folder, which may hold nothing but comments. */
+  readonly ofFolder?: boolean;
 }
 
-/** Reads `-f`: a file, or standard input for `-`. */
-export async function readManifest(file: string, context: CommandContext): Promise<ManifestInput> {
-  if (file === '-') return { name: '<stdin>', text: await readAll(context.stdin) };
+/** Reads `-f`: a file, standard input for `-`, or the manifests of a folder. */
+export async function readManifests(
+  file: string,
+  recursive: boolean,
+  context: CommandContext,
+): Promise<ManifestInput[]> {
+  if (file === '-') return [decode('<stdin>', await buffer(context.stdin))];
+  return guarded(file, 'cannot be read', () => {
+    if (!statSync(file).isDirectory()) return [decode(file, readFileSync(file))];
+    const files = readdirSync(file, { recursive, encoding: 'utf8' })
+      .filter((name) => YAML_FILE.test(name.slice(name.lastIndexOf('/') + 1)))
+      .map((name) => join(file, name))
+      .filter((path) => statSync(path).isFile())
+      .sort();
+    if (files.length === 0) {
+      throw new CommandError(
+        `${file}: has no file that ends in .yaml, .yml or .json${recursive ? '' : ' (-R looks into its folders)'}`,
+        ExitCode.usage,
+      );
+    }
+    return files.map((path) => ({ ...decode(path, readFileSync(path)), ofFolder: true }));
+  });
+}
+
+/** As kubectl does: UTF-8, or UTF-16 with a byte order mark. */
+function decode(file: string, bytes: Buffer): ManifestInput {
+  const mark = bytes.subarray(0, 2).toString('hex');
+  const encoding = mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8';
   try {
-    return { name: file, text: readFileSync(file, 'utf8') };
-  } catch (error) {
+    return {
+      file,
+      text: new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes),
+      encoding,
+    };
+  } catch {
     throw new CommandError(
-      `${file}: cannot be read: ${errorCode(error)} (check the path, and that this user may read it)`,
+      `${file}: is not ${encoding.toUpperCase()} text (save it as UTF-8)`,
       ExitCode.usage,
-      { cause: error },
     );
   }
 }
 
-/** Replaces a file as a whole: whoever reads it sees the old text or the new one. */
-export function replaceFile(file: string, text: string): void {
-  const temporary = `${file}.${process.pid}.tmp`;
+/** The bytes of a text in the encoding that its file came in. */
+export function encode(text: string, encoding: Encoding): Buffer {
+  if (encoding === 'utf-8') return Buffer.from(text);
+  const bytes = Buffer.from(text, 'utf16le');
+  return encoding === 'utf-16be' ? bytes.swap16() : bytes;
+}
+
+/** Replaces a file as a whole, behind any symlink: whoever reads it sees the old text or the new one. */
+export function replaceFile(link: string, bytes: Buffer): void {
+  guarded(link, 'cannot be written', () => {
+    const file = realpathSync(link);
+    const temporary = `${file}.${process.pid}.tmp`;
+    try {
+      writeFileSync(temporary, bytes, { mode: statSync(file).mode & 0o777, flag: 'wx' });
+      renameSync(temporary, file);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  });
+}
+
+function guarded<T>(file: string, what: string, work: () => T): T {
   try {
-    writeFileSync(temporary, text, { mode: statSync(file).mode & 0o777, flag: 'wx' });
-    renameSync(temporary, file);
+    return work();
   } catch (error) {
-    rmSync(temporary, { force: true });
+    if (error instanceof CommandError) throw error;
     throw new CommandError(
-      `${file}: cannot be written: ${errorCode(error)} (check that this user may write it and its folder)`,
+      `${file}: ${what}: ${errorCode(error)} (check the path, and that this user has access to it)`,
       ExitCode.usage,
       { cause: error },
     );

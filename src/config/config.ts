@@ -139,6 +139,9 @@ export interface Config {
   readonly providers: readonly Provider[];
 }
 
+/** Stands for the agent where a pod has none: 65534, as which the kernel shows everybody who is not mapped. */
+export const NO_AGENT: Config['agent'] = Object.freeze({ uid: 65534, gid: 65534 });
+
 /** `<namespace>/<name>`, after `<source>:` where it has one: the key under which a Secret's volume is kept everywhere. */
 export function secretId({ source, namespace, name }: SecretName): string {
   return source === undefined ? `${namespace}/${name}` : `${source}:${namespace}/${name}`;

@@ -1,6 +1,7 @@
 /** Files and environment → one frozen {@link Config}, or every mistake in them at once. */
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
-import type { Config, ListenAddress, Sandbox, SocketSettings } from './config.ts';
+import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
+import { type Config, type ListenAddress, NO_AGENT, type Sandbox, type SocketSettings } from './config.ts';
 import { readYaml } from './files.ts';
 import { type AnyPart, configSchemaWith } from './part.ts';
 import { loadProfiles } from './profiles.ts';
@@ -30,8 +31,9 @@ export function readConfig(
   const sandbox = loadSandbox(source, raw, environment, issues);
   const profiles = loadProfiles(raw.profilesDir && (folders.profilesDir ?? raw.profilesDir), source, issues);
   const loaded = loadProviders(folders.providersDir ?? raw.providersDir, source, profiles, sandbox, issues);
-  issues.push(...callerIssues(source, ['callers'], raw.callers, raw.agent.uid));
-  const context = { source, raw, sandbox, profiles, issues };
+  const agent = raw.agent.present ? { uid: raw.agent.uid, gid: raw.agent.gid ?? raw.agent.uid } : NO_AGENT;
+  issues.push(...callerIssues(source, ['callers'], raw.callers, agent.uid));
+  const context = { source, raw, agent, sandbox, profiles, issues };
   const settings = parts.flatMap(({ field, load }) =>
     raw[field] === undefined ? [] : [[field, load(raw[field], context)] as const],
   );
@@ -61,7 +63,7 @@ export function readConfig(
       exe: caller.exe,
       providers: caller.providers,
     })),
-    agent: { uid: raw.agent.uid, gid: raw.agent.gid ?? raw.agent.uid },
+    agent,
     health: raw.health && { listen: listenAddress(raw.health.listen) },
     metrics: raw.metrics && { listen: listenAddress(raw.metrics.listen) },
     log: raw.log,
@@ -95,7 +97,10 @@ function loadSandbox(
   issues: ConfigIssue[],
 ): Sandbox {
   const field = (name: 'id' | 'name' | 'namespace'): string => {
-    const variable = `SECRET_RESOLVER_SANDBOX_${name.toUpperCase()}`;
+    const variable =
+      (name === 'id'
+        ? SANDBOX_ID_SOURCES.find((from) => Boolean(environment[from.variable]))?.variable
+        : undefined) ?? `SECRET_RESOLVER_SANDBOX_${name.toUpperCase()}`;
     const value = raw.sandbox[name] ?? environment[variable];
     if (value !== undefined && value !== '') {
       // The file is checked by its schema; the environment is not.
@@ -146,7 +151,7 @@ export function callerIssues(
         source.issueAt(
           [...path, index, 'uid'],
           'is the UID of the agent, whom the boundary is against',
-          'run the supervisor under a UID of its own',
+          'run the supervisor under a UID of its own; where the pod has no agent, write agent: {present: false}',
         ),
       );
     }

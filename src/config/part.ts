@@ -10,6 +10,7 @@ import type { YamlSource } from './yaml-source.ts';
 export interface PartContext {
   readonly source: YamlSource;
   readonly raw: RawConfig;
+  readonly agent: Config['agent'];
   readonly sandbox: Sandbox;
   readonly profiles: ReadonlyMap<string, Profile>;
   /** Where mistakes go that a schema cannot find. */

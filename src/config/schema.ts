@@ -73,7 +73,7 @@ const listenAddress = z
   .string()
   .regex(LISTEN, { error: 'is not host:port' })
   .regex(PORT_AT_END, { error: 'has a port above 65535' })
-  .describe('host:port with a numeric address, for example 127.0.0.1:8086 or [::1]:8086');
+  .describe('host:port with a numeric address, for example "[::]:8086" or 127.0.0.1:8086');
 
 const mode = z
   .string()
@@ -213,13 +213,19 @@ export const configSchema = z
       .default([])
       .describe('a list of {name, uid, gid, exe, providers}; nobody unless listed'),
     agent: z
-      .strictObject({ uid: id('user'), gid: id('group').optional() })
-      .prefault({ uid: 1000, gid: 1000 })
-      .describe('{uid, gid} of the agent, whom the boundary is against'),
+      .strictObject({
+        uid: id('user').default(1000),
+        gid: id('group').optional(),
+        present: z.boolean().default(true).describe('false where the pod has no agent; true unless set'),
+      })
+      .prefault({})
+      .describe(
+        '{uid, gid} of the agent, whom the boundary is against; {present: false} for a pod without one',
+      ),
     health: z
       .strictObject({ listen: listenAddress })
       .optional()
-      .describe('{listen: host:port} for grpc.health.v1, for example 0.0.0.0:8086; off unless set'),
+      .describe('{listen: host:port} for grpc.health.v1, for example "[::]:8086"; off unless set'),
     metrics: z
       .strictObject({ listen: listenAddress })
       .optional()

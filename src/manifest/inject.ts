@@ -6,22 +6,17 @@
 import type { Config } from '../config/config.ts';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { type Addition, applyToModel } from './additions.ts';
-import type { Data } from './data.ts';
+import { asList, asMap, asText, type Data } from './data.ts';
 import { CannotInsert, planInsertions } from './insert.ts';
 import { findManifests, KNOWN_KINDS, type Manifests, objectName, type PodTemplate } from './kinds.ts';
-import { Annotation, RESOLVER, VOLUME_PREFIX } from './names.ts';
+import { Annotation, Label, RESOLVER, VOLUME_PREFIX } from './names.ts';
 import { findOwnedParts, formatRecord, type InjectionRecord, readRecord } from './ownership.ts';
-import { type Pod, readPod } from './pod.ts';
+import { readPod } from './pod.ts';
 import { planRemovals, removeFromModel, rollUp } from './remove.ts';
-import { requirementIssues } from './requirements.ts';
-import { explainRoleProblem, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
-import {
-  type InjectionSettings,
-  podVolumes,
-  probeContainer,
-  resolverContainer,
-  supervisorMount,
-} from './sidecar.ts';
+import { requirementIssues, templateIssues, tokenNotes } from './requirements.ts';
+import { choiceFor, explainRoleProblem, findRoles, isRoleProblem, type RoleChoice } from './roles.ts';
+import { settingsFor } from './settings.ts';
+import { type InjectionSettings, podAdditions } from './sidecar.ts';
 import { type ManifestStream, type Path, parseStream, wholeFile } from './stream.ts';
 import { applySplices, type Splice } from './text.ts';
 import { defect, endedText, isBlockAt, templateData, verify } from './verify.ts';
@@ -36,6 +31,8 @@ export interface InjectRequest {
   readonly configFor: (namespace: string | undefined) => Config;
   /** Take over additions of ours that were changed by hand since. */
   readonly replaceEdited: boolean;
+  /** Templates that are meant, as `Kind/name`; all unless given. */
+  readonly only?: readonly string[] | undefined;
 }
 
 export interface Rewritten {
@@ -44,6 +41,8 @@ export interface Rewritten {
   readonly done: readonly string[];
   /** Objects whose pod template was passed through, each with the reason. */
   readonly passed: readonly string[];
+  /** Changes that a reader of the manifest may not expect. */
+  readonly notes: readonly string[];
 }
 
 /** Returns the stream with the resolver in each of its pod templates. */
@@ -58,29 +57,48 @@ export function inject(request: InjectRequest): Rewritten {
   const splices: Splice[] = [];
   const expected = new Map<PodTemplate, Data>();
   const done: string[] = [];
+  const notes: string[] = [];
+  const strangers: { template: PodTemplate; issue: ConfigIssue }[] = [];
 
   manifests.templates.forEach((template, index) => {
-    if (isLeftOut(template)) return;
+    if (reasonToPass(template, request.only) !== undefined) return;
     const record = readRecord(before[index]?.annotations ?? {});
-    const recorded = record === undefined || record === 'unreadable' ? {} : record.roles;
+    const recorded = record === undefined || record === 'unreadable' ? undefined : record;
     const planned = collecting(issues, () => planTemplate(stream, template, request, recorded));
     if (planned === undefined) return;
+    if ('field' in planned) {
+      strangers.push({ template, issue: planned });
+      return;
+    }
     splices.push(...planned.splices);
     expected.set(template, planned.model);
     done.push(objectName(template.object));
+    notes.push(...planned.notes);
   });
+  // A database beside the sandbox is passed by; a stream of nothing else is a mistake.
+  if (done.length === 0 && issues.length === 0) {
+    issues.push(...strangers.map(({ issue }) => issue));
+    if (strangers.length === 0) issues.push(nothingFound(request.file, manifests, request.only));
+  }
   if (issues.length > 0) throw new ConfigError(issues);
-  if (done.length === 0) throw new ConfigError([nothingFound(request.file, manifests)]);
 
   const text = source.restore(applySplices(source.text, splices));
   verify(request.file, text, manifests, expected);
   const back = uninject({ ...request, text, replaceEdited: false }).text;
   if (back !== bare.text) throw new ConfigError([defect(request.file, 'taking it out again')]);
-  return { text, done, passed: passedOver(manifests) };
+  const passed = [
+    ...passedOver(manifests, request.only),
+    ...strangers.map(
+      ({ template }) => `${objectName(template.object)} (has neither an agent nor a supervisor)`,
+    ),
+  ];
+  return { text, done, passed, notes };
 }
 
 /** Returns the stream without what an injection added. Text without an injection is returned as it is. */
-export function uninject(request: Pick<InjectRequest, 'file' | 'text' | 'replaceEdited'>): Rewritten {
+export function uninject(
+  request: Pick<InjectRequest, 'file' | 'text' | 'replaceEdited' | 'only'>,
+): Rewritten {
   const source = endedText(request.file, request.text);
   const stream = parseStream(request.file, source.text);
   const manifests = findManifests(stream);
@@ -88,7 +106,7 @@ export function uninject(request: Pick<InjectRequest, 'file' | 'text' | 'replace
   const splices: Splice[] = [];
   const expected = new Map<PodTemplate, Data>();
   const done: string[] = [];
-  for (const template of manifests.templates) {
+  for (const template of manifests.templates.filter((each) => isNamed(each, request.only))) {
     const raw = templateData(template);
     const owned = findOwnedParts(raw);
     const record = readRecord(template.annotations);
@@ -103,32 +121,40 @@ export function uninject(request: Pick<InjectRequest, 'file' | 'text' | 'replace
   if (issues.length > 0) throw new ConfigError(issues);
   const text = source.restore(applySplices(source.text, splices));
   verify(request.file, text, manifests, expected);
-  return { text, done, passed: passedOver(manifests) };
+  return { text, done, passed: passedOver(manifests, request.only), notes: [] };
 }
 
 interface Planned {
   readonly splices: readonly Splice[];
   readonly model: Data;
+  readonly notes: readonly string[];
 }
 
+/** An issue in place of a plan where the template has neither role and nobody said that it is meant. */
 function planTemplate(
   stream: ManifestStream,
   template: PodTemplate,
   request: InjectRequest,
-  recorded: Partial<Roles>,
-): Planned {
+  recorded: InjectionRecord | undefined,
+): Planned | ConfigIssue {
   const pod = readPod(template.spec);
-  const roles = findRoles(pod, template.annotations, request.choice, recorded);
+  const choice = choiceFor(template, request.choice);
+  const roles = findRoles(pod, template.annotations, choice, recorded?.roles);
   if (isRoleProblem(roles)) {
     const { path, message, hint } = explainRoleProblem(roles);
-    throw new ConfigError([stream.issueAt(template.document, [...template.path, ...path], message, hint)]);
+    const issue = stream.issueAt(template.document, [...template.path, ...path], message, hint);
+    if (roles.kind === 'neither' && request.only === undefined) return issue;
+    throw new ConfigError([issue]);
   }
+  const wrong = templateIssues(stream, template, roles);
+  if (wrong.length > 0) throw new ConfigError(wrong);
   const config = request.configFor(template.object.namespace);
-  const issues = requirementIssues({ stream, template, pod, roles, config, settings: request.settings });
+  const { settings, kept } = settingsFor(stream, template, request.settings, recorded?.kept ?? {});
+  const issues = requirementIssues({ stream, template, pod, roles, config, settings });
   if (issues.length > 0) throw new ConfigError(issues);
 
   const raw = templateData(template);
-  const parts = podAdditions(pod, roles, config, request.settings);
+  const parts = podAdditions(template, pod, roles, config, settings);
   const { hash } = findOwnedParts(applyToModel(raw, parts));
   try {
     const plan = (additions: readonly Addition[]) =>
@@ -143,12 +169,17 @@ function planTemplate(
           hash,
           roles,
           created: created.filter(isNotAnnotation),
+          kept,
         }),
       },
     });
     const { created } = plan([...parts, annotation([])]);
     const additions = [...parts, annotation(created)];
-    return { splices: plan(additions).splices, model: applyToModel(raw, additions) };
+    return {
+      splices: plan(additions).splices,
+      model: applyToModel(raw, additions),
+      notes: tokenNotes(template),
+    };
   } catch (error) {
     if (error instanceof CannotInsert) throw new ConfigError([cannotInsert(stream, template, error)]);
     throw error;
@@ -157,58 +188,25 @@ function planTemplate(
 
 /** The annotation itself is known by its name and need not be recorded. */
 function isNotAnnotation(path: Path): boolean {
-  return path[path.length - 1] !== Annotation.injected;
+  return path.join('/') !== `metadata/annotations/${Annotation.injected}`;
 }
 
-/** Everything but the annotation. */
-function podAdditions(pod: Pod, roles: Roles, config: Config, settings: InjectionSettings): Addition[] {
-  const agent = pod.containers.find(({ name }) => name === roles.agent);
-  const combined = agent !== undefined && roles.supervisors.includes(agent.name);
-  const supervisors = pod.containers.filter(({ name }) => roles.supervisors.includes(name));
-  // In the combined layout the probe gets the agent's mounts as they will be, the socket's among them.
-  const agentAsInjected =
-    agent === undefined || !combined
-      ? agent
-      : {
-          ...agent,
-          data: {
-            ...agent.data,
-            volumeMounts: [
-              ...((agent.data.volumeMounts as Data[] | undefined) ?? []),
-              supervisorMount(config),
-            ],
-          },
-        };
-  return [
-    ...supervisors.map(
-      (container): Addition => ({
-        to: ['spec', ...container.path, 'volumeMounts'],
-        items: [supervisorMount(config)],
-      }),
-    ),
-    {
-      to: ['spec', 'initContainers'],
-      items: [
-        resolverContainer(config, settings),
-        ...(agentAsInjected === undefined
-          ? []
-          : [probeContainer(config, settings, agentAsInjected, pod, combined)]),
-      ],
-    },
-    { to: ['spec', 'volumes'], items: podVolumes(config, settings, pod) },
-    ...(pod.spec.automountServiceAccountToken === undefined
-      ? [{ to: ['spec'], entry: { key: 'automountServiceAccountToken', value: false } } satisfies Addition]
-      : []),
-  ];
-}
-
-/** Fields of ours that are no items of lists. */
-function ownedFields(template: PodTemplate, record: InjectionRecord): Path[] {
+/** What is ours by the record alone: fields that are no items of lists, and pull secrets. */
+function ownedFields({ spec, metadata }: PodTemplate, { created, kept }: InjectionRecord): Path[] {
+  const wasCreated = (path: Path) => created.some((made) => made.join('/') === path.join('/'));
   const token = ['spec', 'automountServiceAccountToken'];
-  const tokenIsOurs =
-    record.created.some((path) => path.join('/') === token.join('/')) &&
-    template.spec.automountServiceAccountToken === false;
-  return [['metadata', 'annotations', Annotation.injected], ...(tokenIsOurs ? [token] : [])];
+  const label = ['metadata', 'labels', Label.injected];
+  const inLabels = [1, 2, 3].some((length) => wasCreated(label.slice(0, length)));
+  return [
+    ['metadata', 'annotations', Annotation.injected],
+    ...(inLabels && asMap(metadata.labels)[Label.injected] === 'true' ? [label] : []),
+    ...(wasCreated(token) && spec.automountServiceAccountToken === false ? [token] : []),
+    ...asList(spec.imagePullSecrets).flatMap((entry, index): Path[] =>
+      kept.imagePullSecrets?.includes(asText(asMap(entry).name) ?? '')
+        ? [['spec', 'imagePullSecrets', index]]
+        : [],
+    ),
+  ];
 }
 
 function ownershipIssue(
@@ -270,21 +268,36 @@ function cannotInsert(stream: ManifestStream, template: PodTemplate, error: Cann
   }
 }
 
-function isLeftOut(template: PodTemplate): boolean {
-  return String(template.annotations[Annotation.inject]) === 'false';
+function isNamed({ object }: PodTemplate, only: readonly string[] | undefined): boolean {
+  const own = `${object.kind}/${object.name}`;
+  return only?.some((name) => name.toLowerCase() === own.toLowerCase()) ?? true;
 }
 
-function passedOver(manifests: Manifests): string[] {
+function reasonToPass(template: PodTemplate, only: readonly string[] | undefined): string | undefined {
+  if (!isNamed(template, only)) return 'not named by --only';
+  return String(template.annotations[Annotation.inject]) === 'false'
+    ? `annotated ${Annotation.inject}: "false"`
+    : undefined;
+}
+
+function passedOver(manifests: Manifests, only: readonly string[] | undefined): string[] {
   return [
-    ...manifests.unknown.map((object) => `${objectName(object)} (its kind is not known here)`),
-    ...manifests.templates
-      .filter(isLeftOut)
-      .map(({ object }) => `${objectName(object)} (annotated ${Annotation.inject}: "false")`),
+    ...manifests.found.map(
+      ({ object }) => `${objectName(object)} (inject does not know ${object.apiVersion} ${object.kind})`,
+    ),
+    ...manifests.templates.flatMap((template) => {
+      const reason = reasonToPass(template, only);
+      return reason === undefined ? [] : `${objectName(template.object)} (${reason})`;
+    }),
   ];
 }
 
-function nothingFound(file: string, manifests: Manifests): ConfigIssue {
-  const kinds = [...new Set(manifests.objects.map(({ kind }) => kind))];
+function nothingFound(file: string, manifests: Manifests, only: readonly string[] | undefined): ConfigIssue {
+  const kinds = [...new Set(manifests.objects.map(({ apiVersion, kind }) => `${apiVersion} ${kind}`))];
+  if (only !== undefined && manifests.templates.length > 0) {
+    const names = manifests.templates.map(({ object }) => `${object.kind}/${object.name}`);
+    return wholeFile(file, `has no ${only.join(' or ')} to inject into`, `it has ${names.join(', ')}`);
+  }
   return wholeFile(
     file,
     kinds.length === 0 ? 'is empty' : `has no pod template to inject into; it has ${kinds.join(', ')}`,

@@ -16,7 +16,7 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import type { Addition } from './additions.ts';
-import { valueAt } from './data.ts';
+import { asMap, valueAt } from './data.ts';
 import { type ManifestDocument, ownPair, type Path } from './stream.ts';
 import { column, lineEnd, lineEnding, lineStart, nextLine, type Splice } from './text.ts';
 
@@ -42,6 +42,8 @@ export function planInsertions(
 ): { splices: Splice[]; created: Path[] } {
   const splices: Splice[] = [];
   const created: Path[] = [];
+  // New fields by their path: two additions may be below one that is missing.
+  const entries = new Map<string, { map: YAMLMap; key: string; value: unknown; depth: number }>();
   const aliased = aliasedAnchors(document);
   for (const addition of additions) {
     const full = [...template, ...addition.to];
@@ -61,8 +63,17 @@ export function planInsertions(
     }
     const [key, ...inner] = missing;
     if (!isMap(node) || typeof key !== 'string') throw new CannotInsert('type', full.slice(0, depth));
-    splices.push(addEntry(text, node, key, wrap(inner, payload), depth));
-    created.push(full.slice(template.length, depth + 1));
+    const path = full.slice(template.length, depth + 1);
+    const value = wrap(inner, payload);
+    const entry = entries.get(path.join('/'));
+    if (entry !== undefined) entry.value = { ...asMap(entry.value), ...asMap(value) };
+    else {
+      entries.set(path.join('/'), { map: node, key, value, depth });
+      created.push(path);
+    }
+  }
+  for (const { map, key, value, depth } of entries.values()) {
+    splices.push(addEntry(text, map, key, value, depth));
   }
   return { splices, created };
 }

@@ -1,26 +1,33 @@
 /** Which documents hold a pod template, and where in them it is. */
 import type { ConfigIssue } from '../domain/errors.ts';
 import { asList, asMap, asText, type Data, valueAt } from './data.ts';
+import { wrongTypes } from './field-types.ts';
+import { RESOLVER } from './names.ts';
 import type { ManifestDocument, ManifestStream, Path } from './stream.ts';
 
-/** `group/kind` → versions that are known, and the path of the object that has the pod's `metadata` and `spec`. */
-const KINDS: Readonly<Record<string, { readonly versions: readonly string[]; readonly template: Path }>> = {
-  '/Pod': { versions: ['v1'], template: [] },
-  'apps/Deployment': { versions: ['v1'], template: ['spec', 'template'] },
-  'apps/StatefulSet': { versions: ['v1'], template: ['spec', 'template'] },
-  'apps/DaemonSet': { versions: ['v1'], template: ['spec', 'template'] },
-  'batch/Job': { versions: ['v1'], template: ['spec', 'template'] },
-  'batch/CronJob': { versions: ['v1'], template: ['spec', 'jobTemplate', 'spec', 'template'] },
-  'agents.x-k8s.io/Sandbox': { versions: ['v1beta1'], template: ['spec', 'podTemplate'] },
-  'extensions.agents.x-k8s.io/SandboxTemplate': { versions: ['v1beta1'], template: ['spec', 'podTemplate'] },
+const TEMPLATE: Path = ['spec', 'template'];
+const POD_TEMPLATE: Path = ['spec', 'podTemplate'];
+
+/** Kinds that inject can work on: versions, and the path of what has the pod's `metadata` and `spec`. */
+const KINDS: Readonly<Record<string, { readonly apiVersion: string; readonly template: Path }>> = {
+  Pod: { apiVersion: 'v1', template: [] },
+  PodTemplate: { apiVersion: 'v1', template: ['template'] },
+  ReplicationController: { apiVersion: 'v1', template: TEMPLATE },
+  Deployment: { apiVersion: 'apps/v1', template: TEMPLATE },
+  StatefulSet: { apiVersion: 'apps/v1', template: TEMPLATE },
+  DaemonSet: { apiVersion: 'apps/v1', template: TEMPLATE },
+  ReplicaSet: { apiVersion: 'apps/v1', template: TEMPLATE },
+  Job: { apiVersion: 'batch/v1', template: TEMPLATE },
+  CronJob: { apiVersion: 'batch/v1', template: ['spec', 'jobTemplate', 'spec', 'template'] },
+  Rollout: { apiVersion: 'argoproj.io/v1alpha1', template: TEMPLATE },
+  Sandbox: { apiVersion: 'agents.x-k8s.io/v1beta1', template: POD_TEMPLATE },
+  SandboxTemplate: { apiVersion: 'extensions.agents.x-k8s.io/v1beta1', template: POD_TEMPLATE },
 };
 
-/** Where a pod's containers are found in kinds that nobody taught us. */
-const LIKELY_TEMPLATES: readonly Path[] = [
-  ['spec', 'template'],
-  ['spec', 'podTemplate'],
-  ['spec', 'jobTemplate', 'spec', 'template'],
-];
+/** Groups that workloads were in before they had the one above. */
+const FORMER_GROUPS = ['extensions'];
+
+const CONTAINER_LISTS = ['containers', 'initContainers', 'ephemeralContainers'] as const;
 
 /** An object of the stream: a document, or an item of a List. */
 export interface ManifestObject {
@@ -39,62 +46,135 @@ export interface PodTemplate {
   readonly document: ManifestDocument;
   /** Path of the object that holds the pod's `metadata` and `spec`. */
   readonly path: Path;
+  readonly specPath: Path;
   readonly metadata: Data;
   readonly spec: Data;
   readonly annotations: Data;
 }
 
 export interface Manifests {
+  /** Of kinds that inject can work on. */
   readonly templates: readonly PodTemplate[];
+  /** Pod specs in objects of other kinds: lint checks them, inject leaves them alone. */
+  readonly found: readonly PodTemplate[];
+  /** Places with a container of our name where no pod spec is, relative to the object. */
+  readonly unclear: readonly { readonly object: ManifestObject; readonly path: Path }[];
   readonly objects: readonly ManifestObject[];
   readonly issues: readonly ConfigIssue[];
-  /** Objects that have a pod template of a kind that is not known here. */
-  readonly unknown: readonly ManifestObject[];
 }
 
 /** Names of the kinds, for help and messages. */
-export const KNOWN_KINDS = Object.keys(KINDS).map((key) => key.slice(key.indexOf('/') + 1));
+export const KNOWN_KINDS = Object.keys(KINDS);
 
 export function findManifests(stream: ManifestStream): Manifests {
   const issues: ConfigIssue[] = [];
   const objects = stream.documents.flatMap((document) =>
     document.data === null || document.data === undefined
       ? []
-      : objectsOf(stream, document, [], document.data, issues),
+      : objectsOf(stream, document, [], document.data, {}, issues),
   );
   const templates: PodTemplate[] = [];
-  const unknown: ManifestObject[] = [];
+  const found: PodTemplate[] = [];
+  const unclear: { object: ManifestObject; path: Path }[] = [];
   for (const object of objects) {
-    const { group, version } = splitApiVersion(object.apiVersion);
-    const known = KINDS[`${group}/${object.kind}`];
-    if (known === undefined) {
-      if (
-        LIKELY_TEMPLATES.some((path) => valueAt(object.data, [...path, 'spec', 'containers']) !== undefined)
-      ) {
-        unknown.push(object);
-      }
-    } else if (!known.versions.includes(version)) {
+    issues.push(...wrongTypes(stream, object, [...object.path, 'metadata'], object.data.metadata));
+    const known = Object.hasOwn(KINDS, object.kind) ? KINDS[object.kind] : undefined;
+    const group = groupOf(object.apiVersion);
+    if (known?.apiVersion === object.apiVersion) {
+      const template = templateOf(stream, object, known.template, issues);
+      if (template !== undefined) templates.push(template);
+    } else if (known !== undefined && [groupOf(known.apiVersion), ...FORMER_GROUPS].includes(group)) {
       issues.push(
         stream.issueAt(
           object.document,
           [...object.path, 'apiVersion'],
-          `${object.kind} of this version is not known here`,
-          `write ${group === '' ? '' : `${group}/`}${known.versions.join(' or ')}`,
+          `${objectName(object)} has an apiVersion that is not supported`,
+          `write ${known.apiVersion}`,
         ),
       );
-    } else {
-      const template = templateOf(stream, object, known.template, issues);
-      if (template !== undefined) templates.push(template);
-    }
+    } else searchPodSpecs(object, [], object.data, found, unclear);
+    issues.push(...secretTypes(stream, object));
   }
-  return { templates, objects, issues, unknown };
+  for (const template of [...templates, ...found]) {
+    const relative = template.path.length > template.object.path.length;
+    if (relative)
+      issues.push(...wrongTypes(stream, template.object, [...template.path, 'metadata'], template.metadata));
+    issues.push(...wrongTypes(stream, template.object, template.specPath, template.spec));
+  }
+  return { templates, found, unclear, objects, issues };
 }
 
-function splitApiVersion(apiVersion: string): { group: string; version: string } {
-  const slash = apiVersion.indexOf('/');
-  return slash < 0
-    ? { group: '', version: apiVersion }
-    : { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) };
+function secretTypes(stream: ManifestStream, object: ManifestObject): ConfigIssue[] {
+  if (object.kind === 'Secret') return wrongTypes(stream, object, object.path, object.data);
+  if (!isExternalSecret(object)) return [];
+  const spec = specOfExternalSecret(object);
+  return ['target', 'data'].flatMap((field) =>
+    wrongTypes(stream, object, [...object.path, ...spec, field], valueAt(object.data, [...spec, field])),
+  );
+}
+
+/** An ExternalSecret, or a ClusterExternalSecret, which makes one in each namespace that it selects. */
+export function isExternalSecret({ kind, apiVersion }: ManifestObject): boolean {
+  return /^(Cluster)?ExternalSecret$/.test(kind) && groupOf(apiVersion) === 'external-secrets.io';
+}
+
+/** Where the spec of an ExternalSecret is in the object. */
+export function specOfExternalSecret({ kind }: ManifestObject): Path {
+  return kind === 'ClusterExternalSecret' ? ['spec', 'externalSecretSpec'] : ['spec'];
+}
+
+function groupOf(apiVersion: string): string {
+  return apiVersion.slice(0, Math.max(0, apiVersion.indexOf('/')));
+}
+
+/** Pod specs in an object of any kind: wherever there is a list of containers. */
+function searchPodSpecs(
+  object: ManifestObject,
+  path: Path,
+  value: unknown,
+  found: PodTemplate[],
+  unclear: { object: ManifestObject; path: Path }[],
+): void {
+  if (typeof value !== 'object' || value === null) return;
+  const data = asMap(value);
+  if (asList(data.containers).some(isContainer)) {
+    const inSpec = path[path.length - 1] === 'spec';
+    const holder = inSpec ? path.slice(0, -1) : path;
+    found.push(podTemplate(object, holder, path, asMap(inSpec ? valueAt(object.data, holder) : {})));
+    return;
+  }
+  const ours = CONTAINER_LISTS.find(
+    (list) => asList(data[list]).some(isOurs) || asMap(data[list])[RESOLVER] !== undefined,
+  );
+  if (ours !== undefined) unclear.push({ object, path: [...path, ours] });
+  else {
+    const entries = Array.isArray(value) ? value.entries() : Object.entries(value);
+    for (const [key, child] of entries) searchPodSpecs(object, [...path, key], child, found, unclear);
+  }
+}
+
+function isContainer(value: unknown): boolean {
+  const { name, image } = asMap(value);
+  return name !== undefined && image !== undefined;
+}
+
+/** Not the usage that the metrics API gives for each container. */
+function isOurs(value: unknown): boolean {
+  const { name, usage } = asMap(value);
+  return name === RESOLVER && usage === undefined;
+}
+
+function podTemplate(object: ManifestObject, holder: Path, spec: Path, template: Data): PodTemplate {
+  const metadata = asMap(template.metadata);
+  return {
+    object,
+    document: object.document,
+    path: [...object.path, ...holder],
+    specPath: [...object.path, ...spec],
+    metadata,
+    spec: asMap(valueAt(object.data, spec)),
+    annotations: asMap(metadata.annotations),
+  };
 }
 
 function objectsOf(
@@ -102,11 +182,12 @@ function objectsOf(
   document: ManifestDocument,
   path: Path,
   value: unknown,
+  ofList: { readonly apiVersion?: string; readonly kind?: string },
   issues: ConfigIssue[],
 ): ManifestObject[] {
   const data = asMap(value);
-  const apiVersion = asText(data.apiVersion);
-  const kind = asText(data.kind);
+  const apiVersion = asText(data.apiVersion) ?? ofList.apiVersion;
+  const kind = asText(data.kind) ?? ofList.kind;
   if (apiVersion === undefined || kind === undefined) {
     issues.push(
       stream.issueAt(
@@ -118,9 +199,12 @@ function objectsOf(
     );
     return [];
   }
-  if (apiVersion === 'v1' && kind === 'List') {
-    return asList(data.items).flatMap((item, index) =>
-      objectsOf(stream, document, [...path, 'items', index], item, issues),
+  const { items } = data;
+  if (kind.endsWith('List') && (Array.isArray(items) || items === null)) {
+    // The API server leaves both fields out of the items of a PodList.
+    const ofItems = kind === 'List' ? {} : { apiVersion, kind: kind.slice(0, -'List'.length) };
+    return asList(items).flatMap((item, index) =>
+      objectsOf(stream, document, [...path, 'items', index], item, ofItems, issues),
     );
   }
   const metadata = asMap(data.metadata);
@@ -143,29 +227,22 @@ function templateOf(
   relative: Path,
   issues: ConfigIssue[],
 ): PodTemplate | undefined {
-  const path = [...object.path, ...relative];
+  // A Rollout may name a Deployment in place of a template.
+  if (asMap(object.data.spec).workloadRef !== undefined) return undefined;
   const template = asMap(valueAt(object.data, relative));
   const containers = valueAt(template, ['spec', 'containers']);
   if (!Array.isArray(containers) || containers.length === 0) {
     issues.push(
       stream.issueAt(
         object.document,
-        [...path, 'spec', 'containers'],
+        [...object.path, ...relative, 'spec', 'containers'],
         `${object.kind} ${object.name} has no list of containers`,
         'write spec.containers with at least one container',
       ),
     );
     return undefined;
   }
-  const metadata = asMap(template.metadata);
-  return {
-    object,
-    document: object.document,
-    path,
-    metadata,
-    spec: asMap(template.spec),
-    annotations: asMap(metadata.annotations),
-  };
+  return podTemplate(object, relative, [...relative, 'spec'], template);
 }
 
 /** `Sandbox demo`, or `Pod` where it has no name. */

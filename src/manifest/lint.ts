@@ -1,13 +1,20 @@
 /** Findings with their places: what `lint` prints and what `inject` must not leave behind. */
-import { ConfigError } from '../domain/errors.ts';
+import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { canonicalJson, type Data } from './data.ts';
-import { findManifests, type ManifestObject, type Manifests, objectName, type PodTemplate } from './kinds.ts';
+import {
+  findManifests,
+  isExternalSecret,
+  type ManifestObject,
+  type Manifests,
+  objectName,
+  type PodTemplate,
+} from './kinds.ts';
 import { RESOLVER } from './names.ts';
 import { findOwnedParts, readRecord } from './ownership.ts';
 import { type Pod, readPod, resolverSecrets } from './pod.ts';
-import { findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
+import { choiceFor, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
 import type { Fault, PodSubject, Rule, Severity } from './rule.ts';
-import { type ManifestStream, type Path, parseStream, pathName } from './stream.ts';
+import { type ManifestStream, type Path, parseStream, pathName, wholeFile } from './stream.ts';
 
 /** Severities, worst first. */
 export const SEVERITIES = ['error', 'warning', 'note'] as const satisfies readonly Severity[];
@@ -28,9 +35,15 @@ export interface Finding {
   readonly remedy: string;
 }
 
-export interface LintRequest {
+export interface LintInput {
+  /** As it is named in messages. */
   readonly file: string;
   readonly text: string;
+  /** One of the files of a folder, which may hold nothing but comments. */
+  readonly ofFolder?: boolean;
+}
+
+export interface LintOptions {
   readonly choice: RoleChoice;
   /** The image that resolvers are to have; undefined where the command line does not say. */
   readonly image?: string | undefined;
@@ -43,52 +56,78 @@ export interface LintResult {
   readonly checked: readonly string[];
   /** Pod templates that were not, each with the reason. */
   readonly passed: readonly string[];
+  /** What cannot be read. Nothing is known about the file that it is in. */
+  readonly errors: readonly ConfigIssue[];
 }
 
-/** Applies the rules to a stream. Throws {@link ConfigError} where the stream cannot be read. */
-export function lint(request: LintRequest): LintResult {
-  const stream = parseStream(request.file, request.text);
-  const manifests = findManifests(stream);
-  if (manifests.issues.length > 0) throw new ConfigError(manifests.issues);
-  const { rules } = request;
-  const subjects = manifests.templates.map((template) => ({
-    template,
-    subject: podSubject(template, request),
-  }));
-  const findings = [
-    ...subjects.flatMap(({ template, subject }) =>
-      subject === undefined ? [] : podFindings(stream, template, subject, manifests.objects, rules),
-    ),
-    ...objectFindings(
-      stream,
-      manifests,
-      subjects.flatMap(({ subject }) => subject ?? []),
-      rules,
-    ),
-  ];
+/** Applies every rule to one stream. Throws {@link ConfigError} where it cannot be read. */
+export function lint(request: LintInput & LintOptions): LintResult {
+  const result = lintAll([request], request);
+  if (result.errors.length > 0) throw new ConfigError(result.errors);
+  return result;
+}
+
+interface Checked {
+  readonly stream: ManifestStream;
+  readonly manifests: Manifests;
+  readonly subjects: readonly { readonly template: PodTemplate; readonly subject: PodSubject | undefined }[];
+}
+
+/** Applies every rule to several streams, which are one: a Secret of one may be read by a pod of another. */
+export function lintAll(inputs: readonly LintInput[], options: LintOptions): LintResult {
+  const { rules } = options;
+  const errors: ConfigIssue[] = [];
+  const nothing = (file: string) =>
+    wholeFile(file, 'has no Kubernetes object', 'check what was to write it: nothing was checked');
+  const all = inputs.flatMap(({ file, text, ofFolder }): Checked | readonly never[] => {
+    try {
+      const stream = parseStream(file, text);
+      const manifests = findManifests(stream);
+      const empty = manifests.objects.length === 0 && !ofFolder && manifests.issues.length === 0;
+      const issues = empty ? [nothing(file)] : manifests.issues;
+      if (issues.length > 0) throw new ConfigError(issues);
+      const subjects = [...manifests.templates, ...manifests.found].map((template) => ({
+        template,
+        subject: podSubject(template, options),
+      }));
+      return { stream, manifests, subjects };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      errors.push(...error.issues);
+      return [];
+    }
+  });
+  const objects = all.flatMap(({ manifests }) => manifests.objects);
+  if (objects.length === 0 && errors.length === 0) errors.push(nothing(inputs[0]?.file ?? ''));
+  const subjects = all.flatMap((checked) => checked.subjects);
+  const pods = subjects.flatMap(({ subject }) => subject ?? []);
   return {
-    findings: findings.sort((a, b) => a.line - b.line || a.column - b.column),
+    findings: all.flatMap((checked) =>
+      [
+        ...checked.subjects.flatMap(({ template, subject }) =>
+          subject === undefined ? [] : podFindings(checked.stream, template, subject, objects, rules),
+        ),
+        ...objectFindings(checked, objects, pods, rules),
+      ].sort((a, b) => a.line - b.line || a.column - b.column),
+    ),
     checked: [
       ...subjects.flatMap(({ template, subject }) =>
         subject === undefined ? [] : objectName(template.object),
       ),
-      ...manifests.objects
-        .filter(({ kind }) => kind === 'ExternalSecret' || kind === 'Secret')
-        .map(objectName),
+      ...objects.filter((object) => isExternalSecret(object) || object.kind === 'Secret').map(objectName),
     ],
-    passed: [
-      ...subjects.flatMap(({ template, subject }) =>
-        subject === undefined ? `${objectName(template.object)} (has no container ${RESOLVER})` : [],
-      ),
-      ...manifests.unknown.map((object) => `${objectName(object)} (its kind is not known here)`),
-    ],
+    passed: subjects.flatMap(({ template, subject }) =>
+      subject === undefined ? `${objectName(template.object)} (has no container ${RESOLVER})` : [],
+    ),
+    errors,
   };
 }
 
 /** Undefined where the pod has no resolver. Roles that nobody names are left empty: rules that need them say nothing. */
-function podSubject(template: PodTemplate, { choice, image }: LintRequest): PodSubject | undefined {
+function podSubject(template: PodTemplate, options: LintOptions): PodSubject | undefined {
   const pod = readPod(template.spec);
   if (pod.resolver === undefined) return undefined;
+  const choice = choiceFor(template, options.choice);
   const record = readRecord(template.annotations);
   const recorded = record === undefined || record === 'unreadable' ? {} : record.roles;
   const roles = knownRoles(pod, template.annotations, choice, recorded);
@@ -98,7 +137,7 @@ function podSubject(template: PodTemplate, { choice, image }: LintRequest): PodS
     pod,
     resolver: pod.resolver,
     template,
-    image,
+    image: options.image,
     roles,
     annotatedRoles: canonicalJson(said) !== canonicalJson(roles),
     agent: pod.containers.find(({ name }) => name === roles.agent),
@@ -126,7 +165,7 @@ function podFindings(
   rules: readonly Rule[],
 ): Finding[] {
   const bases = {
-    spec: [...template.path, 'spec'],
+    spec: template.specPath,
     template: template.path,
     object: template.object.path,
   };
@@ -140,34 +179,28 @@ function podFindings(
 }
 
 function objectFindings(
-  stream: ManifestStream,
-  manifests: Manifests,
-  subjects: readonly PodSubject[],
+  { stream, manifests }: Checked,
+  all: readonly ManifestObject[],
+  pods: readonly PodSubject[],
   rules: readonly Rule[],
 ): Finding[] {
   // Without a resolver in the stream nobody can say which Secrets it reads, so all are looked at.
-  const isRead = (secret: string) =>
-    subjects.length === 0 || subjects.some(({ secrets }) => secrets.has(secret));
-  return manifests.objects.flatMap((object) =>
-    rules.flatMap((rule) =>
+  const isRead = (secret: string) => pods.length === 0 || pods.some(({ secrets }) => secrets.has(secret));
+  return manifests.objects.flatMap((object) => {
+    const unclear = manifests.unclear.flatMap((place) => (place.object === object ? [place.path] : []));
+    return rules.flatMap((rule) =>
       rule.about === 'object'
-        ? [...rule.find({ object, all: manifests.objects, isRead })].map((fault) =>
-            finding(
-              stream,
-              { object, document: object.document },
-              [...object.path, ...fault.path],
-              rule,
-              fault,
-            ),
+        ? [...rule.find({ object, all, isRead, unclear })].map((fault) =>
+            finding(stream, object, [...object.path, ...fault.path], rule, fault),
           )
         : [],
-    ),
-  );
+    );
+  });
 }
 
 function finding(
   stream: ManifestStream,
-  at: Pick<PodTemplate, 'object' | 'document'>,
+  at: PodTemplate | ManifestObject,
   path: Path,
   rule: Rule,
   fault: Fault,
@@ -175,7 +208,7 @@ function finding(
   return {
     rule: rule.id,
     severity: fault.severity ?? rule.severity,
-    object: objectName(at.object),
+    object: objectName('object' in at ? at.object : at),
     file: stream.file,
     ...stream.placeOf(at.document, path),
     path: pathName(path),

@@ -27,7 +27,34 @@ export const Annotation = {
   supervisors: 'secret-resolver/supervisors',
   /** "false" leaves a template as it is. */
   inject: 'secret-resolver/inject',
+  /** Changes to CPU, memory and storage of the resolver and of the self-test. */
+  resources: 'secret-resolver/resources',
+  selfTestResources: 'secret-resolver/self-test-resources',
 } as const;
+
+export const Label = {
+  /** On every pod that has a resolver: what the NetworkPolicy and the PodMonitor select. */
+  injected: 'secret-resolver/injected',
+  /** OpenShell 0.1.x puts `supervisor` here on the supervisor's own pod, in which no agent runs. */
+  component: 'openshell.ai/component',
+} as const;
+
+/** Annotations that ask an injector for a container which reads the pod's service account token. */
+export const TOKEN_ANNOTATIONS: readonly {
+  readonly key: RegExp;
+  readonly enabled: RegExp;
+  readonly instead?: string;
+}[] = [
+  {
+    key: /^vault\.hashicorp\.com\/agent-inject$/,
+    enabled: /^(1|t|true)$/i,
+    instead: 'vault.hashicorp.com/agent-service-account-token-volume-name',
+  },
+  {
+    key: /^(vault\.security\.banzaicloud\.io|secrets-webhook\.security\.bank-vaults\.io)\/vault-addr$/,
+    enabled: /./,
+  },
+];
 
 /** Longest name of a volume: a DNS label. */
 const MAX_LABEL = 63;

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { asList, asMap, asText, canonicalJson, type Data } from './data.ts';
 import { Annotation, PROBE, RESOLVER, SOCKET_VOLUME, VOLUME_PREFIX } from './names.ts';
 import type { Roles } from './roles.ts';
+import { type InjectionSettings, PULL_POLICIES } from './sidecar.ts';
 import type { Path } from './stream.ts';
 
 /** What the annotation holds, as JSON. */
@@ -16,7 +17,13 @@ export interface InjectionRecord {
   readonly roles: Roles;
   /** Paths, relative to the pod template, of fields that were not there before. */
   readonly created: readonly Path[];
+  /** What flags asked for, so that a later injection without them keeps it. */
+  readonly kept: KeptSettings;
 }
+
+export type KeptSettings = Partial<
+  Pick<InjectionSettings, 'imagePullPolicy' | 'imagePullSecrets' | 'resources' | 'selfTestResources'>
+>;
 
 /** The parts of a pod template that carry our names, as they are found. */
 export interface OwnedParts {
@@ -26,13 +33,14 @@ export interface OwnedParts {
 }
 
 export function formatRecord(record: InjectionRecord): string {
-  const { version, hash, roles, created } = record;
+  const { version, hash, roles, created, kept } = record;
   return JSON.stringify({
     version,
     hash,
     ...(roles.agent === undefined ? {} : { agent: roles.agent }),
     supervisors: roles.supervisors,
     created: created.map((path) => path.join('/')),
+    ...kept,
   });
 }
 
@@ -59,6 +67,15 @@ export function readRecord(annotations: Data): InjectionRecord | 'unreadable' | 
     created: asList(parsed.created)
       .filter((path) => typeof path === 'string')
       .map((path) => path.split('/').map((part) => (/^\d+$/.test(part) ? Number(part) : part))),
+    kept: {
+      imagePullPolicy: PULL_POLICIES.find((policy) => policy === parsed.imagePullPolicy),
+      imagePullSecrets:
+        parsed.imagePullSecrets === undefined
+          ? undefined
+          : asList(parsed.imagePullSecrets).filter((name) => typeof name === 'string'),
+      resources: asText(parsed.resources),
+      selfTestResources: asText(parsed.selfTestResources),
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 /** Findings as text, JSON and SARIF. */
-import type { Log, Result } from 'sarif';
+import type { Location, Log, Notification, Result } from 'sarif';
 import type { Finding, LintResult } from './lint.ts';
 import type { Rule, Severity } from './rule.ts';
 
@@ -10,7 +10,7 @@ const COLOURS: Readonly<Record<Severity, string>> = {
 };
 const RESET = '\u001b[0m';
 
-/** Three lines a finding: where and what, why, and what to do. */
+/** Four lines a finding: what, where, why, and what to do. */
 export function textReport(result: LintResult, colour: boolean): string {
   const paint = (severity: Severity) => (colour ? `${COLOURS[severity]}${severity}${RESET}` : severity);
   const lines = result.findings.map(
@@ -23,7 +23,9 @@ export function textReport(result: LintResult, colour: boolean): string {
   const count = (severity: Severity) =>
     result.findings.filter((finding) => finding.severity === severity).length;
   const checked = result.checked.length === 0 ? 'nothing to check' : `checked ${result.checked.join(', ')}`;
-  return `${lines.join('')}${checked}: ${count('error')} errors, ${count('warning')} warnings, ${count('note')} notes\n`;
+  const unread = [...new Set(result.errors.map(({ file }) => file))];
+  const tail = unread.length === 0 ? '' : `; not checked, because it cannot be read: ${unread.join(', ')}`;
+  return `${lines.join('')}${checked}: ${count('error')} errors, ${count('warning')} warnings, ${count('note')} notes${tail}\n`;
 }
 
 export function jsonReport(result: LintResult): string {
@@ -52,6 +54,20 @@ export function sarifReport(result: LintResult, rules: readonly Rule[], version:
         },
         columnKind: 'utf16CodeUnits',
         results: result.findings.map((finding) => sarifResult(finding, rules)),
+        invocations: [
+          {
+            executionSuccessful: result.errors.length === 0,
+            toolExecutionNotifications: [
+              ...result.errors.map(({ file, line, column, field, message, hint }): Notification => {
+                const text = `${field === '' ? '' : `${field}: `}${message} (${hint})`;
+                return { level: 'error', message: { text }, locations: [location(file, line, column)] };
+              }),
+              ...result.passed.map(
+                (text): Notification => ({ level: 'note', message: { text: `not checked: ${text}` } }),
+              ),
+            ],
+          },
+        ],
       },
     ],
   };
@@ -66,13 +82,20 @@ function sarifResult(finding: Finding, rules: readonly Rule[]): Result {
     message: { text: `${finding.object}: ${finding.message}. ${finding.remedy}` },
     locations: [
       {
-        physicalLocation: {
-          artifactLocation: { uri: artifactUri(finding.file) },
-          region: { startLine: finding.line, startColumn: finding.column },
-        },
+        ...location(finding.file, finding.line, finding.column),
         logicalLocations: [{ fullyQualifiedName: finding.path, kind: 'element' }],
       },
     ],
+  };
+}
+
+/** Line 0 is the file as a whole. */
+function location(file: string, line: number, column: number): Location {
+  return {
+    physicalLocation: {
+      artifactLocation: { uri: artifactUri(file) },
+      ...(line === 0 ? {} : { region: { startLine: line, startColumn: column } }),
+    },
   };
 }
 

@@ -1,9 +1,11 @@
 /** What configuration and pod must agree on before anything is injected. Each disagreement would show only in the cluster. */
-import { type Config, referencedSecrets, secretId } from '../config/config.ts';
+import { type Config, NO_AGENT, referencedSecrets, secretId } from '../config/config.ts';
+import { isNamespaceName } from '../config/schema.ts';
 import type { ConfigIssue } from '../domain/errors.ts';
 import { RESERVED_UIDS, SHARED_FOLDERS } from '../domain/kubernetes.ts';
-import type { PodTemplate } from './kinds.ts';
-import { CONFIG_FILE, CONFIG_MOUNT } from './names.ts';
+import { asList, asMap, asText } from './data.ts';
+import { objectName, type PodTemplate } from './kinds.ts';
+import { CONFIG_FILE, CONFIG_MOUNT, Label, TOKEN_ANNOTATIONS } from './names.ts';
 import { isWithin, type Pod } from './pod.ts';
 import type { Roles } from './roles.ts';
 import { type InjectionSettings, isLoopback, socketMount } from './sidecar.ts';
@@ -25,7 +27,91 @@ export function requirementIssues(situation: Situation): ConfigIssue[] {
     ...userIssues(situation),
     ...mountIssues(situation),
     ...socketIssues(situation),
+    ...portIssues(situation),
   ];
+}
+
+/** What is wrong with a template whatever the configuration says. */
+export function templateIssues(stream: ManifestStream, template: PodTemplate, roles: Roles): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const at = (path: Path, message: string, hint: string) =>
+    issues.push(stream.issueAt(template.document, path, message, hint));
+  const { object, path, annotations, spec } = template;
+  if (object.namespace !== undefined && !isNamespaceName(object.namespace)) {
+    at(
+      [...object.path, 'metadata', 'namespace'],
+      'is not a Kubernetes namespace',
+      'write lowercase letters, digits and "-"; if this is a template, render it first',
+    );
+  }
+  if (roles.agent !== undefined && roles.supervisors.includes(roles.agent)) {
+    at(
+      template.specPath,
+      `container ${roles.agent} is both agent and supervisor (OpenShell's combined topology): nothing separates them`,
+      "set supervisor.topology=sidecar in OpenShell's Helm chart",
+    );
+  }
+  if (![undefined, 'true'].includes(asText(asMap(template.metadata.labels)[Label.injected]))) {
+    at([...path, 'metadata', 'labels', Label.injected], 'is a label that inject writes', 'remove it');
+  }
+  for (const { key, enabled, instead } of TOKEN_ANNOTATIONS) {
+    const name = Object.keys(annotations).find(
+      (each) => key.test(each) && enabled.test(String(annotations[each])),
+    );
+    if (name === undefined || spec.automountServiceAccountToken !== undefined) continue;
+    if (instead !== undefined && annotations[instead] !== undefined) continue;
+    at(
+      [...path, 'metadata', 'annotations', name],
+      "asks for a container that needs the pod's service account token, which inject would switch off",
+      instead === undefined
+        ? 'write automountServiceAccountToken: true, and accept by --ignore service-account-token that the agent gets it, too'
+        : `give that container a projected token of its own and name its volume in ${instead}`,
+    );
+  }
+  return issues;
+}
+
+/** A pod that names a service account probably wants its token, which the agent must not have. */
+export function tokenNotes({ object, spec }: PodTemplate): string[] {
+  const account = asText(spec.serviceAccountName);
+  if (account === undefined || spec.automountServiceAccountToken !== undefined) return [];
+  return [
+    `${objectName(object)}: automountServiceAccountToken: false was added, so no container gets the token of ${account}; a container that needs one can mount a projected serviceAccountToken volume`,
+  ];
+}
+
+/** The containers of a pod share one network: a port is free for one of them. */
+function portIssues({ stream, template, pod, config }: Situation): ConfigIssue[] {
+  const listeners = [
+    { field: 'health.listen', port: config.health?.listen.port },
+    { field: 'metrics.listen', port: config.metrics?.listen.port },
+  ];
+  if (listeners[0]?.port !== undefined && listeners[0].port === listeners[1]?.port) {
+    return [
+      wholeFile(
+        config.file,
+        'health.listen and metrics.listen have the same port',
+        'write two different ports',
+      ),
+    ];
+  }
+  return pod.containers.flatMap((container) =>
+    container.phase === 'init'
+      ? []
+      : asList(container.data.ports).flatMap((value, index) => {
+          const { containerPort, hostPort, protocol = 'TCP' } = asMap(value);
+          const taken = listeners.find(
+            ({ port }) => port !== undefined && [containerPort, hostPort].includes(port),
+          );
+          if (taken === undefined || protocol !== 'TCP') return [];
+          return stream.issueAt(
+            template.document,
+            [...template.specPath, ...container.path, 'ports', index],
+            `container ${container.name} listens on port ${taken.port}, which is also ${taken.field} in ${config.file}`,
+            `write another port in ${taken.field}: all containers of a pod share one network`,
+          );
+        }),
+  );
 }
 
 function secretIssues({ stream, template, config }: Situation): ConfigIssue[] {
@@ -59,11 +145,11 @@ function configIssues({ config, settings }: Situation): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const wrong = (message: string, hint: string) => issues.push(wholeFile(config.file, message, hint));
   if (config.health === undefined) {
-    wrong('health is not set, and the kubelet has nothing to probe', 'write health: {listen: 0.0.0.0:8086}');
+    wrong('health is not set, and the kubelet has nothing to probe', 'write health: {listen: "[::]:8086"}');
   } else if (isLoopback(config.health.listen.host)) {
     wrong(
       'health.listen is a loopback address, which the kubelet does not reach',
-      `write health: {listen: 0.0.0.0:${config.health.listen.port}}; no value is ever served there`,
+      `write health: {listen: "[::]:${config.health.listen.port}"}; no value is ever served there`,
     );
   }
   if (config.audit.path !== undefined) {
@@ -117,9 +203,29 @@ function userIssues({ stream, template, pod, roles, config, settings }: Situatio
       ),
     );
   }
+  for (const [field, entries] of [
+    ['boundary.trusted', config.boundary.trusted],
+    ['callers', config.callers],
+  ] as const) {
+    entries.forEach(({ uid, exe }, index) => {
+      if (exe === undefined || uid === settings.uid) return;
+      issues.push(
+        wholeFile(
+          config.file,
+          `${field}[${index}].exe never matches: the resolver cannot read the program of UID ${uid}, only of its own`,
+          'remove exe',
+        ),
+      );
+    });
+  }
   const agent = pod.containers.find(({ name }) => name === roles.agent);
-  const combined = agent !== undefined && roles.supervisors.includes(agent.name);
-  if (agent?.uid !== undefined && !combined && agent.uid !== config.agent.uid) {
+  if (agent !== undefined && config.agent === NO_AGENT) {
+    at(
+      agent.path,
+      `the pod has the agent ${agent.name}, and ${config.file} says agent: {present: false}`,
+      'write its uid and gid there, or inject with --no-agent',
+    );
+  } else if (agent?.uid !== undefined && agent.uid !== config.agent.uid) {
     at(
       [...agent.path, 'securityContext', 'runAsUser'],
       `the agent ${agent.name} runs as UID ${agent.uid}, and the boundary in the configuration is against UID ${config.agent.uid}`,

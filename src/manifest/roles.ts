@@ -1,6 +1,6 @@
 /** Who is who in a pod: which container is the agent, and which are supervisors. */
-import { asText, type Data } from './data.ts';
-import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, PROBE, RESOLVER } from './names.ts';
+import { asList, asMap, asText, type Data } from './data.ts';
+import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, Label, PROBE, RESOLVER } from './names.ts';
 import type { Pod } from './pod.ts';
 import type { Path } from './stream.ts';
 
@@ -18,6 +18,7 @@ export interface Roles {
 }
 
 export type RoleProblem =
+  | { readonly kind: 'neither'; readonly containers: readonly string[] }
   | { readonly kind: 'no-agent'; readonly containers: readonly string[] }
   | { readonly kind: 'no-supervisor'; readonly containers: readonly string[] }
   | { readonly kind: 'two-supervisors'; readonly supervisors: readonly string[] }
@@ -51,6 +52,10 @@ export function findRoles(
   if (named === undefined && guessed.length > 1) return { kind: 'two-supervisors', supervisors: guessed };
   const supervisors = [...new Set(named ?? guessed)];
 
+  const annotated = annotatedAgent !== undefined || annotatedSupervisors !== undefined;
+  if (!annotated && known([...supervisors, ...(agent === undefined ? [] : [agent])]).length === 0) {
+    return { kind: 'neither', containers: names };
+  }
   if (agent === undefined && !noAgent && !recordsNoAgent(recorded, choice, annotatedAgent)) {
     return { kind: 'no-agent', containers: names };
   }
@@ -62,6 +67,19 @@ export function findRoles(
   if (container !== undefined && container.phase !== 'main')
     return { kind: 'agent-not-main', name: container.name };
   return { agent, supervisors };
+}
+
+/** The choice for a template: the supervisor's own pod of OpenShell 0.1.x has no agent. */
+export function choiceFor(
+  { metadata, spec }: { metadata: Data; spec: Data },
+  choice: RoleChoice,
+): RoleChoice {
+  const named = choice.agent !== undefined || asMap(metadata.annotations)[Annotation.agent] !== undefined;
+  const alone = asMap(metadata.labels)[Label.component] === 'supervisor';
+  const hasAgent = asList(spec.containers).some((item) =>
+    KNOWN_AGENTS.some((name) => name === asMap(item).name),
+  );
+  return alone && !named && !hasAgent ? { ...choice, noAgent: true } : choice;
 }
 
 /** An earlier injection with `--no-agent` recorded supervisors and no agent; it need not be said again. */
@@ -88,6 +106,12 @@ export interface Explanation {
 export function explainRoleProblem(problem: RoleProblem): Explanation {
   const path = ['spec', 'containers'];
   switch (problem.kind) {
+    case 'neither':
+      return {
+        path,
+        message: `neither an agent nor a supervisor found among the containers ${problem.containers.join(', ')}`,
+        hint: `name them with --agent and --supervisor, or with the annotations ${Annotation.agent} and ${Annotation.supervisors}`,
+      };
     case 'no-agent':
       return {
         path,
@@ -98,7 +122,7 @@ export function explainRoleProblem(problem: RoleProblem): Explanation {
       return {
         path,
         message: `no supervisor found among the containers ${problem.containers.join(', ')}`,
-        hint: `name it with --supervisor or the annotation ${Annotation.supervisors}`,
+        hint: `name it with --supervisor or the annotation ${Annotation.supervisors}; OpenShell's combined topology has none: set supervisor.topology=sidecar in its chart`,
       };
     case 'two-supervisors':
       return {
@@ -115,8 +139,8 @@ export function explainRoleProblem(problem: RoleProblem): Explanation {
     case 'agent-not-main':
       return {
         path: ['spec', 'initContainers'],
-        message: `the agent ${problem.name} is an init container, which would run before the probe`,
-        hint: 'move it to spec.containers, so that it starts only when the probe found nothing',
+        message: `the agent ${problem.name} is an init container, which would run before the self-test`,
+        hint: 'move it to spec.containers, so that it starts only after the self-test passed',
       };
   }
 }

@@ -1,22 +1,34 @@
 /** The containers and volumes that inject adds, as plain data. */
 import { dirname, posix } from 'node:path';
 import { type Config, referencedSecrets, secretId } from '../config/config.ts';
+import { changeResources, RESOLVER_RESOURCES, SELF_TEST_RESOURCES } from '../domain/container-resources.ts';
+import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
+import type { Addition } from './additions.ts';
 import { asList, asMap, type Data } from './data.ts';
+import type { PodTemplate } from './kinds.ts';
 import {
   CONFIG_FILE,
   CONFIG_MOUNT,
   CONFIG_VOLUME,
+  Label,
   PROBE,
   RESOLVER,
   SOCKET_VOLUME,
   secretVolumeName,
 } from './names.ts';
 import type { Container, Pod } from './pod.ts';
+import type { Roles } from './roles.ts';
+
+export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 
 /** What the operator chooses on the command line, and the names of the files beside the configuration. */
 export interface InjectionSettings {
   readonly image: string;
-  readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never' | undefined;
+  readonly imagePullPolicy: (typeof PULL_POLICIES)[number] | undefined;
+  readonly imagePullSecrets: readonly string[] | undefined;
+  /** Changes to the default resources, as {@link RESOURCES_FORM}. */
+  readonly resources: string | undefined;
+  readonly selfTestResources: string | undefined;
   /** UID and GID of the resolver. */
   readonly uid: number;
   /** ConfigMap with `config.yaml` and the provider files. */
@@ -42,7 +54,50 @@ export function socketMount(config: Config): string {
   return dirname(dirname(config.socket.path));
 }
 
-export function resolverContainer(config: Config, settings: InjectionSettings): Data {
+/** All that is added to a pod template but the annotation, whose content depends on the rest. */
+export function podAdditions(
+  { metadata }: PodTemplate,
+  pod: Pod,
+  roles: Roles,
+  config: Config,
+  settings: InjectionSettings,
+): Addition[] {
+  const agent = pod.containers.find(({ name }) => name === roles.agent);
+  const supervisors = pod.containers.filter(({ name }) => roles.supervisors.includes(name));
+  const pullSecrets = settings.imagePullSecrets ?? [];
+  return [
+    ...(asMap(metadata.labels)[Label.injected] === undefined
+      ? [{ to: ['metadata', 'labels'], entry: { key: Label.injected, value: 'true' } } satisfies Addition]
+      : []),
+    ...supervisors.map(
+      (container): Addition => ({
+        to: ['spec', ...container.path, 'volumeMounts'],
+        items: [supervisorMount(config)],
+      }),
+    ),
+    {
+      to: ['spec', 'initContainers'],
+      items: [
+        resolverContainer(config, settings),
+        ...(agent === undefined ? [] : [probeContainer(config, settings, agent, pod)]),
+      ],
+    },
+    { to: ['spec', 'volumes'], items: podVolumes(config, settings, pod) },
+    ...(pullSecrets.length === 0
+      ? []
+      : [
+          {
+            to: ['spec', 'imagePullSecrets'],
+            items: pullSecrets.map((name) => ({ name })),
+          } satisfies Addition,
+        ]),
+    ...(pod.spec.automountServiceAccountToken === undefined
+      ? [{ to: ['spec'], entry: { key: 'automountServiceAccountToken', value: false } } satisfies Addition]
+      : []),
+  ];
+}
+
+function resolverContainer(config: Config, settings: InjectionSettings): Data {
   const healthPort = config.health?.listen.port ?? 0;
   const health = (service?: string) => ({
     port: healthPort,
@@ -58,7 +113,9 @@ export function resolverContainer(config: Config, settings: InjectionSettings): 
     // What makes it a native sidecar: it starts before the main containers and ends after them.
     restartPolicy: 'Always',
     env: [
-      downward('SECRET_RESOLVER_SANDBOX_ID', 'metadata.uid'),
+      // For commands by `kubectl exec`.
+      { name: 'SECRET_RESOLVER_CONFIG', value: posix.join(CONFIG_MOUNT, CONFIG_FILE) },
+      ...SANDBOX_ID_SOURCES.map(({ variable, fieldPath }) => downward(variable, fieldPath)),
       downward('SECRET_RESOLVER_SANDBOX_NAME', 'metadata.name'),
       downward('SECRET_RESOLVER_SANDBOX_NAMESPACE', 'metadata.namespace'),
     ],
@@ -69,10 +126,7 @@ export function resolverContainer(config: Config, settings: InjectionSettings): 
     startupProbe: { grpc: health(), periodSeconds: 1, failureThreshold: STARTUP_SECONDS },
     readinessProbe: { grpc: health(), periodSeconds: 5 },
     livenessProbe: { grpc: health(LIVENESS_SERVICE), periodSeconds: 10, failureThreshold: 3 },
-    resources: {
-      requests: { cpu: '10m', memory: '96Mi' },
-      limits: { memory: '256Mi' },
-    },
+    resources: changeResources(RESOLVER_RESOURCES, settings.resources ?? '') ?? RESOLVER_RESOURCES,
     securityContext: {
       runAsNonRoot: true,
       runAsUser: settings.uid,
@@ -95,17 +149,10 @@ export function resolverContainer(config: Config, settings: InjectionSettings): 
 }
 
 /**
- * The probe: our image under the agent's own security context with the agent's own mounts, so that what it cannot
- * reach the agent cannot reach either. Where agent and supervisor share a container the context is the
- * supervisor's, so the UID and the absence of capabilities are those that the supervisor gives its child.
+ * The self-test: our image under the agent's own security context with the agent's own mounts, so that what it cannot
+ * reach the agent cannot reach either.
  */
-export function probeContainer(
-  config: Config,
-  settings: InjectionSettings,
-  agent: Container,
-  pod: Pod,
-  combined: boolean,
-): Data {
+function probeContainer(config: Config, settings: InjectionSettings, agent: Container, pod: Pod): Data {
   const security = asMap(agent.data.securityContext);
   const mounts = asList(agent.data.volumeMounts);
   return {
@@ -113,15 +160,8 @@ export function probeContainer(
     image: settings.image,
     ...(settings.imagePullPolicy === undefined ? {} : { imagePullPolicy: settings.imagePullPolicy }),
     args: probeArguments(config, settings, agent, pod),
-    resources: {
-      requests: { cpu: '10m', memory: '64Mi' },
-      limits: { memory: '256Mi' },
-    },
-    ...(combined
-      ? { securityContext: combinedSecurity(config) }
-      : agent.data.securityContext === undefined
-        ? {}
-        : { securityContext: security }),
+    resources: changeResources(SELF_TEST_RESOURCES, settings.selfTestResources ?? '') ?? SELF_TEST_RESOURCES,
+    ...(agent.data.securityContext === undefined ? {} : { securityContext: security }),
     ...(mounts.length === 0 ? {} : { volumeMounts: mounts }),
   };
 }
@@ -150,17 +190,8 @@ function isOwnSecret(pod: Pod, name: string, config: Config): boolean {
   return !volume.secrets.some((shown) => served.some((secret) => secret.name === shown.name));
 }
 
-function combinedSecurity(config: Config): Data {
-  return {
-    runAsUser: config.agent.uid,
-    runAsGroup: config.agent.gid,
-    allowPrivilegeEscalation: false,
-    capabilities: { drop: ['ALL'] },
-  };
-}
-
 /** Volumes of the pod; the Secrets' modes follow from how kubelet applies fsGroup. */
-export function podVolumes(config: Config, settings: InjectionSettings, pod: Pod): Data[] {
+function podVolumes(config: Config, settings: InjectionSettings, pod: Pod): Data[] {
   return [
     configVolume(config, settings),
     // In memory: what a socket's folder holds must not reach a disk, and the size keeps a filler out of the node's.
@@ -216,7 +247,7 @@ function configVolume(config: Config, settings: InjectionSettings): Data {
 }
 
 /** The supervisor's mount: connect() works through a read-only mount, unlink() does not. */
-export function supervisorMount(config: Config): Data {
+function supervisorMount(config: Config): Data {
   return { name: SOCKET_VOLUME, mountPath: socketMount(config), readOnly: true };
 }
 

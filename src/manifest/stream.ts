@@ -9,17 +9,13 @@ import {
   LineCounter,
   type Node,
   type Pair,
-  parseAllDocuments,
   type YAMLMap,
 } from 'yaml';
-import { followAliases } from '../config/yaml-aliases.ts';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
+import { composeDocuments, plainData, syntaxFaults } from './syntax.ts';
 
 /** Largest stream that is read, in characters. A rendered chart of a whole platform is far below it. */
 const MAX_MANIFEST_LENGTH = 16 * 1024 * 1024;
-
-/** Most aliases that may be followed in a document: each is expanded, and expansion can be exponential. */
-const MAX_ALIASES = 100;
 
 export type Path = readonly (string | number)[];
 
@@ -67,55 +63,29 @@ export class ManifestStream {
   }
 }
 
-/**
- * Parses as `kubectl` does: YAML 1.1, in which `yes` is true and 0444 is octal. Read as YAML 1.2 a
- * `privileged: yes` would be a harmless string here and a privileged container in the cluster.
- */
+/** Parses as `kubectl` does, or throws {@link ConfigError} with every fault of the syntax. */
 export function parseStream(file: string, text: string): ManifestStream {
+  const refuse = (message: string, hint: string) => new ConfigError([wholeFile(file, message, hint)]);
   if (text.length > MAX_MANIFEST_LENGTH) {
-    throw new ConfigError([
-      wholeFile(file, 'is larger than 16 MiB', 'split it, or check that it is the right file'),
-    ]);
+    throw refuse('is larger than 16 MiB', 'split it, or check that it is the right file');
+  }
+  if (text.includes('\0')) {
+    throw refuse('contains NUL characters', 'save it as UTF-8; UTF-16 needs a byte order mark');
   }
   const lines = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, version: '1.1' });
-  const nodes = Array.isArray(parsed) ? parsed : [];
-  const issues = nodes.flatMap((node) =>
-    node.errors.map((error): ConfigIssue => {
-      const { line, col } = lines.linePos(error.pos[0]);
-      // error.message quotes the source, which may be a Secret; its code does not.
-      const duplicate = error.code === 'DUPLICATE_KEY';
-      return {
-        file,
-        line,
-        column: col,
-        field: '',
-        message: duplicate
-          ? 'this field is there twice'
-          : `not valid YAML: ${error.code.toLowerCase().replaceAll('_', ' ')}`,
-        hint: duplicate ? 'keep one of the two' : 'mend the syntax at this place; indent with spaces',
-      };
-    }),
-  );
+  const nodes = composeDocuments(text, lines);
+  const issues = nodes.flatMap(syntaxFaults).map(({ offset, message, hint }): ConfigIssue => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line, column: col, field: '', message, hint };
+  });
   if (issues.length > 0) throw new ConfigError(issues);
-  return new ManifestStream(
-    file,
-    text,
-    nodes.map((node) => ({ node, data: plainData(file, node) })),
-    lines,
-  );
-}
-
-function plainData(file: string, node: Document.Parsed): unknown {
-  const refused = () =>
-    new ConfigError([wholeFile(file, 'has aliases that cannot be expanded', 'write the aliased parts out')]);
-  if (followAliases(node, MAX_ALIASES).faults.length > 0) throw refused();
-  try {
-    return node.toJS({ maxAliasCount: -1 });
-  } catch {
-    // A merge of what is no map. The parser's own text may quote the source.
-    throw refused();
-  }
+  const documents = nodes.map((node) => {
+    const plain = plainData(node);
+    if (plain === 'refused')
+      throw refuse('has aliases that cannot be expanded', 'write the aliased parts out');
+    return { node, data: plain.data };
+  });
+  return new ManifestStream(file, text, documents, lines);
 }
 
 export function wholeFile(file: string, message: string, hint: string): ConfigIssue {

@@ -155,11 +155,18 @@ describeWithApiServer('deploy/policies', () => {
       /two supervisors: openshell-supervisor-network and supervisor/,
     ],
     [
-      'the combined layout without the UID of the agent',
+      "OpenShell's combined topology",
       { 'secret-resolver/supervisors': 'agent' },
       [container('agent')],
       [],
-      /does not say agentUid and agentGid/,
+      /set supervisor\.topology=sidecar/,
+    ],
+    [
+      'resources that are none',
+      { 'secret-resolver/resources': 'limits.gpu=1' },
+      [container('agent'), container('supervisor')],
+      [],
+      /is not like limits\.cpu=500m/,
     ],
     [
       'a container with the name of ours',

@@ -91,6 +91,13 @@ interface Shape {
   readonly changes: Partial<InjectRequest>;
 }
 
+const INJECTION = {
+  image: settings.image,
+  secrets: 'gitlab, models',
+  providerFiles: settings.providerFiles.join(','),
+  profileFiles: settings.profileFiles.join(','),
+};
+
 /** A StatefulSet's volumes come from its claim templates. */
 const CLAIMED = [{ name: 'data', emptyDir: {} }];
 
@@ -114,14 +121,23 @@ const SHAPES: readonly Shape[] = [
   ),
   ...podsOf(readInput('pod.yaml')).flatMap((pod) => {
     const [agent, supervisor] = pod.spec.containers as [object, object];
-    const shape = (name: string, spec: object, annotations = {}): Shape => ({
+    const shape = (
+      name: string,
+      spec: object,
+      annotations = {},
+      more: Partial<typeof settings> = {},
+    ): Shape => ({
       name,
       pod: {
         ...pod,
-        metadata: { ...pod.metadata, annotations },
+        metadata: {
+          ...pod.metadata,
+          annotations,
+          ...('imagePullPolicy' in more ? { namespace: 'tenant-b' } : {}),
+        },
         spec: { ...pod.spec, ...spec },
       },
-      changes: { configFor: testConfig },
+      changes: { configFor: testConfig, settings: { ...settings, ...more } },
     });
     const tls = { name: 'tls', mountPath: '/own/tls' };
     return [
@@ -131,6 +147,29 @@ const SHAPES: readonly Shape[] = [
       shape('an agent with a path that has a space', {
         containers: [{ ...agent, volumeMounts: [{ ...tls, mountPath: '/own tls' }] }, supervisor],
       }),
+      shape(
+        'resources by annotation',
+        {},
+        {
+          'secret-resolver/resources': 'limits.cpu=none, requests.ephemeral-storage=1Mi',
+          'secret-resolver/self-test-resources': 'limits.memory=512Mi',
+        },
+      ),
+      shape(
+        'pull policy and pull secrets',
+        {},
+        {},
+        { imagePullPolicy: 'Never', imagePullSecrets: ['one', 'two'] },
+      ),
+      shape(
+        'a pull secret of its own',
+        { imagePullSecrets: [{ name: 'two' }, { name: 'own' }] },
+        {},
+        {
+          imagePullPolicy: 'Never',
+          imagePullSecrets: ['one', 'two'],
+        },
+      ),
       shape('fsGroup', { securityContext: { fsGroup: 1000 } }),
       shape('19 containers', {
         containers: [
@@ -161,18 +200,16 @@ const SHAPES: readonly Shape[] = [
 describeWithApiServer('the stored pod', () => {
   let server: ApiServer;
   beforeAll(async () => {
-    const { uid, gid } = testConfig('tenant-a').agent;
     server = await ApiServer.start([
       ...deployedPolicies(),
       namespace('tenant-a', ANNOTATED_ROLES),
+      namespace('tenant-b', ANNOTATED_ROLES),
       namespace('agents', ANNOTATED_ROLES),
-      configMap('secret-resolver-injection', 'tenant-a', {
-        image: settings.image,
-        secrets: 'gitlab, models',
-        providerFiles: settings.providerFiles.join(','),
-        profileFiles: settings.profileFiles.join(','),
-        agentUid: String(uid),
-        agentGid: String(gid),
+      configMap('secret-resolver-injection', 'tenant-a', INJECTION),
+      configMap('secret-resolver-injection', 'tenant-b', {
+        ...INJECTION,
+        imagePullPolicy: 'Never',
+        imagePullSecrets: 'one, two',
       }),
       configMap('secret-resolver-injection', 'agents', deployedInjection()),
     ]);

@@ -63,7 +63,7 @@ export const MISTAKES: readonly Mistake[] = [
   config(
     'a list where a map belongs',
     'agent: [1000]\n',
-    ':1:1: agent: has the wrong type, expected a map of fields (write {uid, gid} of the agent, whom the boundary is against)',
+    ':1:1: agent: has the wrong type, expected a map of fields (write {uid, gid} of the agent, whom the boundary is against; {present: false} for a pod without one)',
   ),
   config(
     'nothing where a map belongs',
@@ -133,12 +133,12 @@ export const MISTAKES: readonly Mistake[] = [
   config(
     'a port that is none',
     'health: {listen: "127.0.0.1:65536"}\n',
-    ':1:10: health.listen: has a port above 65535 (write host:port with a numeric address, for example 127.0.0.1:8086 or [::1]:8086)',
+    ':1:10: health.listen: has a port above 65535 (write host:port with a numeric address, for example "[::]:8086" or 127.0.0.1:8086)',
   ),
   config(
     'a port alone',
     'metrics: {listen: "9090"}\n',
-    ':1:11: metrics.listen: is not host:port (write host:port with a numeric address, for example 127.0.0.1:8086 or [::1]:8086)',
+    ':1:11: metrics.listen: is not host:port (write host:port with a numeric address, for example "[::]:8086" or 127.0.0.1:8086)',
   ),
   config(
     'a level that is none',
@@ -169,7 +169,7 @@ export const MISTAKES: readonly Mistake[] = [
     ...config(
       'the agent as a caller',
       'agent: {uid: 1234}\ncallers:\n  - {name: a, uid: 1234, providers: []}\n',
-      ':3:15: callers[0].uid: is the UID of the agent, whom the boundary is against (run the supervisor under a UID of its own)',
+      ':3:15: callers[0].uid: is the UID of the agent, whom the boundary is against (run the supervisor under a UID of its own; where the pod has no agent, write agent: {present: false})',
     ),
     bySchema: false,
   },

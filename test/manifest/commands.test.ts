@@ -33,7 +33,7 @@ describe('inject', () => {
     expect(code).toBe(0);
     expect(stdout).toContain(`--- ${file}\n`);
     expect(stdout).toContain('+    - name: secret-resolver\n');
-    expect(stdout).not.toMatch(/^-(?!--)/m);
+    expect(stdout.match(/^-(?!--).*/gm)).toEqual(['-  labels: {app: agent}   # kept as it is']);
     expect(readFileSync(file, 'utf8')).toBe(readInput('pod.yaml'));
   });
 
@@ -106,8 +106,12 @@ describe('lint', () => {
     expect((await cli(['lint', '-f', '-'], { input })).code).toBe(1);
     expect((await cli(['lint', '-f', '-', '--fail-on', 'error'], { input })).code).toBe(0);
     const broken = await cli(['lint', '-f', '-', '-o', 'sarif'], { input: 'a: [' });
-    expect(broken).toMatchObject({ code: 2, stdout: '' });
+    expect(broken.code).toBe(2);
     expect(broken.stderr).toContain('<stdin>:1:');
+    expect(JSON.parse(broken.stdout).runs[0].invocations[0]).toMatchObject({
+      executionSuccessful: false,
+      toolExecutionNotifications: [{ level: 'error', locations: [{}] }],
+    });
   });
 
   it('lists its rules', async () => {

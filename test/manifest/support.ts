@@ -26,6 +26,9 @@ export function requestFor(text: string, changes: Partial<InjectRequest> = {}): 
     settings: {
       image: 'registry.example/secret-resolver:0.1.0',
       imagePullPolicy: undefined,
+      imagePullSecrets: undefined,
+      resources: undefined,
+      selfTestResources: undefined,
       uid: 10771,
       configMap: 'secret-resolver-config',
       profilesConfigMap: 'secret-resolver-profiles',

@@ -11,7 +11,7 @@ export interface CliOptions {
   readonly gid?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  readonly input?: string;
+  readonly input?: string | Buffer;
   /** The node to run it with; that of the tests unless given. */
   readonly node?: string;
   /** Flags for node itself. */

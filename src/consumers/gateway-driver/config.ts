@@ -177,9 +177,9 @@ function oneKey({ key, ...secret }: SecretReference): ReferenceRule {
 }
 
 /** Mistakes that would let one workspace speak for another, or a user read the key that seals all handles. */
-function gatewayIssues(raw: Raw, { source, raw: config, sandbox }: PartContext) {
+function gatewayIssues(raw: Raw, { source, raw: config, agent, sandbox }: PartContext) {
   const { callers, handleKey, socket, workspaces } = raw;
-  const issues = callerIssues(source, ['gatewayDriver', 'callers'], callers, config.agent.uid);
+  const issues = callerIssues(source, ['gatewayDriver', 'callers'], callers, agent.uid);
   const add = (path: readonly PropertyKey[], message: string, hint: string) =>
     issues.push(source.issueAt(['gatewayDriver', ...path], message, hint));
   if (socket.path === config.socket.path) {
