@@ -3,8 +3,7 @@
  * like a number, `privileged: "yes"`), so it is an error with its place. The value is never quoted.
  */
 import type { ConfigIssue } from '../domain/errors.ts';
-import type { ManifestObject } from './kinds.ts';
-import type { ManifestStream, Path } from './stream.ts';
+import type { ManifestDocument, ManifestStream, Path } from './stream.ts';
 
 type Expected = 'text' | 'texts' | 'number' | 'numbers' | 'flag';
 
@@ -37,10 +36,10 @@ const HINTS = {
   flag: 'write true or false without quotes',
 } as const;
 
-/** Every field of the wrong type below `path` of the object. */
+/** Every field of the wrong type below `path` of the document. */
 export function wrongTypes(
   stream: ManifestStream,
-  object: ManifestObject,
+  document: ManifestDocument,
   path: Path,
   value: unknown,
 ): ConfigIssue[] {
@@ -48,7 +47,7 @@ export function wrongTypes(
   const check = (at: Path, part: unknown, expected: keyof typeof HINTS) => {
     if (part === null || part === undefined || isOf(part, expected)) return;
     const message = `is ${kindOf(part)}, not ${expected === 'text' ? 'text' : expected === 'flag' ? 'true or false' : 'a number'}`;
-    issues.push(stream.issueAt(object.document, at, message, HINTS[expected]));
+    issues.push(stream.issueAt(document, at, message, HINTS[expected]));
   };
   const walk = (at: Path, part: unknown): void => {
     if (typeof part !== 'object' || part === null) return;

@@ -77,7 +77,7 @@ export function findManifests(stream: ManifestStream): Manifests {
   const found: PodTemplate[] = [];
   const unclear: { object: ManifestObject; path: Path }[] = [];
   for (const object of objects) {
-    issues.push(...wrongTypes(stream, object, [...object.path, 'metadata'], object.data.metadata));
+    issues.push(...wrongTypes(stream, object.document, [...object.path, 'metadata'], object.data.metadata));
     const known = Object.hasOwn(KINDS, object.kind) ? KINDS[object.kind] : undefined;
     const group = groupOf(object.apiVersion);
     if (known?.apiVersion === object.apiVersion) {
@@ -98,18 +98,26 @@ export function findManifests(stream: ManifestStream): Manifests {
   for (const template of [...templates, ...found]) {
     const relative = template.path.length > template.object.path.length;
     if (relative)
-      issues.push(...wrongTypes(stream, template.object, [...template.path, 'metadata'], template.metadata));
-    issues.push(...wrongTypes(stream, template.object, template.specPath, template.spec));
+      issues.push(
+        ...wrongTypes(stream, template.document, [...template.path, 'metadata'], template.metadata),
+      );
+    issues.push(...wrongTypes(stream, template.document, template.specPath, template.spec));
   }
   return { templates, found, unclear, objects, issues };
 }
 
 function secretTypes(stream: ManifestStream, object: ManifestObject): ConfigIssue[] {
-  if (object.kind === 'Secret') return wrongTypes(stream, object, object.path, object.data);
+  if (object.kind === 'Secret')
+    return wrongTypes(stream, object.document, object.path, { ...object.data, metadata: {} });
   if (!isExternalSecret(object)) return [];
   const spec = specOfExternalSecret(object);
   return ['target', 'data'].flatMap((field) =>
-    wrongTypes(stream, object, [...object.path, ...spec, field], valueAt(object.data, [...spec, field])),
+    wrongTypes(
+      stream,
+      object.document,
+      [...object.path, ...spec, field],
+      valueAt(object.data, [...spec, field]),
+    ),
   );
 }
 

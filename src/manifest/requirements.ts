@@ -177,7 +177,7 @@ function configIssues({ config, settings }: Situation): ConfigIssue[] {
   const folder = socketMount(config);
   if (SHARED_FOLDERS.some((shared) => shared === folder)) {
     wrong(
-      `socket.path would need a volume at ${folder}, which hides what else is there`,
+      `socket.path would need a volume at ${folder}, which hides everything else in it`,
       'put the socket in a folder of its own in a folder for the volume: /run/secret-resolver/socket/resolver.sock',
     );
   }
@@ -241,7 +241,7 @@ function userIssues({ stream, template, pod, roles, config, settings }: Situatio
     const who = `UID ${uid}${gid === undefined ? '' : ` and GID ${gid}`}`;
     at(
       [...supervisor.path, 'securityContext', listed.length === 0 ? 'runAsUser' : 'runAsGroup'],
-      `the supervisor ${supervisor.name} runs as ${who}, and no caller like that is listed: it would be refused`,
+      `the supervisor ${supervisor.name} runs as ${who}, and callers does not list it: it would be refused`,
       `add {name: ${supervisor.name}, uid: ${uid}, providers: ["*"]} to callers in ${config.file}`,
     );
   }
@@ -260,7 +260,7 @@ function mountIssues({ stream, template, pod, roles, config }: Situation): Confi
           stream.issueAt(
             template.document,
             [...template.path, 'spec', ...mount.path],
-            `the supervisor ${supervisor.name} has something else mounted at ${folder}, where the socket is to be`,
+            `the supervisor ${supervisor.name} has something else mounted at ${folder}, where the socket belongs`,
             'mount that elsewhere, or change socket.path in the configuration',
           ),
         ),
@@ -278,7 +278,7 @@ function socketIssues({ stream, template, pod, roles, config, settings }: Situat
     return [
       wholeFile(
         config.file,
-        `socket.gid is ${gid}, which is no group of the resolver in this pod`,
+        `socket.gid is ${gid}, which is not a group of the resolver in this pod`,
         `write securityContext.fsGroup: ${gid} for the pod, or leave socket.gid out`,
       ),
     ];

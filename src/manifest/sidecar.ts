@@ -41,8 +41,8 @@ export interface InjectionSettings {
 }
 
 /**
- * What the liveness probe asks for, as server/health.ts names it. It must not be the overall health: a credential
- * that is refused makes that one NOT_SERVING, and a restart would mend nothing and cut every watch.
+ * What the liveness probe asks for. Not the overall health: a refused credential makes that NOT_SERVING, and a
+ * restart would fix nothing and cut every watch.
  */
 export const LIVENESS_SERVICE = 'liveness';
 
@@ -173,8 +173,8 @@ function probeArguments(config: Config, settings: InjectionSettings, agent: Cont
     ...['--secrets-root', config.secretsRoot],
     ...['--resolver-uid', String(settings.uid)],
     ...referencedSecrets(config).flatMap((secret) => ['--secret', secretId(secret)]),
-    // Secrets of its own that the agent is meant to have, a token for its work among them. One that the resolver
-    // serves is not: whoever overrules the lint rule about it must not switch off the probe with it.
+    // Secrets that the agent is meant to have, such as a token for its work, but none that the resolver serves:
+    // overruling the lint rule about that must not switch off the self-test.
     ...agent.mounts
       .filter(({ volume }) => isOwnSecret(pod, volume, config))
       .flatMap(({ mountPath }) => ['--allow-mount', mountPath]),

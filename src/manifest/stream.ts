@@ -101,7 +101,7 @@ export function pathName(path: Path): string {
   );
 }
 
-/** The pair of a key that stands in the map itself, not in one that is merged into it. */
+/** The pair of a key of the map itself, not of one that is merged into it. */
 export function ownPair(map: YAMLMap, key: string): Pair<Node, Node | null> | undefined {
   return map.items.find((pair) => isScalar(pair.key) && keyText(pair.key.value) === key) as
     | Pair<Node, Node | null>

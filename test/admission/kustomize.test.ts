@@ -45,7 +45,9 @@ describeWithApiServer('kubectl apply -k', () => {
       expect(server.problems).toEqual([]);
       const template = stringify(objectsOf(base).find(({ kind }) => kind === 'SandboxTemplate'));
       for (const text of [template, uninject(requestFor(template)).text]) {
-        const pod = podOf(text, 'agents');
+        const { metadata, ...rest } = podOf(text, 'agents');
+        const labels = { ...metadata.labels, 'secret-resolver/inject': 'true' };
+        const pod = { ...rest, metadata: { ...metadata, labels } };
         const { denied, invalid, object } = await server.request(pod);
         expect(denied ?? invalid).toBeUndefined();
         expect(JSON.stringify(object)).toContain('"secret-resolver-probe"');

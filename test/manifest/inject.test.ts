@@ -270,13 +270,13 @@ describe('inject: bad input', () => {
     [
       'a supervisor that nobody listed',
       job.replace('runAsUser: 1337', 'runAsUser: 1338'),
-      'runs as UID 1338, and no caller like that',
+      'runs as UID 1338, and callers does not list it',
       22,
     ],
     [
       'a supervisor whose group nobody listed',
       job.replace('{runAsUser: 1337}', '{runAsUser: 0, runAsGroup: 7}'),
-      'runs as UID 0 and GID 7, and no caller like that',
+      'runs as UID 0 and GID 7, and callers does not list it',
       22,
     ],
     [
@@ -377,7 +377,7 @@ describe('inject: bad input', () => {
     [
       'a group of the socket that the resolver does not have',
       { socket: { path: '/run/secret-resolver/socket/r.sock', mode: 0o660, gid: 4711 } },
-      'socket.gid is 4711, which is no group of the resolver',
+      'socket.gid is 4711, which is not a group of the resolver',
     ],
     ['an audit file on a read-only root', { audit: { path: '/var/log/audit' } }, 'audit.path'],
     [

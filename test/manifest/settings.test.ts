@@ -1,4 +1,4 @@
-/** What inject is told about one template: resources, pull secrets, which objects are meant, and what it refuses. */
+/** Options of inject for one template: resources, pull secrets, --only, and what it refuses. */
 import {
   lstatSync,
   mkdirSync,
