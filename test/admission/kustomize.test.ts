@@ -7,7 +7,13 @@ import { RULES } from '../../src/boundary/catalogue.ts';
 import { uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { requestFor } from '../manifest/support.ts';
-import { ApiServer, BUILD_TIMEOUT_MS, describeWithApiServer, kustomize } from './api-server.ts';
+import {
+  ApiServer,
+  BUILD_TIMEOUT_MS,
+  describeWithApiServer,
+  kustomize,
+  type PodObject,
+} from './api-server.ts';
 import { podOf } from './table.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
@@ -52,6 +58,35 @@ describeWithApiServer('kubectl apply -k', () => {
         expect(denied ?? invalid).toBeUndefined();
         expect(JSON.stringify(object)).toContain('"secret-resolver-probe"');
       }
+    },
+    BUILD_TIMEOUT_MS,
+  );
+
+  it(
+    "injects the supervisor's own pod of OpenShell 0.1.x, by its label, without a self-test",
+    async () => {
+      const policies = await kustomize(join(DEPLOY, 'openshell/supervisor-pods'));
+      const inCluster = objectsOf(base).filter(({ kind }) => ['Namespace', 'ConfigMap'].includes(kind));
+      using server = await ApiServer.start([policies, ...inCluster.map((object) => stringify(object))]);
+      expect(server.problems).toEqual([]);
+      const supervisor = (container: object): PodObject => ({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: {
+          name: 'os-supervisor-x',
+          namespace: 'agents',
+          labels: { 'openshell.ai/component': 'supervisor' },
+        },
+        spec: {
+          automountServiceAccountToken: false,
+          containers: [{ image: 'x', securityContext: { runAsUser: 1000 }, ...container }],
+        },
+      });
+      const { denied, invalid, object } = await server.request(supervisor({ name: 'supervisor' }));
+      expect(denied ?? invalid).toBeUndefined();
+      expect(object?.spec.initContainers).toMatchObject([{ name: 'secret-resolver' }]);
+      const strange = await server.request(supervisor({ name: 'proxy' }));
+      expect(strange.denied).toContain('there is no supervisor');
     },
     BUILD_TIMEOUT_MS,
   );
