@@ -1,5 +1,4 @@
 /** The catalogue of controls, and its checks, rules and attacks in the order in which they are shown and made. */
-import { NOT_CHECKED } from '../manifest/lint.ts';
 import type { Rule } from '../manifest/rule.ts';
 import { type Attack, FAMILIES } from './attacks/types.ts';
 import { type Control, GROUPS } from './control.ts';
@@ -22,12 +21,9 @@ export const CHECKS = CONTROLS.flatMap(({ check, ...control }) =>
   check === undefined ? [] : [{ ...control, ...check, id: check.id ?? control.id }],
 );
 
-export const RULES: readonly Rule[] = [
-  ...CONTROLS.flatMap(({ id, severity, threat, rule }): readonly Rule[] =>
-    rule === undefined ? [] : [{ ...rule, id, severity: LEVELS[severity], why: threat }],
-  ),
-  NOT_CHECKED,
-];
+export const RULES: readonly Rule[] = CONTROLS.flatMap(({ id, severity, threat, rule }) =>
+  rule === undefined ? [] : [{ ...rule, id, severity: LEVELS[severity], why: threat }],
+);
 
 export const ATTACKS: readonly Attack[] = inOrder(
   CONTROLS.flatMap(({ attacks }) => attacks ?? []),

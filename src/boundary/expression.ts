@@ -28,7 +28,9 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   record: 'variables.annotations[?"secret-resolver/injected"].orValue("")',
   agent: cel`
     variables.annotations[?"secret-resolver/agent"].orValue(
-      !variables.record.startsWith("{") ? "agent"
+      !variables.record.startsWith("{")
+      ? (object.metadata.?labels[?"openshell.ai/component"].orValue("") == "supervisor"
+        && object.spec.containers.all(c, c.name in ["openshell-supervisor-network", "supervisor"]) ? "" : "agent")
       : variables.record.contains("\"agent\":\"") ? variables.record.split("\"agent\":\"")[1].split("\"")[0]
       : "")`,
   agents: 'object.spec.containers.filter(c, c.name == variables.agent)',

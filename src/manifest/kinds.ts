@@ -57,7 +57,7 @@ export interface Manifests {
   readonly templates: readonly PodTemplate[];
   /** Pod specs in objects of other kinds: lint checks them, inject leaves them alone. */
   readonly found: readonly PodTemplate[];
-  /** Places with a container of our name where no pod spec is. */
+  /** Places with a container of our name where no pod spec is, relative to the object. */
   readonly unclear: readonly { readonly object: ManifestObject; readonly path: Path }[];
   readonly objects: readonly ManifestObject[];
   readonly issues: readonly ConfigIssue[];
@@ -154,7 +154,7 @@ function searchPodSpecs(
   const ours = CONTAINER_LISTS.find(
     (list) => asList(data[list]).some(isOurs) || asMap(data[list])[RESOLVER] !== undefined,
   );
-  if (ours !== undefined) unclear.push({ object, path: [...object.path, ...path, ours] });
+  if (ours !== undefined) unclear.push({ object, path: [...path, ours] });
   else {
     const entries = Array.isArray(value) ? value.entries() : Object.entries(value);
     for (const [key, child] of entries) searchPodSpecs(object, [...path, key], child, found, unclear);

@@ -1,6 +1,6 @@
 /** Findings with their places: what `lint` prints and what `inject` must not leave behind. */
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
-import { asMap, asText, canonicalJson, type Data, valueAt } from './data.ts';
+import { canonicalJson, type Data } from './data.ts';
 import {
   findManifests,
   isExternalSecret,
@@ -8,7 +8,6 @@ import {
   type Manifests,
   objectName,
   type PodTemplate,
-  specOfExternalSecret,
 } from './kinds.ts';
 import { RESOLVER } from './names.ts';
 import { findOwnedParts, readRecord } from './ownership.ts';
@@ -16,16 +15,6 @@ import { type Pod, readPod, resolverSecrets } from './pod.ts';
 import { choiceFor, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
 import type { Fault, PodSubject, Rule, Severity } from './rule.ts';
 import { type ManifestStream, type Path, parseStream, pathName, wholeFile } from './stream.ts';
-
-/** A place that the other rules cannot reach must not look like one that they found clean. */
-export const NOT_CHECKED: Rule = {
-  about: 'object',
-  id: 'not-checked',
-  severity: 'error',
-  why: 'Nothing is known about a resolver in a place where lint finds no pod.',
-  remedy: 'Check the pods that are made of it: kubectl get pods -o yaml | secret-resolver lint -f -',
-  find: () => [],
-};
 
 /** Severities, worst first. */
 export const SEVERITIES = ['error', 'warning', 'note'] as const satisfies readonly Severity[];
@@ -81,8 +70,6 @@ export function lint(request: LintInput & LintOptions): LintResult {
 interface Checked {
   readonly stream: ManifestStream;
   readonly manifests: Manifests;
-  /** Its objects as the rules see them. */
-  readonly shown: readonly ManifestObject[];
   readonly subjects: readonly { readonly template: PodTemplate; readonly subject: PodSubject | undefined }[];
 }
 
@@ -103,14 +90,14 @@ export function lintAll(inputs: readonly LintInput[], options: LintOptions): Lin
         template,
         subject: podSubject(template, options),
       }));
-      return { stream, manifests, shown: manifests.objects.map(asExternalSecret), subjects };
+      return { stream, manifests, subjects };
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       errors.push(...error.issues);
       return [];
     }
   });
-  const objects = all.flatMap(({ shown }) => shown);
+  const objects = all.flatMap(({ manifests }) => manifests.objects);
   if (objects.length === 0 && errors.length === 0) errors.push(nothing(inputs[0]?.file ?? ''));
   const subjects = all.flatMap((checked) => checked.subjects);
   const pods = subjects.flatMap(({ subject }) => subject ?? []);
@@ -127,10 +114,7 @@ export function lintAll(inputs: readonly LintInput[], options: LintOptions): Lin
       ...subjects.flatMap(({ template, subject }) =>
         subject === undefined ? [] : objectName(template.object),
       ),
-      ...all
-        .flatMap(({ manifests }) => manifests.objects)
-        .filter((object) => isExternalSecret(object) || object.kind === 'Secret')
-        .map(objectName),
+      ...objects.filter((object) => isExternalSecret(object) || object.kind === 'Secret').map(objectName),
     ],
     passed: subjects.flatMap(({ template, subject }) =>
       subject === undefined ? `${objectName(template.object)} (has no container ${RESOLVER})` : [],
@@ -140,19 +124,20 @@ export function lintAll(inputs: readonly LintInput[], options: LintOptions): Lin
 }
 
 /** Undefined where the pod has no resolver. Roles that nobody names are left empty: rules that need them say nothing. */
-function podSubject(template: PodTemplate, { choice, image }: LintOptions): PodSubject | undefined {
+function podSubject(template: PodTemplate, options: LintOptions): PodSubject | undefined {
   const pod = readPod(template.spec);
   if (pod.resolver === undefined) return undefined;
+  const choice = choiceFor(template, options.choice);
   const record = readRecord(template.annotations);
   const recorded = record === undefined || record === 'unreadable' ? {} : record.roles;
-  const roles = knownRoles(pod, template.annotations, choiceFor(template, choice), recorded);
+  const roles = knownRoles(pod, template.annotations, choice, recorded);
   const intact = typeof record === 'object' && record.hash === findOwnedParts({ spec: template.spec }).hash;
-  const said = knownRoles(pod, {}, choiceFor(template, choice), intact ? record.roles : {});
+  const said = knownRoles(pod, {}, choice, intact ? record.roles : {});
   return {
     pod,
     resolver: pod.resolver,
     template,
-    image,
+    image: options.image,
     roles,
     annotatedRoles: canonicalJson(said) !== canonicalJson(roles),
     agent: pod.containers.find(({ name }) => name === roles.agent),
@@ -194,43 +179,23 @@ function podFindings(
 }
 
 function objectFindings(
-  { stream, manifests, shown }: Checked,
+  { stream, manifests }: Checked,
   all: readonly ManifestObject[],
   pods: readonly PodSubject[],
   rules: readonly Rule[],
 ): Finding[] {
   // Without a resolver in the stream nobody can say which Secrets it reads, so all are looked at.
   const isRead = (secret: string) => pods.length === 0 || pods.some(({ secrets }) => secrets.has(secret));
-  const unclear = rules.includes(NOT_CHECKED) ? manifests.unclear : [];
-  return [
-    ...shown.flatMap((object, index) =>
-      rules.flatMap((rule) =>
-        rule.about === 'object'
-          ? [...rule.find({ object, all, isRead })].map((fault) => {
-              const written = manifests.objects[index] ?? object;
-              const [first = '', ...rest] = fault.path;
-              const inSpec = first === 'spec' && isExternalSecret(written);
-              const at = inSpec ? specOfExternalSecret(written) : [first];
-              return finding(stream, written, [...written.path, ...at, ...rest], rule, fault);
-            })
-          : [],
-      ),
-    ),
-    ...unclear.map(({ object, path }) =>
-      finding(stream, object, path, NOT_CHECKED, {
-        path: [],
-        message: `not checked: ${objectName(object)} has a container ${RESOLVER}, and no pod around it`,
-      }),
-    ),
-  ];
-}
-
-/** A ClusterExternalSecret as the ExternalSecret that it makes in each namespace. */
-function asExternalSecret(object: ManifestObject): ManifestObject {
-  if (object.kind !== 'ClusterExternalSecret' || !isExternalSecret(object)) return object;
-  const spec = valueAt(object.data, specOfExternalSecret(object));
-  const name = asText(asMap(object.data.spec).externalSecretName) ?? object.name;
-  return { ...object, kind: 'ExternalSecret', name, data: { ...object.data, spec } };
+  return manifests.objects.flatMap((object) => {
+    const unclear = manifests.unclear.flatMap((place) => (place.object === object ? [place.path] : []));
+    return rules.flatMap((rule) =>
+      rule.about === 'object'
+        ? [...rule.find({ object, all, isRead, unclear })].map((fault) =>
+            finding(stream, object, [...object.path, ...fault.path], rule, fault),
+          )
+        : [],
+    );
+  });
 }
 
 function finding(

@@ -41,6 +41,8 @@ export interface ObjectSubject {
   readonly all: readonly ManifestObject[];
   /** Whether a resolver of the stream reads the Secret; true for every Secret where the stream has no resolver. */
   readonly isRead: (secret: string) => boolean;
+  /** Places in the object with a container of our name and no pod around it. */
+  readonly unclear: readonly Path[];
 }
 
 /** What a rule looks for, and what to write instead. */

@@ -16,6 +16,7 @@ export { mountPoint } from './mount-point.ts';
 export { mountReadOnly } from './mount-read-only.ts';
 export { mountReaders } from './mount-readers.ts';
 export { mountTmpfs } from './mount-tmpfs.ts';
+export { notChecked } from './not-checked.ts';
 export { optionalSecret } from './optional-secret.ts';
 export { portCollision } from './port-collision.ts';
 export { privilegeEscalation } from './privilege-escalation.ts';

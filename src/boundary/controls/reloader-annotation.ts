@@ -1,6 +1,7 @@
 import { asMap } from '../../manifest/data.ts';
 import type { ManifestObject } from '../../manifest/kinds.ts';
 import type { Control } from '../control.ts';
+import { readExternalSecret } from './shared/external-secret.ts';
 
 const RELOADER = 'reloader.stakater.com';
 
@@ -44,12 +45,13 @@ function reloaded(key: string, value: string, secrets: readonly string[]): strin
 }
 
 /** Whether an object is the Secret, or makes it, with the annotation that Reloader leaves it alone for. */
-function isIgnored({ kind, name, data }: ManifestObject, secret: string): boolean {
-  const target = asMap(asMap(data.spec).target);
-  const metadata = kind === 'Secret' ? data.metadata : asMap(target.template).metadata;
+function isIgnored(object: ManifestObject, secret: string): boolean {
+  const external = readExternalSecret(object);
+  if (external === undefined && object.kind !== 'Secret') return false;
+  const metadata =
+    external === undefined ? object.data.metadata : asMap(asMap(external.spec.target).template).metadata;
   return (
-    (kind === 'Secret' || kind === 'ExternalSecret') &&
-    (kind === 'Secret' ? name : (target.name ?? name)) === secret &&
+    (external?.target ?? object.name) === secret &&
     asMap(asMap(metadata).annotations)[`${RELOADER}/ignore`] === 'true'
   );
 }

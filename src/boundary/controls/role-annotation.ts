@@ -35,7 +35,9 @@ export const roleAnnotation: Control = {
   expression: {
     cel: cel`
       namespaceObject.metadata.?labels[?"${LABEL}"].orValue("") == "true"
-      || (variables.agent in ${celList(KNOWN_AGENTS)} && variables.supervisors.all(s, s in ${celList(KNOWN_SUPERVISORS)}))`,
+      || ((variables.agent in ${celList(KNOWN_AGENTS)}
+          || (variables.record == "" && !("${Annotation.agent}" in variables.annotations)))
+        && variables.supervisors.all(s, s in ${celList(KNOWN_SUPERVISORS)}))`,
     message: `an annotation says which container is the agent or a supervisor, and the namespace has no label ${LABEL}: "true"`,
   },
 };

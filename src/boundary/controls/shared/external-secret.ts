@@ -1,14 +1,15 @@
 /** ExternalSecrets as several rules read them. */
-import { asList, asMap, asText, type Data } from '../../../manifest/data.ts';
-import type { ManifestObject } from '../../../manifest/kinds.ts';
+import { asList, asMap, asText, type Data, valueAt } from '../../../manifest/data.ts';
+import { isExternalSecret, type ManifestObject, specOfExternalSecret } from '../../../manifest/kinds.ts';
 import type { ObjectSubject } from '../../../manifest/rule.ts';
+import type { Path } from '../../../manifest/stream.ts';
 
 export interface ExternalSecret {
   /** `the ExternalSecret gitlab`. */
   readonly text: string;
   readonly spec: Data;
   /** Path of the spec in the object. */
-  readonly at: readonly string[];
+  readonly at: Path;
   /** Name of the Secret that it writes. */
   readonly target: string;
   readonly namespace: string | undefined;
@@ -17,15 +18,16 @@ export interface ExternalSecret {
 
 /** Undefined for every other kind. */
 export function readExternalSecret(object: ManifestObject): ExternalSecret | undefined {
-  if (object.kind !== 'ExternalSecret' || !object.apiVersion.startsWith('external-secrets.io/'))
-    return undefined;
-  const spec = asMap(object.data.spec);
+  if (!isExternalSecret(object)) return undefined;
+  const at = specOfExternalSecret(object);
+  const spec = asMap(valueAt(object.data, at));
   const target = asMap(spec.target);
+  const name = asText(asMap(object.data.spec).externalSecretName) ?? object.name;
   return {
-    text: `the ExternalSecret ${object.name}`,
+    text: `the ${object.kind} ${object.name}`,
     spec,
-    at: ['spec'],
-    target: asText(target.name) ?? object.name,
+    at,
+    target: asText(target.name) ?? name,
     namespace: object.namespace,
     keys: [
       ...asList(spec.data).flatMap((entry) => asText(asMap(entry).secretKey) ?? []),
