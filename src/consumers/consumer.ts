@@ -19,7 +19,7 @@ import type { GrpcSocketOptions } from '../socket/grpc-socket.ts';
 import type { Method } from '../socket/method.ts';
 import type { CallRefusal } from '../socket/refusal.ts';
 import type { ServingState } from '../socket/serving-state.ts';
-import type { StatusFacts } from './native/status.ts';
+import type { StatusFacts } from './status-facts.ts';
 
 /** Options of `serve` as commander names them. */
 export type ServeOptions = Readonly<Record<string, unknown>>;

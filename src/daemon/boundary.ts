@@ -8,7 +8,7 @@ import { renderTable } from '../boundary/report.ts';
 import { type Round, Rounds } from '../boundary/rounds.ts';
 import { judge, relaxedRefusal, runChecks } from '../boundary/verdict.ts';
 import type { Config } from '../config/config.ts';
-import type { BoundaryFacts } from '../consumers/native/status.ts';
+import type { BoundaryFacts } from '../consumers/status-facts.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
 import type { Audit } from '../observe/audit/audit.ts';

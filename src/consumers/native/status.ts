@@ -1,38 +1,11 @@
 /** What GetStatus tells, as data, and its encoding. */
 import { create, toBinary } from '@bufbuild/protobuf';
-import type { Provider, Sandbox } from '../../config/config.ts';
 import { secretId } from '../../config/config.ts';
 import { VERSION } from '../../domain/version.ts';
 import { BoundaryState, GetStatusResponseSchema } from '../../gen/secretresolver/v1/resolver_pb.ts';
 import { type Authorised, maySee } from '../../socket/policy.ts';
-import type { VolumeState } from '../../sources/volume.ts';
+import type { StatusFacts } from '../status-facts.ts';
 import type { Watcher } from './watcher.ts';
-
-/** A finding of the boundary checks. */
-export interface BoundaryFinding {
-  readonly id: string;
-  readonly severity: string;
-  readonly outcome: string;
-  readonly evidence: string;
-  readonly remedy: string;
-}
-
-export interface BoundaryFacts {
-  readonly verdict: 'proven' | 'broken' | 'relaxed';
-  readonly relaxed: boolean;
-  readonly findings: readonly BoundaryFinding[];
-  /** Unix milliseconds. */
-  readonly checkedAtMs: number;
-}
-
-export interface StatusFacts {
-  readonly sandbox: Sandbox;
-  readonly boundary: BoundaryFacts | undefined;
-  readonly volumes: readonly VolumeState[];
-  readonly providers: readonly Provider[];
-  readonly startedAtMs: number;
-  readonly serving: boolean;
-}
 
 const VERDICTS = {
   proven: BoundaryState.PROVEN,
