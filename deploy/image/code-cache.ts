@@ -1,7 +1,7 @@
 /**
  * Node writes into a start-up snapshot the compiled code of every module of its own, 4.4 MB, which the process keeps
  * in memory for as long as it lives. Nearly all of it is of no use to `serve`: it is code of modules that are never
- * loaded, or that stand in the snapshot already. This keeps the code of those that are loaded after the start.
+ * loaded, or that the snapshot already holds. This keeps the code of those that are loaded after the start.
  *
  * The list is the last part of the file, as Node 26 writes it: how many there are, then for each its name and its
  * code, both with their length in front; all numbers have eight bytes, the lowest first. A file in which it is not

@@ -13,7 +13,7 @@ import { keepCodeOf } from './code-cache.ts';
 /** The image gives node all of `serve`'s flags at once, `--allow-net` among them, which is unknown before. */
 const FIRST_NODE_OF_THE_IMAGE = 25;
 
-/** Modules that the bundle gets a stand-in for, because their state cannot stand in a snapshot or is not verified to. */
+/** Modules that the bundle gets a stand-in for, because a snapshot cannot hold their state or is not verified to. */
 const DEFERRED = [
   'async_hooks',
   'child_process',
@@ -75,7 +75,7 @@ if (smaller === undefined)
     `${process.version} writes another form of snapshot: it keeps code that is never used\n`,
   );
 else writeFileSync(blob, smaller);
-// Whoever built it, and under whatever umask: the user of the container reads it.
+// Readable by the user of the container, whatever the builder and its umask were.
 chmodSync(blob, 0o644);
 
 /** Names of node's own modules that are loaded in a process which requires these. */

@@ -19,7 +19,7 @@ import {
 } from '../native/native.ts';
 import { parseStatus } from './facts/proc.ts';
 
-/** Nobody but us by default: whatever must be more open (the socket) says so itself. */
+/** Access for our own UID alone. What must be more open, such as the socket, sets its own mode. */
 const UMASK = 0o077;
 
 type HardeningStep = 'dumpable' | 'core-limit' | 'no-new-privileges' | 'umask';

@@ -38,7 +38,7 @@ function mark(finding: Finding): Mark {
 const VERDICTS: Readonly<Record<BoundaryState, string>> = {
   proven: 'the boundary is proven',
   broken: 'the boundary is broken: nothing is served',
-  relaxed: 'the boundary is broken, and --relaxed serves all the same',
+  relaxed: 'boundary check failed; serving anyway because of --relaxed',
 };
 
 /** What is wrong comes first, each with the line to write; what passed is counted, or listed with `all`. */
@@ -52,7 +52,7 @@ export function renderTable(report: Report, options: TableOptions): string {
       continue;
     }
     for (const finding of matching) {
-      const unknown = finding.outcome === 'unknown' ? ' (could not be found out)' : '';
+      const unknown = finding.outcome === 'unknown' ? ' (unknown)' : '';
       lines.push(
         `${paint(wanted.padEnd(4), COLOURS[wanted])}  ${paint(finding.id, '1')}${unknown}: ${finding.evidence}`,
       );

@@ -26,10 +26,10 @@ export function runChecks(facts: Facts, config: Config): Finding[] {
   });
 }
 
-/** `relaxed`: an enforced check failed, and --relaxed serves all the same. */
+/** `relaxed`: an enforced check failed; serving anyway because of --relaxed. */
 export type BoundaryState = 'proven' | 'broken' | 'relaxed';
 
-/** The findings that keep the resolver from serving. What could not be found out counts as broken. */
+/** The findings that keep the resolver from serving. An unknown outcome counts as broken. */
 export function breaches(findings: readonly Finding[]): Finding[] {
   return findings.filter(({ severity, outcome }) => severity === 'enforce' && outcome !== 'pass');
 }

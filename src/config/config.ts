@@ -93,7 +93,7 @@ export interface ReferenceRule {
   readonly keys: readonly string[];
 }
 
-/** Who may ask, and for which providers. */
+/** A UID that may ask, and its providers. */
 export interface Caller {
   readonly name: string;
   readonly uid: number;

@@ -186,7 +186,7 @@ function lintEndpoints(profile: RawProfile, report: Report): void {
     for (const each of ports.length > 0 ? ports : [port ?? 443]) {
       const endpointName = `${host.toLowerCase()}:${each}${endpoint.path}`;
       if (seen.has(endpointName)) {
-        report('warning', path, 'is there twice', 'keep one of the two');
+        report('warning', path, 'is a duplicate', 'keep one of the two');
       }
       seen.add(endpointName);
     }

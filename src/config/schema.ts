@@ -127,7 +127,7 @@ export const socketSchema = (path: string) =>
         .regex(/[^/]$/, { error: 'is a folder: a name is missing at its end' })
         .regex(/^(?!(\/(var\/)?run|\/var|\/tmp|\/var\/tmp|\/dev\/shm|\/etc)?\/[^/]*$)/, {
           error:
-            'must not stand in a folder that others use too: the folder is what can be hidden and locked',
+            'must not be in a folder that other programs use: only a folder of its own can be hidden and locked',
         })
         .refine((text) => Buffer.byteLength(text) <= MAX_SOCKET_PATH_BYTES, {
           error: `is longer than the ${MAX_SOCKET_PATH_BYTES} bytes that leave room for a Unix socket address`,

@@ -51,7 +51,7 @@ export class YamlSource {
   validate<S extends z.ZodType>(schema: S): z.output<S> {
     const result = notTooDeep(this.file, () => schema.safeParse(this.#plainData() ?? {}));
     if (result.success) return result.data;
-    // One thing to mend at each place: a text that breaks two patterns is still one mistake.
+    // One thing to fix at each place: a text that breaks two patterns is still one mistake.
     const issues = new Map(
       result.error.issues
         .map((issue) => [JSON.stringify([issue.path, issue.code]), issue] as const)
@@ -79,7 +79,7 @@ export class YamlSource {
   }
 
   /**
-   * What is YAML and still no configuration. The library would turn some of it into other data without a word
+   * YAML that cannot be a configuration. The library would silently turn some of it into other data
    * (`!!set`), drop it (`__proto__`), or quote it in an error or a warning on stderr (aliases, keys of several parts).
    */
   #unusable(aliasFaults: ReadonlyMap<Alias, AliasFault>): ConfigIssue[] {
@@ -98,9 +98,8 @@ export class YamlSource {
             'put text that begins with "*" in quotes, or set the anchor before it',
           );
         if (fault === 'within-itself')
-          add(node, 'is an alias of what it stands in', 'write the repeated part out, without & and *');
-        if (isMap(node))
-          for (const key of repeated(node)) add(key, 'this field is there twice', 'keep one of the two');
+          add(node, 'is an alias of a node that contains it', 'write the repeated part out, without & and *');
+        if (isMap(node)) for (const key of repeated(node)) add(key, 'duplicate field', 'keep one of the two');
       },
       Pair: (_key, { key }) => {
         if (!isScalar(key)) add(key, 'is no name of a field', 'write plain text before the ":"');
@@ -161,7 +160,7 @@ export class YamlSource {
   }
 }
 
-/** Names of a map that stand in it before. As text: `1` and `"1"` become one name in JavaScript. */
+/** Names that occur earlier in the map. As text: `1` and `"1"` become one name in JavaScript. */
 function repeated({ items }: YAMLMap): Scalar[] {
   const names = new Set<string>();
   return items.flatMap(({ key }) => {
@@ -241,7 +240,7 @@ function syntaxError(code: YAMLError['code']): { message: string; hint: string }
     default:
       return {
         message: `not valid YAML: ${code.toLowerCase().replaceAll('_', ' ')}`,
-        hint: 'mend the syntax at this place',
+        hint: 'fix the YAML syntax here',
       };
   }
 }

@@ -47,7 +47,7 @@ export class Pipeline implements AsyncDisposable {
   readonly #options: PipelineOptions;
   #config: Config;
   #volumes: ReadonlyMap<string, Volume> = new Map();
-  /** Those of a reload, until each was read once. */
+  /** Volumes that a reload added, until each was read once. */
   #starting: ReadonlyMap<string, Volume> = new Map();
   #stopped = false;
   /** What is to be written down of the last snapshot, once it is on its way. */
@@ -73,7 +73,7 @@ export class Pipeline implements AsyncDisposable {
   /** Reads every volume once, publishes the first snapshot, and goes on watching. */
   async start(): Promise<void> {
     await this.reload(this.#config);
-    // What was written down of it stands in the log before whatever its caller writes there.
+    // Its log lines come before anything that its caller writes.
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
@@ -83,7 +83,7 @@ export class Pipeline implements AsyncDisposable {
    */
   reload(config: Config): Promise<void> {
     const replaced = this.#reloads.then(() => this.#replace(config));
-    // Who asked learns of a failure; the next reload has its chance all the same.
+    // The caller learns of a failure; the next reload is tried anyway.
     this.#reloads = replaced.catch(() => {});
     return replaced;
   }

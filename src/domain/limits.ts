@@ -113,7 +113,7 @@ export interface PortLimits {
   /** Milliseconds that a prefix which exceeded its budget is in the slow queue, and how many are at once. */
   readonly relegatedMs: number;
   readonly relegated: number;
-  /** Milliseconds that everybody is there, once the total is used up. */
+  /** Milliseconds that a connection may stay open, once the total is used up. */
   readonly allRelegatedMs: number;
 }
 

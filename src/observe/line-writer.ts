@@ -26,7 +26,7 @@ export type LineTrouble =
   | { readonly kind: 'failing'; readonly code: string }
   /** After a failure, or after a reader that did not read cost lines. */
   | { readonly kind: 'written-again'; readonly dropped: number }
-  /** The end, with so many bytes that were never written. */
+  /** The end, with the number of bytes that were never written. */
   | { readonly kind: 'lost'; readonly bytes: number; readonly dropped: number };
 
 /** Where lines go. */

@@ -22,7 +22,7 @@ export type ProcessLog = Logger & AsyncDisposable;
 /**
  * The log: one JSON object a line on stderr. stdout belongs to the audit and to a command's result.
  * Nothing waits for it to be written; dispose it last, so that the line that explains an exit is there when the
- * process is gone. Where the process ends without that, what stderr takes at once is written all the same.
+ * process is gone. Where the process ends without that, what stderr takes at once is still written.
  */
 export function createLog(
   options: { level: LogLevel; relaxed?: boolean },
@@ -46,7 +46,7 @@ export function createLog(
     {
       write: (line) => {
         unwritten.add(writer);
-        // Those that explain an exit: a few in the life of a process.
+        // Lines that explain an exit: a few in the life of a process.
         writer.write(line, line.startsWith('{"level":"fatal"'));
       },
     },
@@ -72,7 +72,7 @@ function listenForExit(): void {
   });
 }
 
-/** Only what the log can be told of itself: where lines are missing. The rest is over by the time it could be read. */
+/** Reports in the log that lines are missing. Other trouble is over by the time it could be read. */
 function tell(log: Logger, trouble: LineTrouble): void {
   if (trouble.kind === 'written-again' && trouble.dropped > 0)
     log.warn({ dropped: trouble.dropped }, 'log lines were dropped: the stream took no more');

@@ -68,9 +68,9 @@ export type AcknowledgedOutcome = (typeof OUTCOMES)[number];
 export interface Meter {
   /** A new generation changed what is served. */
   readonly rotated: () => void;
-  /** A watch that was open already was handed a new snapshot, so many milliseconds after the read that caused it. */
+  /** A watch that was open already was handed a new snapshot, this many milliseconds after the read that caused it. */
   readonly served: (lagMs: number) => void;
-  /** A watcher told what became of a snapshot, so many milliseconds after it was handed over. */
+  /** A watcher acknowledged a snapshot, this many milliseconds after it was handed over. */
   readonly acknowledged: (outcome: AcknowledgedOutcome, lagMs: number) => void;
   /** A connection was closed at accept. */
   readonly peerRejected: () => void;

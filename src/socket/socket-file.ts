@@ -1,10 +1,10 @@
 /**
  * The socket in the file system: where it may be, what may be replaced, and what is removed.
  *   - Its folder is our own: a real directory, ours, not writable by others. A folder of an emptyDir is made anew
- *     by anybody who may write there, so the socket never stands in the volume's root itself.
+ *     by anybody who may write there, so the socket is never in the volume's root itself.
  *   - It is bound under a name of its own and renamed into place: no moment with wrong modes at the public path,
  *     and libuv, which unlinks the name that it bound, never touches the public one.
- *   - A socket that is there already is replaced only if it is a socket, ours, and nobody answers on it.
+ *   - A socket that already exists is replaced only if it is a socket, ours, and nobody answers on it.
  *   - On exit it is removed only if it is still the inode that we bound.
  */
 import { randomBytes } from 'node:crypto';
@@ -15,7 +15,7 @@ import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
 
 /** Mode of the socket's folder: everybody may pass, nobody but us may list or change it. */
 const DIRECTORY_MODE = 0o711;
-/** Milliseconds to wait for an answer on a socket that is there already. */
+/** Milliseconds to wait for an answer on a socket that already exists. */
 const PROBE_TIMEOUT_MS = 1_000;
 /** Connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn. */
 const BACKLOG = 4_096;
@@ -90,7 +90,7 @@ function identityOf(stat: Stats): string {
   return `${stat.dev}:${stat.ino}`;
 }
 
-/** Makes the folder, or checks the one that is there. */
+/** Makes the folder, or checks the one that exists. */
 function prepareDirectory(directory: string): void {
   const umask = process.umask(0);
   try {
@@ -128,7 +128,7 @@ async function checkReplaceable(path: string): Promise<void> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return;
   const todo = 'remove it by hand, or choose another socket.path';
-  if (!stat.isSocket()) throw new SocketFileError(path, 'is there and is no socket', todo);
+  if (!stat.isSocket()) throw new SocketFileError(path, 'exists but is not a socket', todo);
   if (stat.uid !== process.geteuid?.())
     throw new SocketFileError(path, `is a socket of uid ${stat.uid}, not ours`, todo);
   if (await answers(path)) {

@@ -297,7 +297,7 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
     fails: SHARED,
   },
   {
-    // Nobody makes so many mounts without a capability over our own user namespace.
+    // Making that many mounts takes a capability over our own user namespace.
     name: 'more-mounts-than-are-read',
     spec: {
       processNamespace: 'shared',

@@ -55,7 +55,7 @@ async function longestPause(work: () => Promise<unknown>): Promise<number> {
 
 describeAsRoot('gatherProcesses', () => {
   it('takes nothing from a process that ends while it is read', async () => {
-    // Forks that end at once, and one after another with so many threads and mounts that there is time to end in.
+    // Forks that end at once, and one after another, with enough threads and mounts that ending takes time.
     await start(
       `${AS_AGENT} ${IN_NAMESPACES} bash -c 'echo up; for _ in 1 2; do (while :; do (:); done) & done; wait'`,
     );

@@ -36,7 +36,7 @@ interface Neighbour {
   readonly identity: string;
   /** A command line that goes on until it is killed; sleep unless set. */
   readonly command?: string;
-  /** Starts so many seconds after the others, and writes the time (Unix milliseconds) to the file `started`. */
+  /** Starts this many seconds after the others, and writes the time (Unix milliseconds) to the file `started`. */
   readonly afterSeconds?: number;
   /** The seconds begin only once this bash command succeeds. */
   readonly onceTrue?: string;
@@ -306,7 +306,7 @@ function execute(folder: string, spec: PodSpec, node: Node | undefined, timeoutM
   });
 }
 
-/** The first process of the pod, once it is there. */
+/** The first process of the pod, once it exists. */
 async function firstOf(unshare: number | undefined): Promise<number> {
   for (;;) {
     const pid = Number(readFileSync(`/proc/${unshare}/task/${unshare}/children`, 'utf8'));

@@ -53,7 +53,7 @@ export interface PodSpec {
   readonly agent: AgentSpec;
   /** UID that owns the folder of the socket, and its modes. */
   readonly socketFolder: { readonly uid: number; readonly mode: number };
-  /** Who listens: the victim, nobody (and nothing is at the path), nobody (but a dead socket is), or the real resolver. */
+  /** What listens: the victim, nothing (no file at the path), nothing (a dead socket), or the real resolver. */
   readonly listener: 'victim' | 'none' | 'dead' | 'serve';
   /** Modes of the Secret's files, which belong to the resolver's UID. */
   readonly secretMode: number;

@@ -16,7 +16,7 @@ const BROKEN = attack('broken', (_, tries) => {
   tries.broken('two', '12 bytes read');
   tries.unclear('three', 'EIO');
 });
-const ABSENT = attack('absent', (_, tries) => tries.notApplicable('nothing is there'));
+const ABSENT = attack('absent', (_, tries) => tries.notApplicable('nothing exists'));
 
 function options(attacks: readonly Attack[], changes: Partial<RunOptions> = {}): RunOptions {
   return {
@@ -46,7 +46,7 @@ describe('run of the probe', () => {
       'held: EACCES',
       'broken: two: 12 bytes read',
       'unclear: it: EIO',
-      'not-applicable: nothing is there',
+      'not-applicable: nothing exists',
     ]);
     expect(attacks[1]?.tries.map(({ target }) => target)).toEqual(['two', 'three', 'one']);
     expect(counts).toEqual({ held: 1, broken: 1, unclear: 1, 'not-applicable': 1 });

@@ -53,7 +53,7 @@ describe('token shapes', () => {
     expect(findTokens('tokens begin with glpat-, ghp_, sk-, xoxb-, AKIA or eyJ')).toEqual([]);
   });
 
-  it('finds a token wherever it stands in whatever text', () => {
+  it('finds a token anywhere in any text', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (before, after) => {
         const token = registerSecret(`glpat-${hex(10)}`);

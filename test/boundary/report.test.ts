@@ -51,7 +51,7 @@ the boundary is broken: nothing is served (1 of 2 checks failed)
 
   it('says so where a fact could not be taken', () => {
     const text = renderTable(report({ ...FAILED, outcome: 'unknown' }), { colour: false, all: false });
-    expect(text).toContain('FAIL  process-same-uid (could not be found out): ');
+    expect(text).toContain('FAIL  process-same-uid (unknown): ');
   });
 
   it('has colour only when told', () => {

@@ -73,7 +73,7 @@ describeAsRoot("a process with the capabilities of the container runtime's own",
   it.each([
     ['one', `setpriv ${ENTERING} sleep 0.7; sleep 60`],
     ['one after the other', ENTERING_IN_SUCCESSION],
-  ])('that is gone within two seconds is told of, and breaks nothing: %s', async (_, script) => {
+  ])('that is gone within two seconds is logged, and breaks nothing: %s', async (_, script) => {
     const { stdout, stderr } = await runPod('rounds-passed', entered(script));
     expect(stdout, stderr).toMatch(/^\{/);
     expect(JSON.parse(stdout)).toMatchObject({ ids: [], passed: ['process-capabilities'] });
@@ -89,7 +89,7 @@ describeAsRoot("a process with the capabilities of the container runtime's own",
   });
 });
 
-describeAsRoot('a program that forks in time to be another process at each look', () => {
+describeAsRoot('a program that forks so that each check sees another process', () => {
   it('breaks the boundary with the fourth round', async () => {
     const { stdout, stderr } = await runPod('rounds-forks', entered(ENTERING_IN_SUCCESSION, 'on'));
     expect(stdout, stderr).toMatch(/^\{/);

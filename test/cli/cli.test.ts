@@ -194,7 +194,7 @@ describe('nobody answers: exit 3, and what to look at', () => {
     });
   });
 
-  test('after a crash the socket is there and nobody behind it', async () => {
+  test('after a crash the socket exists and no process listens', async () => {
     using workspace = new Workspace();
     await using serve = await startServe(workspace.configFile);
     serve.kill('SIGKILL');

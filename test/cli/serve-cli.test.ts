@@ -173,7 +173,7 @@ describe('serve', () => {
     },
   );
 
-  test('a Secret that is not there is refused by name, and what to do stands in the log', async () => {
+  test('a missing Secret is refused by name, and the log says what to do', async () => {
     using workspace = new Workspace();
     workspace.writeBulkProvider('p', 's');
     await using serve = await startServe(workspace.configFile);

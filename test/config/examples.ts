@@ -113,7 +113,7 @@ export const MISTAKES: readonly Mistake[] = [
   config(
     'a socket in a folder of everybody',
     'socket: {path: /tmp/x.sock}\n',
-    `:1:10: socket.path: must not stand in a folder that others use too: the folder is what can be hidden and locked (${SOCKET_HINT()})`,
+    `:1:10: socket.path: must not be in a folder that other programs use: only a folder of its own can be hidden and locked (${SOCKET_HINT()})`,
   ),
   config(
     'a folder as socket',
@@ -311,15 +311,11 @@ export const SYNTAX: readonly (readonly [name: string, text: string, expected: s
     ':1:4: not valid YAML: a second ":" in one line, or a name over several lines (put text with ": " in it in quotes, or begin a new line)',
   ],
   ['a tab', 'a:\n\tb: 1\n', ':2:1: not valid YAML: a tab indents this line (indent with spaces)'],
-  [
-    'a field twice',
-    'agent: {uid: 1}\nagent: {uid: 2}\n',
-    ':2:1: this field is there twice (keep one of the two)',
-  ],
+  ['a field twice', 'agent: {uid: 1}\nagent: {uid: 2}\n', ':2:1: duplicate field (keep one of the two)'],
   [
     'a field twice, as a number and as text',
     'agent: {1: a, "1": b}\n',
-    ':1:15: this field is there twice (keep one of the two)',
+    ':1:15: duplicate field (keep one of the two)',
   ],
   [
     'colons without end',
@@ -373,14 +369,14 @@ export const SYNTAX: readonly (readonly [name: string, text: string, expected: s
     ':1:1: follows too many aliases (write the repeated parts out, without & and *)',
   ],
   [
-    'an alias of what it stands in',
+    'an alias of a node that contains it',
     'agent: &x {uid: *x}\n',
-    ':1:17: is an alias of what it stands in (write the repeated part out, without & and *)',
+    ':1:17: is an alias of a node that contains it (write the repeated part out, without & and *)',
   ],
   [
     'a list of nothing but itself',
     `agent: &x [*x${',*x'.repeat(2_000)}]\n`,
-    ':1:12: is an alias of what it stands in (write the repeated part out, without & and *)',
+    ':1:12: is an alias of a node that contains it (write the repeated part out, without & and *)',
   ],
   [
     'aliases of lists that hold nothing',

@@ -257,7 +257,7 @@ describe('the whole way', () => {
     expect(await scene.resolve(handle)).toMatchObject({ value: token });
   });
 
-  it('a handle outlives a change of the key for as long as the one before is there too', async () => {
+  it('a handle outlives a change of the key for as long as the previous one is mounted, too', async () => {
     const scene = await open();
     const { handle } = await scene.refer(TOKEN);
     const [before, after] = [registerSecret(randomBytes(32)), registerSecret(randomBytes(40))];

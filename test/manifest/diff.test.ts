@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { unifiedDiff } from '../../src/manifest/diff.ts';
 
-/** Applies a unified diff to a text, and checks that what it calls unchanged or removed is there. */
+/** Applies a unified diff to a text, and checks that what it calls unchanged or removed exists. */
 function patch(before: string, diff: string): string {
   const lines = before.split('\n').slice(0, -1);
   const result: string[] = [];

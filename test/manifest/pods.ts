@@ -36,7 +36,7 @@ function container(name: string, uid: number) {
       ...rest,
       securityContext: {
         runAsUser: uid,
-        // Those that run beside the resolver, in one PID namespace with it or not.
+        // Containers that run beside the resolver, in one PID namespace with it or not.
         ...(uid === 0 ? {} : { allowPrivilegeEscalation: false }),
         ...(caps === undefined ? {} : { capabilities: caps }),
       },

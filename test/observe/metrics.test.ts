@@ -150,8 +150,8 @@ describe('metrics of serve', () => {
     expect(refused.get(MISSING)).toBe(1);
 
     rotate();
-    const mended = await untilSeries(MISSING, undefined);
-    expect(mended.get(ROTATIONS)).toBe(3);
+    const repaired = await untilSeries(MISSING, undefined);
+    expect(repaired.get(ROTATIONS)).toBe(3);
     await untilSeries(APPLIED, 2);
     await until(() => seen === 4);
     stop.abort();

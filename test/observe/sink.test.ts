@@ -24,7 +24,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('a file', () => {
-  test('gets each record whole, behind what is there, and is for its owner only', async () => {
+  test('gets each record whole, after what it holds, and is for its owner only', async () => {
     const path = join(folder, 'audit');
     writeFileSync(path, '{"before":1}\n');
     {

@@ -158,7 +158,7 @@ describe('profile lint', () => {
     [
       'an endpoint twice',
       endpoint('host: example.com, ports: [443, 443]'),
-      'warning: p.yaml:5:5: endpoints[0]: is there twice',
+      'warning: p.yaml:5:5: endpoints[0]: is a duplicate',
     ],
     [
       'discovery of nobody',
@@ -175,7 +175,7 @@ describe('profile lint', () => {
       credential('env_var: [X]'),
       'warning: p.yaml:3:38: credentials[0].env_var: is not a field of a profile',
     ],
-    ['a field twice', `${GOOD}id: other\n`, 'this field is there twice'],
+    ['a field twice', `${GOOD}id: other\n`, 'duplicate field'],
   ])('finds %s', (_, text, expected) => {
     let found: string[];
     try {

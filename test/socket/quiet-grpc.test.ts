@@ -1,4 +1,4 @@
-/** Headers are a peer's own words. Those that gRPC cannot read must not come to stand in our log. */
+/** A peer chooses its headers. Headers that gRPC cannot read must not get into our log. */
 import { connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';

@@ -74,7 +74,7 @@ describe('binding', () => {
     mkdirSync(dirname(workspace.socket), { mode: 0o711 });
     writeFileSync(workspace.socket, 'kept');
     await expect(bind()).rejects.toThrow(
-      'is there and is no socket (remove it by hand, or choose another socket.path)',
+      'exists but is not a socket (remove it by hand, or choose another socket.path)',
     );
     expect(statSync(workspace.socket).size).toBe(4);
   });
@@ -84,7 +84,7 @@ describe('binding', () => {
     const target = join(workspace.root, 'target');
     writeFileSync(target, 'kept');
     symlinkSync(target, workspace.socket);
-    await expect(bind()).rejects.toThrow('is there and is no socket');
+    await expect(bind()).rejects.toThrow('exists but is not a socket');
     expect(existsSync(target)).toBe(true);
   });
 
@@ -177,7 +177,7 @@ describe('while serve runs', () => {
     expect(existsSync(workspace.socket)).toBe(false);
   });
 
-  it('a replaced socket is noticed, and what stands in its place is not removed', async () => {
+  it('a replaced socket is noticed, and its replacement is not removed', async () => {
     await using serve = await startServe(workspace.configFile);
     writeFileSync(join(workspace.root, 'fake'), '');
     renameSync(join(workspace.root, 'fake'), workspace.socket);

@@ -30,7 +30,7 @@ export class Party {
     this.#ended = new Promise((resolve) => this.child.once('close', () => resolve()));
   }
 
-  /** The line with this index, once it is there. */
+  /** The line with this index, once it exists. */
   async line(index: number): Promise<string> {
     const explain = () => `no line ${index} of ${this.child.spawnargs.join(' ')}:\n${this.errors}`;
     await until(() => this.lines.length > index || this.child.exitCode !== null, 60_000, explain);

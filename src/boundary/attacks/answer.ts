@@ -29,7 +29,7 @@ export function attempt(
   try {
     const gain = act();
     if (gain === undefined) {
-      tries.held(target, 'allowed, and nothing is there');
+      tries.held(target, 'allowed, but nothing exists');
       return false;
     }
     tries.broken(target, gain);

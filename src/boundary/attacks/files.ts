@@ -86,7 +86,7 @@ export function attackSecretVolumes(context: AttackContext, tries: Tries): void 
       lstatSync(join(mountPoint, '..data'));
     } catch (error) {
       const answer = errnoName(error);
-      // Kubelet mounts Secrets read-only. One that we cannot look into is shut by its modes alone.
+      // Kubelet mounts Secrets read-only. A folder that we cannot read is closed by its mode alone.
       if (options.includes('ro') && !ABSENT.includes(answer)) tries.unclear(mountPoint, answer);
       else tries.held(mountPoint, 'no ..data');
       continue;

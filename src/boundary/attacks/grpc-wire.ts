@@ -108,7 +108,7 @@ export async function callOn(socket: net.Socket, rpc: Rpc, timeoutMs: number): P
     const FRAME_HEADER = 5;
     messageBytes += messageBytes === 0 ? Math.max(chunk.length - FRAME_HEADER, 0) : chunk.length;
     chunk.fill(0);
-    // A watch goes on for ever: the first message is all that the probe needs.
+    // A watch never ends: the first message is all that the probe needs.
     resolve(conclude(false));
   });
   stream.on('end', () => resolve(conclude(false)));

@@ -89,6 +89,6 @@ function judge(target: string, answer: CallAnswer, tries: Tries): void {
   const words = describeAnswer(answer);
   if (answer.kind !== 'status' || answer.code === UNIMPLEMENTED) tries.held(target, words);
   else if (answer.code === 0 || answer.messageBytes > 0) tries.broken(target, words);
-  // The service is there and refused us: no credential is to be had by TCP at all, nor by an abstract socket.
+  // The service exists and refused us. No credential may be available over TCP or an abstract socket at all.
   else tries.unclear(target, words);
 }

@@ -10,7 +10,7 @@ const MAX_DEPTH = 4;
 
 /** How many bytes of a file can be read, up to 64 KiB. Throws what the kernel answered. */
 export function readableBytes(path: string, position?: number): number {
-  // Without O_NONBLOCK a FIFO would hold the probe for ever.
+  // Without O_NONBLOCK a FIFO would block the self-test forever.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   const buffer = Buffer.alloc(position === undefined ? MAX_READ_BYTES : 64);
   try {

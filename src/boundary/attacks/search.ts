@@ -9,7 +9,7 @@ import { describeFind, findTokens } from './token-shapes.ts';
 import type { AttackContext, Tries } from './types.ts';
 
 const MAX_FILES = 20_000;
-/** Bytes read of one file: credentials stand in small files, or near the top of a log. */
+/** Bytes read of one file: credentials are in small files, or near the top of a log. */
 const MAX_FILE_BYTES = 262_144;
 const MAX_TOTAL_BYTES = 67_108_864;
 const MAX_DEPTH = 8;

@@ -129,7 +129,7 @@ export interface AttackReport {
 /** What became of a whole run. */
 export interface ProbeReport {
   readonly version: string;
-  /** Who attacked. */
+  /** The identity that attacked. */
   readonly agent: {
     readonly uid: number;
     readonly gid: number;

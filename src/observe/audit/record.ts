@@ -28,7 +28,7 @@ const CLASSES = {
 export const Severity = { informational: 1, low: 2, medium: 3, high: 4, critical: 5 } as const;
 export type Severity = (typeof Severity)[keyof typeof Severity];
 
-/** Who asked. */
+/** The caller. */
 export interface AuditedCaller {
   /** Name of the rule that let it in, or undefined for a peer that no rule fits. */
   readonly name: string | undefined;

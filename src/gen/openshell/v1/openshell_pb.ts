@@ -56,7 +56,7 @@ export const GetSandboxProviderEnvironmentRequestSchema: GenMessage<GetSandboxPr
  */
 export type GetSandboxProviderEnvironmentResponse = Message<"openshell.v1.GetSandboxProviderEnvironmentResponse"> & {
   /**
-   * Value for each environment name. Every name stands in exactly one of fields 5 and 6.
+   * Value for each environment name. Every name is in exactly one of fields 5 and 6.
    *
    * @generated from field: map<string, string> environment = 1;
    */

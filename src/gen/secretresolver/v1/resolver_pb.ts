@@ -953,7 +953,7 @@ export const BoundaryState = {
   BROKEN: 2,
 
   /**
-   * An enforced check failed, and --relaxed serves all the same.
+   * An enforced check failed; serving anyway because of --relaxed.
    *
    * @generated from enum value: BOUNDARY_STATE_RELAXED = 3;
    */

@@ -96,7 +96,7 @@ export const PeerMetadataSchema: GenMessage<PeerMetadata> = /*@__PURE__*/
  */
 export type GetCapabilitiesRequest = Message<"openshell.credentials.v1.GetCapabilitiesRequest"> & {
   /**
-   * Who asks. Absent in older gateways.
+   * The gateway that asks. Absent in older gateways.
    *
    * @generated from field: openshell.credentials.v1.PeerMetadata gateway = 1;
    */
