@@ -262,9 +262,12 @@ describe('a target of 1 MiB', () => {
         `/${TOKEN}${fill(shape)}`,
         `/?a=${fill(shape)}&b=${TOKEN}`,
       ]) {
-        send({ target }, by);
-        const { user, system } = cpuUsageOf(() => send({ target }, by));
-        expect.soft((user + system) / 1000, `${target.slice(0, 12)}… of ${shape}`).toBeLessThan(150);
+        // The least of several: the first compiles, and a busy machine adds to any.
+        const took = Array.from({ length: 4 }, () => {
+          const { user, system } = cpuUsageOf(() => send({ target }, by));
+          return user + system;
+        });
+        expect.soft(Math.min(...took) / 1000, `${target.slice(0, 12)}… of ${shape}`).toBeLessThan(150);
       }
     }
   });

@@ -87,7 +87,7 @@ describe('resources', () => {
     const { text } = inject(requestFor(input, settings({ resources: 'limits.memory=300Mi' })));
     expect(resourcesOf(text, RESOLVER)).toMatchObject({
       limits: { memory: '300Mi' },
-      requests: { cpu: '10m' },
+      requests: { cpu: '100m' },
     });
   });
 

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { generatedFiles } from '../../tools/generate/controls.ts';
+import { generatedFiles } from '../../tools/generate/files.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 /** Where the published JSON Schemas are committed. */

@@ -9,7 +9,7 @@ import { VARIABLES } from '../../src/boundary/expression.ts';
 const ROOT = join(import.meta.dirname, '../..');
 
 /** Text of each generated file, by its path from the root. The rest of a file between marks is kept as it is. */
-export function generatedFiles(): ReadonlyMap<string, string> {
+export function controlFiles(): ReadonlyMap<string, string> {
   const policy = 'deploy/policies/validating-admission-policy.yaml';
   return new Map([
     [

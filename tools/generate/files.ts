@@ -1,0 +1,7 @@
+/** Every generated document by its path, except for what buf and the schemas make. */
+import { controlFiles } from './controls.ts';
+import { refusalFiles } from './refusals.ts';
+
+export function generatedFiles(): ReadonlyMap<string, string> {
+  return new Map([...controlFiles(), ...refusalFiles()]);
+}
