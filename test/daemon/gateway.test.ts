@@ -95,7 +95,7 @@ it('is not served without the flag, and says so', async () => {
   configure();
   await using serve = await startServe(workspace.configFile);
   expect(existsSync(socket)).toBe(false);
-  expect(serve.stderr).toContain('gatewayDriver is configured and not served: start with --gateway-driver');
+  expect(serve.stderr).toContain('gatewayDriver is configured but not served: start with --gateway-driver');
 });
 
 it('asked for and not configured is a mistake of the command line', async () => {
