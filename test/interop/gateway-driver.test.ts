@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import { startServe, until } from '../support/cli.ts';
@@ -73,9 +74,8 @@ describeIf('a gateway in Go', missing === undefined ? undefined : `no ${missing}
     const explain = () => `the gateway wrote:\n${output}`;
     await until(() => output.includes('resolved 32'), 20_000, explain);
     secret.write(after);
-    const read = 'a Secret of the gateway driver was read';
-    // Two at the start, one for each Secret; the third is the rotation.
-    await until(() => serve.stderr.split(read).length > 3);
+    // The driver logs no read; a rotation takes milliseconds.
+    await sleep(2_000);
     client.stdin?.end('\n');
     const { exitCode } = await client;
     expect(exitCode, explain()).toBe(0);
