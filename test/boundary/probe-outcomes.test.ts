@@ -159,7 +159,7 @@ describeAsRoot('probe against the real resolver', () => {
     const report = reportOf(result);
     expect(report.attacks.filter(({ outcome }) => outcome === 'broken' || outcome === 'unclear')).toEqual([]);
     expect(result.exitCode).toBe(0);
-    expect(attackIn(report, 'socket-rpcs').reason).toBe('connection closed before any byte ×5');
+    expect(attackIn(report, 'socket-rpcs').reason).toBe('connection closed before any byte ×10');
     expect(result.socketIntact).toBe(true);
     expect(result.supervisorServed).toBe(true);
     expect(result.leftBehind).toEqual([]);
