@@ -69,17 +69,16 @@ export function findRoles(
   return { agent, supervisors };
 }
 
-/** The choice for a template: the supervisor's own pod of OpenShell 0.1.x has no agent. */
+/** The choice for a template: the supervisor's own pod of OpenShell 0.1.x, with nothing else in it, has no agent. */
 export function choiceFor(
   { metadata, spec }: { metadata: Data; spec: Data },
   choice: RoleChoice,
 ): RoleChoice {
   const named = choice.agent !== undefined || asMap(metadata.annotations)[Annotation.agent] !== undefined;
-  const alone = asMap(metadata.labels)[Label.component] === 'supervisor';
-  const hasAgent = asList(spec.containers).some((item) =>
-    KNOWN_AGENTS.some((name) => name === asMap(item).name),
-  );
-  return alone && !named && !hasAgent ? { ...choice, noAgent: true } : choice;
+  const isSupervisor = (item: unknown) => KNOWN_SUPERVISORS.some((name) => name === asMap(item).name);
+  const alone =
+    asMap(metadata.labels)[Label.component] === 'supervisor' && asList(spec.containers).every(isSupervisor);
+  return alone && !named ? { ...choice, noAgent: true } : choice;
 }
 
 /** An earlier injection with `--no-agent` recorded supervisors and no agent; it need not be said again. */
