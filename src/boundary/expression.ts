@@ -42,7 +42,6 @@ export const VARIABLES: Readonly<Record<string, string>> = {
     : variables.supervisorsAreNamed
     ? variables.record.split("\"supervisors\":[")[1].split("]")[0].replace("\"", "").split(",")
     : variables.containers.filter(c, c.name in ["openshell-supervisor-network", "supervisor"]).map(c, c.name)`,
-  combined: 'variables.agents.exists(a, a.name in variables.supervisors)',
   podUid: 'object.spec.?securityContext.?runAsUser.orValue(-1)',
   resolverUid: cel`
     variables.resolver.map(r, r.?securityContext.?runAsUser.orValue(variables.podUid))[?0].orValue(-1)`,

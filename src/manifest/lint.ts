@@ -141,7 +141,6 @@ function podSubject(template: PodTemplate, options: LintOptions): PodSubject | u
     roles,
     annotatedRoles: canonicalJson(said) !== canonicalJson(roles),
     agent: pod.containers.find(({ name }) => name === roles.agent),
-    combined: roles.agent !== undefined && roles.supervisors.includes(roles.agent),
     secrets: resolverSecrets(pod),
   };
 }

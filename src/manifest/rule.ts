@@ -25,8 +25,6 @@ export interface PodSubject {
   /** Empty where nobody says and no name is known. */
   readonly roles: Roles;
   readonly agent: Container | undefined;
-  /** One container is agent and supervisor: OpenShell's `combined` layout. */
-  readonly combined: boolean;
   /** Whether only annotations say who is who: neither the operator, nor inject, nor a known name. */
   readonly annotatedRoles: boolean;
   /** The image that the resolver is to have, where the operator says so. */

@@ -80,6 +80,14 @@ const mount = (name: string, more: object = {}) => ({ name, mountPath: `/planted
 
 export const POD_FAULTS: readonly PodFault[] = [
   {
+    rule: 'combined-topology',
+    name: 'one container that is agent and supervisor',
+    plant: (pod) => {
+      pod.annotations['secret-resolver/supervisors'] = 'agent' as never;
+    },
+    at: /containers\[\d\]$/,
+  },
+  {
     rule: 'secret-mounted-elsewhere',
     name: "the agent mounts the resolver's volume",
     plant: (pod) => pod.add(pod.agent, 'volumeMounts', mount('secret-resolver-secret-gitlab')),

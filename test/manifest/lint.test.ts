@@ -74,8 +74,8 @@ describe('lint: planted faults', () => {
     if (['optional-secret', 'secret-items'].includes(fault.rule)) return 'secret';
     if (/^socket-|^reserved-folder$/.test(fault.rule)) return 'socket';
     if (['reserved-uid', 'resolver-uid-shared'].includes(fault.rule)) return 'resolver-uid';
-    if (['resolver-order', 'shared-processes-root', 'supervisor-uid-shared'].includes(fault.rule))
-      return 'order';
+    const roles = ['combined-topology', 'role-annotation', 'supervisor-uid-shared'];
+    if (['resolver-order', 'shared-processes-root', ...roles].includes(fault.rule)) return 'order';
     return fault.rule;
   }
 

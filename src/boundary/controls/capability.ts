@@ -7,7 +7,7 @@ import { runsBesideResolver } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { fail, listed, pass } from '../finding.ts';
-import { securityPath } from './shared/pod.ts';
+import { isSupervisor, securityPath } from './shared/pod.ts';
 import { foreign, isPause, named, trustOf } from './shared/processes.ts';
 
 const NAMES = [...DANGEROUS_CAPABILITIES.keys()];
@@ -57,14 +57,15 @@ export const capability: Control = {
     about: 'pod',
     remedy: `Take it out of capabilities.add, and write drop: [ALL]; ${HARMLESS_CAPABILITIES.join(', ')} alone is allowed.`,
     *find(subject) {
-      const { pod, resolver, combined } = subject;
+      const { pod, resolver } = subject;
       for (const container of pod.containers) {
         for (const name of container.addedCapabilities) {
           if (container !== resolver && HARMLESS_CAPABILITIES.some((each) => each === name)) continue;
           const path = securityPath(container, 'capabilities', 'add');
           const message = `container ${container.name} adds ${name}`;
           const reaches = DANGEROUS_CAPABILITIES.get(name);
-          if (subject.roles.supervisors.includes(container.name) && ofSupervisor(combined).includes(name)) {
+          const ofSupervisor = SUPERVISOR_CAPABILITIES.some((each) => each === name);
+          if (isSupervisor(subject, container) && ofSupervisor) {
             // A network supervisor that attributes connections to processes needs some: it is trusted with the values anyway.
             if (reaches !== undefined)
               yield { path, message: `${message}, which puts it inside the trusted base`, severity: 'note' };
@@ -85,17 +86,10 @@ export const capability: Control = {
         (c.name != "secret-resolver" && (
           k.matches("${pattern(HARMLESS_CAPABILITIES)}")
           || (!variables.beside.exists(b, b.name == c.name) && !k.matches("${pattern(['ALL', ...NAMES])}"))))
-        || (c.name in variables.supervisors && k.matches(variables.combined
-          ? "${pattern(ofSupervisor(true))}"
-          : "${pattern(ofSupervisor(false))}"))))`,
+        || (c.name in variables.supervisors && c.name != variables.agent && k.matches("${pattern(SUPERVISOR_CAPABILITIES)}"))))`,
     message: `a container adds a capability other than ${HARMLESS_CAPABILITIES.join(', ')}`,
   },
 };
-
-/** What a supervisor may add; in a container that it shares with the agent nothing that reaches into the resolver. */
-function ofSupervisor(combined: boolean): string[] {
-  return SUPERVISOR_CAPABILITIES.filter((name) => !combined || !DANGEROUS_CAPABILITIES.has(name));
-}
 
 function pattern(names: readonly string[]): string {
   return `^(?i)(CAP_)?(${names.join('|')})$`;

@@ -1,5 +1,6 @@
 /** The registry: one line for each control. Their order in reports is that of their groups. */
 export { capability } from './capability.ts';
+export { combinedTopology } from './combined-topology.ts';
 export { configExceptions } from './config-exceptions.ts';
 export { configNotWritable } from './config-not-writable.ts';
 export { debugTarget } from './debug-target.ts';

@@ -60,7 +60,7 @@ export const privilegeEscalation: Control = {
     cel: cel`
       !object.spec.?shareProcessNamespace.orValue(false)
       || variables.beside.all(c,
-        (c.name in variables.supervisors && !variables.combined)
+        (c.name in variables.supervisors && c.name != variables.agent)
         || !c.?securityContext.?allowPrivilegeEscalation.orValue(true))`,
     message: 'a container that may gain privileges shares a PID namespace with the resolver',
   },

@@ -12,14 +12,13 @@ export const probeDiffers: Control = {
   rule: {
     about: 'pod',
     remedy: 'Inject again after the agent was changed.',
-    *find({ pod, agent, combined }) {
+    *find({ pod, agent }) {
       const { probe } = pod;
       if (probe === undefined || agent === undefined) return;
       for (const [field, verb] of [
         ['securityContext', 'is not that'],
         ['volumeMounts', 'are not those'],
       ] as const) {
-        if (combined && field === 'securityContext') continue;
         if (comparable(probe.data, field) === comparable(agent.data, field)) continue;
         yield {
           path: [...probe.path, field],
@@ -31,9 +30,8 @@ export const probeDiffers: Control = {
   expression: {
     cel: cel`
       variables.probe.all(p, variables.agents.all(a,
-        (variables.combined
-          || (has(p.securityContext) == has(a.securityContext)
-            && (!has(p.securityContext) || p.securityContext == a.securityContext)))
+        has(p.securityContext) == has(a.securityContext)
+        && (!has(p.securityContext) || p.securityContext == a.securityContext)
         && p.?volumeMounts.orValue([]) == a.?volumeMounts.orValue([])))`,
     message: "the probe has not the agent's securityContext and volumeMounts",
   },

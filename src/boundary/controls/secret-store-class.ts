@@ -36,7 +36,7 @@ export const secretStoreClass: Control = {
   },
   expression: {
     cel: cel`
-      variables.others.all(c, (c.name in variables.supervisors && !variables.combined)
+      variables.others.all(c, (c.name in variables.supervisors && c.name != variables.agent)
         || c.?volumeMounts.orValue([]).all(m, !variables.volumes.exists(v,
           v.name == m.name && has(v.csi) && v.csi.driver == "${SECRETS_STORE_DRIVER}")))`,
     message: 'a container mounts a SecretProviderClass, which may hold what the resolver serves',

@@ -1,7 +1,7 @@
 import { CLOSED, lazily, REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
-import { others, socketVolumes } from './shared/pod.ts';
+import { isSupervisor, others, socketVolumes } from './shared/pod.ts';
 
 const RIGHT = [CLOSED, ...REFUSED];
 
@@ -17,10 +17,9 @@ export const socketMountedElsewhere: Control = {
     about: 'pod',
     remedy: 'Take out the volumeMount, or name the container in the annotation secret-resolver/supervisors.',
     *find(subject) {
-      const { pod, roles, combined } = subject;
       const socket = socketVolumes(subject);
       for (const container of others(subject)) {
-        if (roles.supervisors.includes(container.name) || (combined && container === pod.probe)) continue;
+        if (isSupervisor(subject, container)) continue;
         for (const mount of container.mounts) {
           if (!socket.has(mount.volume)) continue;
           yield {
@@ -33,8 +32,7 @@ export const socketMountedElsewhere: Control = {
   },
   expression: {
     cel: cel`
-      variables.others.all(c, c.name in variables.supervisors
-        || (variables.combined && c.name == "secret-resolver-probe")
+      variables.others.all(c, (c.name in variables.supervisors && c.name != variables.agent)
         || c.?volumeMounts.orValue([]).all(m, !(m.name in variables.socketVolumes)))`,
     message: "a container that is no supervisor mounts the socket's folder",
   },

@@ -21,9 +21,9 @@ export function beside(subject: PodSubject): Container[] {
   return others(subject).filter((container) => runsBesideResolver(subject.pod, container));
 }
 
-/** A supervisor that shares its container with the agent counts as the agent. */
-export function isSupervisor({ roles, combined }: PodSubject, container: Container): boolean {
-  return !combined && roles.supervisors.includes(container.name);
+/** The agent is none, even if somebody named it one: `combined-topology` refuses that. */
+export function isSupervisor({ roles }: PodSubject, { name }: Container): boolean {
+  return roles.supervisors.includes(name) && name !== roles.agent;
 }
 
 export function describeContainer({ agent }: PodSubject, { name }: Container): string {
