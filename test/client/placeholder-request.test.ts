@@ -1,4 +1,7 @@
 /** Whole requests: what passes unread, where no value may go, and how long that takes. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { AgentRequest } from '../../src/client/placeholder-request.ts';
@@ -250,35 +253,21 @@ describe('Basic credentials that are not one canonical Base64', () => {
 });
 
 describe('a target of 1 MiB', () => {
-  const fill = (piece: string) => piece.repeat((1 << 20) / piece.length);
-  const shapes = ['/', 'a', '/a', '/..', '&', 'a=1&', '%41', '%25', '\\u0041', '\\', '?', '-', '//;x/'];
-
-  it.each(['', '/api/**', '/a/**/a/**/b'])('takes milliseconds, for endpoints with the path %j', (path) => {
-    const by = resolver([{ ...everywhere, path }]);
-    for (const shape of [...shapes, 'OPENSHELL-RESOLVE-ENV-', 'openshell:resolve:env:']) {
-      for (const target of [
-        `/${fill(shape)}`,
-        `/?${fill(shape)}`,
-        `/${TOKEN}${fill(shape)}`,
-        `/?a=${fill(shape)}&b=${TOKEN}`,
-      ]) {
-        // The least of several: the first compiles, and a busy machine adds to any.
-        const took = Array.from({ length: 4 }, () => {
-          const { user, system } = cpuUsageOf(() => send({ target }, by));
-          return user + system;
-        });
-        expect.soft(Math.min(...took) / 1000, `${target.slice(0, 12)}… of ${shape}`).toBeLessThan(150);
-      }
-    }
-  });
+  it.each(['', '/api/**', '/a/**/a/**/b'])(
+    'takes milliseconds, for endpoints with the path %j',
+    async (path) => {
+      const child = join(import.meta.dirname, 'long-targets.ts');
+      // Without NODE_V8_COVERAGE: the bound is on the code as it is shipped.
+      const { stdout } = await promisify(execFile)(process.execPath, [child, path], { env: {} });
+      const measured = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as [number, string]);
+      expect(measured).toHaveLength(60);
+      expect(measured.filter(([ms]) => ms >= 150)).toEqual([]);
+    },
+  );
 });
-
-/** In microseconds of this thread: other processes on the machine do not count. */
-function cpuUsageOf(work: () => unknown): NodeJS.CpuUsage {
-  const before = process.threadCpuUsage();
-  work();
-  return process.threadCpuUsage(before);
-}
 
 describe('the canonical form', () => {
   const CANONICAL = 'openshell:resolve:env:TOKEN';
