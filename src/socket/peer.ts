@@ -67,7 +67,8 @@ export class PeerAnchor implements Disposable {
     const pidFd = peerPidFd(socketFd);
     if (pidFd !== undefined) return new PeerAnchor(peer, pidFd, undefined);
     const started = startTime(peer.pid);
-    // A younger process has the PID of a peer that has ended.
+    // A younger process has the PID of a peer that has ended. Start times are ticks of 10 ms, so one that got the PID and
+    // the UID of the peer within the tick of the accept is not told apart: a weakness of kernels before 6.5.
     return new PeerAnchor(
       peer,
       undefined,
