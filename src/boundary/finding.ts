@@ -15,15 +15,21 @@ export interface Finding {
   readonly evidence: string;
   /** What to write in the manifest or the configuration; empty where the check passed. */
   readonly remedy: string;
+  /** What was let pass although the check was made to stop it, each in a few words. */
+  readonly exceptions?: readonly string[];
 }
 
 /** What one check found, before the configuration had its say on the severity. */
 export type Verdict =
-  | { readonly outcome: 'pass'; readonly evidence: string }
+  | {
+      readonly outcome: 'pass';
+      readonly evidence: string;
+      readonly exceptions?: readonly string[];
+    }
   | { readonly outcome: 'fail' | 'unknown'; readonly evidence: string; readonly remedy: string };
 
-export function pass(evidence: string): Verdict {
-  return { outcome: 'pass', evidence };
+export function pass(evidence: string, exceptions: Iterable<string> = []): Verdict {
+  return { outcome: 'pass', evidence, exceptions: [...new Set(exceptions)] };
 }
 
 export function fail(evidence: string, remedy: string): Verdict {

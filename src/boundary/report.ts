@@ -1,8 +1,9 @@
 /** Findings for people and programs: a table for one screen, JSON, and one HTML file without anything from outside. */
+import { printable } from '../domain/printable.ts';
 import { CHECKS } from './catalogue.ts';
 import type { Group } from './control.ts';
 import type { Finding } from './finding.ts';
-import { type BoundaryState, breaches } from './verdict.ts';
+import { type BoundaryState, breaches, exceptionsOf, provenText } from './verdict.ts';
 
 export interface Report {
   readonly version: string;
@@ -35,11 +36,16 @@ function mark(finding: Finding): Mark {
   }
 }
 
-const VERDICTS: Readonly<Record<BoundaryState, string>> = {
-  proven: 'the boundary is proven',
-  broken: 'the boundary is broken: nothing is served',
-  relaxed: 'boundary check failed; serving anyway because of --relaxed',
-};
+function verdictText({ state, findings }: Report): string {
+  switch (state) {
+    case 'proven':
+      return provenText(exceptionsOf(findings));
+    case 'broken':
+      return 'the isolation boundary is broken: nothing is served';
+    case 'relaxed':
+      return 'boundary check failed; serving anyway because of --relaxed';
+  }
+}
 
 /** What is wrong comes first, each with the line to write; what passed is counted, or listed with `all`. */
 export function renderTable(report: Report, options: TableOptions): string {
@@ -54,15 +60,16 @@ export function renderTable(report: Report, options: TableOptions): string {
     for (const finding of matching) {
       const unknown = finding.outcome === 'unknown' ? ' (unknown)' : '';
       lines.push(
-        `${paint(wanted.padEnd(4), COLOURS[wanted])}  ${paint(finding.id, '1')}${unknown}: ${finding.evidence}`,
+        `${paint(wanted.padEnd(4), COLOURS[wanted])}  ${paint(finding.id, '1')}${unknown}: ${printable(finding.evidence)}`,
       );
-      if (finding.remedy !== '') lines.push(`      write: ${finding.remedy}`);
+      if (finding.remedy !== '') lines.push(`      write: ${printable(finding.remedy)}`);
     }
   }
   const broken = breaches(report.findings).length;
-  const verdict = VERDICTS[report.state];
+  const verdict = verdictText(report);
   lines.push(
     '',
+    ...exceptionsOf(report.findings).map((each) => `exception: ${printable(each)}`),
     broken === 0
       ? paint(`${verdict} (${report.findings.length} checks)`, COLOURS.ok)
       : paint(`${verdict} (${broken} of ${report.findings.length} checks failed)`, COLOURS.FAIL),
@@ -81,7 +88,7 @@ function passedText(passed: readonly Finding[]): string {
 }
 
 export function renderJson(report: Report): string {
-  return `${JSON.stringify(report, null, 2)}\n`;
+  return `${JSON.stringify({ ...report, exceptions: exceptionsOf(report.findings) }, null, 2)}\n`;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -93,7 +100,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? character);
+  return printable(text).replace(/[&<>"']/g, (character) => ESCAPES[character] ?? character);
 }
 
 const STYLE = `
@@ -127,7 +134,10 @@ export function renderHtml(report: Report): string {
 <h1>Isolation of sandbox ${escapeHtml(sandbox.name)}</h1>
 <p>Id <code>${escapeHtml(sandbox.id)}</code>, namespace <code>${escapeHtml(sandbox.namespace)}</code>,
 taken ${new Date(report.checkedAtMs).toISOString()} by secret-resolver ${escapeHtml(report.version)}.</p>
-<p class="state ${report.state}">${escapeHtml(VERDICTS[report.state])}</p>
+<p class="state ${report.state}">${escapeHtml(verdictText(report))}</p>
+<ul>${exceptionsOf(report.findings)
+    .map((each) => `<li>${escapeHtml(each)}</li>`)
+    .join('')}</ul>
 <table>
 <thead><tr><th>Result</th><th>Check</th><th>Severity</th><th>Seen</th></tr></thead>
 <tbody>

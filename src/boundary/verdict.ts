@@ -16,12 +16,19 @@ export function runChecks(facts: Facts, config: Config): Finding[] {
   return CHECKS.map((check) => {
     const verdict = check.run(facts, config, ENFORCED);
     const lowered = check.severity === 'enforce' && config.boundary.warn.includes(check.id);
+    const waived = lowered && verdict.outcome !== 'pass';
+    const exceptions = waived
+      ? ['waived by boundary.warn']
+      : verdict.outcome === 'pass'
+        ? (verdict.exceptions ?? [])
+        : [];
     return {
       id: check.id,
       severity: lowered ? 'warn' : check.severity,
       outcome: verdict.outcome,
       evidence: lowered ? `${verdict.evidence} (only warns: boundary.warn)` : verdict.evidence,
       remedy: verdict.outcome === 'pass' ? '' : verdict.remedy,
+      ...(exceptions.length === 0 ? {} : { exceptions }),
     };
   });
 }
@@ -32,6 +39,21 @@ export type BoundaryState = 'proven' | 'broken' | 'relaxed';
 /** The findings that keep the resolver from serving. An unknown outcome counts as broken. */
 export function breaches(findings: readonly Finding[]): Finding[] {
   return findings.filter(({ severity, outcome }) => severity === 'enforce' && outcome !== 'pass');
+}
+
+/** What the verdict rests on although a check was made to stop it: `mount-tmpfs: waived by boundary.warn`. */
+export function exceptionsOf(findings: readonly Finding[]): string[] {
+  return findings.flatMap(({ id, exceptions }) => (exceptions ?? []).map((each) => `${id}: ${each}`));
+}
+
+/** `the isolation boundary is proven, with 2 exceptions`. */
+export function provenText(exceptions: readonly string[]): string {
+  return `the isolation boundary is proven${withExceptions(exceptions)}`;
+}
+
+/** `, with 2 exceptions`; empty for none. */
+export function withExceptions({ length }: readonly string[]): string {
+  return length === 0 ? '' : `, with ${length} ${length === 1 ? 'exception' : 'exceptions'}`;
 }
 
 /** Whether there are breaches, and all may be the container runtime on its way into a container, which is over in a moment. */

@@ -8,6 +8,7 @@ import { loadConfig } from '../consumers/index.ts';
 import { changeResources, RESOLVER_RESOURCES, RESOURCES_FORM } from '../domain/container-resources.ts';
 import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';
+import { printable } from '../domain/printable.ts';
 import { VERSION } from '../domain/version.ts';
 import { unifiedDiff } from '../manifest/diff.ts';
 import { type InjectRequest, inject, type Rewritten, uninject } from '../manifest/inject.ts';
@@ -132,7 +133,7 @@ function refuseFaults(
   const worse = findings.filter(({ severity }) => severity !== 'note');
   for (const { object, path, severity, message, rule, remedy } of worse) {
     context.stderr.write(
-      `${file}: ${severity}: ${object}: ${path}: ${message} [${rule}]\n    fix: ${remedy}\n`,
+      `${printable(`${file}: ${severity}: ${object}: ${path}: ${message} [${rule}]`)}\n    fix: ${remedy}\n`,
     );
   }
   const errors = worse.filter(({ severity }) => severity === 'error').length;

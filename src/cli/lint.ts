@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { RULES } from '../boundary/catalogue.ts';
 import { CommandError, ExitCode, formatIssue } from '../domain/errors.ts';
+import { printable } from '../domain/printable.ts';
 import { VERSION } from '../domain/version.ts';
 import { isAtLeast, lintAll, SEVERITIES } from '../manifest/lint.ts';
 import { jsonReport, sarifReport, textReport } from '../manifest/report.ts';
@@ -79,7 +80,7 @@ Examples:
         rules,
       });
       for (const issue of result.errors) context.stderr.write(`secret-resolver: ${formatIssue(issue)}\n`);
-      for (const passed of result.passed) context.stderr.write(`not checked: ${passed}\n`);
+      for (const passed of result.passed) context.stderr.write(`not checked: ${printable(passed)}\n`);
       switch (options.output) {
         case 'text':
           context.stdout.write(textReport(result, wantsColour(context)));

@@ -2,6 +2,7 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { Option } from 'commander';
 import { stringify } from 'yaml';
+import { printable } from '../domain/printable.ts';
 import type { CommandContext } from './context.ts';
 
 export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml'] as const;
@@ -41,7 +42,7 @@ export function plainTable(
   rows: readonly (readonly string[])[],
   indent = 0,
 ): string {
-  const lines = [head.map((name) => name.toUpperCase()), ...rows];
+  const lines = [head.map((name) => name.toUpperCase()), ...rows.map((row) => row.map(cleanCell))];
   const widths = head.map((_, at) => Math.max(...lines.map((line) => visibleLength(line[at] ?? ''))));
   return lines
     .map((line) => {
@@ -49,6 +50,12 @@ export function plainTable(
       return `${' '.repeat(indent)}${cells.join('  ').trimEnd()}\n`;
     })
     .join('');
+}
+
+/** A cell is a name that others chose, or one that is coloured as a whole. */
+function cleanCell(cell: string): string {
+  const [, on = '', text = '', off = ''] = /^(\x1b\[\d+m)?(.*?)(\x1b\[\d+m)?$/s.exec(cell) ?? [];
+  return on + printable(text) + off;
 }
 
 /** Length without the codes of colours. */
@@ -64,7 +71,7 @@ export function groupedTables<T>(
   rowOf: (item: T) => readonly string[],
 ): string {
   return [...Map.groupBy(items, groupOf)]
-    .map(([group, members]) => `${group}\n${plainTable(head, members.map(rowOf), 2)}`)
+    .map(([group, members]) => `${printable(group)}\n${plainTable(head, members.map(rowOf), 2)}`)
     .join('\n');
 }
 

@@ -1,5 +1,7 @@
 import { Command } from 'commander';
+import { withExceptions } from '../boundary/verdict.ts';
 import { ExitCode } from '../domain/errors.ts';
+import { printable } from '../domain/printable.ts';
 import {
   AcknowledgeOutcome,
   BoundaryState,
@@ -57,6 +59,7 @@ function plain(status: GetStatusResponse) {
     boundary: {
       state: BOUNDARY[boundaryState(status)],
       relaxed: boundary?.relaxed ?? false,
+      exceptions: boundary?.exceptions ?? [],
       findings: (boundary?.findings ?? []).map(({ id, severity, outcome, evidence, remedy }) => ({
         id,
         severity,
@@ -95,10 +98,11 @@ function text(context: CommandContext, status: GetStatusResponse, wide: boolean)
   const failed = data.boundary.findings.filter(({ outcome }) => outcome !== 'pass');
   return [
     `resolver ${data.version}, sandbox ${data.sandbox.namespace}/${data.sandbox.name} (${data.sandbox.id}): ${serving}, started ${ago(status.startedAtMs, now)}\n`,
-    `boundary: ${BOUNDARY_TEXT[boundaryState(status)]}\n`,
+    `boundary: ${BOUNDARY_TEXT[boundaryState(status)]}${withExceptions(data.boundary.exceptions)}\n`,
+    ...data.boundary.exceptions.map((each) => `  exception: ${printable(each)}\n`),
     ...failed.map(
       ({ id, severity, evidence, remedy }) =>
-        `  ${severity} ${id}: ${evidence}${remedy === '' ? '' : ` -> ${remedy}`}\n`,
+        `  ${severity} ${id}: ${printable(evidence)}${remedy === '' ? '' : ` -> ${printable(remedy)}`}\n`,
     ),
     '\n',
     wide

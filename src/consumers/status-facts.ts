@@ -15,6 +15,8 @@ export interface BoundaryFacts {
   readonly verdict: 'proven' | 'broken' | 'relaxed';
   readonly relaxed: boolean;
   readonly findings: readonly BoundaryFinding[];
+  /** What the verdict rests on although a check was made to stop it. */
+  readonly exceptions: readonly string[];
   /** Unix milliseconds. */
   readonly checkedAtMs: number;
 }

@@ -6,7 +6,7 @@ import { type HardeningResult, harden } from '../boundary/harden.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
 import { renderTable } from '../boundary/report.ts';
 import { type Round, Rounds } from '../boundary/rounds.ts';
-import { judge, relaxedRefusal, runChecks } from '../boundary/verdict.ts';
+import { exceptionsOf, judge, provenText, relaxedRefusal, runChecks } from '../boundary/verdict.ts';
 import type { Config } from '../config/config.ts';
 import type { BoundaryFacts } from '../consumers/status-facts.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
@@ -80,9 +80,12 @@ export class Boundary {
     const { findings, broken, passed } = round;
     this.#last = round;
     this.#reportPassed(passed);
-    for (const finding of [...broken, ...findings.filter(({ id }) => id === EXCEPTIONS)])
-      audit.boundaryFinding(finding);
-    if (broken.length > 0 && !relaxed) {
+    const serves = relaxed || broken.length === 0;
+    const noted = findings.filter(
+      ({ id, exceptions }) => id === EXCEPTIONS || (serves && exceptions !== undefined),
+    );
+    for (const finding of [...broken, ...noted]) audit.boundaryFinding(finding);
+    if (!serves) {
       this.#showTable(round);
       throw new CommandError('the isolation boundary is not proven; nothing is served', ExitCode.refused);
     }
@@ -91,7 +94,7 @@ export class Boundary {
         { failed: broken.map(({ id }) => id) },
         'boundary check failed; serving anyway because of --relaxed',
       );
-    } else log.info({ checks: findings.length }, 'the isolation boundary is proven');
+    } else this.#reportProven(findings);
   }
 
   /** Goes on checking until the boundary is broken, of which it calls `onBroken`, or the signal comes. */
@@ -99,7 +102,13 @@ export class Boundary {
     const { audit, log } = this.#options;
     void this.#rounds.run({
       onRound: (round) => {
+        const before = exceptionsOf(this.#last?.findings ?? []);
         this.#last = round;
+        const exceptions = exceptionsOf(round.findings);
+        if (exceptions.every((each) => before.includes(each))) return;
+        for (const finding of round.findings)
+          if (finding.exceptions !== undefined) audit.boundaryFinding(finding);
+        this.#reportProven(round.findings);
       },
       onPassed: (passed) => this.#reportPassed(passed),
       onBroken: (broken) => {
@@ -129,6 +138,7 @@ export class Boundary {
       verdict: judge(findings, { relaxed }),
       relaxed,
       findings,
+      exceptions: exceptionsOf(findings),
       checkedAtMs: facts.takenAtMs,
     };
   }
@@ -140,6 +150,13 @@ export class Boundary {
     const report = { version: VERSION, checkedAtMs: facts.takenAtMs, sandbox, state, findings };
     const colour = stderr.isTTY === true && env.NO_COLOR === undefined;
     stderr.write(renderTable(report, { colour, all: false }));
+  }
+
+  #reportProven(findings: readonly Finding[]): void {
+    const exceptions = exceptionsOf(findings);
+    const { log } = this.#options;
+    if (exceptions.length === 0) log.info({ checks: findings.length }, provenText(exceptions));
+    else log.warn({ checks: findings.length, exceptions }, provenText(exceptions));
   }
 
   /** Findings of processes that were gone in a moment break nothing, and an operator should know of them. */

@@ -1,5 +1,6 @@
 /** Findings as text, JSON and SARIF. */
 import type { Location, Log, Notification, Result } from 'sarif';
+import { printable } from '../domain/printable.ts';
 import type { Finding, LintResult } from './lint.ts';
 import type { Rule, Severity } from './rule.ts';
 
@@ -15,16 +16,18 @@ export function textReport(result: LintResult, colour: boolean): string {
   const paint = (severity: Severity) => (colour ? `${COLOURS[severity]}${severity}${RESET}` : severity);
   const lines = result.findings.map(
     (finding) =>
-      `${finding.file}:${finding.line}:${finding.column}: ${paint(finding.severity)}: ${finding.message} [${finding.rule}]\n` +
-      `    ${finding.object}: ${finding.path}\n` +
+      `${printable(`${finding.file}:${finding.line}:${finding.column}`)}: ${paint(finding.severity)}: ${printable(finding.message)} [${finding.rule}]\n` +
+      `    ${printable(`${finding.object}: ${finding.path}`)}\n` +
       `    why: ${finding.why}\n` +
       `    fix: ${finding.remedy}\n`,
   );
   const count = (severity: Severity) =>
     result.findings.filter((finding) => finding.severity === severity).length;
-  const checked = result.checked.length === 0 ? 'nothing to check' : `checked ${result.checked.join(', ')}`;
+  const checked =
+    result.checked.length === 0 ? 'nothing to check' : `checked ${printable(result.checked.join(', '))}`;
   const unread = [...new Set(result.errors.map(({ file }) => file))];
-  const tail = unread.length === 0 ? '' : `; not checked, because it cannot be read: ${unread.join(', ')}`;
+  const tail =
+    unread.length === 0 ? '' : `; not checked, because it cannot be read: ${printable(unread.join(', '))}`;
   return `${lines.join('')}${checked}: ${count('error')} errors, ${count('warning')} warnings, ${count('note')} notes${tail}\n`;
 }
 

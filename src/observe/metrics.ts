@@ -15,7 +15,13 @@ export const METRICS = {
     name: 'secret_resolver_boundary_proven',
     type: 'gauge',
     labels: [],
-    help: '1 where every enforced check of the isolation boundary holds; 0 where one fails or was relaxed.',
+    help: '1 if every enforced check of the isolation boundary passes, exceptions aside; 0 if one fails or was relaxed.',
+  },
+  exceptions: {
+    name: 'secret_resolver_boundary_exceptions',
+    type: 'gauge',
+    labels: [],
+    help: 'Waived checks that fail, and checks that pass because a process is trusted.',
   },
   watchers: {
     name: 'secret_resolver_watchers',
@@ -86,7 +92,7 @@ export const NO_METER: Meter = {
 
 /** What is read when somebody asks. */
 export interface MetricFacts {
-  readonly boundary: { readonly verdict: string } | undefined;
+  readonly boundary: { readonly verdict: string; readonly exceptions: readonly string[] } | undefined;
   readonly volumes: readonly VolumeState[];
   readonly watchers: number;
   readonly refusals: readonly CredentialRefusal[];
@@ -158,6 +164,7 @@ export class Metrics implements Meter {
     const reasons = Map.groupBy(refusals, ({ reason }) => reason);
     const samples: Record<keyof typeof METRICS, (name: string) => readonly string[]> = {
       boundary: (name) => [`${name} ${boundary?.verdict === 'proven' ? 1 : 0}`],
+      exceptions: (name) => [`${name} ${boundary?.exceptions.length ?? 0}`],
       watchers: (name) => [`${name} ${watchers}`],
       refused: (name) => [...reasons].map(([reason, { length }]) => `${name}{reason="${reason}"} ${length}`),
       age: (name) =>

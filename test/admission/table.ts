@@ -1,7 +1,8 @@
 /** Pods with what lint and the validating policy make of each. */
 import { parseAllDocuments } from 'yaml';
 import { inject } from '../../src/manifest/inject.ts';
-import { POD_FAULTS, plant } from '../manifest/faults.ts';
+import { ALLOWED } from '../manifest/allowed.ts';
+import { POD_FAULTS, type PodFault, plant } from '../manifest/faults.ts';
 import { INPUTS, readInput, requestFor } from '../manifest/support.ts';
 import type { PodObject } from './api-server.ts';
 
@@ -69,7 +70,7 @@ const FAULTY: readonly PodCase[] = SHAPES_TO_PLANT_IN.flatMap((shape) => {
   return POD_FAULTS.filter((fault) => supervisor || !fault.plant.toString().includes('pod.supervisor')).map(
     (fault) => ({
       name: `${shape}: ${fault.rule}: ${fault.name}`,
-      pod: parseAllDocuments(plant(JSON.stringify(pod), [], [fault]), { version: '1.1' })[0]?.toJS(),
+      pod: planted(pod, fault),
       lint: IN_THIS_SHAPE[`${shape}: ${fault.rule}`] ?? [fault.rule],
       ...(fault.lintOnly === undefined ? {} : { policy: [], reason: fault.lintOnly }),
     }),
@@ -83,6 +84,18 @@ const GOOD: readonly PodCase[] = INPUTS.map(({ name }) => ({
   ...(['cronjob.yaml', 'deployment.yaml', 'sandbox-template.yaml'].includes(name)
     ? { policy: ['role-annotation'], reason: ANNOTATED }
     : {}),
+}));
+
+/** A pod with faults, or changes, planted in it. */
+function planted(pod: PodObject, fault: Pick<PodFault, 'plant'>): PodObject {
+  const text = plant(JSON.stringify(pod), [], [{ rule: '', name: '', at: /$/, ...fault }]);
+  return parseAllDocuments(text, { version: '1.1' })[0]?.toJS();
+}
+
+const FINE: readonly PodCase[] = ALLOWED.map((change) => ({
+  name: change.name,
+  pod: planted(injected('pod.yaml'), change),
+  lint: [],
 }));
 
 const base = injected('pod.yaml');
@@ -235,4 +248,4 @@ function named(agent: string, supervisors: string): Record<string, string> {
   return { 'secret-resolver/agent': agent, 'secret-resolver/supervisors': supervisors };
 }
 
-export const TABLE: readonly PodCase[] = [...GOOD, ...FAULTY, ...BY_HAND];
+export const TABLE: readonly PodCase[] = [...GOOD, ...FINE, ...FAULTY, ...BY_HAND];

@@ -149,7 +149,9 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
   {
     name: 'secret-in-image',
     spec: { mountSecret: 'cp -a "$SOURCE"/. "$TARGET"/' },
-    fails: ['mount-point'],
+    // Of what is not a mount no check knows anything about the mount.
+    fails: ['mount-point', 'mount-tmpfs', 'mount-read-only', 'mount-sub-path'],
+    evidence: { 'mount-tmpfs': /^nothing to check: .* is not a mount$/ },
   },
   {
     name: 'secret-on-disk',
@@ -178,8 +180,8 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
       mountSecret:
         'mount -t tmpfs tmpfs "$TARGET"; cp -L "$SOURCE"/token "$TARGET"/; mount -o remount,bind,ro "$TARGET"',
     },
-    fails: ['mount-layout'],
-    passes: ['mount-readers'],
+    fails: ['mount-layout', 'self-secret-exposure'],
+    evidence: { 'mount-readers': /no volume has a file/ },
   },
   {
     name: 'sub-path',
@@ -187,8 +189,14 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
       mountSecret:
         'touch "$TARGET"/token; mount --bind "$SOURCE"/..data/token "$TARGET"/token; mount -o remount,bind,ro "$TARGET"/token',
     },
-    fails: ['mount-point', 'mount-layout', 'mount-sub-path'],
-    passes: ['mount-readers'],
+    fails: [
+      'mount-point',
+      'mount-tmpfs',
+      'mount-read-only',
+      'mount-layout',
+      'mount-sub-path',
+      'self-secret-exposure',
+    ],
   },
   {
     name: 'open-folder-above',

@@ -127,7 +127,7 @@ describe('report of the probe', () => {
   it('lets no name that others choose drive the terminal', async () => {
     const evil = attack('evil', (_, tries) => tries.broken('pid 7 (\x1b[2J\x9b1m\r\n)', '1 bytes read'));
     const text = formatReport(await runProbe(options([evil])), false);
-    expect(text).toContain('pid 7 (?[2J?1m??)');
+    expect(text).toContain('pid 7 (\\x1b[2J\\x9b1m\\x0d\\x0a)');
     expect(text).not.toContain('\x1b');
   });
 

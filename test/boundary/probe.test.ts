@@ -34,11 +34,15 @@ describeAsRoot('probe in a pod in which every fence stands', () => {
         '/secretresolver.v1.CredentialResolver/ListCredentials: connection closed before any byte',
         '/secretresolver.v1.CredentialResolver/GetStatus: connection closed before any byte',
         '/openshell.v1.OpenShell/GetSandboxProviderEnvironment: connection closed before any byte',
-        '/openshell.credentials.v1.CredentialDriver/GetCapabilities: connection closed before any byte',
-        '/openshell.credentials.v1.CredentialDriver/StoreCredential: connection closed before any byte',
-        '/openshell.credentials.v1.CredentialDriver/DeleteCredential: connection closed before any byte',
-        '/openshell.credentials.v1.CredentialDriver/ResolveCredentials: connection closed before any byte',
-        '/openshell.credentials.v1.CredentialDriver/ListCredentials: connection closed before any byte',
+        ...[
+          'GetCapabilities',
+          'StoreCredential',
+          'DeleteCredential',
+          'ResolveCredentials',
+          'ListCredentials',
+        ].map(
+          (call) => `/openshell.credentials.v1.CredentialDriver/${call}: connection closed before any byte`,
+        ),
       ],
     );
   });

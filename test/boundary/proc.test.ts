@@ -18,7 +18,7 @@ describe('parseStatus', () => {
 
   it('takes control characters out of a name', () => {
     const text = 'Name:\t\x1b[31mroot\nUid:\t1\t1\t1\t1\nCapEff:\t0\n';
-    expect(parseStatus(text)?.name).toBe('?[31mroot');
+    expect(parseStatus(text)?.name).toBe('\\x1b[31mroot');
   });
 });
 

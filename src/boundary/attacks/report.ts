@@ -1,5 +1,6 @@
 /** The report for a person: a table, then what was found with all its places. */
 import { styleText } from 'node:util';
+import { printable } from '../../domain/printable.ts';
 import type { AttackReport, Outcome, ProbeReport } from './types.ts';
 
 /** Draws the report. With `colour`, with the escapes of a terminal. */
@@ -63,9 +64,4 @@ function conclusion(report: ProbeReport, paint: (outcome: Outcome, text: string)
     ? paint('held', 'The boundary held.')
     : paint('broken', 'The boundary did not hold: do not start the agent here.');
   return `\n${verdict} ${numbers}, in ${(report.durationMs / 1000).toFixed(1)} s`;
-}
-
-/** Names of processes, files and sockets are chosen by others: none may drive the terminal that shows them. */
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e\u00a0-\u024f×]/g, '?');
 }

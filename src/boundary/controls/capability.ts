@@ -8,7 +8,7 @@ import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { fail, listed, pass } from '../finding.ts';
 import { isSupervisor, securityPath } from './shared/pod.ts';
-import { foreign, isPause, named, trustOf } from './shared/processes.ts';
+import { foreign, isPause, named, trusted, trustOf } from './shared/processes.ts';
 
 const NAMES = [...DANGEROUS_CAPABILITIES.keys()];
 
@@ -24,6 +24,7 @@ export const capability: Control = {
     failsDuringExec: true,
     run: (facts, config) => {
       const accepted: string[] = [];
+      const exceptions: string[] = [];
       const faults: string[] = [];
       let unverifiable = false;
       for (const process of foreign(facts)) {
@@ -36,15 +37,17 @@ export const capability: Control = {
         const text = `${named(process)} holds ${held.join(', ')}`;
         const trust = trustOf(process, config);
         if (isPause(process)) accepted.push(`${text}: the pod's sandbox process`);
-        else if (trust === 'trusted') accepted.push(`${text}: trusted by the configuration`);
-        else {
+        else if (trust === 'trusted') {
+          accepted.push(`${text}: trusted by the configuration`);
+          exceptions.push(trusted(process));
+        } else {
           unverifiable ||= trust === 'unverifiable';
           const note = `: a trusted entry names an exe, and the kernel does not let us read /proc/${process.pid}/exe`;
           faults.push(trust === 'unverifiable' ? text + note : text);
         }
       }
       if (faults.length === 0)
-        return pass(accepted.length === 0 ? `none has ${NAMES.join(', ')}` : listed(accepted));
+        return pass(accepted.length === 0 ? `none has ${NAMES.join(', ')}` : listed(accepted), exceptions);
       return fail(
         listed(faults),
         unverifiable

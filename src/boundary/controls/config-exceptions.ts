@@ -6,7 +6,7 @@ export const configExceptions: Control = {
   group: 'configuration',
   severity: 'warn',
   threat:
-    'boundary.warn and boundary.trusted weaken the boundary for as long as they are in the configuration.',
+    'Every check waived by boundary.warn and every process trusted by boundary.trusted weakens the boundary.',
   promise: 'No check is waived and no neighbour is trusted.',
   check: {
     run: (_, config, enforced) => {

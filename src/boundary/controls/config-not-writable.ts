@@ -1,8 +1,11 @@
 import type { Control } from '../control.ts';
 import { agentMayReplace, agentMayWrite, agentOf } from '../facts/access-rules.ts';
 import type { PathFacts } from '../facts/facts-mounts.ts';
-import { fail, listed, pass } from '../finding.ts';
+import { fail, listed, pass, unknown } from '../finding.ts';
 import { ownerText } from './shared/volumes.ts';
+
+const REMEDY =
+  'volumeMounts: [{name: config, mountPath: /etc/secret-resolver, readOnly: true}] of a configMap';
 
 export const configNotWritable: Control = {
   id: 'config-not-writable',
@@ -23,12 +26,12 @@ export const configNotWritable: Control = {
           ? []
           : [`${entry.path} is below ${ownerText(folder)}, which the agent may write`];
       });
+      const gone = facts.mounts.config.filter(({ target }) => target === undefined);
+      if (faults.length === 0 && gone.length > 0)
+        return unknown(`${listed(gone.map(({ path }) => path))}: does not exist`, REMEDY);
       return faults.length === 0
         ? pass(`${facts.mounts.config.length} files and folders`)
-        : fail(
-            listed(faults),
-            'volumeMounts: [{name: config, mountPath: /etc/secret-resolver, readOnly: true}] of a configMap',
-          );
+        : fail(listed(faults), REMEDY);
     },
   },
 };

@@ -6,7 +6,8 @@ export const debugTarget: Control = {
   id: 'debug-target',
   group: 'processes',
   severity: 'enforce',
-  threat: 'kubectl debug --target puts a container of any image into the PID namespace of the resolver.',
+  threat:
+    'With --target, kubectl debug puts a container of any image into the PID namespace of the resolver.',
   promise: 'No debug container targets the resolver.',
   rule: {
     about: 'pod',

@@ -17,8 +17,7 @@ export const mountLayout: Control = {
         facts,
         '..data leads to one generation',
         'volumes: [{name: <secret>, secret: {secretName: <name>}}]: only kubelet writes it, atomically',
-        ({ folder, dataLink, generation }) => {
-          if (folder === undefined) return undefined; // mount-point says so
+        ({ dataLink, generation }) => {
           if (dataLink === undefined) return 'has no ..data link';
           if (!GENERATION.test(dataLink)) return 'has a ..data link that no kubelet made';
           return generation?.kind === 'directory' ? undefined : 'has a ..data link that leads nowhere';

@@ -1,5 +1,5 @@
 import type { Control } from '../control.ts';
-import { eachVolume } from './shared/volumes.ts';
+import { eachVolume, MOUNT_IT } from './shared/volumes.ts';
 
 export const mountPoint: Control = {
   id: 'mount-point',
@@ -9,12 +9,8 @@ export const mountPoint: Control = {
   promise: 'Each Secret is a mount of its own.',
   check: {
     run: (facts) =>
-      eachVolume(
-        facts,
-        'each a mount point of its own',
-        'volumeMounts: [{name: <secret>, mountPath: <the path>, readOnly: true}], one for each Secret',
-        ({ folder, mount }) =>
-          folder === undefined ? 'is not there' : mount === undefined ? 'is no mount point' : undefined,
+      eachVolume(facts, 'each a mount point of its own', MOUNT_IT, ({ mount }) =>
+        mount === undefined ? 'is not a mount point' : undefined,
       ),
   },
 };

@@ -10,8 +10,12 @@ export const mountReadOnly: Control = {
   promise: 'Secrets are mounted read-only.',
   check: {
     run: (facts) =>
-      eachVolume(facts, 'read-only', 'volumeMounts[].readOnly: true', ({ mount }) =>
-        mount !== undefined && !isReadOnlyMount(mount) ? 'is mounted writable' : undefined,
+      eachVolume(
+        facts,
+        'read-only',
+        'volumeMounts[].readOnly: true',
+        ({ mount }) => (mount === undefined || isReadOnlyMount(mount) ? undefined : 'is mounted writable'),
+        'mount',
       ),
   },
 };

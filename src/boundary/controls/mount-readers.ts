@@ -1,6 +1,7 @@
 import type { Control } from '../control.ts';
 import { agentOf } from '../facts/access-rules.ts';
-import { fail, listed, modeText, pass } from '../finding.ts';
+import { fail, listed, modeText, pass, unknown } from '../finding.ts';
+import { MOUNT_IT } from './shared/volumes.ts';
 
 export const mountReaders: Control = {
   id: 'mount-readers',
@@ -23,7 +24,8 @@ export const mountReaders: Control = {
         open ||= agentIn;
         classes.add(`${modeText(file.mode)} admits ${admitted.join(', ')}${agentIn ? ', so the agent' : ''}`);
       }
-      const evidence = classes.size === 0 ? 'no file to look at' : listed([...classes].sort());
+      if (classes.size === 0) return unknown('nothing to check: no volume has a file', MOUNT_IT);
+      const evidence = listed([...classes].sort());
       return open
         ? fail(
             `${evidence}: the mount, in our container alone, is what keeps it out`,

@@ -19,7 +19,8 @@ export const mountTmpfs: Control = {
         'tmpfs',
         'volumes: [{name: <secret>, secret: {secretName: <name>}}], not hostPath, PVC or a disk emptyDir',
         ({ mount }) =>
-          mount !== undefined && mount.type !== 'tmpfs' ? `is ${mount.type}, not tmpfs` : undefined,
+          mount === undefined || mount.type === 'tmpfs' ? undefined : `is ${mount.type}, not tmpfs`,
+        'mount',
       ),
   },
   rule: {

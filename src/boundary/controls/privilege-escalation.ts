@@ -4,7 +4,7 @@ import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { fail, listed, pass } from '../finding.ts';
 import { beside, isSupervisor } from './shared/pod.ts';
-import { foreign, isPause, named, trustOf } from './shared/processes.ts';
+import { foreign, isPause, named, trusted, trustOf } from './shared/processes.ts';
 
 /**
  * Enforced, for a boundary that holds only until somebody runs `su` is not proven: its image chooses what setuid
@@ -22,17 +22,17 @@ export const privilegeEscalation: Control = {
     id: 'process-escalation',
     failsDuringExec: true,
     run: (facts, config) => {
-      const faults = foreign(facts).filter(
+      const able = foreign(facts).filter(
         (process) =>
           !process.noNewPrivileges &&
           process.userNamespace !== 'below' &&
           !isPause(process) &&
           !process.runtimeInit &&
-          trustOf(process, config) !== 'trusted' &&
           process.bounding.some((name) => DANGEROUS_CAPABILITIES.has(name)),
       );
+      const faults = able.filter((process) => trustOf(process, config) !== 'trusted');
       return faults.length === 0
-        ? pass('each has no_new_privs or a bounding set without dangerous capabilities')
+        ? pass('each has no_new_privs or a bounding set without dangerous capabilities', able.map(trusted))
         : fail(
             `${listed(faults.map(named))}: NoNewPrivs 0, so a setuid program in its image could gain them`,
             'securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}} in its container',

@@ -5,6 +5,7 @@ import { cel } from '../expression.ts';
 import { MIN_SEARCHED_BYTES } from '../facts/facts-self.ts';
 import { fail, listed, pass, unknown } from '../finding.ts';
 import { describeContainer } from './shared/pod.ts';
+import { MOUNT_IT } from './shared/volumes.ts';
 
 const NOTHING = ['nothing found'];
 
@@ -17,7 +18,7 @@ export const secretInEnvironment: Control = {
   promise: 'No value is in an argument or an environment variable.',
   check: {
     id: 'self-secret-exposure',
-    run: ({ self }) => {
+    run: ({ self, mounts }) => {
       const { found, compared, tooShort, unreadable } = self.exposure;
       if (found.length > 0) {
         return fail(
@@ -31,6 +32,9 @@ export const secretInEnvironment: Control = {
           'secret.defaultMode: 0444 (or securityContext.fsGroup with 0440)',
         );
       }
+      const gone = mounts.secrets.filter(({ generation }) => generation === undefined);
+      if (gone.length > 0)
+        return unknown(`nothing to compare in ${listed(gone.map(({ path }) => path))}`, MOUNT_IT);
       const left = tooShort === 0 ? '' : `, ${tooShort} shorter than ${MIN_SEARCHED_BYTES} bytes left out`;
       return pass(`${compared} mounted values compared with argv and environment${left}`);
     },

@@ -1,9 +1,10 @@
 import { mountedVolumes } from '../../manifest/pod.ts';
 import { ABSENT, lazily, REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
-import { fail, listed, pass } from '../finding.ts';
+import { fail, listed, pass, unknown } from '../finding.ts';
 import { describeContainer, others } from './shared/pod.ts';
 import { foreign, mountText, nothingMounted } from './shared/processes.ts';
+import { MOUNT_IT } from './shared/volumes.ts';
 
 export const secretMountedElsewhere: Control = {
   id: 'secret-mounted-elsewhere',
@@ -19,6 +20,14 @@ export const secretMountedElsewhere: Control = {
       const faults = foreign(facts).filter(
         (process) => !process.runtimeInit && process.secretMounts.length > 0,
       );
+      // Volumes are known by their device: another kind than tmpfs may have that of the node's disk.
+      const unlike = facts.mounts.secrets.filter(({ mount }) => mount?.type !== 'tmpfs');
+      if (faults.length === 0 && unlike.length > 0 && foreign(facts).length > 0) {
+        return unknown(
+          `mounts of other containers cannot be compared: ${listed(unlike.map(({ path }) => path))} is not a tmpfs`,
+          MOUNT_IT,
+        );
+      }
       if (faults.length === 0) {
         return nothingMounted(
           facts,

@@ -22,6 +22,7 @@ export const subPath: Control = {
             ? `is the part ${mount.root} of a volume`
             : undefined;
         },
+        'mount',
       ),
   },
   rule: {

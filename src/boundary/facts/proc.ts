@@ -1,4 +1,5 @@
 /** Parsers for the text of /proc. Pure; each takes what the kernel wrote and throws nothing on odd input. */
+import { printable } from '../../domain/printable.ts';
 import { statFields } from '../../domain/proc-stat.ts';
 
 /** Bit of each capability that we speak of, from linux/capability.h. */
@@ -134,11 +135,6 @@ function hasSignal(mask: string, signal: number): boolean {
 /** The kernel's flags (PF_ in linux/sched.h) in the text of a task's `stat`; 0 where the text is cut. */
 export function parseTaskFlags(stat: string): number {
   return Number(statFields(stat)[6]) || 0;
-}
-
-/** A process may call itself anything, terminal escapes included, and the name ends up in reports. */
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?');
 }
 
 /** A mapping line of uid_map: ids `inside` the namespace stand for `outside` in the reader's. */

@@ -39,6 +39,7 @@ export function encodeStatus(facts: StatusFacts, caller: Authorised, watchers: r
       state: facts.boundary === undefined ? BoundaryState.UNSPECIFIED : VERDICTS[facts.boundary.verdict],
       relaxed: facts.boundary?.relaxed ?? false,
       checkedAtMs: BigInt(facts.boundary?.checkedAtMs ?? 0),
+      exceptions: [...(facts.boundary?.exceptions ?? [])],
       findings: (facts.boundary?.findings ?? []).map(({ id, severity, outcome, evidence, remedy }) => ({
         id,
         severity,

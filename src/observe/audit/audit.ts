@@ -38,6 +38,7 @@ export interface AuditedFinding {
   readonly outcome: string;
   readonly evidence: string;
   readonly remedy: string;
+  readonly exceptions?: readonly string[];
 }
 
 /** A record that says the same each time but for its time, which stands between the two parts of its JSON. */
@@ -211,7 +212,7 @@ export class Audit implements AsyncDisposable {
 
   /** A check of the boundary, when it failed or when a failure was accepted. */
   boundaryFinding(finding: AuditedFinding): void {
-    const failed = finding.outcome === 'fail';
+    const failed = finding.outcome !== 'pass';
     const severity = !failed
       ? Severity.informational
       : finding.severity === 'enforce'
@@ -221,6 +222,7 @@ export class Audit implements AsyncDisposable {
       severity: finding.severity,
       outcome: finding.outcome,
       remedy: finding.remedy,
+      ...(finding.exceptions === undefined ? {} : { exceptions: finding.exceptions }),
     });
   }
 

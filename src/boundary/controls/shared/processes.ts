@@ -37,6 +37,11 @@ export function trustOf(process: ProcessFacts, config: Config): 'trusted' | 'unv
   return trust;
 }
 
+/** The exception that a trusted process is. */
+export function trusted({ uids }: ProcessFacts): string {
+  return `UID ${uids.join('/')} is trusted by boundary.trusted`;
+}
+
 export function mountText(process: ProcessFacts, mounts: readonly SharedMount[]): string {
   return `${named(process)} at ${listed(mounts.map((mount) => mount.mountPoint))}`;
 }

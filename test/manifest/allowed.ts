@@ -1,0 +1,58 @@
+/** Changes to a pod that inject made which neither lint nor the policy has anything against. */
+import { HOST_PATHS } from '../../src/domain/kubernetes.ts';
+import type { PodFault } from './faults.ts';
+
+type Change = Pick<PodFault, 'name' | 'plant'>;
+
+const hostPath = (path: string): Change => ({
+  name: `hostPath ${path}`,
+  plant: (pod) => {
+    pod.add(pod.spec, 'volumes', { name: 'h', hostPath: { path } });
+    pod.add(pod.supervisor, 'volumeMounts', { name: 'h', mountPath: '/h', readOnly: true });
+  },
+});
+
+export const ALLOWED: readonly Change[] = [
+  ...HOST_PATHS.flatMap((path) =>
+    [path, `${path}/`, path.replaceAll('/', '//'), path.replaceAll('/', '/./'), `${path}/sub/..x`].map(
+      hostPath,
+    ),
+  ),
+  {
+    name: 'NET_ADMIN in an init container that has ended, as of a mesh',
+    plant: (pod) => {
+      const capabilities = { add: ['NET_ADMIN', 'NET_RAW'], drop: ['ALL'] };
+      const mesh = { name: 'istio-init', image: 'x', securityContext: { runAsUser: 0, capabilities } };
+      pod.spec.initContainers = [mesh, ...pod.list('initContainers')] as never;
+    },
+  },
+  {
+    name: 'NET_BIND_SERVICE',
+    plant: (pod) => {
+      for (const container of [pod.agent, pod.probe])
+        pod.security(container).capabilities = { add: ['NET_BIND_SERVICE'] } as never;
+    },
+  },
+  {
+    name: 'another protocol on the same port',
+    plant: (pod) => pod.add(pod.agent, 'ports', { containerPort: 8086, protocol: 'UDP' }),
+  },
+  {
+    name: 'a debug container beside the agent',
+    plant: (pod) =>
+      pod.add(pod.spec, 'ephemeralContainers', {
+        name: 'd',
+        image: 'x',
+        targetContainerName: 'agent',
+        securityContext: { runAsUser: 1000 },
+      }),
+  },
+  {
+    name: 'a token of the supervisor',
+    plant: (pod) => {
+      const sources = [{ serviceAccountToken: { path: 'token' } }];
+      pod.add(pod.spec, 'volumes', { name: 't', projected: { sources } });
+      pod.add(pod.supervisor, 'volumeMounts', { name: 't', mountPath: '/t', readOnly: true });
+    },
+  },
+];
