@@ -9,7 +9,15 @@ import { Readable, Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CommandContext } from '../../src/cli/context.ts';
 import { main } from '../../src/cli/run.ts';
+import { referencedSecrets, secretId } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/consumers/index.ts';
 import { CommandError } from '../../src/domain/errors.ts';
+import { resolve } from '../../src/snapshot/resolve.ts';
+import { wantedKeys } from '../../src/sources/wanted.ts';
+import { generation } from '../snapshot/given.ts';
+
+/** An ASN.1 sequence of one number, which is all that a block must hold. */
+const PEM = '-----BEGIN PRIVATE KEY-----\nMAMCAQU=\n-----END PRIVATE KEY-----\n';
 
 let folder: string;
 beforeAll(() => {
@@ -100,11 +108,16 @@ const bulk = change('providers/bulk.yaml');
 const tls = change('providers/tls.yaml');
 const profile = change('profiles/gitlab.yaml');
 
-async function validate(changes: Changes, ...flags: string[]): Promise<{ code: number; out: string }> {
+function write(changes: Changes): string {
   const root = mkdtempSync(join(folder, 'case-'));
-  for (const folderName of ['providers', 'profiles']) mkdirSync(join(root, folderName));
+  for (const name of ['providers', 'profiles']) mkdirSync(join(root, name));
   for (const [file, text] of Object.entries({ ...GOOD, ...changes }))
     if (text !== undefined) writeFileSync(join(root, file), text.replaceAll('FOLDER', root));
+  return root;
+}
+
+async function validate(changes: Changes, ...flags: string[]): Promise<{ code: number; out: string }> {
+  const root = write(changes);
   let out = '';
   let code = 0;
   const sink = new Writable({
@@ -711,6 +724,38 @@ describe('config validate', () => {
     // Whatever it found is an error for who asks for that.
     expect((await validate(changes, '--strict')).code).toBe(2);
   });
+
+  const refusals = [...TRIED, ...MORE].filter(([, , , expected]) =>
+    /is refused|has no endpoints|which references\.allow|is in the past|takes no key/.test(expected),
+  );
+  it.each([['nothing', {}, 0, ''] as Case, ...refusals])(
+    'predicts what resolving values comes to: %s',
+    (name, changes) => {
+      const root = write(changes);
+      const config = loadConfig(join(root, 'config.yaml'), {});
+      const generous = new Map(
+        referencedSecrets(config).map((secret) => {
+          const of = config.providers.flatMap(({ from }) =>
+            from.filter((bulk) => secretId(bulk.secret) === secretId(secret)),
+          );
+          const named = of.flatMap(({ rename, include }) => [
+            ...rename.keys(),
+            ...include.filter((key) => !key.includes('*')),
+          ]);
+          const keys = [...wantedKeys(config, secret).keys, ...named];
+          return [
+            secretId(secret),
+            generation(Object.fromEntries(keys.map((key) => [key, key === 'tls.key' ? PEM : 'x']))),
+          ] as const;
+        }),
+      );
+      const { refusals: found } = resolve(config, generous, Date.now());
+      const certain = ['reserved-name', 'illegal-name', 'reference-not-allowed', 'no-endpoints', 'expired'];
+      const reasons = found.map(({ reason }) => reason).filter((reason) => certain.includes(reason));
+      expect(reasons.length > 0).toBe(name !== 'nothing');
+      if (name === 'nothing') expect(found).toEqual([]);
+    },
+  );
 
   it('takes another UID of the resolver', async () => {
     const changes = config('uid: 1337,', 'uid: 1337, exe: /opt/supervisor,');
