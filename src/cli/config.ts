@@ -1,10 +1,24 @@
 import { Command } from 'commander';
 import { z } from 'zod';
+import { CHECKS } from '../boundary/catalogue.ts';
 import { type Config, secretId } from '../config/config.ts';
+import { ConfigFiles } from '../config/files.ts';
+import type { ConfigFinding } from '../config/finding.ts';
+import { noPlaces } from '../config/places.ts';
 import { loadConfig, SCHEMAS } from '../consumers/index.ts';
-import { CommandError, ExitCode } from '../domain/errors.ts';
+import { CommandError, ConfigError, ExitCode } from '../domain/errors.ts';
 import { matchGlob } from '../domain/glob.ts';
+import { DEFAULT_UID } from '../domain/kubernetes.ts';
+import { predict } from '../snapshot/predict.ts';
 import type { CommandContext } from './context.ts';
+import { countLine, findingData, findingLine } from './findings.ts';
+import { type OutputFormat, outputOption, print } from './output.ts';
+
+interface ValidateOptions {
+  readonly output: OutputFormat;
+  readonly strict?: true;
+  readonly resolverUid: string;
+}
 
 /** `config validate` and `config schema`. */
 export function createCommand(context: CommandContext): Command {
@@ -12,12 +26,14 @@ export function createCommand(context: CommandContext): Command {
   command
     .command('validate')
     .description(
-      'check a configuration file with its provider files and profiles; exit 0, or 2 with every mistake found',
+      `check a configuration file with its provider files and profiles, and predict what is refused whatever the Secrets hold;
+exit 0, or 2 with every mistake found, or where a required credential is certain to be refused`,
     )
     .argument('<file>', 'the configuration file')
-    .action((file: string) => {
-      context.stdout.write(summary(loadConfig(file, context.env)));
-    });
+    .option('--strict', 'exit 2 for warnings, too')
+    .option('--resolver-uid <uid>', 'UID that the resolver runs as', String(DEFAULT_UID))
+    .addOption(outputOption())
+    .action((file: string, options: ValidateOptions) => validate(context, file, options));
   command
     .command('schema')
     .description('print a JSON Schema, for editors and for CI')
@@ -40,30 +56,90 @@ export function jsonSchema(name: string): object {
   return z.toJSONSchema(schema, { io: 'input' });
 }
 
-function summary(config: Config): string {
-  const lines = [`${config.file}: ok`];
-  for (const provider of config.providers) {
-    const from = [
-      ...provider.credentials.map(({ key, reference }) => `${key} = ${secretId(reference)}/${reference.key}`),
-      ...provider.from.map((bulk) => `${bulk.mode} of ${secretId(bulk.secret)}`),
-    ];
-    lines.push(`  provider ${provider.name} (${provider.type}): ${from.join(', ')}`);
-    if (provider.endpoints.length === 0) {
-      lines.push(
-        `    no endpoints, neither here nor in a profile ${provider.type}: each of its credentials will be refused`,
-      );
-    }
-  }
-  if (config.providers.length === 0) {
-    lines.push(`  no provider file (*.yaml) in ${config.providersDir}: nothing will be served`);
-  }
-  for (const caller of config.callers) {
-    const seen = config.providers.filter(({ name }) =>
-      caller.providers.some((pattern) => matchGlob(pattern, name)),
+function validate(context: CommandContext, file: string, options: ValidateOptions): void {
+  const resolverUid = Number(options.resolverUid);
+  if (!/^\d{1,10}$/.test(options.resolverUid))
+    throw new CommandError('--resolver-uid is not a UID', ExitCode.usage);
+  const { config, findings } = examine(context, file, resolverUid);
+  if (config === undefined && (options.output === 'table' || options.output === 'wide'))
+    throw new ConfigError(findings.map(({ issue }) => issue));
+  const failed = findings.some(({ severity }) => options.strict === true || severity === 'error');
+  const data = {
+    file,
+    valid: !failed,
+    findings: findings.map(findingData),
+    providers: config === undefined ? [] : config.providers.map(providerData),
+    callers: config === undefined ? [] : config.callers.map((caller) => callerData(config, caller)),
+  };
+  print(context, options.output, data, () => summary(file, failed, findings, data));
+  if (failed) context.exit(ExitCode.usage);
+}
+
+/** Every mistake, or the configuration and what can be predicted of it. */
+function examine(
+  context: CommandContext,
+  file: string,
+  resolverUid: number,
+): { readonly config: Config | undefined; readonly findings: readonly ConfigFinding[] } {
+  const files = new ConfigFiles();
+  const places = noPlaces();
+  try {
+    const config = loadConfig(file, context.env, { files, places });
+    const enforced = new Set(CHECKS.filter(({ severity }) => severity === 'enforce').map(({ id }) => id));
+    const { passedBy } = files;
+    return {
+      config,
+      findings: predict({ config, places, passedBy, resolverUid, enforced, now: Date.now() }),
+    };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const findings = error.issues.map(
+      (issue) => ({ severity: 'error', by: 'secret-resolver', issue }) as const,
     );
-    const names = seen.map(({ name }) => name).join(', ');
-    lines.push(`  caller ${caller.name} (uid ${caller.uid}): ${names || 'matches no provider'}`);
+    return { config: undefined, findings };
   }
-  if (config.callers.length === 0) lines.push('  no caller is listed: nobody will be served');
-  return `${lines.join('\n')}\n`;
+}
+
+function providerData({ name, type, credentials, from, endpoints }: Config['providers'][number]) {
+  return {
+    name,
+    type,
+    credentials: credentials.map(({ key, reference, required }) => ({
+      key,
+      reference: `${secretId(reference)}/${reference.key}`,
+      required,
+    })),
+    from: from.map(({ mode, secret }) => ({ mode, secret: secretId(secret) })),
+    endpoints,
+  };
+}
+
+function callerData({ providers }: Config, { name, uid, providers: patterns }: Config['callers'][number]) {
+  const seen = providers.filter((provider) => patterns.some((pattern) => matchGlob(pattern, provider.name)));
+  return { name, uid, providers: seen.map((provider) => provider.name) };
+}
+
+interface Summary {
+  readonly providers: readonly ReturnType<typeof providerData>[];
+  readonly callers: readonly ReturnType<typeof callerData>[];
+}
+
+function summary(
+  file: string,
+  failed: boolean,
+  findings: readonly ConfigFinding[],
+  { providers, callers }: Summary,
+): string {
+  const lines = providers.map(({ name, type, credentials, from }) => {
+    const parts = [
+      ...credentials.map(({ key, reference }) => `${key} = ${reference}`),
+      ...from.map(({ mode, secret }) => `${mode} of ${secret}`),
+    ];
+    return `  provider ${name} (${type}): ${parts.join(', ')}\n`;
+  });
+  for (const { name, uid, providers: seen } of callers)
+    lines.push(`  caller ${name} (uid ${uid}): ${seen.join(', ') || 'matches no provider'}\n`);
+  const verdict = failed ? 'refused' : 'ok';
+  const counts = findings.length === 0 ? '' : `, ${countLine(findings)}`;
+  return `${findings.map(findingLine).join('')}${file}: ${verdict}${counts}\n${lines.join('')}`;
 }

@@ -1,8 +1,12 @@
 import { Command } from 'commander';
 import { readYaml } from '../config/files.ts';
-import { lintProfile, type ProfileFinding } from '../config/profile-lint.ts';
-import { ConfigError, ExitCode, formatIssue } from '../domain/errors.ts';
+import type { ConfigFinding } from '../config/finding.ts';
+import { profileSources } from '../config/profile/documents.ts';
+import { lintProfile } from '../config/profile/lint.ts';
+import { ConfigError, ExitCode } from '../domain/errors.ts';
 import type { CommandContext } from './context.ts';
+import { count, countLine, findingData, findingLine } from './findings.ts';
+import { type OutputFormat, outputOption, print } from './output.ts';
 
 /** `profile lint`. */
 export function createCommand(context: CommandContext): Command {
@@ -10,31 +14,30 @@ export function createCommand(context: CommandContext): Command {
   command
     .command('lint')
     .description(
-      'check profile files against the rules of OpenShell and of this resolver;\nexit 0, or 2 with every error found; warnings do not change the exit code',
+      `check profile files as OpenShell 0.0.x and as this resolver do; each finding says whose rule it is;
+exit 0, or 2 with every error found; warnings do not change the exit code`,
     )
-    .argument('<file...>', 'profile files in YAML, several documents in one file among them')
-    .action((files: string[]) => {
+    .argument('<file...>', 'profile files in YAML, with several documents or a list of profiles in one file')
+    .addOption(outputOption())
+    .action((files: string[], { output }: { readonly output: OutputFormat }) => {
       const { findings, profiles } = lintFiles(files);
-      for (const { severity, issue } of findings) {
-        context.stdout.write(`${severity}: ${formatIssue(issue)}\n`);
-      }
-      const errors = findings.filter(({ severity }) => severity === 'error').length;
-      context.stdout.write(
-        `${count(profiles, 'profile')}, ${count(errors, 'error')}, ${count(findings.length - errors, 'warning')}\n`,
-      );
-      context.exit(errors === 0 ? ExitCode.ok : ExitCode.usage);
+      const failed = findings.some(({ severity }) => severity === 'error');
+      const data = { valid: !failed, profiles, findings: findings.map(findingData) };
+      const last = `${count(profiles, 'profile')}, ${countLine(findings)}\n`;
+      print(context, output, data, () => `${findings.map(findingLine).join('')}${last}`);
+      context.exit(failed ? ExitCode.usage : ExitCode.ok);
     });
   return command;
 }
 
 /** Every finding in every file: one that cannot be read does not hide the others. */
-function lintFiles(files: readonly string[]): { findings: ProfileFinding[]; profiles: number } {
-  const findings: ProfileFinding[] = [];
+function lintFiles(files: readonly string[]): { findings: ConfigFinding[]; profiles: number } {
+  const findings: ConfigFinding[] = [];
   const ids = new Map<string, string>();
   let profiles = 0;
   for (const file of files) {
     try {
-      for (const source of readYaml(file)) {
+      for (const source of profileSources(readYaml(file))) {
         profiles++;
         const { id, findings: found } = lintProfile(source);
         findings.push(...found);
@@ -45,18 +48,14 @@ function lintFiles(files: readonly string[]): { findings: ProfileFinding[]; prof
             `is the id of a profile in ${other} too`,
             'give each an id of its own',
           );
-          findings.push({ severity: 'error', issue });
+          findings.push({ severity: 'error', by: 'both', issue });
         }
         if (id !== undefined) ids.set(id, file);
       }
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      findings.push(...error.issues.map((issue) => ({ severity: 'error' as const, issue })));
+      findings.push(...error.issues.map((issue) => ({ severity: 'error', by: 'both', issue }) as const));
     }
   }
   return { findings, profiles };
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -23,7 +23,8 @@ If an enforced check fails, it serves nothing and exits with 1; \`secret-resolve
 Signals:
   SIGTERM, SIGINT  end: streams end with UNAVAILABLE, the socket is removed, exit 0 within 5 s;
                    exit 1 at once while a failed check is being confirmed
-  SIGHUP           read the configuration again; a wrong one is reported and changes nothing
+  SIGHUP           read the configuration again; a wrong one is reported and changes nothing.
+                   It is read again without a signal when one of its files changes
 
 Streams:
   stdout           audit, one OCSF 1.8.0 JSON object a line (or the file that audit.path names)

@@ -1,5 +1,6 @@
 /** What a schema says about a wrong value, in words: never the value. */
 import { z } from 'zod';
+import { nearest } from '../domain/nearest.ts';
 
 export type Path = readonly PropertyKey[];
 
@@ -26,23 +27,22 @@ function hintFor(schema: z.ZodType, path: Path): string {
 /** What to write instead of a field that is not known. */
 export function suggestField(schema: z.ZodType, path: Path, key: string): string {
   const known = knownFields(schema, path);
-  const near = known
-    .map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ distance }) => distance <= 2)
-    .sort((a, b) => a.distance - b.distance)[0];
-  if (near !== undefined) return `write ${near.name}`;
+  const near = nearest(key, known);
+  if (near !== undefined) return near;
   return known.length === 0 ? 'remove it' : `remove it; known here: ${known.join(', ')}`;
 }
 
 /** zod's message without its preamble. It names types and options, never the input. */
 function plain(issue: z.core.$ZodIssue): string {
+  // A rule with words of its own.
+  if (!/^(Too |Invalid |Unrecognized )/.test(issue.message)) return issue.message;
   switch (issue.code) {
     case 'invalid_type':
       return issue.message.endsWith('received undefined')
         ? 'is missing'
         : `has the wrong type, expected ${TYPES[issue.expected] ?? issue.expected}`;
     case 'invalid_union':
-      return issue.message === 'Invalid input' ? 'has none of the accepted forms' : issue.message;
+      return 'has none of the accepted forms';
     case 'invalid_value':
       return issue.values.length === 1
         ? `must be ${String(issue.values[0])}`
@@ -94,19 +94,4 @@ function nodeAt(schema: z.ZodType, path: Path): SchemaNode | undefined {
 
 function knownFields(schema: z.ZodType, path: Path): string[] {
   return Object.keys(nodeAt(schema, path)?.properties ?? {});
-}
-
-function editDistance(a: string, b: string): number {
-  // A name that is much longer is no slip of the keyboard, and must not cost a quadratic comparison.
-  if (Math.abs(a.length - b.length) > 2) return Number.POSITIVE_INFINITY;
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, change));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -14,6 +14,8 @@ export class ConfigFiles {
   /** Path of a file or folder → a digest of its content or its list of files, or the code of the error. */
   readonly #seen = new Map<string, string>();
   readonly #folders = new Set<string>();
+  /** Files in the folders that are not read; those that begin with two dots are kubelet's. */
+  readonly passedBy: string[] = [];
 
   readText(file: string): string {
     this.#folders.add(dirname(file));
@@ -23,10 +25,10 @@ export class ConfigFiles {
   /** Names of the files in a folder that are read, in a fixed order. Names that begin with a dot are kubelet's. */
   list(folder: string): string[] {
     this.#folders.add(folder);
-    const names = () => readdirSync(folder).filter((name) => YAML_FILE.test(name));
-    return this.#note(folder, () => names().sort().join('\n'))
-      .split('\n')
-      .filter(Boolean);
+    const names = this.#note(folder, () => readdirSync(folder).sort().join('\n')).split('\n');
+    const passedBy = names.filter((name) => name !== '' && !name.startsWith('..') && !YAML_FILE.test(name));
+    this.passedBy.push(...passedBy.map((name) => join(folder, name)));
+    return names.filter((name) => YAML_FILE.test(name));
   }
 
   /** Where a change of any of them makes an event. */

@@ -1,10 +1,12 @@
 /** Files and environment → one frozen {@link Config}, or every mistake in them at once. */
+import { z } from 'zod';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
 import { type Config, type ListenAddress, NO_AGENT, type Sandbox, type SocketSettings } from './config.ts';
 import { ConfigFiles, readYaml } from './files.ts';
 import { configSchemaWith, type Registered } from './part.ts';
-import { loadProfiles } from './profiles.ts';
+import { noPlaces, type Places } from './places.ts';
+import { loadProfiles } from './profile/load.ts';
 import { claimIssues, loadProviders } from './providers.ts';
 import { configSchema, namespaceName, type RawConfig } from './schema.ts';
 import type { YamlSource } from './yaml-source.ts';
@@ -16,6 +18,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Folders {
   /** Notes what is read. */
   readonly files?: ConfigFiles;
+  /** Notes where what is read is written. */
+  readonly places?: Places;
   readonly providersDir?: string;
   readonly profilesDir?: string;
 }
@@ -27,19 +31,23 @@ export function readConfig(
   { parts, sourceTypes }: Registered,
   folders: Folders = {},
 ): Config {
-  const { files = new ConfigFiles() } = folders;
+  const { files = new ConfigFiles(), places = noPlaces() } = folders;
   const source = onlyDocument(readYaml(file, files));
+  refuseOtherKinds(source);
+  places.config = source;
   const raw = source.validate(configSchemaWith(parts)) as RawConfig & Readonly<Record<string, unknown>>;
   const issues: ConfigIssue[] = [];
   const sandbox = loadSandbox(source, raw, environment, issues);
   const profiles = loadProfiles(
     files,
+    places.profiles,
     raw.profilesDir && (folders.profilesDir ?? raw.profilesDir),
     source,
     issues,
   );
   const loaded = loadProviders(
     files,
+    places.providers,
     folders.providersDir ?? raw.providersDir,
     source,
     { profiles, sandbox, sourceTypes },
@@ -51,7 +59,7 @@ export function readConfig(
   const settings = parts.flatMap(({ field, load }) =>
     raw[field] === undefined ? [] : [[field, load(raw[field], context)] as const],
   );
-  issues.push(...claimIssues(loaded));
+  issues.push(...claimIssues(loaded), ...listenerIssues(source, raw));
   if (issues.length > 0) throw new ConfigError(issues);
 
   return deepFreeze({
@@ -100,6 +108,37 @@ function onlyDocument(documents: readonly YamlSource[]): YamlSource {
     ]);
   }
   return first;
+}
+
+/** A provider, a profile or a manifest in place of the configuration would be forty unknown fields. */
+function refuseOtherKinds(source: YamlSource): void {
+  const root = Object(source.validate(z.unknown()));
+  const has = (...fields: string[]) => fields.every((field) => Object.hasOwn(root, field));
+  const refuse = (message: string, hint: string) => {
+    throw new ConfigError([source.issueAt([], message, hint)]);
+  };
+  if (has('provider'))
+    refuse('is a provider file', 'give the configuration, whose providersDir is the folder of this file');
+  if (Array.isArray(root) || has('profiles') || has('id', 'display_name') || has('id', 'credentials'))
+    refuse(
+      'is a provider profile',
+      'give the configuration, or run `secret-resolver profile lint` on this file',
+    );
+  if (has('apiVersion', 'kind'))
+    refuse(
+      'is a Kubernetes manifest',
+      'give the file that is in its data, or run `secret-resolver lint` on it',
+    );
+}
+
+/** The second listener could not open its port. */
+function listenerIssues(source: YamlSource, { health, metrics }: RawConfig): ConfigIssue[] {
+  if (health === undefined || metrics === undefined) return [];
+  const [one, two] = [listenAddress(health.listen), listenAddress(metrics.listen)];
+  const overlap =
+    one.host === two.host || [one.host, two.host].some((host) => host === '::' || host === '0.0.0.0');
+  if (one.port !== two.port || !overlap) return [];
+  return [source.issueAt(['metrics', 'listen'], 'has the port of health.listen', 'choose another port')];
 }
 
 const SANDBOX_TEXT = configSchema.shape.sandbox.unwrap().shape.id;

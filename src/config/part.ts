@@ -4,7 +4,7 @@
 import type { z } from 'zod';
 import type { ConfigIssue } from '../domain/errors.ts';
 import type { Config, PartSettings, Profile, Sandbox } from './config.ts';
-import { profileFileSchema } from './profile-schema.ts';
+import { profileFileSchema } from './profile/schema.ts';
 import { providerFileSchema } from './provider-schema.ts';
 import { configSchema, type RawConfig } from './schema.ts';
 import type { YamlSource } from './yaml-source.ts';

@@ -17,20 +17,18 @@ const trim = z
   .default('trailingNewline')
   .describe('trailingNewline to drop one newline at the end of the value (the default), or none');
 
+const units = (unit: string) => ({ error: `reads as Unix ${unit}; milliseconds are wanted` });
+
 const expiresAtSchema = z
-  .union(
-    [
-      z.string().describe('an RFC 3339 time, for example 2027-01-31T00:00:00Z'),
-      z.int().min(MIN_WRITTEN_MS).max(MAX_WRITTEN_MS).describe('Unix milliseconds'),
-      z.strictObject({ key: itemPath }).describe('{key: NAME}: a key of the same Secret that holds the time'),
-    ],
-    {
-      error: ({ input }) => {
-        if (typeof input !== 'number' || !Number.isInteger(input) || input <= 0) return undefined;
-        return `reads as Unix ${input < MIN_WRITTEN_MS ? 'seconds' : 'microseconds'}, and milliseconds are wanted`;
-      },
-    },
-  )
+  .union([
+    z.string().describe('an RFC 3339 time, for example 2027-01-31T00:00:00Z'),
+    z
+      .int()
+      .min(MIN_WRITTEN_MS, units('seconds'))
+      .max(MAX_WRITTEN_MS, units('microseconds'))
+      .describe('Unix milliseconds'),
+    z.strictObject({ key: itemPath }).describe('{key: NAME}: a key of the same Secret that holds the time'),
+  ])
   .describe(
     'an RFC 3339 time, Unix milliseconds, or {key: NAME} for a key of the same Secret that holds either',
   );

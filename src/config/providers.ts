@@ -30,6 +30,7 @@ export interface ProviderContext {
 /** Every provider of a folder, in the order of the files. */
 export function loadProviders(
   files: ConfigFiles,
+  places: Map<string, YamlSource>,
   directory: string,
   config: YamlSource,
   context: ProviderContext,
@@ -54,6 +55,7 @@ export function loadProviders(
         );
       }
       names.set(raw.name, file);
+      places.set(raw.name, source);
       loaded.push({ source, provider: providerFrom(source, raw, context, issues) });
     }
   }

@@ -4,6 +4,7 @@
  * where it can be one, and has a `meta` beside it where not: the JSON Schema must refuse what this refuses.
  */
 import { z } from 'zod';
+import { HOST_PATTERN } from '../domain/glob.ts';
 import { UNMAPPED_UID } from '../domain/kubernetes.ts';
 import { LOG_LEVELS } from '../domain/log-level.ts';
 import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, SERVABLE_NAME } from '../domain/names.ts';
@@ -86,7 +87,10 @@ export const endpointSchema = z
       .min(1)
       .max(253)
       .regex(/^[^\s{}/:@]+$/, { error: 'must be a host name without braces, port or scheme' })
-      .describe('a host name; "*" stands for any text within one label'),
+      .regex(HOST_PATTERN, {
+        error: 'is no host pattern for OpenShell, which refuses every credential of the sandbox for one',
+      })
+      .describe('a host name without empty labels; "*" stands for any text within one label'),
     port: z.int().min(1).max(65535).default(443).describe('a TCP port from 1 to 65535; 443 unless set'),
     path: z
       .string()

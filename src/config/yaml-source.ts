@@ -40,6 +40,10 @@ export class YamlSource {
   #targets: ReadonlyMap<Alias, Node> = new Map();
   /** Fields of the maps that an issue was looked for in: there may be as many issues as fields. */
   readonly #fields = new Map<YAMLMap, ReadonlyMap<string, Pair>>();
+  /** The document that this is a part of, and where. */
+  #whole: YamlSource | undefined;
+  #root: Path = [];
+  #data: { readonly plain: unknown } | undefined;
 
   constructor(file: string, document: Document, lines: LineCounter) {
     this.file = file;
@@ -60,12 +64,32 @@ export class YamlSource {
     throw new ConfigError([...issues.values()].reverse().flatMap((issue) => this.#explain(schema, issue)));
   }
 
+  /** The entries of the list at `path`, each as a source of its own; undefined where there is no list. */
+  entries(path: Path): YamlSource[] | undefined {
+    const list = path.reduce((data, part) => Object(data)[part], this.#plainData());
+    if (!Array.isArray(list)) return undefined;
+    return list.map((_, index) => {
+      const part = new YamlSource(this.file, this.#document, this.#lines);
+      part.#whole = this;
+      part.#root = [...path, index];
+      return part;
+    });
+  }
+
   /** An issue about the field at `path`. */
   issueAt(path: Path, message: string, hint: string): ConfigIssue {
+    if (this.#whole !== undefined) return this.#whole.issueAt([...this.#root, ...path], message, hint);
     return { file: this.file, ...this.#place(path), field: fieldName(path), message, hint };
   }
 
   #plainData(): unknown {
+    this.#data ??= { plain: this.#readPlainData() };
+    return this.#data.plain;
+  }
+
+  #readPlainData(): unknown {
+    if (this.#whole !== undefined)
+      return this.#root.reduce((data, part) => Object(data)[part], this.#whole.#plainData());
     const { targets, faults } = followAliases(this.#document, MAX_ALIASES);
     this.#targets = targets;
     const issues = this.#unusable(new Map(faults.map(({ alias, fault }) => [alias, fault])));
@@ -94,7 +118,7 @@ export class YamlSource {
         if (fault === 'no-anchor')
           add(
             node,
-            'is an alias of an anchor that is not there',
+            'is an alias of an anchor that does not exist',
             'put text that begins with "*" in quotes, or set the anchor before it',
           );
         if (fault === 'within-itself')

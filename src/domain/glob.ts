@@ -23,3 +23,41 @@ export function matchGlob(pattern: string, text: string, separator?: string): bo
   }
   return text.length - last.length >= at && text.endsWith(last);
 }
+
+/**
+ * Host patterns that OpenShell's supervisor compiles; one that it does not makes it drop every credential of the sandbox.
+ * A label is `**` alone, or text with `*`, `?` and `[...]`; a class has at least one character.
+ */
+export const HOST_PATTERN =
+  /^(\*\*|([^.*[]|\*(?!\*)|\[(![^.]|[^!.])[^\].]*\])+)(\.(\*\*|([^.*[]|\*(?!\*)|\[(![^.]|[^!.])[^\].]*\])+))*$/;
+
+/** How OpenShell's reading of a bound path differs from ours. */
+export type PathDifference =
+  /** Its `*` also matches "/", and `[...]` is a class there and literal here. */
+  | 'wider-there'
+  /** It reads the pattern literally: it is no glob there, or a glob before `/**`. */
+  | 'wider-here';
+
+/** Differences in the paths that a pattern matches; empty where both read it alike. */
+export function pathDifferences(pattern: string): PathDifference[] {
+  const below = pattern.endsWith('/**');
+  const stars = (below ? pattern.slice(0, -3) : pattern).includes('*');
+  if (below || !compiles(pattern)) return stars ? ['wider-here'] : [];
+  const classes = pattern.match(CLASS) ?? [];
+  const globs = pattern.split('/').some((segment) => segment !== '**' && segment.includes('*'));
+  return [
+    ...(globs || classes.length > 0 || pattern.endsWith('**/') ? ['wider-there' as const] : []),
+    ...(classes.some((each) => each.includes('*')) ? ['wider-here' as const] : []),
+  ];
+}
+
+const CLASS = /\[(!.|[^!])[^\]]*\]/g;
+
+/** Whether OpenShell can compile a glob: `**` is a whole segment, and each `[` has an end. */
+function compiles(pattern: string): boolean {
+  const literal = pattern.replaceAll(CLASS, '[]');
+  return (
+    literal.split('/').every((segment) => !segment.includes('**') || segment === '**') &&
+    !/\[(?!\])/.test(literal)
+  );
+}

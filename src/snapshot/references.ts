@@ -13,6 +13,6 @@ export function secretAllowed(rules: readonly ReferenceRule[], secret: SecretNam
   return rules.some((rule) => namesSecret(rule, secret) && rule.keys.length > 0);
 }
 
-function namesSecret(rule: ReferenceRule, secret: SecretName): boolean {
+export function namesSecret(rule: ReferenceRule, secret: SecretName): boolean {
   return rule.namespace === secret.namespace && matchGlob(rule.name, secret.name);
 }

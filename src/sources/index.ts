@@ -22,7 +22,7 @@ export const VOLUME_REMEDIES: Readonly<Record<VolumeFault, string>> = Object.ass
 export const SOURCE_TYPES: readonly string[] = SOURCES.map(({ type }) => type);
 
 /** The source that reads a Secret. */
-export function sourceOf(secret: SecretName): Source<VolumeFault> {
+export function sourceOf(secret: SecretName): Pick<Source<VolumeFault>, 'directory' | 'read'> {
   const type = secret.source ?? DEFAULT_SOURCE_TYPE;
   const source = SOURCES.find((known) => known.type === type);
   if (source === undefined) throw new Error(`no source of type ${type}`);

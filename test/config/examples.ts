@@ -233,7 +233,7 @@ export const MISTAKES: readonly Mistake[] = [
   provider(
     'a host with a scheme',
     `provider:\n  name: a\n  type: b\n  credentials: {T: {source: ${SOURCE}}}\n  endpoints:\n    - host: https://x.example\n`,
-    ':6:7: provider.endpoints[0].host: must be a host name without braces, port or scheme (write a host name; "*" stands for any text within one label)',
+    ':6:7: provider.endpoints[0].host: must be a host name without braces, port or scheme (write a host name without empty labels; "*" stands for any text within one label)',
   ),
   provider(
     'a time that is a list',
@@ -325,12 +325,12 @@ export const SYNTAX: readonly (readonly [name: string, text: string, expected: s
   [
     'an alias of nothing',
     'agent: *x\n',
-    ':1:8: is an alias of an anchor that is not there (put text that begins with "*" in quotes, or set the anchor before it)',
+    ':1:8: is an alias of an anchor that does not exist (put text that begins with "*" in quotes, or set the anchor before it)',
   ],
   [
     'an alias before its anchor',
     'agent: *x\nlog: &x {level: info}\n',
-    ':1:8: is an alias of an anchor that is not there (put text that begins with "*" in quotes, or set the anchor before it)',
+    ':1:8: is an alias of an anchor that does not exist (put text that begins with "*" in quotes, or set the anchor before it)',
   ],
   [
     'a tag',

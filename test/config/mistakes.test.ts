@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { lintProfile } from '../../src/config/profile-lint.ts';
+import { lintProfile } from '../../src/config/profile/lint.ts';
 import { parseYaml } from '../../src/config/yaml-source.ts';
 import { loadConfig } from '../../src/consumers/index.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
@@ -74,7 +74,7 @@ test('brackets without end are told as levels, and many names do not take the sq
 
 test('as many complaints as names do not take the square of their time', () => {
   const names = Array.from({ length: 60_000 }, (_, index) => `k${index}: 1\n`).join('');
-  const [profile] = parseYaml('names.yaml', `id: a\n${names}`);
+  const [profile] = parseYaml('names.yaml', `id: a\ndisplay_name: A\n${names}`);
   const before = process.cpuUsage();
   expect(profile && lintProfile(profile).findings.length).toBe(60_000);
   const { user } = process.cpuUsage(before);

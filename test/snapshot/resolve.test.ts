@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ExplicitCredential } from '../../src/config/config.ts';
 import { REMEDIES, type RefusalReason } from '../../src/snapshot/refusal.ts';
 import { resolve } from '../../src/snapshot/resolve.ts';
-import type { VolumeFault, VolumeRead } from '../../src/sources/index.ts';
+import { VOLUME_REMEDIES, type VolumeFault, type VolumeRead } from '../../src/sources/index.ts';
 import type { KeyFault } from '../../src/sources/source.ts';
 import { newSecret } from '../support/secrets.ts';
 import {
@@ -60,19 +60,7 @@ describe('a credential that may be served', () => {
 
 describe('refuses', () => {
   const refusals: Record<RefusalReason, () => unknown> = {
-    ...fromEach(
-      [
-        'secret-missing',
-        'not-kubelet-layout',
-        'mounted-by-sub-path',
-        'leads-out-of-volume',
-        'unstable',
-        'too-many-files',
-        'volume-too-large',
-        'unreadable',
-      ] satisfies VolumeFault[],
-      (fault) => resolveOne({}, faulty(fault)),
-    ),
+    ...fromEach(Object.keys(VOLUME_REMEDIES) as VolumeFault[], (fault) => resolveOne({}, faulty(fault))),
     ...fromEach(['key-missing', 'not-a-file', 'symlink', 'too-large'] satisfies KeyFault[], (fault) =>
       resolveOne({}, { token: { fault } }),
     ),

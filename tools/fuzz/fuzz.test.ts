@@ -7,7 +7,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { lintProfile } from '../../src/config/profile-lint.ts';
+import { lintProfile } from '../../src/config/profile/lint.ts';
 import { loadConfig } from '../../src/consumers/index.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
 import { changes } from '../../src/snapshot/snapshot.ts';

@@ -5,6 +5,7 @@
  * One binding that breaks a rule makes the supervisor drop every credential of the response. So each rule is
  * applied here first, and a credential that breaks one is refused alone.
  */
+import { HOST_PATTERN } from '../../domain/glob.ts';
 import { ENVIRONMENT_NAME, MAX_KEY_BYTES, UNSERVABLE_NAME } from '../../domain/names.ts';
 
 /** OpenShell's own limits, and the message size of the tonic client that its supervisor is built with. */
@@ -245,7 +246,7 @@ function field(contentBytes: number): number {
 }
 
 function isHostPattern(host: string): boolean {
-  return host.length <= 253 && /^[^\s{}/:@?#\\]+$/.test(host) && !host.split('.').includes('');
+  return host.length <= 253 && /^[^\s{}/:@#\\]+$/.test(host) && HOST_PATTERN.test(host);
 }
 
 function countBy<T>(items: readonly T[], of: (item: T) => string): ReadonlyMap<string, number> {

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../../src/config/config.ts';
-import { lintProfile } from '../../../src/config/profile-lint.ts';
+import { lintProfile } from '../../../src/config/profile/lint.ts';
 import { parseYaml } from '../../../src/config/yaml-source.ts';
 import { loadConfig } from '../../../src/consumers/index.ts';
 import { ENVIRONMENT_NAME } from '../../../src/domain/names.ts';

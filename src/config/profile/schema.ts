@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { endpointSchema, environmentName } from './schema.ts';
+import { endpointSchema, environmentName } from '../schema.ts';
 
 /** OpenShell owns this shape: what we do not read is let through, whatever it is. */
 export const profileFileSchema = z

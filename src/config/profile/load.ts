@@ -1,14 +1,16 @@
 /** OpenShell provider profiles: what we use of them. */
-import type { ConfigIssue } from '../domain/errors.ts';
-import { shownName } from '../domain/shown-name.ts';
-import type { Endpoint, Profile } from './config.ts';
-import { type ConfigFiles, collecting, readYaml, yamlFiles } from './files.ts';
-import { profileFileSchema, type RawProfile } from './profile-schema.ts';
-import type { YamlSource } from './yaml-source.ts';
+import type { ConfigIssue } from '../../domain/errors.ts';
+import { shownName } from '../../domain/shown-name.ts';
+import type { Endpoint, Profile } from '../config.ts';
+import { type ConfigFiles, collecting, readYaml, yamlFiles } from '../files.ts';
+import type { YamlSource } from '../yaml-source.ts';
+import { profileSources } from './documents.ts';
+import { profileFileSchema, type RawProfile } from './schema.ts';
 
 /** Every profile of a folder, by id. */
 export function loadProfiles(
   files: ConfigFiles,
+  places: Map<string, YamlSource>,
   directory: string | undefined,
   config: YamlSource,
   issues: ConfigIssue[],
@@ -16,7 +18,7 @@ export function loadProfiles(
   const profiles = new Map<string, Profile>();
   if (directory === undefined) return profiles;
   for (const file of yamlFiles(files, directory, config, 'profilesDir', issues)) {
-    for (const source of collecting(issues, () => readYaml(file, files)) ?? []) {
+    for (const source of collecting(issues, () => profileSources(readYaml(file, files))) ?? []) {
       const raw = collecting(issues, () => source.validate(profileFileSchema));
       if (raw === undefined) continue;
       if (profiles.has(raw.id)) {
@@ -40,6 +42,7 @@ export function loadProfiles(
         }
       });
       profiles.set(raw.id, profileFrom(raw));
+      places.set(raw.id, source);
     }
   }
   return profiles;
