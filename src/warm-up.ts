@@ -100,8 +100,9 @@ export async function warmUp(serve: CommandModule): Promise<void> {
     const snapshot = { ...resolution, mountedAt: 0 };
     store.publish(snapshot);
     const { revision } = views.of(snapshot, ['example']);
-    for (const change of changes(undefined, resolution)) {
-      audit.credentialChanged(change, revision);
+    const found = changes(undefined, resolution);
+    audit.credentialsChanged(found, revision);
+    for (const change of found) {
       log.info({ provider: 'example', key: change.key }, 'example');
     }
     await audit[Symbol.asyncDispose]();

@@ -14,29 +14,6 @@ function asciiOnly(code: string): string {
   return code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-const GRPC = join(CHECKOUT, 'node_modules/@grpc/grpc-js/build/src');
-
-/**
- * `serve` is a gRPC server and never a client, so the client is left out, with its channels, resolvers and balancers: a
- * third of the package. Its public entry loads both, so the server's parts are taken from where that takes them.
- */
-const serverOnly = {
-  name: 'grpc-server-only',
-  resolveId: (id: string, importer: string | undefined) => {
-    if (id === '@grpc/grpc-js') return '\0grpc-server';
-    return id === './make-client' && importer?.startsWith(GRPC) ? '\0no-client' : undefined;
-  },
-  load: (id: string) => {
-    if (id === '\0no-client')
-      return `export function loadPackageDefinition() { throw new Error('no gRPC client'); }`;
-    if (id !== '\0grpc-server') return undefined;
-    return `export { Server } from '${GRPC}/server.js';
-      export { ServerCredentials } from '${GRPC}/server-credentials.js';
-      export { Status as status, LogVerbosity as logVerbosity } from '${GRPC}/constants.js';
-      export { setLoggerVerbosity as setLogVerbosity } from '${GRPC}/logging.js';`;
-  },
-};
-
 /** From package.json when the image is built: the bundle lies at another depth than the source. */
 const version = {
   name: 'version',
@@ -51,8 +28,8 @@ const bundle = await rolldown({
   input: join(CHECKOUT, 'src/serve-snapshot.ts'),
   platform: 'node',
   // The native part is loaded from its own file, after the start. Attacks are never made by what serves.
-  external: ['koffi', '@grpc/proto-loader', /^node:/, /\/attacks\/(?!types)/],
-  plugins: [serverOnly, version],
+  external: ['koffi', /^node:/, /\/attacks\/(?!types)/],
+  plugins: [version],
 });
 const { output } = await bundle.generate({
   format: 'cjs',

@@ -27,6 +27,7 @@ import {
   GetProviderEnvironmentRequestSchema,
   type GetStatusResponse,
   GetStatusResponseSchema,
+  ListCredentialsRequestSchema,
   type ListCredentialsResponse,
   ListCredentialsResponseSchema,
 } from '../gen/secretresolver/v1/resolver_pb.ts';
@@ -90,7 +91,7 @@ export interface ResolverClient extends Disposable {
   getProviderEnvironment(options?: { readonly providers?: readonly string[] }): Promise<ProviderEnvironment>;
   /** The current snapshot and every newer one. Reconnects automatically. */
   watchProviderEnvironment(options?: WatchOptions): AsyncGenerator<WatchedEnvironment, void, undefined>;
-  /** Names, references and states of the caller's credentials, without values. */
+  /** Names, references and states of all the caller's credentials, without values. */
   listCredentials(): Promise<ListCredentialsResponse>;
   /** State of the boundary, the volumes and the watchers, without values. */
   getStatus(): Promise<GetStatusResponse>;
@@ -115,8 +116,16 @@ export function connect(options: ConnectOptions): ResolverClient {
     },
     watchProviderEnvironment: (watchOptions = {}) => watchEnvironment(socket, watchOptions),
     async listCredentials() {
-      const answer = await call('ListCredentials', new Uint8Array());
-      return loggable(decodeMessage(ListCredentialsResponseSchema, answer, socket));
+      const list = create(ListCredentialsResponseSchema);
+      // In pages: a Secret may have ten thousand keys.
+      for (let pageToken = '', more = true; more; more = pageToken !== '') {
+        const request = create(ListCredentialsRequestSchema, { pageToken });
+        const answer = await call('ListCredentials', toBinary(ListCredentialsRequestSchema, request));
+        const page = decodeMessage(ListCredentialsResponseSchema, answer, socket);
+        list.credentials.push(...page.credentials);
+        pageToken = page.nextPageToken;
+      }
+      return loggable(list);
     },
     async getStatus() {
       const answer = await call('GetStatus', new Uint8Array());

@@ -51,7 +51,9 @@ const credentialSchema = (sourceType: z.ZodType<string>) =>
       required: z
         .boolean()
         .default(false)
-        .describe('true if nothing is to be served while this credential is refused'),
+        .describe(
+          'true to withhold this provider as a whole, and no other, while this credential is refused',
+        ),
       expiresAt: expiresAtSchema.optional(),
       trim,
       format: format.default('text'),

@@ -27,6 +27,9 @@ import { wantedKeys } from '../sources/wanted.ts';
 /** Milliseconds between two looks at the wall clock for expiries: a clock that is set forward is noticed this soon. */
 const EXPIRY_CHECK_MS = 1_000;
 
+/** Credentials that one line of the log names. */
+const MAX_NAMED = 100;
+
 /** A value above the size that OpenShell's gateway takes, by name. */
 interface Oversize {
   readonly provider: string;
@@ -173,9 +176,17 @@ export class Pipeline implements AsyncDisposable {
   #writeDown(found: readonly CredentialChange[], oversize: readonly Oversize[], revision: bigint): void {
     const { audit, log } = this.#options;
     const lines = new FewLines(log);
-    for (const change of found) {
-      audit.credentialChanged(change, revision);
-      const { kind, provider, key, reason } = change;
+    audit.credentialsChanged(found, revision);
+    const dead = found.filter(({ kind }) => kind === 'handle-changed');
+    if (dead.length > 0) {
+      const credentials = dead.slice(0, MAX_NAMED).map(({ provider, key }) => `${provider}:${key}`);
+      log.warn(
+        { credentials, count: dead.length },
+        'the handles of these credentials changed: placeholders that agents hold no longer resolve; restart those agents',
+      );
+    }
+    for (const { kind, provider, key, reason } of found) {
+      if (kind === 'handle-changed') continue;
       if (reason === undefined) lines.add('info', { provider, key }, `credential ${kind}`);
       else lines.add('warn', { provider, key, reason, todo: REMEDIES[reason] }, `credential ${kind}`, reason);
     }

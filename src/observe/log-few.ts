@@ -44,7 +44,7 @@ export class FewLines {
     }));
     this.#log[rest.some(({ level }) => level === 'warn') ? 'warn' : 'info'](
       { more },
-      'further lines of the same kind are left out; the audit has a record of each credential',
+      'further lines of the same kind are left out; the audit names every credential',
     );
   }
 }

@@ -13,9 +13,12 @@ export interface Snapshot extends Resolution {
   readonly mountedAt: number;
 }
 
+/** `handle-changed`: the mapping or the endpoints are others, so that placeholders made from the old handle are dead. */
+type ChangeKind = 'loaded' | 'rotated' | 'handle-changed' | 'revoked' | 'refused';
+
 /** What happened to one credential between two snapshots. */
 export interface CredentialChange {
-  readonly kind: 'loaded' | 'rotated' | 'revoked' | 'refused';
+  readonly kind: ChangeKind;
   readonly provider: string;
   readonly key: string;
   readonly reference: SecretReference;
@@ -98,31 +101,35 @@ export function itemId(item: { provider: string; key: string; reference: SecretR
 
 /** What an auditor wants to know of a new snapshot. */
 export function changes(before: Resolution | undefined, after: Resolution): CredentialChange[] {
-  const served = new Map((before?.credentials ?? []).map((credential) => [itemId(credential), credential]));
+  // A name is served once, whichever Secret it comes from.
+  const served = new Map((before?.credentials ?? []).map((credential) => [nameOf(credential), credential]));
   const refused = new Map((before?.refusals ?? []).map((refusal) => [itemId(refusal), refusal.reason]));
   const found: CredentialChange[] = [];
   const change = (
-    kind: CredentialChange['kind'],
-    item: ServedCredential | CredentialRefusal,
+    kind: ChangeKind,
+    { provider, key, reference }: ServedCredential | CredentialRefusal,
     reason?: RefusalReason,
   ) => {
-    found.push({ kind, provider: item.provider, key: item.key, reference: item.reference, reason });
+    found.push({ kind, provider, key, reference, reason });
   };
   for (const credential of after.credentials) {
-    const old = served.get(itemId(credential));
+    const old = served.get(nameOf(credential));
     if (old === undefined) change('loaded', credential);
+    else if (old.handle !== credential.handle) change('handle-changed', credential);
     else if (!sameCredential(old, credential)) change('rotated', credential);
-    served.delete(itemId(credential));
+    served.delete(nameOf(credential));
   }
   for (const refusal of after.refusals) {
-    const id = itemId(refusal);
-    if (served.has(id)) change('revoked', refusal, refusal.reason);
-    else if (refused.get(id) !== refusal.reason) change('refused', refusal, refusal.reason);
-    served.delete(id);
+    if (served.delete(nameOf(refusal))) change('revoked', refusal, refusal.reason);
+    else if (refused.get(itemId(refusal)) !== refusal.reason) change('refused', refusal, refusal.reason);
   }
   // Served before, and now neither served nor refused: a key that a bulk source no longer has.
   for (const credential of served.values()) change('revoked', credential, 'key-missing');
   return found;
+}
+
+function nameOf({ provider, key }: { readonly provider: string; readonly key: string }): string {
+  return `${provider}\0${key}`;
 }
 
 /** A fingerprint that people may see: keyed, so that it cannot be tried against guesses, and 16 hex digits long. */

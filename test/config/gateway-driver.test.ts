@@ -38,6 +38,7 @@ describe('gatewayDriver', () => {
           {
             name: 'a',
             secrets: [{ name: 'gitlab' }, { namespace: 'tenant-b', name: 'npm', keys: ['token'] }],
+            names: { pypi: { name: 'pypi', key: 'token' } },
           },
         ],
       }),
@@ -51,11 +52,11 @@ describe('gatewayDriver', () => {
       workspaces: [
         {
           name: 'a',
-          names: new Map(),
           secrets: [
             { namespace: NAMESPACE, name: 'gitlab', keys: ['*'] },
             { namespace: 'tenant-b', name: 'npm', keys: ['token'] },
           ],
+          names: new Map([['pypi', { namespace: NAMESPACE, name: 'pypi', key: 'token' }]]),
         },
       ],
       required: [],
@@ -87,6 +88,16 @@ describe('gatewayDriver', () => {
         workspaces: [{ name: 'a', secrets: [{ namespace: NAMESPACE, name: 'seal', keys: ['x'] }] }],
       }),
       /workspaces\[0\]\.secrets\[0\]: is the Secret of handleKey/,
+    ],
+    [
+      'a name for the key itself',
+      () => ({ handleKey: SEAL, workspaces: [{ name: 'a', names: { seal: { name: 'seal', key: 'key' } } }] }),
+      /workspaces\[0\]\.names\.seal: is the Secret of handleKey/,
+    ],
+    [
+      'a name that no user could write',
+      () => ({ handleKey: SEAL, workspaces: [{ name: 'a', names: { 'a/b': { name: 'x', key: 'y' } } }] }),
+      /workspaces\[0\]\.names\.<name>: the name is not a name/,
     ],
     [
       'the agent for a caller',

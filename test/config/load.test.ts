@@ -181,8 +181,8 @@ test('every default', () => {
     metrics: undefined,
     log: { level: 'info' },
     audit: { path: undefined },
-    parts: { openshell: { package: 'openshell.v1', overLimit: 'warn' }, gatewayDriver: undefined },
     boundary: { warn: [], trusted: [] },
+    parts: { openshell: { package: 'openshell.v1', overLimit: 'warn' } },
     providers: [],
   });
 });

@@ -537,6 +537,128 @@ describe('a handle', () => {
   });
 });
 
+describe('a name that the operator maps', () => {
+  const names = (reference: object) => ({
+    workspaces: [{ name: 'team-a', names: { 'gitlab.main': reference } }, { name: 'team-b' }],
+  });
+  const gitlab = { name: 'gitlab', key: 'token' };
+
+  it('is stored, resolved, and followed when it is mapped to another key', async () => {
+    const scene = await open(names(gitlab));
+    const values = { token: newSecret(), other: newSecret() };
+    scene.gitlab.write(values);
+    const { handle, code } = await scene.refer('secret-resolver://gitlab.main');
+    expect(code).toBe(status.OK);
+    await until(async () => (await scene.resolve(handle)).value === values.token);
+    expect(scene.audited('referred')[0]).toMatchObject({
+      credentials: [{ reference: `${NAMESPACE}/gitlab/token` }],
+    });
+    scene.writeConfig(names({ ...gitlab, key: 'other' }));
+    scene.reload();
+    await until(async () => (await scene.resolve(handle)).value === values.other);
+  });
+
+  it.each<[string, string, object]>([
+    ['is not mapped', 'secret-resolver://npm', {}],
+    ['is mapped for another workspace', 'secret-resolver://gitlab.main', { workspace: 'team-b' }],
+    ['maps a key that is named directly', TOKEN, {}],
+  ])('is refused where it %s', async (_, text, change) => {
+    const scene = await open(names(gitlab));
+    expect((await scene.refer(text, change)).code).toBe(status.PERMISSION_DENIED);
+  });
+
+  it('is not a handle for the Secret behind it, nor the other way round', async () => {
+    const both = { workspaces: [{ name: 'team-a', secrets: [{ name: 'gitlab' }], names: { a: gitlab } }] };
+    const scene = await open(both);
+    const [named, direct] = [await scene.refer('secret-resolver://a'), await scene.refer(TOKEN)];
+    expect(named.handle).not.toBe(direct.handle);
+    expect((await scene.refer(TOKEN, { existingHandle: { handle: named.handle } })).code).toBe(
+      status.FAILED_PRECONDITION,
+    );
+  });
+});
+
+describe('a batch in which one credential has no value', () => {
+  const ask = (requestId: string, credentialKey: string, handle: string) => ({
+    ...PROVIDER,
+    requestId,
+    credentialKey,
+    handle: { handle },
+  });
+
+  async function batch(scene: Scene, keys: readonly [string, string]) {
+    scene.gitlab.write({ a: newSecret(), b: newSecret() });
+    const [a, b] = [
+      await scene.refer(reference('gitlab', 'a'), { credentialKey: keys[0] }),
+      await scene.refer(reference('gitlab', 'b'), { credentialKey: keys[1] }),
+    ];
+    const asked = [ask('1', keys[0], a.handle), ask('2', keys[1], b.handle)];
+    await until(async () => (await scene.resolveAll(asked)).answers.length === 2);
+    return asked;
+  }
+
+  const EXPIRED = {
+    value: new Uint8Array(),
+    expiresAtMs: 1n,
+    expirationTime: { seconds: 0n, nanos: 1_000_000 },
+  };
+
+  it.each<[string, Record<string, string>, string]>([
+    ['is missing', {}, 'key-missing'],
+    ['cannot be served', { b: 'x\ny' }, 'line-break-or-nul'],
+  ])('answers the one that %s as expired, and the others with their values', async (_, rest, reason) => {
+    const scene = await open();
+    const asked = await batch(scene, ['A', 'B']);
+    const a = newSecret();
+    scene.gitlab.write({ a, ...rest });
+    await until(async () => (await scene.resolveAll(asked)).answers[1]?.expiresAtMs === 1n);
+    const { answers, code } = await scene.resolveAll(asked);
+    expect(code).toBe(status.OK);
+    expect(answers.map(({ requestId }) => requestId)).toEqual(['1', '2']);
+    expect(Buffer.from(answers[0]?.value ?? []).toString()).toBe(a);
+    expect(answers[1]).toMatchObject(EXPIRED);
+    expect(scene.audited('denied').at(-1)).toMatchObject({
+      reason,
+      answered: 'as expired',
+      reference: `${NAMESPACE}/gitlab/b`,
+      request: { key: 'B' },
+    });
+    expect(scene.audited('served').at(-1)?.credentials).toMatchObject([{ key: 'A' }]);
+  });
+
+  it('answers one that may not be referred to any more as expired', async () => {
+    const scene = await open();
+    const asked = await batch(scene, ['A', 'B']);
+    scene.writeConfig({ workspaces: [{ name: 'team-a', secrets: [{ name: 'gitlab', keys: ['a'] }] }] });
+    scene.reload();
+    expect((await scene.resolveAll(asked)).answers[1]).toMatchObject(EXPIRED);
+    expect(scene.audited('denied').at(-1)).toMatchObject({ reason: 'reference-not-allowed' });
+  });
+
+  it.each<[string, readonly [string, string], status]>([
+    ['fails where a profile requires it', ['OTHER', 'GITLAB_TOKEN'], status.NOT_FOUND],
+    ['goes on where an alternative to it has a value', ['GL_TOKEN', 'GITLAB_TOKEN'], status.OK],
+  ])('%s', async (_, keys, code) => {
+    const scene = new Scene();
+    opened.push(scene);
+    scene.workspace.writeProfile('gitlab.yaml', {
+      id: 'gitlab',
+      credentials: [{ name: 'token', env_vars: ['GITLAB_TOKEN', 'GL_TOKEN'], required: true }],
+    });
+    scene.writeConfig();
+    await scene.start();
+    const asked = await batch(scene, keys);
+    scene.gitlab.write({ a: newSecret() });
+    await until(async () => {
+      const { answers, code: now } = await scene.resolveAll(asked);
+      return now !== status.OK || answers[1]?.expiresAtMs === 1n;
+    });
+    const answer = await scene.resolveAll(asked);
+    expect(answer.code).toBe(code);
+    if (code !== status.OK) expect(answer.details).toContain('credential GITLAB_TOKEN: no usable value');
+  });
+});
+
 describe('a batch', () => {
   it('of nothing has no answers', async () => {
     const scene = await open();

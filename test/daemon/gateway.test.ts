@@ -110,3 +110,29 @@ it('asked for and not configured is a mistake of the command line', async () => 
   expect(code).toBe(2);
   expect(stderr).toContain('--gateway-driver: the configuration has no gatewayDriver');
 });
+
+it('binds the socket that a gateway appends to the command line', async () => {
+  configure();
+  const bound = `${workspace.root}/run/appended/driver.sock`;
+  const args = ['--gateway-driver', '--bind-socket', bound];
+  await using _serve = await startServe(workspace.configFile, args);
+  expect([existsSync(bound), existsSync(socket)]).toEqual([true, false]);
+  using client = new RawClient(bound);
+  expect((await refer(client, 'x')).code).toBe(status.INVALID_ARGUMENT);
+});
+
+it('says what is missing where --bind-socket stands alone', async () => {
+  configure();
+  const { code, stderr } = await cli([
+    'serve',
+    '--relaxed',
+    '--config',
+    workspace.configFile,
+    '--bind-socket',
+    socket,
+  ]);
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: expect.stringContaining('--bind-socket needs --gateway-driver'),
+  });
+});

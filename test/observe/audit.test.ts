@@ -39,7 +39,7 @@ afterEach(() => {
   expect(records.length).toBeGreaterThan(0);
 });
 
-const CHANGES = ['loaded', 'rotated', 'revoked', 'refused'] as const;
+const CHANGES = ['loaded', 'rotated', 'handle-changed', 'revoked', 'refused'] as const;
 const KINDS: readonly (readonly [name: string, write: () => void, expected: object])[] = [
   [
     'started',
@@ -124,11 +124,11 @@ const KINDS: readonly (readonly [name: string, write: () => void, expected: obje
     { status_id: 2, unmapped: { caller: {}, reason: 'unidentified' } },
   ],
   ...CHANGES.map((kind) => {
-    const bad = kind === 'refused' || kind === 'revoked';
-    const reason = bad ? ({ reason: 'key-missing' } as const) : {};
+    const bad = kind !== 'loaded' && kind !== 'rotated';
+    const reason = kind === 'refused' || kind === 'revoked' ? ({ reason: 'key-missing' } as const) : {};
     return [
       `credential ${kind}`,
-      () => audit.credentialChanged({ kind, ...CREDENTIAL, reason: undefined, ...reason }, 9n),
+      () => audit.credentialsChanged([{ kind, ...CREDENTIAL, reason: undefined, ...reason }], 9n),
       {
         type_uid: 501901,
         severity_id: bad ? 3 : 1,
@@ -288,4 +288,25 @@ describe('refused peers', () => {
     await audit[Symbol.asyncDispose]();
     expect(leftOut()).toEqual([0, 0, 0, 0, 0, 5]);
   });
+});
+
+test('a rotation of ten thousand keys takes 20 records, which name every key', () => {
+  const keys = Array.from({ length: 10_000 }, (_, index) => `KEY_${index}`);
+  const change = { ...CREDENTIAL, kind: 'rotated', reason: undefined } as const;
+  audit.credentialsChanged(
+    [
+      ...keys.map((key) => ({ ...change, key, reference: { ...CREDENTIAL.reference, key } })),
+      { ...change, key: 'RENAMED', reference: { ...CREDENTIAL.reference, key: 'old.name' } },
+    ],
+    9n,
+  );
+  expect(records).toHaveLength(21);
+  const written = records as unknown as { unmapped: { keys?: string[]; key?: string; reference: string } }[];
+  expect(written.flatMap(({ unmapped }) => unmapped.keys ?? [])).toEqual(keys);
+  expect(written[0]).toMatchObject({
+    message: 'credentials rotated: 500 of gitlab from n/s',
+    unmapped: { outcome: 'rotated', provider: 'gitlab', reference: 'n/s/*', revision: '9' },
+  });
+  expect(written[20]?.unmapped).toMatchObject({ key: 'RENAMED', reference: 'n/s/old.name' });
+  expect(JSON.stringify(records).length).toBeLessThan(300_000);
 });

@@ -85,14 +85,18 @@ describe('changes', () => {
   it('reports a credential as loaded if it is served after a refusal', () => {
     expect(told(resolution(explicit, {}), resolution(explicit, { token: 'x' }))).toEqual(['loaded TOKEN']);
   });
-  it('reports the same name from another Secret as one loaded and one revoked', () => {
+  it('reports other endpoints as another handle, whether the value rotated too or not', () => {
+    const moved = provider({ credentials: [credential()], endpoints: [{ host: 'b', port: 1, path: '' }] });
+    for (const token of ['x', 'y'])
+      expect(told(resolution(explicit, { token: 'x' }), resolution(moved, { token }))).toEqual([
+        'handle-changed TOKEN',
+      ]);
+  });
+  it('reports the same name from another Secret as another handle', () => {
     const reference = { namespace: 'tenant', name: 'credentials', key: 'other' };
     const moved = provider({ credentials: [credential({ reference })] });
     const keys = { token: 'x', other: 'y' };
-    expect(told(resolution(explicit, keys), resolution(moved, keys))).toEqual([
-      'loaded TOKEN',
-      'revoked TOKEN key-missing',
-    ]);
+    expect(told(resolution(explicit, keys), resolution(moved, keys))).toEqual(['handle-changed TOKEN']);
   });
 });
 

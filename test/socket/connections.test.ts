@@ -183,7 +183,9 @@ describe('a listed peer', () => {
     expect(server.audited('acknowledged')).toHaveLength(1);
   });
 
-  it('whose calls are refused without end is written down a number of times, and counted', async () => {
+  it('whose calls are refused without end is audited a number of times, and counted', async () => {
+    await server[Symbol.asyncDispose]();
+    await open({ inboundBytesPerSecond: 1e12 });
     using client = new RawClient(server.socket);
     const request = toBinary(
       GetProviderEnvironmentRequestSchema,

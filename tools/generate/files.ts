@@ -1,7 +1,8 @@
 /** Every generated document by its path, except for what buf and the schemas make. */
 import { controlFiles } from './controls.ts';
 import { refusalFiles } from './refusals.ts';
+import { wireFiles } from './wire.ts';
 
 export function generatedFiles(): ReadonlyMap<string, string> {
-  return new Map([...controlFiles(), ...refusalFiles()]);
+  return new Map([...controlFiles(), ...refusalFiles(), ...wireFiles()]);
 }

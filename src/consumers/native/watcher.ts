@@ -83,7 +83,7 @@ export class Watcher {
       this.push();
     });
     this.#options.onServed(view, first ? undefined : this.servedLagMs);
-    // Sent first, so that what the watch held is withdrawn whatever its client makes of the status.
+    // Sent first, to a new watch too: what its client holds, of this stream or one before, is withdrawn in any case.
     const withheld = withholding(view);
     if (withheld !== undefined) this.end(withheld);
   }

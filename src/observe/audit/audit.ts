@@ -1,6 +1,7 @@
 /** One function an event. What happened is the method's name; who, what and why are its arguments. */
-import type { Sandbox } from '../../config/config.ts';
+import { type Sandbox, secretId } from '../../config/config.ts';
 import type { CredentialChange } from '../../snapshot/snapshot.ts';
+import { groupChanges } from './change-groups.ts';
 import {
   API_ACTIVITY,
   APPLICATION_LIFECYCLE,
@@ -161,21 +162,27 @@ export class Audit implements AsyncDisposable {
     this.#refusedPeers.add(caller, reason);
   }
 
-  /** A credential was loaded, rotated, revoked or refused. `revision` is that of the snapshot as a whole. */
-  credentialChanged(change: CredentialChange, revision: bigint): void {
-    const bad = change.kind === 'refused' || change.kind === 'revoked';
-    this.#state(
-      `credential ${change.kind}: ${change.provider}:${change.key}`,
-      bad ? Severity.medium : Severity.informational,
-      change.kind !== 'refused',
-      change.reason,
-      {
-        outcome: change.kind,
-        ...plainCredential(change),
-        ...(change.reason === undefined ? {} : { reason: change.reason }),
-        revision: String(revision),
-      },
-    );
+  /** What became of credentials in a new snapshot. `revision` is that of the snapshot as a whole. */
+  credentialsChanged(changes: readonly CredentialChange[], revision: bigint): void {
+    for (const { change, keys } of groupChanges(changes)) {
+      const { kind, provider, key, reason, reference } = change;
+      const bad = kind !== 'loaded' && kind !== 'rotated';
+      const many = keys.length > 1;
+      this.#state(
+        many
+          ? `credentials ${kind}: ${keys.length} of ${provider} from ${secretId(reference)}`
+          : `credential ${kind}: ${provider}:${key}`,
+        bad ? Severity.medium : Severity.informational,
+        kind !== 'refused',
+        reason,
+        {
+          outcome: kind,
+          ...(many ? { provider, keys, reference: `${secretId(reference)}/*` } : plainCredential(change)),
+          ...(reason === undefined ? {} : { reason }),
+          revision: String(revision),
+        },
+      );
+    }
   }
 
   /** A credential breaks rules of one consumer, which alone is not sent it. */

@@ -271,7 +271,11 @@ export type CredentialRefusal = Message<"secretresolver.v1.CredentialRefusal"> &
 
   /**
    * Why, never a detail of the value. One of:
-   * REASONS
+   * `byte-order-mark`, `claimed-twice`, `empty`, `expired`, `expiry-malformed`, `illegal-name`, `key-missing`,
+   * `leads-out-of-volume`, `line-break-or-nul`, `mounted-by-sub-path`, `no-endpoints`, `not-a-file`,
+   * `not-json`, `not-jwt`, `not-kubelet-layout`, `not-pem`, `not-utf8`, `pem-escaped-newlines`, `pem-indented`,
+   * `provider-withheld`, `reference-not-allowed`, `reserved-name`, `response-too-large`, `secret-missing`,
+   * `symlink`, `too-large`, `too-many-files`, `unreadable`, `unstable`, `value-too-large`, `volume-too-large`.
    *
    * @generated from field: string reason = 3;
    */
@@ -738,7 +742,8 @@ export type Volume = Message<"secretresolver.v1.Volume"> & {
 
   /**
    * `ready`, or the fault that keeps it from being read. One of:
-   * STATES
+   * `leads-out-of-volume`, `mounted-by-sub-path`, `not-kubelet-layout`, `ready`, `secret-missing`,
+   * `too-many-files`, `unreadable`, `unstable`, `volume-too-large`.
    *
    * @generated from field: string state = 3;
    */
