@@ -44,7 +44,7 @@ const junk = Buffer.alloc(2 * 1024 * 1024, 'x');
 const modes: Readonly<Record<string, () => void>> = {
   'connect-and-close': () => keep(200, (socket) => socket.destroy()),
   idle: () => keep(500, (socket) => socket.resume()),
-  requests: () => keep(100, request(made % 2 === 0 ? '/livez' : '/metrics')),
+  requests: () => keep(100, (socket) => request(made % 2 === 0 ? '/livez' : '/metrics')(socket)),
   'single-bytes': () =>
     keep(50, (socket) => {
       socket.setNoDelay(true).resume();
