@@ -36,7 +36,7 @@ const facts = (): StatusFacts => ({
   boundary: {
     verdict: 'proven',
     relaxed: false,
-    exceptions: [],
+    exceptions: ['capability: process 12 (theirs): trusted by the configuration'],
     findings: [
       {
         id: 'mount-tmpfs',
@@ -70,6 +70,7 @@ it('a caller of one provider sees its volume, the outcome of each check, and no 
   expect(boundary?.findings).toMatchObject([
     { id: 'mount-tmpfs', outcome: 'pass', evidence: '', remedy: '' },
   ]);
+  expect(boundary?.exceptions).toEqual(['capability']);
   expect(bytes.includes('theirs')).toBe(false);
 });
 
@@ -77,6 +78,7 @@ it.each([[['*']], [['mine', 'theirs']]])('a caller of %j sees everything', (prov
   const { volumes, boundary } = fromBinary(GetStatusResponseSchema, seenBy(providers));
   expect(volumes).toHaveLength(2);
   expect(boundary?.findings[0]?.evidence).toContain('theirs');
+  expect(boundary?.exceptions).toEqual(facts().boundary?.exceptions);
 });
 
 it('a watch is shown to a caller that may see one of its providers, and to no other', () => {

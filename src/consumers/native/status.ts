@@ -39,7 +39,10 @@ export function encodeStatus(facts: StatusFacts, caller: Authorised, watchers: r
       state: facts.boundary === undefined ? BoundaryState.UNSPECIFIED : VERDICTS[facts.boundary.verdict],
       relaxed: facts.boundary?.relaxed ?? false,
       checkedAtMs: BigInt(facts.boundary?.checkedAtMs ?? 0),
-      exceptions: [...(facts.boundary?.exceptions ?? [])],
+      // Their text names processes and mounts, as evidence does; the check that is excepted is no secret.
+      exceptions: (facts.boundary?.exceptions ?? []).map((text) =>
+        seesAll ? text : text.slice(0, text.indexOf(':')),
+      ),
       findings: (facts.boundary?.findings ?? []).map(({ id, severity, outcome, evidence, remedy }) => ({
         id,
         severity,
