@@ -40,36 +40,62 @@ function p99(times: readonly number[]): number {
 const median = (values: readonly number[]) =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
-describeAsRoot('with 1% of the CPU', () => {
-  it('floods from inside the pod cost kubelet no probe and the supervisor little', async () => {
-    pod = await ResolverPod.open({ resolver: 10 });
-    const seconds = WHOLE ? 30 : 10;
-    const asking = await supervisor(300);
-    const spinning = Array.from({ length: 4 }, () =>
-      pod.start('pod', 'agent', [...as(AGENT_UID), 'sh', '-c', 'while :; do :; done']),
-    );
-    const calls = async () => {
-      await asking.ask();
-      await sleep(seconds * 1_000);
-      return (await asking.ask<Waits>()).ms;
-    };
-    const control = [...(await calls())];
-    const floods = await Promise.all(
-      ['connect-and-close', 'idle', 'requests', 'single-bytes'].map((mode) =>
-        pod.attacker('pod', 'agent', 'flood.ts', mode, ...INSIDE),
-      ),
-    );
-    const probing = await kubelet(2_000);
-    const flooded = await calls();
-    const probes = await probing.end<Probes>();
-    const made = await Promise.all(floods.map((flood) => flood.end<{ made: number }>()));
-    control.push(...(await calls()));
-    for (const each of spinning) await each.kill();
-    console.log('1% of the CPU', { probes, made, p99: { control: p99(control), flooded: p99(flooded) } });
-    expect(probes.probes).toBeGreaterThanOrEqual(seconds / 2);
-    expect(probes.failed).toEqual([]);
-    expect(p99(flooded)).toBeLessThanOrEqual(3 * p99(control));
-  }, 300_000);
+/**
+ * With 10 shares the scheduler alone decides how long a call takes: on Linux 6.18 such a container waits for seconds beside one whose
+ * processes sleep and wake, as a flood's do, and just as long when the flood is aimed at a program of the agent's own.
+ * So what the resolver spends is compared there, and how long calls take with 100 m, which inject asks for.
+ */
+describeAsRoot('beside four spinning processes', () => {
+  it.each([
+    { shares: 102, askEveryMs: 100, waits: true },
+    { shares: 10, askEveryMs: 300, waits: false },
+  ])(
+    'with $shares CPU shares against 1024, a flood from inside costs kubelet no probe and the supervisor little',
+    async ({ shares, askEveryMs, waits }) => {
+      pod = await ResolverPod.open({ resolver: shares });
+      const seconds = WHOLE ? 30 : 8;
+      const asking = await supervisor(askEveryMs);
+      const spinning = Array.from({ length: 4 }, () =>
+        pod.start('pod', 'agent', [...as(AGENT_UID), 'sh', '-c', 'while :; do :; done']),
+      );
+      const phase = async () => {
+        await asking.ask();
+        const before = pod.world.cpuMs('resolver');
+        await sleep(seconds * 1_000);
+        const cpu = pod.world.cpuMs('resolver') - before;
+        return { cpu, ...(await asking.ask<Waits>()) };
+      };
+      const warm = await phase();
+      const control: (typeof warm)[] = [];
+      const flooded: (typeof warm)[] = [];
+      const probes: Probes[] = [];
+      let made = 0;
+      // In turns, so that what the machine does besides falls on both.
+      for (let round = 0; round < 3; round++) {
+        control.push(await phase());
+        const flood = await pod.attacker('pod', 'agent', 'flood.ts', 'without ever waiting', ...INSIDE);
+        const probing = await kubelet(2_000);
+        flooded.push(await phase());
+        probes.push(await probing.end<Probes>());
+        made += (await flood.end<{ made: number }>()).made;
+      }
+      for (const each of spinning) await each.kill();
+      const figures = (phases: typeof control) => ({
+        p99: p99(phases.flatMap(({ ms }) => ms)),
+        cpu: phases.reduce((sum, { cpu }) => sum + cpu, 0),
+      });
+      const [without, during] = [figures(control), figures(flooded)];
+      console.log(`${shares} CPU shares`, { made, without, during, probes });
+      expect(made).toBeGreaterThan(1_000 * seconds);
+      for (const each of probes) {
+        expect(each.probes).toBeGreaterThanOrEqual(seconds / 2);
+        expect(each.failed).toEqual([]);
+      }
+      if (waits) expect(during.p99).toBeLessThanOrEqual(3 * without.p99);
+      expect(during.cpu).toBeLessThanOrEqual(1.5 * without.cpu);
+    },
+    600_000,
+  );
 });
 
 describeAsRoot('16 connections with 2 MiB each', () => {

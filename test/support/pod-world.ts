@@ -3,7 +3,7 @@
  * control group for each of two containers, `agent` and `resolver`. As root. Every process of a party is started through {@link PodWorld.words}.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from './cli.ts';
 
@@ -62,6 +62,19 @@ export class PodWorld implements AsyncDisposable {
   get pids(): number {
     const folder = this.#hierarchies('pod').find((each) => existsSync(join(each, 'pids.current')));
     return Number(readFileSync(join(folder ?? '', 'pids.current'), 'utf8'));
+  }
+
+  /** CPU time that the living processes of a container have taken, in milliseconds. */
+  cpuMs(container: 'agent' | 'resolver'): number {
+    const [folder = ''] = this.#hierarchies(`pod/${container}`);
+    const threads = readFileSync(join(folder, 'cgroup.procs'), 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`));
+    const nanoseconds = threads.map((thread) =>
+      Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]),
+    );
+    return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e6;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

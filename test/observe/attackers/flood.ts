@@ -11,7 +11,7 @@ const list = targets.map((target) => {
 });
 let made = 0;
 
-function dial(use: (socket: Socket) => void, ended: () => void): void {
+function dial(use: (socket: Socket) => void, ended: () => void): Socket {
   made += 1;
   const target = list[made % list.length];
   if (target === undefined) throw new Error('no target');
@@ -23,12 +23,25 @@ function dial(use: (socket: Socket) => void, ended: () => void): void {
     clearTimeout(timer);
     ended();
   });
+  return socket;
 }
 
 /** So many at once, each anew as soon as it is closed. */
 function keep(count: number, use: (socket: Socket) => void): void {
   const next = () => dial(use, () => setImmediate(next));
   for (let index = 0; index < count; index++) next();
+}
+
+/** As many as this process can make, without ever waiting. So many are open at once: the oldest makes room. */
+function pour(count: number, use: (socket: Socket) => void): void {
+  const open = new Set<Socket>();
+  const next = () => {
+    const socket = dial(use, () => open.delete(socket));
+    open.add(socket);
+    if (open.size > count) open.values().next().value?.destroy();
+    setImmediate(next);
+  };
+  next();
 }
 
 function request(path: string): (socket: Socket) => void {
@@ -41,16 +54,24 @@ function pace(perSecond: number, use: (socket: Socket) => void): void {
 }
 
 const junk = Buffer.alloc(2 * 1024 * 1024, 'x');
+const uses = {
+  'connect-and-close': (socket) => socket.destroy(),
+  idle: (socket) => socket.resume(),
+  requests: (socket) => request(made % 2 === 0 ? '/livez' : '/metrics')(socket),
+  'single-bytes': (socket) => {
+    socket.setNoDelay(true).resume();
+    const timer = setInterval(() => socket.write('x'), 2);
+    socket.once('close', () => clearInterval(timer));
+  },
+} satisfies Readonly<Record<string, (socket: Socket) => void>>;
 const modes: Readonly<Record<string, () => void>> = {
-  'connect-and-close': () => keep(200, (socket) => socket.destroy()),
-  idle: () => keep(500, (socket) => socket.resume()),
-  requests: () => keep(100, (socket) => request(made % 2 === 0 ? '/livez' : '/metrics')(socket)),
-  'single-bytes': () =>
-    keep(50, (socket) => {
-      socket.setNoDelay(true).resume();
-      const timer = setInterval(() => socket.write('x'), 2);
-      socket.once('close', () => clearInterval(timer));
-    }),
+  'without ever waiting': () => {
+    const kinds = Object.values(uses);
+    pour(500, (socket) => kinds[(made >> 3) % kinds.length]?.(socket));
+  },
+  idle: () => keep(500, uses.idle),
+  requests: () => keep(100, uses.requests),
+  'single-bytes': () => keep(50, uses['single-bytes']),
   junk: () => keep(16, (socket) => socket.resume().write(junk)),
   '20 connections a second': () => pace(20, (socket) => setTimeout(() => socket.destroy(), 500)),
   '10 checks a second': () => pace(10, request('/livez')),
