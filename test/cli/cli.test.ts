@@ -47,7 +47,7 @@ describe('help', () => {
     ['watch', ['--count', '--provider', 'reconnects', 'Exit codes:']],
     ['list', ['--output', 'never a value', 'Exit codes:', '`callers`']],
     ['status', ['boundary', 'exit 0 if it is serving, 1 if not', 'Exit codes:']],
-    ['config', ['validate <file>', 'schema [name]']],
+    ['config', ['validate [options] <file>', 'schema [name]']],
     ['config validate', ['exit 0, or 2 with every mistake']],
     ['config schema', ['one of config, provider, profile']],
   ])('of %s says what a stranger needs', async (command, words) => {
@@ -134,9 +134,10 @@ describe('config validate', () => {
     expect(await cli(['config', 'validate', workspace.configFile])).toMatchObject({
       code: 0,
       stderr: '',
-      stdout: `${workspace.configFile}: ok
+      stdout: `warning: ${workspace.configFile}:19:9: callers[1].providers[0]: matches no provider (the providers are bare, gitlab) [secret-resolver]
+warning: ${workspace.root}/providers/b.yaml:1:1: provider.endpoints: provider bare has no endpoints, neither here nor in a profile: each of its credentials is refused (write endpoints: [{host: api.example.com}]) [secret-resolver]
+${workspace.configFile}: ok, 0 errors, 2 warnings
   provider bare (custom): TOKEN = ${NAMESPACE}/x/y
-    no endpoints, neither here nor in a profile custom: each of its credentials will be refused
   provider gitlab (custom): allKeys of ${NAMESPACE}/s
   caller supervisor (uid 0): gitlab
   caller nobody (uid 7): matches no provider
@@ -149,7 +150,10 @@ describe('config validate', () => {
     workspace.writeConfig({ callers: [] });
     const { stdout } = await cli(['config', 'validate', workspace.configFile]);
     expect(stdout).toBe(
-      `${workspace.configFile}: ok\n  no provider file (*.yaml) in ${workspace.root}/providers: nothing will be served\n  no caller is listed: nobody will be served\n`,
+      `warning: ${workspace.configFile}:6:1: providersDir: has no provider file, so nothing is served (add a file that ends in .yaml) [secret-resolver]
+warning: ${workspace.configFile}:11:1: callers: lists nobody, so nobody is served (list the supervisor) [secret-resolver]
+${workspace.configFile}: ok, 0 errors, 2 warnings
+`,
     );
   });
 });

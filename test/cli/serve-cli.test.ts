@@ -113,7 +113,7 @@ describe('serve', () => {
           file: `${workspace.root}/providers/wrong.yaml`,
           line: 1,
           column: 8,
-          message: 'is an alias of an anchor that is not there',
+          message: 'is an alias of an anchor that does not exist',
         },
         { field: 'provider', message: 'is missing' },
         { field: '<name>', message: 'is not a known field' },
@@ -126,7 +126,7 @@ describe('serve', () => {
         .map(({ unmapped, status_detail }) => [(unmapped as { outcome?: string }).outcome, status_detail]),
     ).toContainEqual([
       'config-refused',
-      `3 mistakes, the first: ${workspace.root}/providers/wrong.yaml:1:8: is an alias of an anchor that is not there (put text that begins with "*" in quotes, or set the anchor before it)`,
+      `3 mistakes, the first: ${workspace.root}/providers/wrong.yaml:1:8: is an alias of an anchor that does not exist (put text that begins with "*" in quotes, or set the anchor before it)`,
     ]);
 
     // Mended: everything is taken over.

@@ -47,7 +47,7 @@ const median = (values: readonly number[]) =>
  */
 describeAsRoot('beside four spinning processes', () => {
   it.each([
-    { shares: 102, askEveryMs: 100, waits: true },
+    { shares: 102, askEveryMs: 50, waits: true },
     { shares: 10, askEveryMs: 300, waits: false },
   ])(
     'with $shares CPU shares against 1024, a flood from inside costs kubelet no probe and the supervisor little',

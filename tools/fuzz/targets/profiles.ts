@@ -22,11 +22,11 @@ inference_capable: false
 credentials:
   - {name: token, description: a, env_vars: [TOKEN, OTHER], required: true, auth_style: header, header_name: X}
   - {name: query, env_vars: [QUERY], auth_style: query, query_param: t}
-  - {name: path, env_vars: [A_PATH], auth_style: path, path_template: "/x{credential}", refresh: {strategy: x}}
-  - {name: grant, token_grant: {}}
+  - {name: path, env_vars: [A_PATH], auth_style: path, path_template: "/x{credential}", refresh: {strategy: static}}
+  - {name: grant, token_grant: {token_endpoint: "https://sts.example.com/token"}}
 endpoints:
-  - {host: "*.gitlab.example.com", port: 443, ports: [443, 8443], path: /api/**}
-  - host: gitlab.example.com
+  - {host: "*.gitlab.example.com", port: 443, ports: [443, 8443], path: /api/**, protocol: rest, access: full}
+  - {host: gitlab.example.com, port: 443, allow_uninspected_credentials: true}
 binaries: []
 discovery: {credentials: [token]}
 `;
@@ -69,10 +69,10 @@ export const profiles: Target<Subject> = {
   ],
   seeds: [
     FULL,
-    `${FULL}---\nid: pypi\nendpoints:\n  - {host: pypi.org, port: 443}\n`,
-    'id: x\ncredentials: []\n',
+    `${FULL}---\nid: pypi\ndisplay_name: PyPI\nendpoints:\n  - {host: pypi.org, port: 443}\n`,
+    'id: x\ndisplay_name: X\ncredentials: []\n',
     'id: x\ncredentials:\n  - {name: a, env_vars: [T, T]}\n  - {name: a, env_vars: [T], auth_style: magic}\n',
-    'id: a--b\n',
+    'id: a--b\ndisplay_name: A\n',
     // Both took minutes.
     `id: a\nx: &a [*a${',*a'.repeat(1_000)}]\n`,
     `id: a\nx: &a [&b []${',*b'.repeat(400)}]\ny: [*a${',*a'.repeat(400)}]\n`,
