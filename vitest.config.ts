@@ -11,7 +11,7 @@ if (complaint !== undefined) {
 /** Tests that measure times: they run apart from all others, one after the other. */
 const QUIET = [
   'test/endurance/**/*.test.ts',
-  'test/boundary/probe-soak.test.ts',
+  'test/boundary/self-test-soak.test.ts',
   'test/observe/port-attacks.test.ts',
 ];
 

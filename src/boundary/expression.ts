@@ -14,7 +14,7 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   volumes: 'object.spec.?volumes.orValue([])',
   containers: 'variables.inits + object.spec.containers + object.spec.?ephemeralContainers.orValue([])',
   resolver: 'variables.containers.filter(c, c.name == "secret-resolver")',
-  probe: 'variables.inits.filter(c, c.name == "secret-resolver-probe")',
+  selfTest: 'variables.inits.filter(c, c.name == "secret-resolver-self-test")',
   others: 'variables.containers.filter(c, c.name != "secret-resolver")',
   // Containers that run at some time while the resolver runs.
   beside: cel`

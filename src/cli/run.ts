@@ -7,6 +7,9 @@ import type { CommandContext, CommandModule } from './context.ts';
 /** Commands by name, each loaded when it is wanted. */
 export type Commands = Readonly<Record<string, () => Promise<CommandModule>>>;
 
+/** Former names of commands. They work on, and no help shows them. */
+const FORMER_NAMES: ReadonlyMap<string, string> = new Map([['probe', 'self-test']]);
+
 /** Parses one command line and runs what it names. Throws commander's errors and the command's. */
 export async function main(
   argv: readonly string[],
@@ -33,14 +36,16 @@ Examples:
   secret-resolver lint -f pod.yaml
   secret-resolver status`,
     );
-  const named = argv.find((word) => !word.startsWith('-'));
+  const at = argv.findIndex((word) => !word.startsWith('-'));
+  const named = FORMER_NAMES.get(argv[at] ?? '') ?? argv[at];
+  const words = named === undefined ? argv : argv.with(at, named);
   const loaders =
     named !== undefined && Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands);
   for (const load of loaders) {
     if (load !== undefined) program.addCommand((await load()).createCommand(context));
   }
   prepare(program, context);
-  await program.parseAsync(argv, { from: 'user' });
+  await program.parseAsync(words, { from: 'user' });
 }
 
 /** Lets every command throw instead of exiting, write where the context says, and help in the same words. */

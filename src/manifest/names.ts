@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 
 export const RESOLVER = 'secret-resolver';
-export const PROBE = 'secret-resolver-probe';
+export const SELF_TEST = 'secret-resolver-self-test';
 
 /** Every volume of ours begins with this; no other volume may. */
 export const VOLUME_PREFIX = 'secret-resolver-';

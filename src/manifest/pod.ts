@@ -1,6 +1,6 @@
 /** A pod spec as inject and lint see it: containers in the order in which they start, volumes, effective users. */
 import { asList, asMap, asNumber, asText, type Data } from './data.ts';
-import { PROBE, RESOLVER } from './names.ts';
+import { RESOLVER, SELF_TEST } from './names.ts';
 import type { Path } from './stream.ts';
 
 interface Mount {
@@ -50,7 +50,7 @@ export interface Pod {
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
   readonly resolver: Container | undefined;
-  readonly probe: Container | undefined;
+  readonly selfTest: Container | undefined;
   readonly fsGroup: number | undefined;
   /** Groups that every container has beside its own. */
   readonly groups: readonly number[];
@@ -66,7 +66,7 @@ export function readPod(spec: Data): Pod {
     containers,
     volumes: asList(spec.volumes).map((data, index) => readVolume(asMap(data), ['volumes', index])),
     resolver: containers.find(({ name }) => name === RESOLVER),
-    probe: containers.find(({ name }) => name === PROBE),
+    selfTest: containers.find(({ name }) => name === SELF_TEST),
     fsGroup: asNumber(security.fsGroup),
     groups: [security.fsGroup, ...asList(security.supplementalGroups)].flatMap(
       (group) => asNumber(group) ?? [],

@@ -1,6 +1,6 @@
 /** Who is who in a pod: which container is the agent, and which are supervisors. */
 import { asList, asMap, asText, type Data } from './data.ts';
-import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, Label, PROBE, RESOLVER } from './names.ts';
+import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, Label, RESOLVER, SELF_TEST } from './names.ts';
 import type { Pod } from './pod.ts';
 import type { Path } from './stream.ts';
 
@@ -35,7 +35,9 @@ export function findRoles(
   choice: RoleChoice,
   recorded: Partial<Roles> = {},
 ): Roles | RoleProblem {
-  const names = pod.containers.map(({ name }) => name).filter((name) => name !== RESOLVER && name !== PROBE);
+  const names = pod.containers
+    .map(({ name }) => name)
+    .filter((name) => name !== RESOLVER && name !== SELF_TEST);
   const known = (list: readonly string[]) => list.filter((name) => names.includes(name));
 
   const annotatedAgent = asText(annotations[Annotation.agent]);

@@ -11,8 +11,8 @@ import {
   CONFIG_MOUNT,
   CONFIG_VOLUME,
   Label,
-  PROBE,
   RESOLVER,
+  SELF_TEST,
   SOCKET_VOLUME,
   secretVolumeName,
 } from './names.ts';
@@ -77,7 +77,7 @@ export function podAdditions(
       to: ['spec', 'initContainers'],
       items: [
         resolverContainer(config, settings),
-        ...(agent === undefined ? [] : [probeContainer(config, settings, agent, pod)]),
+        ...(agent === undefined ? [] : [selfTestContainer(config, settings, agent, pod)]),
       ],
     },
     { to: ['spec', 'volumes'], items: podVolumes(config, settings, pod) },
@@ -152,23 +152,28 @@ function resolverContainer(config: Config, settings: InjectionSettings): Data {
  * The self-test: our image under the agent's own security context with the agent's own mounts, so that what it cannot
  * reach the agent cannot reach either.
  */
-function probeContainer(config: Config, settings: InjectionSettings, agent: Container, pod: Pod): Data {
+function selfTestContainer(config: Config, settings: InjectionSettings, agent: Container, pod: Pod): Data {
   const security = asMap(agent.data.securityContext);
   const mounts = asList(agent.data.volumeMounts);
   return {
-    name: PROBE,
+    name: SELF_TEST,
     image: settings.image,
     ...(settings.imagePullPolicy === undefined ? {} : { imagePullPolicy: settings.imagePullPolicy }),
-    args: probeArguments(config, settings, agent, pod),
+    args: selfTestArguments(config, settings, agent, pod),
     resources: changeResources(SELF_TEST_RESOURCES, settings.selfTestResources ?? '') ?? SELF_TEST_RESOURCES,
     ...(agent.data.securityContext === undefined ? {} : { securityContext: security }),
     ...(mounts.length === 0 ? {} : { volumeMounts: mounts }),
   };
 }
 
-function probeArguments(config: Config, settings: InjectionSettings, agent: Container, pod: Pod): string[] {
+function selfTestArguments(
+  config: Config,
+  settings: InjectionSettings,
+  agent: Container,
+  pod: Pod,
+): string[] {
   return [
-    'probe',
+    'self-test',
     ...['--socket', config.socket.path],
     ...['--secrets-root', config.secretsRoot],
     ...['--resolver-uid', String(settings.uid)],

@@ -298,7 +298,7 @@ function inet6Text(bytes: Buffer): string {
 }
 
 /*
- * Attacks. `secret-resolver probe` makes these calls as the agent, and expects the kernel to refuse each of them.
+ * Attacks. `secret-resolver self-test` makes these calls as the agent, and expects the kernel to refuse each of them.
  * A call that succeeds is undone before the function returns.
  */
 

@@ -56,7 +56,7 @@ describeWithApiServer('kubectl apply -k', () => {
         const pod = { ...rest, metadata: { ...metadata, labels } };
         const { denied, invalid, object } = await server.request(pod);
         expect(denied ?? invalid).toBeUndefined();
-        expect(JSON.stringify(object)).toContain('"secret-resolver-probe"');
+        expect(JSON.stringify(object)).toContain('"secret-resolver-self-test"');
       }
     },
     BUILD_TIMEOUT_MS,

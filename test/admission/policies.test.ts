@@ -101,7 +101,7 @@ describeWithApiServer('deploy/policies', () => {
 
   it('inject a labelled pod, once, and admit it', async () => {
     const pod = admitted(await server.request(podIn('tenant-a', asking)));
-    expect(inits(pod)).toEqual(['secret-resolver', 'secret-resolver-probe']);
+    expect(inits(pod)).toEqual(['secret-resolver', 'secret-resolver-self-test']);
     expect(inits(admitted(await server.request(pod)))).toEqual(inits(pod));
   });
 
@@ -171,9 +171,9 @@ describeWithApiServer('deploy/policies', () => {
     [
       'a container with the name of ours',
       {},
-      [container('agent'), container('supervisor'), container('secret-resolver-probe')],
+      [container('agent'), container('supervisor'), container('secret-resolver-self-test')],
       [],
-      /secret-resolver-probe is reserved/,
+      /secret-resolver-self-test is reserved/,
     ],
   ];
   it.each(roles)(

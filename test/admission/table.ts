@@ -123,7 +123,13 @@ const BY_HAND: readonly PodCase[] = [
     name: 'a labelled pod without a resolver',
     pod: { ...podOf(readInput('pod.yaml')), metadata: { name: 'x', namespace: 'tenant-a', ...labelled } },
     lint: [],
-    policy: ['probe-missing', 'reserved-uid', 'resolver-missing', 'resolver-order', 'service-account-token'],
+    policy: [
+      'reserved-uid',
+      'resolver-missing',
+      'resolver-order',
+      'self-test-missing',
+      'service-account-token',
+    ],
     reason: OF_ADMISSION,
   },
   {
@@ -137,7 +143,7 @@ const BY_HAND: readonly PodCase[] = [
   {
     name: 'no agent, by an empty annotation, and no self-test',
     pod: changed(
-      { initContainers: without('initContainers', 'secret-resolver-probe') },
+      { initContainers: without('initContainers', 'secret-resolver-self-test') },
       { annotations: named('', 'supervisor') },
     ),
     lint: ['role-annotation'],
@@ -168,7 +174,7 @@ const BY_HAND: readonly PodCase[] = [
     pod: changed(
       {
         containers: list('containers').map((one) => (one.name === 'agent' ? { ...one, name: 'main' } : one)),
-        initContainers: without('initContainers', 'secret-resolver-probe'),
+        initContainers: without('initContainers', 'secret-resolver-self-test'),
       },
       { annotations: {} },
     ),

@@ -21,7 +21,7 @@ describe('help', () => {
       'list',
       'status',
       'config',
-      'probe',
+      'self-test',
       'inject',
       'lint',
       'profile',

@@ -29,7 +29,7 @@ export const ALLOWED: readonly Change[] = [
   {
     name: 'NET_BIND_SERVICE',
     plant: (pod) => {
-      for (const container of [pod.agent, pod.probe])
+      for (const container of [pod.agent, pod.selfTest])
         pod.security(container).capabilities = { add: ['NET_BIND_SERVICE'] } as never;
     },
   },

@@ -16,7 +16,7 @@ describe('inject', () => {
     const input = readInput('sandbox.yaml');
     const injected = await cli([...INJECT, '-f', '-'], { input });
     expect(injected).toMatchObject({ code: 0, stderr: '' });
-    expect(injected.stdout).toContain('name: secret-resolver-probe');
+    expect(injected.stdout).toContain('name: secret-resolver-self-test');
 
     const linted = await cli(['lint', '-f', '-'], { input: injected.stdout });
     expect(linted.code).toBe(0);

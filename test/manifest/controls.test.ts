@@ -46,7 +46,7 @@ describe('secret-store-class', () => {
       (planted) => {
         planted.add(planted.spec, 'volumes', { name: 'store', csi });
         // The self-test has what the agent has.
-        for (const container of who === 'agent' ? [planted.agent, planted.probe] : [planted.supervisor])
+        for (const container of who === 'agent' ? [planted.agent, planted.selfTest] : [planted.supervisor])
           planted.add(container, 'volumeMounts', { name: 'store', mountPath: '/store', readOnly: true });
       },
       ...others,
@@ -153,7 +153,7 @@ describe('service-account-token', () => {
       changed(
         (planted) => {
           planted.add(planted.spec, 'volumes', { name: 'legacy', secret: { secretName: 'legacy' } });
-          for (const container of [planted.agent, planted.probe])
+          for (const container of [planted.agent, planted.selfTest])
             planted.add(container, 'volumeMounts', { name: 'legacy', mountPath: '/t', readOnly: true });
         },
         object('Secret', 'legacy', { type }),
@@ -166,7 +166,7 @@ describe('service-account-token', () => {
 describe('resolver-command', () => {
   const ofImage = (image: string) =>
     changed((planted) => {
-      for (const container of [planted.resolver, planted.probe]) container.image = image as never;
+      for (const container of [planted.resolver, planted.selfTest]) container.image = image as never;
     });
 
   it.each([

@@ -33,8 +33,8 @@ class PlantedPod {
   get resolver(): Tree {
     return this.named('initContainers', 'secret-resolver');
   }
-  get probe(): Tree {
-    return this.named('initContainers', 'secret-resolver-probe');
+  get selfTest(): Tree {
+    return this.named('initContainers', 'secret-resolver-self-test');
   }
   get secret(): Tree {
     return this.named('volumes', 'secret-resolver-secret-gitlab').secret as unknown as Tree;
@@ -208,25 +208,25 @@ export const POD_FAULTS: readonly PodFault[] = [
     at: /containers\[\d\]\.volumeMounts\[\d\]\.mountPath$/,
   },
   {
-    rule: 'probe-missing',
-    name: 'no probe',
+    rule: 'self-test-missing',
+    name: 'no self-test',
     plant: (pod) =>
       set(
         pod.spec,
         'initContainers',
-        pod.list('initContainers').filter(({ name }) => name !== ('secret-resolver-probe' as never)),
+        pod.list('initContainers').filter(({ name }) => name !== ('secret-resolver-self-test' as never)),
       ),
     at: /initContainers\[\d\]$/,
   },
   {
-    rule: 'probe-differs',
-    name: 'another user for the agent than for the probe',
+    rule: 'self-test-differs',
+    name: 'another user for the agent than for the self-test',
     plant: (pod) => set(pod.security(pod.agent), 'runAsGroup', 4242),
     at: /initContainers\[\d\]\.securityContext$/,
   },
   {
-    rule: 'probe-differs',
-    name: 'another mount for the agent than for the probe',
+    rule: 'self-test-differs',
+    name: 'another mount for the agent than for the self-test',
     plant: (pod) => pod.add(pod.agent, 'volumeMounts', mount('elsewhere')),
     at: /initContainers\[\d\]\.volumeMounts$|initContainers\[\d\]$/,
   },
@@ -319,7 +319,7 @@ export const POD_FAULTS: readonly PodFault[] = [
       set(pod.spec, 'shareProcessNamespace', true);
       set(pod.security(pod.agent), 'allowPrivilegeEscalation', undefined);
     },
-    // The probe runs with what the agent runs with.
+    // The self-test runs with what the agent runs with.
     at: /(initC|c)ontainers\[\d\]$/,
   },
   ...[
@@ -466,14 +466,14 @@ export const POD_FAULTS: readonly PodFault[] = [
       ['the resolver', 'an exec probe', 'readinessProbe', { exec: { command: ['sh'] } }],
       ['the self-test', '/bin/true', 'command', ['/bin/true']],
       ['the self-test', 'another image', 'image', 'registry.example/other/secret-resolver:0.1.0'],
-      ['the self-test', 'no argument', 'args', ['probe']],
+      ['the self-test', 'no argument', 'args', ['self-test']],
       ['the self-test', 'help', 'args', ['--help']],
     ] as const
   ).map(
     ([who, what, field, value]): PodFault => ({
       rule: 'resolver-command',
       name: `${what} for ${who}`,
-      plant: (pod) => set(who === 'the resolver' ? pod.resolver : pod.probe, field, value),
+      plant: (pod) => set(who === 'the resolver' ? pod.resolver : pod.selfTest, field, value),
       at: new RegExp(`initContainers\\[\\d\\]\\.${field}(\\.exec)?$`),
     }),
   ),
@@ -491,7 +491,7 @@ export const POD_FAULTS: readonly PodFault[] = [
     ([what, change]): PodFault => ({
       rule: 'resolver-command',
       name: `the self-test ${what}`,
-      plant: (pod) => set(pod.probe, 'args', change(pod.probe.args as unknown as string[])),
+      plant: (pod) => set(pod.selfTest, 'args', change(pod.selfTest.args as unknown as string[])),
       at: /initContainers\[\d\]\.args$/,
     }),
   ),
@@ -509,7 +509,7 @@ export const POD_FAULTS: readonly PodFault[] = [
     plant: (pod) => pod.add(pod.resolver, 'envFrom', { configMapRef: { name: 'x' } }),
     at: /initContainers\[\d\]\.envFrom$/,
   },
-  ...['secret-resolver', 'secret-resolver-probe'].map(
+  ...['secret-resolver', 'secret-resolver-self-test'].map(
     (target): PodFault => ({
       rule: 'debug-target',
       name: `a debug container that targets ${target}`,

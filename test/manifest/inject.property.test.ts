@@ -51,7 +51,7 @@ describe('inject: any pod, however written', () => {
         expect(withoutOurs(after)).toEqual(withoutOurs(before));
         expect(after.initContainers?.slice(-2).map(({ name }) => name)).toEqual([
           'secret-resolver',
-          'secret-resolver-probe',
+          'secret-resolver-self-test',
         ]);
         // In block style every line stays as it is, comments and blank ones too.
         if (writing.style === 'block' && !/\[\]|\{\}/.test(input)) {

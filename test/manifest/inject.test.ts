@@ -90,22 +90,22 @@ describe('inject: what is added', () => {
     volumes: { name: string; secret?: { defaultMode: number; optional: boolean } }[];
   };
 
-  it('appends the sidecar behind every init container, and the probe last', () => {
+  it('appends the sidecar behind every init container, and the self-test last', () => {
     expect(pod.initContainers.map(({ name }) => name)).toEqual([
       'prepare',
       'secret-resolver',
-      'secret-resolver-probe',
+      'secret-resolver-self-test',
     ]);
   });
 
-  it('runs the probe with the security context and the mounts of the agent', () => {
+  it('runs the self-test with the security context and the mounts of the agent', () => {
     const [agent] = pod.containers as unknown as Record<string, unknown>[];
     const probe = pod.initContainers[2] as unknown as Record<string, unknown>;
     expect(probe.securityContext).toEqual(agent?.securityContext);
     expect(probe.volumeMounts).toEqual(agent?.volumeMounts);
   });
 
-  it("lets the probe pass over a Secret that is the agent's own, and never over one that the resolver serves", () => {
+  it("lets the self-test pass over a Secret that is the agent's own, and never over one that the resolver serves", () => {
     const served = 'leak';
     const input = stringify({
       apiVersion: 'v1',

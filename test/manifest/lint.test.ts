@@ -48,13 +48,15 @@ describe('lint: planted faults', () => {
             noise: [9],
           } as const;
           const injected = inject(requestFor(write(pod, writing))).text;
-          // The probe is taken out last, so that other faults still find it.
+          // The self-test is taken out last, so that other faults still find it.
           const ordered = [...faults].sort(
-            (a, b) => Number(a.rule === 'probe-missing') - Number(b.rule === 'probe-missing'),
+            (a, b) => Number(a.rule === 'self-test-missing') - Number(b.rule === 'self-test-missing'),
           );
           const found = findingsOf(plant(injected, ['spec', 'podTemplate'], ordered));
           const hidden = new Set(
-            faults.some(({ rule }) => rule === 'probe-missing') ? ['probe-differs', 'resolver-command'] : [],
+            faults.some(({ rule }) => rule === 'self-test-missing')
+              ? ['self-test-differs', 'resolver-command']
+              : [],
           );
           for (const fault of faults) {
             if (hidden.has(fault.rule)) continue;

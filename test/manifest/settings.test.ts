@@ -328,7 +328,7 @@ describe("the supervisor's own pod of OpenShell 0.1.x", () => {
 
   it('a pod that has an agent keeps its self-test, whatever it is labelled', () => {
     const text = pod.replace('{app: agent}', '{openshell.ai/component: supervisor}');
-    expect(inject(requestFor(text)).text).toContain('name: secret-resolver-probe');
+    expect(inject(requestFor(text)).text).toContain('name: secret-resolver-self-test');
     const config = { ...requestFor('').configFor('tenant-a'), agent: NO_AGENT };
     expect(issueOf(text, { configFor: () => config })?.message).toContain('agent: {present: false}');
   });

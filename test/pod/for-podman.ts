@@ -6,7 +6,7 @@
  * | ------------------------------------ | ------------------------------------ | ---------------------------------------------- |
  * | a native sidecar                     | a container, started first           | podman knows no restartPolicy of a container   |
  * | httpGet probes                       | none; the test asks, as kubelet does | podman would need curl in the image            |
- * | the probe, an init container         | the same, kept when it has ended     | podman removes it, and its log with it         |
+ * | the self-test, an init container         | the same, kept when it has ended     | podman removes it, and its log with it         |
  * | a Secret volume                      | a tmpfs of the host, read-only       | podman would copy the Secret to its disk, once |
  * | the projected configuration          | a folder of the host, read-only      | podman knows no projected volumes              |
  * | an emptyDir in memory, 0777          | a tmpfs of the host, 0777            | podman would give it to a container's user     |

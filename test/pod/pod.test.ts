@@ -104,7 +104,7 @@ describeWithPodman('a pod', () => {
         HEALTH_PORT,
       );
       if (exitCode !== 0)
-        throw new Error(`the pod did not start: ${stderr}\n${await log('secret-resolver-probe')}`);
+        throw new Error(`the pod did not start: ${stderr}\n${await log('secret-resolver-self-test')}`);
       // What a platform does for its sandboxes: hand the agent the environment that the supervisor made.
       await podman.waitForLog(`${name}-supervisor`, /"event":"applied"/);
       await podman.waitForLog(`${name}-upstream`, /"event":"listening"/);
@@ -155,8 +155,8 @@ describeWithPodman('a pod', () => {
       expect(stdout).toContain('serving');
     });
 
-    it('lets the probe, as the agent, find nothing', async () => {
-      expect(await podman.state(`${name}-secret-resolver-probe`)).toMatchObject({ exitCode: 0 });
+    it('lets the self-test, as the agent, find nothing', async () => {
+      expect(await podman.state(`${name}-secret-resolver-self-test`)).toMatchObject({ exitCode: 0 });
     });
 
     it('runs resolver, supervisor and agent under separate UIDs without capabilities', async () => {
@@ -254,7 +254,7 @@ describeWithPodman('a pod', () => {
       const injected = await inject(pod, name);
       expect(injected.code).toBe(0);
       const started = await startPod(podman, forPodman(injected.stdout, pod.volumes), HEALTH_PORT);
-      const attacks = await podman.logs(`${name}-secret-resolver-probe`);
+      const attacks = await podman.logs(`${name}-secret-resolver-self-test`);
       expect(started, attacks).toMatchObject({ exitCode: 0 });
       for (const attack of ['process-environment', 'process-memory', 'process-root', 'ptrace', 'signals'])
         expect(attacks).toMatch(new RegExp(`^${attack} +held `, 'm'));
@@ -284,7 +284,7 @@ describeWithPodman('a pod', () => {
   describe('whose agent mounts the Secret', () => {
     const name = 'leaky';
 
-    it('is refused by inject, and by the probe where inject was overruled: its agent never starts', {
+    it('is refused by inject, and by the self-test where inject was overruled: its agent never starts', {
       timeout: 120_000,
     }, async () => {
       const pod = await prepareAgentPod(podman, name, { leaky: true });
@@ -297,7 +297,7 @@ describeWithPodman('a pod', () => {
       expect(injected.code).toBe(0);
       const started = await startPod(podman, forPodman(injected.stdout, pod.volumes), HEALTH_PORT);
       expect(started.exitCode).not.toBe(0);
-      expect(await podman.state(`${name}-secret-resolver-probe`)).toMatchObject({
+      expect(await podman.state(`${name}-secret-resolver-self-test`)).toMatchObject({
         state: 'exited',
         exitCode: 1,
       });

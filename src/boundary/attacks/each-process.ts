@@ -12,7 +12,7 @@ export function onEachProcess(act: (entry: ProcessEntry, context: AttackContext)
   };
 }
 
-/** Every foreign process; says so where there is none, or where there are more than the probe looks at. */
+/** Every foreign process; says so where there is none, or where there are more than the self-test looks at. */
 export function processesToAttack(context: AttackContext, tries: Tries): ProcessEntry[] {
   const processes = foreignProcesses(context);
   if (processes.length === 0) tries.notApplicable('no foreign process is visible');

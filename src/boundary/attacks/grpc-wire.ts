@@ -1,6 +1,6 @@
 /**
  * Speaks gRPC over any stream, by hand: grpc-js would connect again by itself and hide what became of the first
- * connection, and that is what the probe is about. Counts what comes back and keeps none of it.
+ * connection, and that is what the self-test is about. Counts what comes back and keeps none of it.
  */
 import http2 from 'node:http2';
 import net from 'node:net';
@@ -108,7 +108,7 @@ export async function callOn(socket: net.Socket, rpc: Rpc, timeoutMs: number): P
     const FRAME_HEADER = 5;
     messageBytes += messageBytes === 0 ? Math.max(chunk.length - FRAME_HEADER, 0) : chunk.length;
     chunk.fill(0);
-    // A watch never ends: the first message is all that the probe needs.
+    // A watch never ends: the first message is all that the self-test needs.
     resolve(conclude(false));
   });
   stream.on('end', () => resolve(conclude(false)));

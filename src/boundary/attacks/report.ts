@@ -1,10 +1,10 @@
 /** The report for a person: a table, then what was found with all its places. */
 import { styleText } from 'node:util';
 import { printable } from '../../domain/printable.ts';
-import type { AttackReport, Outcome, ProbeReport } from './types.ts';
+import type { AttackReport, Outcome, SelfTestReport } from './types.ts';
 
 /** Draws the report. With `colour`, with the escapes of a terminal. */
-export function formatReport(report: ProbeReport, colour: boolean): string {
+export function formatReport(report: SelfTestReport, colour: boolean): string {
   const paint = (outcome: Outcome, text: string) =>
     colour ? styleText(COLOURS[outcome], text, { validateStream: false }) : text;
   const rows = report.attacks.map(
@@ -57,7 +57,7 @@ function details(attack: AttackReport): string[] {
   return lines;
 }
 
-function conclusion(report: ProbeReport, paint: (outcome: Outcome, text: string) => string): string {
+function conclusion(report: SelfTestReport, paint: (outcome: Outcome, text: string) => string): string {
   const { counts } = report;
   const numbers = `${counts.held} held, ${counts.broken} broken, ${counts.unclear} unclear, ${counts['not-applicable']} not applicable`;
   const verdict = report.passed

@@ -7,7 +7,7 @@ import type {
   AttackContext,
   AttackReport,
   Outcome,
-  ProbeReport,
+  SelfTestReport,
   Tries,
   Try,
   Verdict,
@@ -34,7 +34,7 @@ export interface RunOptions {
 }
 
 /** Runs the attacks. Never rejects because of one: an attack that fails to run is unclear. */
-export async function runProbe(options: RunOptions): Promise<ProbeReport> {
+export async function runSelfTest(options: RunOptions): Promise<SelfTestReport> {
   const start = performance.now();
   const whole = AbortSignal.any([options.signal, AbortSignal.timeout(RUN_BUDGET_MS)]);
   const attacks: AttackReport[] = [];

@@ -20,7 +20,7 @@ export interface Try {
   readonly verdict: Verdict;
 }
 
-/** A call that the probe makes. */
+/** A call that the self-test makes. */
 export interface Rpc {
   /** `/package.Service/Method`. */
   readonly path: string;
@@ -127,7 +127,7 @@ export interface AttackReport {
 }
 
 /** What became of a whole run. */
-export interface ProbeReport {
+export interface SelfTestReport {
   readonly version: string;
   /** The identity that attacked. */
   readonly agent: {

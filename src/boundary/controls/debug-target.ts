@@ -1,4 +1,4 @@
-import { PROBE, RESOLVER } from '../../manifest/names.ts';
+import { RESOLVER, SELF_TEST } from '../../manifest/names.ts';
 import type { Control } from '../control.ts';
 import { cel, celList } from '../expression.ts';
 
@@ -14,7 +14,7 @@ export const debugTarget: Control = {
     remedy: 'Debug another container, or a copy of the pod without the Secrets (kubectl debug --copy-to).',
     *find({ pod }) {
       for (const { ephemeral, data, path, name } of pod.containers) {
-        if (!ephemeral || (data.targetContainerName !== RESOLVER && data.targetContainerName !== PROBE))
+        if (!ephemeral || (data.targetContainerName !== RESOLVER && data.targetContainerName !== SELF_TEST))
           continue;
         yield {
           path: [...path, 'targetContainerName'],
@@ -26,7 +26,7 @@ export const debugTarget: Control = {
   expression: {
     cel: cel`
       object.spec.?ephemeralContainers.orValue([]).all(c,
-        !(c.?targetContainerName.orValue("") in ${celList([RESOLVER, PROBE])}))`,
+        !(c.?targetContainerName.orValue("") in ${celList([RESOLVER, SELF_TEST])}))`,
     message: 'a debug container targets the resolver',
   },
 };

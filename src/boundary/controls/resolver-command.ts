@@ -26,20 +26,20 @@ export const resolverCommand: Control = {
     *find(subject) {
       const { pod, resolver, image } = subject;
       yield* containerFaults(resolver, SERVE, image);
-      if (pod.probe === undefined) return;
-      yield* containerFaults(pod.probe, SELF_TEST, image ?? asText(resolver.data.image));
-      yield* selfTestFaults(subject, pod.probe);
+      if (pod.selfTest === undefined) return;
+      yield* containerFaults(pod.selfTest, SELF_TEST, image ?? asText(resolver.data.image));
+      yield* selfTestFaults(subject, pod.selfTest);
     },
   },
   expression: {
     cel: cel`
-      (variables.resolver + variables.probe).all(c,
+      (variables.resolver + variables.selfTest).all(c,
         c.image.matches("${IMAGE}") && variables.resolver.all(r, r.image == c.image)
         && c.?command.orValue([]).size() == 0 && !has(c.lifecycle)
         && ${PROBES.map((probe) => `!c.?${probe}.?exec.hasValue()`).join(' && ')}
         && c.?args.orValue([]).join("\n").matches(
           c.name == "secret-resolver" ? "^${SERVE}$" : "^${SELF_TEST}$"))
-      && variables.probe.all(p,
+      && variables.selfTest.all(p,
         ("\n" + p.args.join("\n")).split("\n--allow-mount\n").filter(s, s.startsWith("/")).all(s,
           p.?volumeMounts.orValue([]).exists(m, m.mountPath == s.split("\n")[0]))
         && variables.resolver.all(r, string(variables.resolverUid) in p.args && r.?volumeMounts.orValue([]).all(m,
@@ -75,18 +75,18 @@ function argsOf(data: Data): string[] {
 }
 
 /** The self-test must try what the pod has, and leave out nothing but the agent's own mounts. */
-function* selfTestFaults(subject: PodSubject, probe: Container): Iterable<Fault> {
+function* selfTestFaults(subject: PodSubject, selfTest: Container): Iterable<Fault> {
   const { pod, resolver, secrets } = subject;
-  const args = argsOf(probe.data);
+  const args = argsOf(selfTest.data);
   const given = (flag: string) => args.filter((_, at) => args[at - 1] === flag);
   const wrong = (message: string): Fault => ({
-    path: [...probe.path, 'args'],
+    path: [...selfTest.path, 'args'],
     message: `the self-test ${message}`,
   });
   if (!given('--resolver-uid').includes(String(resolver.uid)))
     yield wrong(`does not look for the resolver's UID ${resolver.uid ?? ''}`);
   for (const folder of given('--allow-mount'))
-    if (!probe.mounts.some(({ mountPath }) => mountPath === folder))
+    if (!selfTest.mounts.some(({ mountPath }) => mountPath === folder))
       yield wrong(`leaves out ${folder}, which the agent does not mount`);
   const sockets = socketVolumes(subject);
   for (const { volume, mountPath } of resolver.mounts) {

@@ -18,7 +18,7 @@ export const resolverOrder: Control = {
         return;
       }
       for (const container of pod.containers.slice(pod.containers.indexOf(resolver) + 1)) {
-        if (container.phase === 'main' || container === pod.probe) continue;
+        if (container.phase === 'main' || container === pod.selfTest) continue;
         yield { path: container.path, message: `init container ${container.name} comes after the resolver` };
       }
     },
@@ -27,9 +27,9 @@ export const resolverOrder: Control = {
     cel: cel`
       variables.resolver.all(r, r.?restartPolicy.orValue("") == "Always")
       && variables.initNames.indexOf("secret-resolver") >= 0
-      && variables.initNames.indexOf("secret-resolver") == variables.initNames.size() - 1 - variables.probe.size()
-      && (variables.probe.size() == 0
-        || variables.initNames.indexOf("secret-resolver-probe") == variables.initNames.size() - 1)`,
-    message: 'the resolver must be a native sidecar after every other init container but the probe',
+      && variables.initNames.indexOf("secret-resolver") == variables.initNames.size() - 1 - variables.selfTest.size()
+      && (variables.selfTest.size() == 0
+        || variables.initNames.indexOf("secret-resolver-self-test") == variables.initNames.size() - 1)`,
+    message: 'the resolver must be a native sidecar after every other init container but the self-test',
   },
 };

@@ -1,4 +1,4 @@
-/** What a pod for the probe's tests is like, as data. */
+/** What a pod for the self-test's tests is like, as data. */
 
 export const AGENT_UID = 1000;
 export const RESOLVER_UID = 1338;
@@ -111,16 +111,16 @@ export function podWith(changes: Changes<PodSpec>): PodSpec {
   };
 }
 
-/** What probe-pod.ts reports. */
+/** What self-test-pod.ts reports. */
 export interface PodResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** Whether the socket was the same inode, and its listener still answered, after the probe. */
+  /** Whether the socket was the same inode, and its listener still answered, after the self-test. */
   readonly socketIntact: boolean;
   /** Whether the supervisor's watch was never interrupted, and a new call is served. Only with `serve`. */
   readonly supervisorServed: boolean;
-  /** What lies in the socket's folder and its parent after the probe. */
+  /** What lies in the socket's folder and its parent after the self-test. */
   readonly leftBehind: readonly string[];
 }
 
@@ -134,7 +134,7 @@ export interface SoakPlan {
   readonly gapMs: number;
 }
 
-/** What probe-soak-pod.ts reports. */
+/** What self-test-soak-pod.ts reports. */
 export interface SoakResult {
   /** Milliseconds from each rotation to its arrival at the supervisor's watch. */
   readonly quietMs: readonly number[];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { describeAsRoot } from '../support/root.ts';
 import { ARTIFACTS } from '../support/secrets.ts';
-import { runSoak } from './probe-support.ts';
+import { runSoak } from './self-test-support.ts';
 
 /** A minute of attacks and 1,000 rotations in CI; enough to see the test work elsewhere. */
 const PLAN =
@@ -19,7 +19,7 @@ function quantile(list: readonly number[], share: number): number {
   return list.toSorted((a, b) => a - b)[Math.ceil(list.length * share) - 1] ?? Number.NaN;
 }
 
-describeAsRoot('probe in a loop, beside a resolver whose Secret rotates', () => {
+describeAsRoot('self-test in a loop, beside a resolver whose Secret rotates', () => {
   it(
     'obtains nothing, interrupts no watch and holds up no rotation',
     async () => {
@@ -40,7 +40,7 @@ async function attackedToQuiet(): Promise<number> {
   const quiet = quantile(result.quietMs, 0.99);
   const attacked = quantile(result.attackedMs, 0.99);
   const summary = `${result.runs} runs; p99 ${quiet.toFixed(1)} ms in peace, ${attacked.toFixed(1)} ms attacked`;
-  appendFileSync(join(ARTIFACTS, 'probe-soak.txt'), `${summary}\n`);
+  appendFileSync(join(ARTIFACTS, 'self-test-soak.txt'), `${summary}\n`);
   console.log(`soak: ${summary}`);
   expect(result.findings).toEqual([]);
   expect(result.interruptions).toBe(0);

@@ -2,8 +2,8 @@ import { canonicalJson, type Data } from '../../manifest/data.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 
-export const probeDiffers: Control = {
-  id: 'probe-differs',
+export const selfTestDiffers: Control = {
+  id: 'self-test-differs',
   group: 'self',
   severity: 'enforce',
   threat:
@@ -13,27 +13,27 @@ export const probeDiffers: Control = {
     about: 'pod',
     remedy: 'Inject again after the agent was changed.',
     *find({ pod, agent }) {
-      const { probe } = pod;
-      if (probe === undefined || agent === undefined) return;
+      const { selfTest } = pod;
+      if (selfTest === undefined || agent === undefined) return;
       for (const [field, verb] of [
         ['securityContext', 'is not that'],
         ['volumeMounts', 'are not those'],
       ] as const) {
-        if (comparable(probe.data, field) === comparable(agent.data, field)) continue;
+        if (comparable(selfTest.data, field) === comparable(agent.data, field)) continue;
         yield {
-          path: [...probe.path, field],
-          message: `the probe's ${field} ${verb} of the agent ${agent.name}`,
+          path: [...selfTest.path, field],
+          message: `the self-test's ${field} ${verb} of the agent ${agent.name}`,
         };
       }
     },
   },
   expression: {
     cel: cel`
-      variables.probe.all(p, variables.agents.all(a,
+      variables.selfTest.all(p, variables.agents.all(a,
         has(p.securityContext) == has(a.securityContext)
         && (!has(p.securityContext) || p.securityContext == a.securityContext)
         && p.?volumeMounts.orValue([]) == a.?volumeMounts.orValue([])))`,
-    message: "the probe has not the agent's securityContext and volumeMounts",
+    message: "the self-test has not the agent's securityContext and volumeMounts",
   },
 };
 

@@ -1,14 +1,14 @@
-/** What the probe says where the boundary is neither as it should be nor wide open. */
+/** What the self-test says where the boundary is neither as it should be nor wide open. */
 import { expect, it } from 'vitest';
 import { describeAsRoot } from '../support/root.ts';
-import { AGENT_UID, podWith, RESOLVER_UID, SECRET_MOUNT } from './probe-pod-spec.ts';
-import { attackIn, reportOf, runPod } from './probe-support.ts';
+import { AGENT_UID, podWith, RESOLVER_UID, SECRET_MOUNT } from './self-test-pod-spec.ts';
+import { attackIn, reportOf, runPod } from './self-test-support.ts';
 
 function only(...ids: readonly string[]): string[] {
   return ['--output=json', ...ids.map((id) => `--only=${id}`)];
 }
 
-describeAsRoot('probe: refusals at the wrong fence', () => {
+describeAsRoot('self-test: refusals at the wrong fence', () => {
   it('calls it unclear where the Secret is mounted for the agent and only its modes keep it shut', async () => {
     const pod = podWith({
       agent: { secretMountedAt: SECRET_MOUNT },
@@ -63,7 +63,7 @@ describeAsRoot('probe: refusals at the wrong fence', () => {
   });
 });
 
-describeAsRoot('probe: a shared UID', () => {
+describeAsRoot('self-test: a shared UID', () => {
   const shared = { uid: AGENT_UID, dumpable: false };
   it('reports the signal that a non-dumpable resolver of our UID would get, and that its memory is shut', async () => {
     const pod = podWith({
@@ -96,7 +96,7 @@ describeAsRoot('probe: a shared UID', () => {
   });
 });
 
-describeAsRoot('probe: nothing to attack', () => {
+describeAsRoot('self-test: nothing to attack', () => {
   it('passes over processes that it cannot see, in a PID namespace of its own', async () => {
     const pod = podWith({
       agent: { ownPidNamespace: true },
@@ -125,7 +125,7 @@ describeAsRoot('probe: nothing to attack', () => {
   });
 });
 
-describeAsRoot('probe: what the operator accepts', () => {
+describeAsRoot('self-test: what the operator accepts', () => {
   it('shows an accepted attack and does not count it', async () => {
     const pod = podWith({
       agent: { serviceAccountToken: true },
@@ -149,7 +149,7 @@ describeAsRoot('probe: what the operator accepts', () => {
   });
 });
 
-describeAsRoot('probe against the real resolver', () => {
+describeAsRoot('self-test against the real resolver', () => {
   it('finds nothing, and the supervisor is served all the time', async () => {
     const pod = podWith({
       listener: 'serve',

@@ -1,11 +1,17 @@
-/** Builds a pod as its specification says, up to the point where the probe may start. Runs as PID 1 of the pod. */
+/** Builds a pod as its specification says, up to the point where the self-test may start. Runs as PID 1 of the pod. */
 import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import type net from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { newSecret } from '../support/secrets.ts';
-import { BASE, containerRoot, kubeletVolume, ready, startIn, tmpfs } from './probe-containers.ts';
-import { type PodSpec, SECRET_MOUNT, SECRETS_ROOT, SOCKET_PATH, SOCKET_VOLUME } from './probe-pod-spec.ts';
+import { BASE, containerRoot, kubeletVolume, ready, startIn, tmpfs } from './self-test-containers.ts';
+import {
+  type PodSpec,
+  SECRET_MOUNT,
+  SECRETS_ROOT,
+  SOCKET_PATH,
+  SOCKET_VOLUME,
+} from './self-test-pod-spec.ts';
 
 const TOKEN_FOLDER = '/run/secrets/kubernetes.io/serviceaccount';
 
@@ -15,7 +21,7 @@ export interface BuiltPod {
   readonly socket: string;
   readonly socketVolume: string;
   readonly secretVolume: string;
-  /** Starts the probe in the agent's container. */
+  /** Starts the self-test in the agent's container. */
   /** `core` keeps it on one core of the machine. */
   readonly startProbe: (words: readonly string[], inherit?: net.Socket, core?: number) => ChildProcess;
 }
@@ -67,7 +73,7 @@ export async function buildPod(spec: PodSpec): Promise<BuiltPod> {
           ...(core === undefined ? [] : ['taskset', '--cpu-list', String(core)]),
           '/node',
           '/app/src/main.ts',
-          'probe',
+          'self-test',
           ...words,
         ],
         {
@@ -95,7 +101,7 @@ function victimWords(spec: PodSpec): string[] {
   return [
     '/node',
     ...(spec.victim.inspector ? ['--inspect=127.0.0.1:9229'] : []),
-    '/app/test/boundary/probe-victim.ts',
+    '/app/test/boundary/self-test-victim.ts',
     JSON.stringify({ ...spec.victim, socketPath }),
     ...(spec.victim.credentialInArguments ? [newSecret('glpat')] : []),
   ];

@@ -2,7 +2,7 @@
  * For each attack a pod in which it succeeds. An attack that is not in here could be one that cannot succeed, and
  * would prove nothing by failing: probe.test.ts asks for the table to be complete.
  */
-import { AGENT_UID, type PodSpec, podWith, SECRET_MOUNT, SOCKET_VOLUME } from './probe-pod-spec.ts';
+import { AGENT_UID, type PodSpec, podWith, SECRET_MOUNT, SOCKET_VOLUME } from './self-test-pod-spec.ts';
 
 export interface Arrangement {
   /** What is wrong with the pod, in words. */

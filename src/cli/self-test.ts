@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { formatReport } from '../boundary/attacks/report.ts';
-import { type RunOptions, runProbe } from '../boundary/attacks/runner.ts';
+import { type RunOptions, runSelfTest } from '../boundary/attacks/runner.ts';
 import { ATTACKS } from '../boundary/catalogue.ts';
 import { referencedSecrets, secretId } from '../config/config.ts';
 import { loadConfig, selfTestCalls } from '../consumers/index.ts';
@@ -13,7 +13,7 @@ import { type OutputFormat, outputOption, print } from './output.ts';
 const DEFAULT_SECRETS_ROOT = '/var/lib/secret-resolver/secrets';
 const SECRET_ID = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/;
 
-interface ProbeFlags {
+interface SelfTestFlags {
   readonly config?: string;
   readonly socket?: string;
   readonly secretsRoot?: string;
@@ -28,9 +28,9 @@ interface ProbeFlags {
   readonly output: OutputFormat;
 }
 
-/** `probe`: the agent's side of the boundary. */
+/** `self-test`: the agent's side of the boundary. */
 export function createCommand(context: CommandContext): Command {
-  return new Command('probe')
+  return new Command('self-test')
     .description(
       'attack the resolver as the agent would; exit 0 only if every attack failed for the right reason\n\nRun it with the UID, the mounts and the security context of the agent, beside a running resolver.\nIt needs no configuration, takes back each change that succeeds, and prints nothing that it obtains.',
     )
@@ -65,29 +65,29 @@ export function createCommand(context: CommandContext): Command {
       'after',
       `\nAttacks:\n${ATTACKS.map(({ id, what }) => `  ${id.padEnd(24)}${what}`).join('\n')}\n`,
     )
-    .action((flags: ProbeFlags) => probe(flags, context));
+    .action((flags: SelfTestFlags) => selfTest(flags, context));
 }
 
-async function probe(flags: ProbeFlags, context: CommandContext): Promise<void> {
-  const report = await runProbe(runOptions(flags, context));
+async function selfTest(flags: SelfTestFlags, context: CommandContext): Promise<void> {
+  const report = await runSelfTest(runOptions(flags, context));
   const inColour = context.stdout.isTTY === true && !context.env.NO_COLOR;
   print(context, flags.output, report, () => formatReport(report, inColour));
   context.exit(report.passed ? ExitCode.ok : ExitCode.refused);
 }
 
-function runOptions(flags: ProbeFlags, context: CommandContext): RunOptions {
+function runOptions(flags: SelfTestFlags, context: CommandContext): RunOptions {
   const config = flags.config === undefined ? undefined : loadConfig(flags.config, context.env);
   const uid = process.getuid?.();
   if (uid === 0) {
     // Root would succeed at everything and prove nothing, and would trace every process of the machine on the way.
     throw new CommandError(
-      'this is root, and no boundary holds against root: run the probe with the UID of the agent (runAsUser)',
+      'this is root, and no boundary holds against root: run the self-test with the UID of the agent (runAsUser)',
       ExitCode.refused,
     );
   }
   if (config !== undefined && uid !== config.agent.uid) {
     throw new CommandError(
-      `this is uid ${uid}, and the agent of ${flags.config} has ${config.agent.uid}: run the probe as the agent, or without --config`,
+      `this is uid ${uid}, and the agent of ${flags.config} has ${config.agent.uid}: run the self-test as the agent, or without --config`,
       ExitCode.usage,
     );
   }

@@ -1,14 +1,14 @@
 /**
  * PID 1 of a pod for tests. Runs as root in PID, mount and network namespaces of its own, which `unshare` made for
- * it: builds the pod, runs the probe in it once, and prints what came of it as JSON.
+ * it: builds the pod, runs the self-test in it once, and prints what came of it as JSON.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { lstatSync, readdirSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { buildPod } from './probe-build.ts';
-import { finished, REPOSITORY, ready } from './probe-containers.ts';
-import type { PodResult, PodSpec } from './probe-pod-spec.ts';
+import { buildPod } from './self-test-build.ts';
+import { finished, REPOSITORY, ready } from './self-test-containers.ts';
+import type { PodResult, PodSpec } from './self-test-pod-spec.ts';
 
 /** Whether a connection by root is answered, by bytes or by its end, within two seconds. */
 async function answers(path: string): Promise<boolean> {
@@ -38,7 +38,7 @@ async function openConnection(path: string): Promise<net.Socket> {
 const FIRST_SNAPSHOT =
   /^\S+ revision [0-9]+: 2 served, 0 refused\n\S+ +loaded gitlab:GITLAB_TOKEN\n\S+ +loaded gitlab:OTHER\n$/;
 
-/** A `watch` of the supervisor's that nothing may interrupt, and a `get` after the probe. */
+/** A `watch` of the supervisor's that nothing may interrupt, and a `get` after the self-test. */
 function superviseFrom(socket: string) {
   const main = join(REPOSITORY, 'src/main.ts');
   const watch = spawn(process.execPath, [main, 'watch', '--socket', socket], {

@@ -1,24 +1,24 @@
-/** Runs pods for the probe's tests: real namespaces, UIDs, mounts and processes, built by probe-pod.ts. */
+/** Runs pods for the self-test's tests: real namespaces, UIDs, mounts and processes, built by self-test-pod.ts. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { AttackReport, ProbeReport } from '../../src/boundary/attacks/types.ts';
+import type { AttackReport, SelfTestReport } from '../../src/boundary/attacks/types.ts';
 import { ARTIFACTS, LEDGER } from '../support/secrets.ts';
-import type { PodResult, PodSpec, SoakPlan, SoakResult } from './probe-pod-spec.ts';
+import type { PodResult, PodSpec, SoakPlan, SoakResult } from './self-test-pod-spec.ts';
 
-/** Milliseconds for a pod that runs the probe once. */
+/** Milliseconds for a pod that runs the self-test once. */
 const POD_TIMEOUT_MS = 45_000;
 
-/** Builds the pod in namespaces of its own, runs the probe in it as the agent, and takes everything down again. */
+/** Builds the pod in namespaces of its own, runs the self-test in it as the agent, and takes everything down again. */
 export async function runPod(spec: PodSpec): Promise<PodResult> {
-  return (await inNamespaces('./probe-pod.ts', spec, POD_TIMEOUT_MS)) as PodResult;
+  return (await inNamespaces('./self-test-pod.ts', spec, POD_TIMEOUT_MS)) as PodResult;
 }
 
 /** As {@link runPod}, for the soak. */
 export async function runSoak(plan: SoakPlan, timeoutMs: number): Promise<SoakResult> {
-  return (await inNamespaces('./probe-soak-pod.ts', plan, timeoutMs)) as SoakResult;
+  return (await inNamespaces('./self-test-soak-pod.ts', plan, timeoutMs)) as SoakResult;
 }
 
 /** Runs a program as root and PID 1 in namespaces of its own, and returns what it prints, which must hold no secret. */
@@ -66,15 +66,17 @@ function knownSecrets(): string[] {
 }
 
 /** The report of a run with `--output json`. */
-export function reportOf(result: PodResult): ProbeReport {
+export function reportOf(result: PodResult): SelfTestReport {
   try {
-    return JSON.parse(result.stdout) as ProbeReport;
+    return JSON.parse(result.stdout) as SelfTestReport;
   } catch {
-    throw new Error(`the probe did not report (exit ${result.exitCode}): ${result.stderr || result.stdout}`);
+    throw new Error(
+      `the self-test did not report (exit ${result.exitCode}): ${result.stderr || result.stdout}`,
+    );
   }
 }
 
-export function attackIn(report: ProbeReport, id: string): AttackReport {
+export function attackIn(report: SelfTestReport, id: string): AttackReport {
   const found = report.attacks.find((attack) => attack.id === id);
   if (found === undefined) throw new Error(`the report has no attack ${id}`);
   return found;

@@ -4,13 +4,13 @@
  */
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
-import type { ProbeReport } from '../../src/boundary/attacks/types.ts';
+import type { SelfTestReport } from '../../src/boundary/attacks/types.ts';
 import { connect } from '../../src/client/index.ts';
 import { SecretVolume } from '../support/secret-volume.ts';
 import { newSecret } from '../support/secrets.ts';
-import { type BuiltPod, buildPod } from './probe-build.ts';
-import { finished } from './probe-containers.ts';
-import { podWith, RESOLVER_UID, type SoakPlan, type SoakResult } from './probe-pod-spec.ts';
+import { type BuiltPod, buildPod } from './self-test-build.ts';
+import { finished } from './self-test-containers.ts';
+import { podWith, RESOLVER_UID, type SoakPlan, type SoakResult } from './self-test-pod-spec.ts';
 
 /** Milliseconds after which a rotation counts as lost. */
 const LOST_MS = 10_000;
@@ -98,19 +98,19 @@ async function rotate(pod: BuiltPod, count: number, gapMs: number, arrivals: Arr
   return milliseconds;
 }
 
-async function attackLoop(pod: BuiltPod, goOn: () => boolean): Promise<ProbeReport[]> {
-  const reports: ProbeReport[] = [];
+async function attackLoop(pod: BuiltPod, goOn: () => boolean): Promise<SelfTestReport[]> {
+  const reports: SelfTestReport[] = [];
   while (goOn()) {
     const { stdout, stderr } = await finished(
       pod.startProbe(['--output=json'], undefined, cpus().length - 1),
     );
-    if (stdout === '') throw new Error(`the probe did not report: ${stderr}`);
-    reports.push(JSON.parse(stdout) as ProbeReport);
+    if (stdout === '') throw new Error(`the self-test did not report: ${stderr}`);
+    reports.push(JSON.parse(stdout) as SelfTestReport);
   }
   return reports;
 }
 
-function findingsIn(reports: readonly ProbeReport[]): string[] {
+function findingsIn(reports: readonly SelfTestReport[]): string[] {
   return reports.flatMap(({ attacks }) =>
     attacks
       .filter(({ outcome }) => outcome === 'broken' || outcome === 'unclear')

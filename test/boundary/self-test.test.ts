@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ATTACKS } from '../../src/boundary/catalogue.ts';
 import { describeAsRoot } from '../support/root.ts';
-import { ARRANGEMENTS } from './probe-arrangements.ts';
-import { GOOD_POD } from './probe-pod-spec.ts';
-import { attackIn, reportOf, runPod } from './probe-support.ts';
+import { ARRANGEMENTS } from './self-test-arrangements.ts';
+import { GOOD_POD } from './self-test-pod-spec.ts';
+import { attackIn, reportOf, runPod } from './self-test-support.ts';
 
 const JSON_OUTPUT = ['--output=json'];
 
@@ -13,7 +13,7 @@ describe('table of arrangements', () => {
   });
 });
 
-describeAsRoot('probe in a pod in which every fence stands', () => {
+describeAsRoot('self-test in a pod in which every fence stands', () => {
   it('finds nothing, says why each attack failed, and leaves the socket as it was', async () => {
     const result = await runPod({ ...GOOD_POD, probeArguments: JSON_OUTPUT });
     const report = reportOf(result);
@@ -48,7 +48,7 @@ describeAsRoot('probe in a pod in which every fence stands', () => {
   });
 });
 
-describeAsRoot('probe in a broken pod', () => {
+describeAsRoot('self-test in a broken pod', () => {
   it.for(ATTACKS.map(({ id }) => id))('%s succeeds, and is reported', async (id) => {
     const arrangement = ARRANGEMENTS[id];
     if (arrangement === undefined) throw new Error(`no arrangement for ${id}`);

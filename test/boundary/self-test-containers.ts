@@ -1,4 +1,4 @@
-/** Containers as far as the probe's tests need them: a root file system, mounts, a UID, capabilities. Root only. */
+/** Containers as far as the self-test's tests need them: a root file system, mounts, a UID, capabilities. Root only. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
   copyFileSync,

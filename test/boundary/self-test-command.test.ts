@@ -3,7 +3,7 @@ import { cli } from '../support/cli.ts';
 import { describeAsRoot } from '../support/root.ts';
 import { Workspace } from '../support/workspace.ts';
 
-describe('probe: the command line', () => {
+describe('self-test: the command line', () => {
   it.for([
     { args: ['--only', 'nosuch'], says: 'There is no such attack' },
     { args: ['--accept', 'nosuch'], says: 'There is no such attack' },
@@ -14,14 +14,23 @@ describe('probe: the command line', () => {
     { args: ['--secret', '../../etc/passwd'], says: 'Write <namespace>/<name>' },
     { args: ['--output', 'html'], says: 'Allowed choices' },
   ])('refuses $args', async ({ args, says }) => {
-    const { code, stdout, stderr } = await cli(['probe', ...args]);
+    const { code, stdout, stderr } = await cli(['self-test', ...args]);
     expect(code).toBe(2);
     expect(stderr).toContain(says);
     expect(stdout).toBe('');
   });
 
-  it('lists every attack in its help', async () => {
+  it('still answers to probe, which no help shows', async () => {
     const { code, stdout } = await cli(['probe', '--help']);
+    expect({ code, usage: stdout.split('\n')[0] }).toEqual({
+      code: 0,
+      usage: 'Usage: secret-resolver self-test [options]',
+    });
+    expect((await cli(['--help'])).stdout).not.toMatch(/^ +probe/m);
+  });
+
+  it('lists every attack in its help', async () => {
+    const { code, stdout } = await cli(['self-test', '--help']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ {2}pidfd-getfd +copy a descriptor with pidfd_getfd$/m);
   });
@@ -30,9 +39,9 @@ describe('probe: the command line', () => {
 /** Outside of a namespace of its own only attacks that touch nothing but files may be made. */
 const HARMLESS = ['--only', 'service-account-token', '--output', 'json'];
 
-describeAsRoot('probe: who runs it', () => {
+describeAsRoot('self-test: who runs it', () => {
   it('does not run as root, against whom no boundary holds', async () => {
-    const { code, stdout, stderr } = await cli(['probe', ...HARMLESS]);
+    const { code, stdout, stderr } = await cli(['self-test', ...HARMLESS]);
     expect(code).toBe(1);
     expect(stderr).toContain('this is root');
     expect(stdout).toBe('');
@@ -40,7 +49,7 @@ describeAsRoot('probe: who runs it', () => {
 
   it('takes its paths from a configuration that it can read, as the agent that is named there', async () => {
     using workspace = new Workspace();
-    const { code, stdout } = await cli(['probe', '--config', workspace.configFile, ...HARMLESS], {
+    const { code, stdout } = await cli(['self-test', '--config', workspace.configFile, ...HARMLESS], {
       uid: 1000,
       gid: 1000,
     });
@@ -55,7 +64,7 @@ describeAsRoot('probe: who runs it', () => {
 
   it('refuses to attack as anybody but the agent of the configuration', async () => {
     using workspace = new Workspace();
-    const { code, stderr } = await cli(['probe', '--config', workspace.configFile, ...HARMLESS], {
+    const { code, stderr } = await cli(['self-test', '--config', workspace.configFile, ...HARMLESS], {
       uid: 1001,
       gid: 1001,
     });
@@ -65,7 +74,7 @@ describeAsRoot('probe: who runs it', () => {
   });
 
   it('names a configuration that cannot be read', async () => {
-    const { code, stderr } = await cli(['probe', '--config', '/nonexistent/config.yaml'], {
+    const { code, stderr } = await cli(['self-test', '--config', '/nonexistent/config.yaml'], {
       uid: 1000,
       gid: 1000,
     });

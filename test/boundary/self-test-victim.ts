@@ -12,7 +12,7 @@ import {
 } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
 import { peerCredentials, setNonDumpable } from '../../src/native/native.ts';
 import { healthRoutes, Responder } from '../../src/observe/responder.ts';
-import { SECRET_MOUNT, type VictimSpec } from './probe-pod-spec.ts';
+import { SECRET_MOUNT, type VictimSpec } from './self-test-pod-spec.ts';
 
 const spec = JSON.parse(process.argv[2] ?? '') as VictimSpec & { readonly socketPath?: string };
 if (!spec.dumpable) setNonDumpable();

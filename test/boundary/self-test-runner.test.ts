@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { formatReport } from '../../src/boundary/attacks/report.ts';
-import { type RunOptions, runProbe } from '../../src/boundary/attacks/runner.ts';
+import { type RunOptions, runSelfTest } from '../../src/boundary/attacks/runner.ts';
 import type { Attack } from '../../src/boundary/attacks/types.ts';
 import { newSecret } from '../support/secrets.ts';
 
@@ -39,9 +39,9 @@ function options(attacks: readonly Attack[], changes: Partial<RunOptions> = {}):
   };
 }
 
-describe('run of the probe', () => {
+describe('run of the self-test', () => {
   it('takes the worst try for the outcome of an attack, and lists it first', async () => {
-    const { attacks, counts } = await runProbe(options([HELD, BROKEN, UNCLEAR, ABSENT]));
+    const { attacks, counts } = await runSelfTest(options([HELD, BROKEN, UNCLEAR, ABSENT]));
     expect(attacks.map(({ outcome, reason }) => `${outcome}: ${reason}`)).toEqual([
       'held: EACCES',
       'broken: two: 12 bytes read',
@@ -60,7 +60,7 @@ describe('run of the probe', () => {
     { attacks: [HELD, BROKEN], changes: { accepted: ['held'] }, passed: false },
     { attacks: [HELD, BROKEN], changes: { accepted: ['broken'] }, passed: true },
   ])('passes or not: case %#', async ({ attacks, changes, passed }) => {
-    expect((await runProbe(options(attacks, changes))).passed).toBe(passed);
+    expect((await runSelfTest(options(attacks, changes))).passed).toBe(passed);
   });
 
   it('calls an attack that fails to run unclear, and repeats no word of its error', async () => {
@@ -68,7 +68,7 @@ describe('run of the probe', () => {
     const failing = attack('failing', () => {
       throw new Error(`could not parse ${secret}`);
     });
-    const report = await runProbe(options([failing, HELD]));
+    const report = await runSelfTest(options([failing, HELD]));
     expect(report.attacks[0]).toMatchObject({ outcome: 'unclear', reason: 'could not be made: Error' });
     expect(report.attacks[1]?.outcome).toBe('held');
     expect(JSON.stringify(report)).not.toContain(secret);
@@ -84,7 +84,7 @@ describe('run of the probe', () => {
       },
       50,
     );
-    const report = await runProbe(options([slow, HELD]));
+    const report = await runSelfTest(options([slow, HELD]));
     expect(report.attacks.map(({ outcome }) => outcome)).toEqual(['unclear', 'held']);
     expect(report.attacks[0]?.reason).toContain('the time of the attack was over');
     expect(report.passed).toBe(false);
@@ -96,7 +96,7 @@ describe('run of the probe', () => {
       tries.held('it', 'EACCES');
       controller.abort();
     });
-    const report = await runProbe(options([stopping, HELD], { signal: controller.signal }));
+    const report = await runSelfTest(options([stopping, HELD], { signal: controller.signal }));
     expect(report.attacks[1]).toMatchObject({ outcome: 'unclear' });
     expect(report.passed).toBe(false);
   });
@@ -106,16 +106,16 @@ describe('run of the probe', () => {
       for (let i = 0; i < 100; i++) tries.held(`process ${i}`, 'EACCES');
       tries.broken('process 100', '1 bytes read');
     });
-    const [report] = (await runProbe(options([many]))).attacks;
+    const [report] = (await runSelfTest(options([many]))).attacks;
     expect(report?.tries).toHaveLength(64);
     expect(report?.tries[0]).toMatchObject({ verdict: 'broken' });
     expect(report?.omitted).toBe(37);
   });
 });
 
-describe('report of the probe', () => {
+describe('report of the self-test', () => {
   it('shows what was found with the answers that would have been right, and ends with the verdict', async () => {
-    const text = formatReport(await runProbe(options([HELD, BROKEN])), false);
+    const text = formatReport(await runSelfTest(options([HELD, BROKEN])), false);
     expect(text).toMatch(/^held +held +EACCES$/m);
     expect(text).toMatch(/^broken +broken +two: 12 bytes read$/m);
     expect(text).toContain(
@@ -126,13 +126,13 @@ describe('report of the probe', () => {
 
   it('lets no name that others choose drive the terminal', async () => {
     const evil = attack('evil', (_, tries) => tries.broken('pid 7 (\x1b[2J\x9b1m\r\n)', '1 bytes read'));
-    const text = formatReport(await runProbe(options([evil])), false);
+    const text = formatReport(await runSelfTest(options([evil])), false);
     expect(text).toContain('pid 7 (\\x1b[2J\\x9b1m\\x0d\\x0a)');
     expect(text).not.toContain('\x1b');
   });
 
   it('has colours only where they were asked for', async () => {
-    const report = await runProbe(options([HELD]));
+    const report = await runSelfTest(options([HELD]));
     expect(formatReport(report, true)).toContain('\x1b[32m');
     expect(formatReport(report, false)).not.toContain('\x1b');
   });
