@@ -30,7 +30,7 @@ async function startResolver(): Promise<Start> {
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as { readonly time: number | string; readonly msg: string })
-    .find(({ msg }) => msg.includes('isolation boundary is'));
+    .find(({ msg }) => msg.includes('boundary'));
   if (verdict === undefined) throw new Error('the log does not tell when the boundary was judged');
   const provenMs = new Date(verdict.time).getTime() - resolver.spawnedAtMs;
   return { flaggedMs, provenMs, socketMs, servingMs };
