@@ -13,9 +13,14 @@ export interface Rotation {
   readonly keys: number;
 }
 
+/** Each made once: to make one changes the mode of its directory, which kubelet does only where a pod has an fsGroup. */
+const volumes = new Map<string, SecretVolume>();
+
 process.on('message', ({ directory, prefix, rotation, keys }: Rotation) => {
   let at = 0n;
-  new SecretVolume(directory).write(generation(prefix, rotation, keys), 0o444, () => {
+  const volume = volumes.get(directory) ?? new SecretVolume(directory);
+  volumes.set(directory, volume);
+  volume.write(generation(prefix, rotation, keys), 0o444, () => {
     at = process.hrtime.bigint();
   });
   process.send?.({ rotation, at });
