@@ -6,18 +6,17 @@
  * open a Secret. PR_SET_DUMPABLE does not survive an execve, so hardening comes after it.
  */
 
-import { readFileSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { errorCode } from '../domain/errors.ts';
 import {
   getCoreLimit,
   getDumpable,
+  getNoNewPrivileges,
   NativeError,
   setCoreLimitZero,
   setNoNewPrivileges,
   setNonDumpable,
 } from '../native/native.ts';
-import { parseStatus } from './facts/proc.ts';
 
 /** Access for our own UID alone. What must be more open, such as the socket, sets its own mode. */
 const UMASK = 0o077;
@@ -53,7 +52,7 @@ export function harden(): HardeningResult {
   const before = attempt('dumpable', () => ({
     dumpable: getDumpable(),
     coreLimitHard: getCoreLimit().hard,
-    noNewPrivileges: parseStatus(readFileSync('/proc/self/status', 'utf8'))?.noNewPrivileges ?? false,
+    noNewPrivileges: getNoNewPrivileges(),
   }));
   attempt('dumpable', setNonDumpable);
   attempt('core-limit', setCoreLimitZero);

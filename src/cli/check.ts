@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { gatherFacts } from '../boundary/facts/facts.ts';
 import { harden } from '../boundary/harden.ts';
+import { requireTruthfulPeers } from '../boundary/peer-truth.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
 import { type Report, renderHtml, renderJson, renderTable } from '../boundary/report.ts';
 import { judge, runChecks } from '../boundary/verdict.ts';
@@ -44,6 +45,7 @@ async function check(options: CheckOptions, context: CommandContext): Promise<vo
   }
   const config = loadConfig(file, context.env);
   reexecOnce(config);
+  requireTruthfulPeers();
   const facts = await gatherFacts(config, { hardening: harden() });
   const findings = runChecks(facts, config);
   const state = judge(findings, { relaxed: false });

@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 import { gatherAgain, gatherFacts } from '../boundary/facts/facts.ts';
 import type { Finding } from '../boundary/finding.ts';
 import { type HardeningResult, harden } from '../boundary/harden.ts';
+import { requireTruthfulPeers } from '../boundary/peer-truth.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
 import { renderTable } from '../boundary/report.ts';
 import { type Round, Rounds } from '../boundary/rounds.ts';
@@ -38,12 +39,14 @@ export interface BoundaryOptions {
 
 /**
  * What a process must do to itself before it reads a Secret or opens a log: refuse `--relaxed` in a cluster,
- * start again under Node's own restrictions, harden itself. The first returns only where it is done.
+ * start again under Node's own restrictions, try whether the kernel tells its callers apart, harden itself. The first
+ * returns only where it is done.
  */
 export function protectProcess(env: Environment, config: Config, relaxed: boolean): HardeningResult {
   const refusal = relaxed ? relaxedRefusal(env) : undefined;
   if (refusal !== undefined) throw new CommandError(refusal, ExitCode.refused);
   reexecOnce(config);
+  requireTruthfulPeers();
   return harden();
 }
 

@@ -11,3 +11,20 @@ export const RUNTIME_INIT_NAMES = /^(?:(?:runc|youki):\[|crun$|memfd:crun_clon$)
  * a small CPU limit slows down what enters it, too.
  */
 export const RUNTIME_INIT_MS = 10_000;
+
+/** Runtimes that put something of their own between a container and the node's kernel. */
+export type SandboxedRuntime = 'gvisor' | 'kata';
+
+export const RUNTIME_NAMES: Readonly<Record<SandboxedRuntime, string>> = { gvisor: 'gVisor', kata: 'Kata' };
+
+/**
+ * What shows each of them, by file of /proc. gVisor has a version of its own with a date that never changes; Kata shares
+ * its files with the guest under one source name, and starts the guest with its own target.
+ */
+export const RUNTIME_MARKS: Readonly<Record<SandboxedRuntime, Readonly<Record<string, RegExp>>>> = {
+  gvisor: { '/proc/version': /^Linux version \S+-gvisor\b|#1 SMP Sun Jan 10 15:06:54 PST 2016$/m },
+  kata: {
+    '/proc/self/mountinfo': / - (?:virtiofs|9p) kataShared /,
+    '/proc/cmdline': /\bkata-containers\.target\b/,
+  },
+};

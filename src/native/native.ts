@@ -1,12 +1,12 @@
 /**
- * The only file that calls C. Linux only. Works with glibc and musl, because it takes the symbols from the running
+ * The only folder that calls C. Linux only. Works with glibc and musl, because it takes the symbols from the running
  * process and not from a library found by name.
  *
  * Uses koffi instead of `node:ffi`, which is experimental in Node 26 and missing in the supported Node 24. koffi's
  * package contains prebuilt binaries for both C libraries and both architectures, and needs no install script.
  *
- * No buffer here ever holds a secret, except in the attacks at the end: they overwrite what they obtain before they
- * return, and only its length leaves this file.
+ * No buffer here ever holds a secret, except in attacks.ts: they overwrite what they obtain before they return, and only
+ * its length leaves that file.
  */
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
@@ -24,12 +24,13 @@ const EBADF = 9;
 const ENOTSOCK = 88;
 const ENOPROTOOPT = 92;
 const SO_ACCEPTCONN = 30;
-const AF_UNIX = 1;
+export const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
 const PR_SET_NO_NEW_PRIVS = 38;
+const PR_GET_NO_NEW_PRIVS = 39;
 const RLIMIT_CORE = 4;
 
 type KoffiModule = typeof import('koffi');
@@ -74,7 +75,7 @@ export function loadKoffi(): KoffiModule {
 }
 
 /** Loads the symbols at first use, so that `--help` and the client library do not pay for it. */
-function libc(): Libc {
+export function libc(): Libc {
   if (loaded !== undefined) return loaded;
   if (startupSnapshot.isBuildingSnapshot()) return DURING_SNAPSHOT;
   if (process.platform !== 'linux' || endianness() !== 'LE') {
@@ -114,7 +115,7 @@ export class NativeError extends Error {
 }
 
 /** The result of a call, or its errno as an error. */
-function orThrow(call: string, result: number): number {
+export function orThrow(call: string, result: number): number {
   if (result < 0) throw new NativeError(call, libc().errno());
   return result;
 }
@@ -207,6 +208,11 @@ export function setNonDumpable(): void {
   orThrow('prctl(PR_SET_DUMPABLE)', libc().prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 }
 
+/** PR_GET_NO_NEW_PRIVS. The kernel shows it in /proc/self/status, too; gVisor does not. */
+export function getNoNewPrivileges(): boolean {
+  return orThrow('prctl(PR_GET_NO_NEW_PRIVS)', libc().prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)) === 1;
+}
+
 /** PR_SET_NO_NEW_PRIVS 1: execve can never gain privileges. Cannot be undone. */
 export function setNoNewPrivileges(): void {
   orThrow('prctl(PR_SET_NO_NEW_PRIVS)', libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
@@ -295,154 +301,4 @@ function unixName(bytes: Buffer): string {
 function inet6Text(bytes: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16));
   return groups.join(':').replace(/(^|:)0(:0)+(:|$)/, '::');
-}
-
-/*
- * Attacks. `secret-resolver self-test` makes these calls as the agent, and expects the kernel to refuse each of them.
- * A call that succeeds is undone before the function returns.
- */
-
-const PTRACE_DETACH = 17;
-const PTRACE_SEIZE = 0x4206;
-const PTRACE_INTERRUPT = 0x4207;
-const WAIT_FOR_TRACEE = 0x4000_0001; // __WALL | WNOHANG
-const SYS_PIDFD_OPEN = 434;
-const SYS_PIDFD_GETFD = 438;
-const SYS_RENAMEAT2 = process.arch === 'arm64' ? 276 : 316;
-const AT_FDCWD = -100;
-const RENAME_EXCHANGE = 2;
-const MS_BIND = 4096;
-const MNT_DETACH = 2;
-
-interface AttackCalls {
-  readonly address: (buffer: Buffer) => bigint;
-  readonly ptrace: (request: number, pid: number, address: number, data: number) => number;
-  readonly waitpid: (pid: number, status: Buffer, options: number) => number;
-  readonly processVmReadv: (
-    pid: number,
-    local: Buffer,
-    localCount: number,
-    remote: Buffer,
-    remoteCount: number,
-    flags: number,
-  ) => number;
-  /** For calls without a wrapper in musl or an older glibc. */
-  readonly syscall: (number: number, a: number, b: number, c: number, d: number, e: number) => number;
-  readonly renameat2: (
-    number: number,
-    oldAt: number,
-    oldPath: string,
-    newAt: number,
-    newPath: string,
-    flags: number,
-  ) => number;
-  readonly mount: (
-    source: string,
-    target: string,
-    type: string | null,
-    flags: number,
-    data: string | null,
-  ) => number;
-  readonly umount2: (target: string, flags: number) => number;
-  readonly getpeername: (fd: number, name: Buffer, length: Buffer) => number;
-}
-
-let loadedAttacks: AttackCalls | undefined;
-
-function attackCalls(): AttackCalls {
-  if (loadedAttacks !== undefined) return loadedAttacks;
-  libc();
-  const koffi = loadKoffi();
-  const self = koffi.load(null);
-  const declare = <T>(prototype: string): T => self.func(prototype) as T;
-  loadedAttacks = {
-    address: (buffer) => koffi.address(buffer),
-    ptrace: declare('long ptrace(long request, long pid, unsigned long address, unsigned long data)'),
-    waitpid: declare('int waitpid(int pid, _Out_ uint8_t *status, int options)'),
-    processVmReadv: declare(
-      'long process_vm_readv(int pid, uint8_t *local, unsigned long n, uint8_t *remote, unsigned long m, unsigned long flags)',
-    ),
-    syscall: declare('long syscall(long number, long a, long b, long c, long d, long e)'),
-    renameat2: declare(
-      'long syscall(long number, long oldAt, const char *oldPath, long newAt, const char *newPath, long flags)',
-    ),
-    mount: declare(
-      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
-    ),
-    umount2: declare('int umount2(const char *target, int flags)'),
-    getpeername: declare('int getpeername(int fd, _Out_ uint8_t *name, _Inout_ uint8_t *length)'),
-  };
-  return loadedAttacks;
-}
-
-/**
- * Attaches to a process as a debugger does, and detaches again. Uses PTRACE_SEIZE, which needs the same permission as
- * PTRACE_ATTACH but does not stop the target. If the detach fails, the kernel detaches when this process exits.
- */
-export function traceAndRelease(pid: number): void {
-  const c = attackCalls();
-  orThrow('ptrace(PTRACE_SEIZE)', c.ptrace(PTRACE_SEIZE, pid, 0, 0));
-  if (c.ptrace(PTRACE_INTERRUPT, pid, 0, 0) !== 0) return;
-  const status = Buffer.alloc(4);
-  const idle = new Int32Array(new SharedArrayBuffer(4));
-  for (let waits = 0; waits < 100 && c.waitpid(pid, status, WAIT_FOR_TRACEE) === 0; waits++) {
-    Atomics.wait(idle, 0, 0, 2);
-  }
-  c.ptrace(PTRACE_DETACH, pid, 0, 0);
-}
-
-/** Reads up to 4096 bytes of another process's memory and overwrites them. Returns the number of bytes read. */
-export function readProcessMemory(pid: number, address: bigint, length: number): number {
-  const c = attackCalls();
-  const bytes = Buffer.alloc(4096);
-  const vector = (base: bigint) => {
-    const iovec = Buffer.alloc(16);
-    iovec.writeBigUInt64LE(base, 0);
-    iovec.writeBigUInt64LE(BigInt(Math.min(length, bytes.length)), 8);
-    return iovec;
-  };
-  const result = c.processVmReadv(pid, vector(c.address(bytes)), 1, vector(address), 1, 0);
-  const errno = libc().errno();
-  bytes.fill(0);
-  if (result < 0) throw new NativeError('process_vm_readv', errno);
-  return result;
-}
-
-/** pidfd_open(2). The caller closes the descriptor. */
-export function openPidFd(pid: number): number {
-  return orThrow('pidfd_open', attackCalls().syscall(SYS_PIDFD_OPEN, pid, 0, 0, 0, 0));
-}
-
-/** pidfd_getfd(2): a copy of descriptor `fd` of the process behind `pidFd`. The caller closes it. */
-export function copyForeignDescriptor(pidFd: number, fd: number): number {
-  return orThrow('pidfd_getfd', attackCalls().syscall(SYS_PIDFD_GETFD, pidFd, fd, 0, 0, 0));
-}
-
-/** renameat2(2) with RENAME_EXCHANGE: both names exist throughout, and their files are swapped. */
-export function exchangeNames(a: string, b: string): void {
-  orThrow(
-    'renameat2(RENAME_EXCHANGE)',
-    attackCalls().renameat2(SYS_RENAMEAT2, AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE),
-  );
-}
-
-/** Bind-mounts a path over itself, which hides nothing, then unmounts it. */
-export function bindOverItself(path: string): void {
-  const c = attackCalls();
-  orThrow('mount(MS_BIND)', c.mount(path, path, null, MS_BIND, null));
-  orThrow('umount2', c.umount2(path, MNT_DETACH));
-}
-
-/** Path of the peer's Unix socket; empty if it has none. Throws {@link NativeError} if `fd` is not a connected socket. */
-export function unixPeerPath(fd: number): string {
-  const name = Buffer.alloc(128);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(name.length);
-  orThrow('getpeername', attackCalls().getpeername(fd, name, length));
-  const PATH_AT = 2;
-  const used = Math.min(length.readUInt32LE(), name.length);
-  if (used <= PATH_AT || name.readUInt16LE(0) !== AF_UNIX) return '';
-  const path = name.toString('utf8', PATH_AT, used);
-  const end = path.indexOf('\0', 1);
-  return end < 0 ? path : path.slice(0, end);
 }

@@ -145,6 +145,18 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
   },
   { name: 'writable-root', spec: { readOnlyRoot: false }, fails: ['self-root-filesystem'] },
 
+  // Container runtimes
+  {
+    name: 'gvisor',
+    spec: { runtime: 'gvisor' },
+    fails: ['runtime', 'self-seccomp', 'mount-tmpfs'],
+    evidence: {
+      runtime: /^gVisor: Linux version 4\.19\.0-gvisor .*; seen in \/proc\/version$/,
+      'self-no-new-privs': /^NoNewPrivs 1$/,
+      'mount-tmpfs': /is 9p, not tmpfs/,
+    },
+  },
+
   // Secret volumes and configuration
   {
     name: 'secret-in-image',

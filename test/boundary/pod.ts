@@ -54,6 +54,8 @@ export interface PodSpec {
   readonly identity: string;
   readonly seccomp: 'none' | 'allow' | 'stubborn';
   readonly inherit: 'tcp' | 'abstract' | undefined;
+  /** A container runtime that is played by what /proc and the kernel say in it; the node's own kernel unless set. */
+  readonly runtime: 'gvisor' | undefined;
   readonly readOnlyRoot: boolean;
   readonly nodeFlags: readonly string[];
   /** Lines of `NAME=value` for the resolver; `$SECRET` stands for the mounted value. */
@@ -98,6 +100,7 @@ export const GOOD_POD: PodSpec = {
   identity: unprivileged(RESOLVER_UID),
   seccomp: 'allow',
   inherit: undefined,
+  runtime: undefined,
   readOnlyRoot: true,
   nodeFlags: [],
   environment: [],
@@ -233,7 +236,7 @@ ${spec.environment.map((line) => `export "${line}"`).join('\n')}
 unset SECRET_RESOLVER_CONFIG NODE_V8_COVERAGE
 ${spec.processNamespace === 'shared' ? 'until [ "$(cat /proc/1/comm)" = pause ]; do sleep 0.02; done' : ''}
 CODE=0
-${folder}/node app/test/boundary/launcher.ts '${JSON.stringify({ seccomp: spec.seccomp, inherit: spec.inherit })}' "$(command -v setpriv)" ${spec.identity} ${folder}/node ${spec.nodeFlags.join(' ')} ${spec.program} || CODE=$?
+${folder}/node app/test/boundary/launcher.ts '${JSON.stringify({ seccomp: spec.seccomp, inherit: spec.inherit, runtime: spec.runtime })}' "$(command -v setpriv)" ${spec.identity} ${folder}/node ${spec.nodeFlags.join(' ')} ${spec.program} || CODE=$?
 echo "ended with $CODE" >&2
 `;
 }

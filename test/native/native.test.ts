@@ -1,7 +1,16 @@
 /** The calls that harden the process and those that attack another: each once where the kernel allows it, once where not. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,19 +20,23 @@ import {
   bindOverItself,
   copyForeignDescriptor,
   exchangeNames,
+  openPidFd,
+  readProcessMemory,
+  traceAndRelease,
+  unixPeerPath,
+} from '../../src/native/attacks.ts';
+import {
   getCoreLimit,
   getDumpable,
+  getNoNewPrivileges,
   localSocket,
   NativeError,
-  openPidFd,
   pidFdWatch,
-  readProcessMemory,
   setCoreLimitZero,
   setNoNewPrivileges,
   setNonDumpable,
-  traceAndRelease,
-  unixPeerPath,
 } from '../../src/native/native.ts';
+import { provePeers } from '../../src/native/peer-proof.ts';
 import { NODE } from '../support/checkout.ts';
 import { until } from '../support/cli.ts';
 import { describeAsRoot } from '../support/root.ts';
@@ -231,7 +244,24 @@ describe('hardening', () => {
     expect(getDumpable()).toBe(0);
     setCoreLimitZero();
     expect(getCoreLimit()).toEqual({ soft: 0, hard: 0 });
+    expect(getNoNewPrivileges()).toBe(false);
     setNoNewPrivileges();
+    expect(getNoNewPrivileges()).toBe(true);
     expect(readFileSync('/proc/self/status', 'utf8')).toMatch(/NoNewPrivs:\t1\n/);
+  });
+});
+
+describe('provePeers', () => {
+  it('names the child that made the connection, each time, and leaves no descriptor and no child behind', () => {
+    const descriptors = () => readdirSync('/proc/self/fd').length;
+    provePeers();
+    const before = descriptors();
+    for (let at = 0; at < 50; at++) {
+      const { child, named } = provePeers();
+      expect(named).toBe(child);
+      expect(child).not.toBe(process.pid);
+      expect(existsSync(`/proc/${child}`)).toBe(false);
+    }
+    expect(descriptors()).toBe(before);
   });
 });

@@ -1,6 +1,11 @@
 /** Attacks on other processes by system calls: ptrace, process_vm_readv, pidfd_getfd, kill. */
 import { closeSync } from 'node:fs';
-import { copyForeignDescriptor, openPidFd, readProcessMemory, traceAndRelease } from '../../native/native.ts';
+import {
+  copyForeignDescriptor,
+  openPidFd,
+  readProcessMemory,
+  traceAndRelease,
+} from '../../native/attacks.ts';
 import { errnoName, type Gain } from './answer.ts';
 import { onEachProcess } from './each-process.ts';
 import { mappedAddresses } from './processes.ts';

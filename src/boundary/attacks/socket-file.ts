@@ -6,7 +6,7 @@
 import { chmodSync, closeSync, lstatSync, openSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import { dirname, join } from 'node:path';
-import { bindOverItself, exchangeNames } from '../../native/native.ts';
+import { bindOverItself, exchangeNames } from '../../native/attacks.ts';
 import { attempt, errnoName, type Gain } from './answer.ts';
 import { socketVisible } from './socket.ts';
 import type { AttackContext, AttackRun, Tries } from './types.ts';

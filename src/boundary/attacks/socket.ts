@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 import { fstatSync, lstatSync, readdirSync } from 'node:fs';
 import net from 'node:net';
-import { peerCredentials, unixPeerPath } from '../../native/native.ts';
+import { unixPeerPath } from '../../native/attacks.ts';
+import { peerCredentials } from '../../native/native.ts';
 import { errnoName } from './answer.ts';
 import {
   type CallAnswer,

@@ -36,6 +36,7 @@ export { resolverUidShared } from './resolver-uid-shared.ts';
 export { resolverVolumeShared } from './resolver-volume-shared.ts';
 export { roleAnnotation } from './role-annotation.ts';
 export { roleNotFound } from './role-not-found.ts';
+export { runtime } from './runtime.ts';
 export { secretInEnvironment } from './secret-in-environment.ts';
 export { secretItems } from './secret-items.ts';
 export { secretMountedElsewhere } from './secret-mounted-elsewhere.ts';

@@ -24,7 +24,7 @@ export const privilegeEscalation: Control = {
     run: (facts, config) => {
       const able = foreign(facts).filter(
         (process) =>
-          !process.noNewPrivileges &&
+          process.noNewPrivileges !== true &&
           process.userNamespace !== 'below' &&
           !isPause(process) &&
           !process.runtimeInit &&
@@ -34,7 +34,13 @@ export const privilegeEscalation: Control = {
       return faults.length === 0
         ? pass('each has no_new_privs or a bounding set without dangerous capabilities', able.map(trusted))
         : fail(
-            `${listed(faults.map(named))}: NoNewPrivs 0, so a setuid program in its image could gain them`,
+            listed(
+              faults.map((each) =>
+                each.noNewPrivileges === false
+                  ? `${named(each)}: NoNewPrivs 0, so a setuid program in its image could gain them`
+                  : `${named(each)}: this kernel does not show NoNewPrivs, and its bounding set has them`,
+              ),
+            ),
             'securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}} in its container',
           );
     },

@@ -10,10 +10,10 @@ export const selfNoNewPrivs: Control = {
   promise: 'The resolver cannot gain privileges.',
   check: {
     run: (facts) => {
-      const { status, hardening } = facts.self;
-      if (!status.noNewPrivileges) {
+      const { noNewPrivileges, hardening } = facts.self;
+      if (noNewPrivileges !== true) {
         return fail(
-          `NoNewPrivs 0${refusedStep(facts, 'no-new-privileges')}`,
+          `NoNewPrivs ${noNewPrivileges === false ? 0 : 'cannot be asked'}${refusedStep(facts, 'no-new-privileges')}`,
           'securityContext.allowPrivilegeEscalation: false',
         );
       }

@@ -59,7 +59,8 @@ export interface ProcessFacts extends MountView {
   /** Effective and permitted capabilities of any of its threads; each once, sorted. */
   readonly capabilities: readonly string[];
   readonly bounding: CapabilitySets['bounding'];
-  readonly noNewPrivileges: boolean;
+  /** Of all its threads; undefined where the kernel does not show it. */
+  readonly noNewPrivileges: boolean | undefined;
   readonly userNamespace: UserNamespace;
   /** Looked at only where there are capabilities to weigh, and undefined where the kernel does not show it to us: a process of another UID. */
   readonly exe: string | undefined;
@@ -185,7 +186,7 @@ async function processFacts(
     uids,
     capabilities,
     bounding: status.capabilities.bounding,
-    noNewPrivileges: tasks.every((task) => task.noNewPrivileges),
+    noNewPrivileges: leastOf(tasks.map((task) => task.noNewPrivileges)),
     userNamespace: namespace,
     ...view,
     exe: capabilities.length === 0 ? undefined : readExe(folder),
@@ -236,6 +237,12 @@ function readExe(folder: string): string | undefined {
     throwShortage(error);
     return undefined;
   }
+}
+
+/** False where one is false, else undefined where one is not known. */
+function leastOf(known: readonly (boolean | undefined)[]): boolean | undefined {
+  if (known.includes(false)) return false;
+  return known.includes(undefined) ? undefined : true;
 }
 
 function distinct<T extends string | number>(items: readonly T[]): T[] {

@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, 
 import inspector from 'node:inspector';
 import { throwShortage } from '../../domain/errors.ts';
 import { isLoaderVariable } from '../../domain/kubernetes.ts';
-import { getCoreLimit, getDumpable, NativeError } from '../../native/native.ts';
+import { getCoreLimit, getDumpable, getNoNewPrivileges, NativeError } from '../../native/native.ts';
 import type { HardeningResult } from '../harden.ts';
 import type { MountFacts } from './facts-mounts.ts';
 import { type IdMapping, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
@@ -36,6 +36,7 @@ export interface SelfFacts {
   /** PR_GET_DUMPABLE; undefined where a seccomp filter forbids to ask. */
   readonly dumpable: number | undefined;
   /** Bytes; undefined as above. */
+  readonly noNewPrivileges: boolean | undefined;
   readonly coreLimit: { readonly soft: number; readonly hard: number } | undefined;
   readonly hardening: HardeningResult;
   readonly inspectorActive: boolean;
@@ -65,6 +66,7 @@ export function gatherSelf(
     uidMap: parseIdMap(readFileSync('/proc/self/uid_map', 'utf8')),
     dumpable: asked(getDumpable),
     coreLimit: asked(getCoreLimit),
+    noNewPrivileges: asked(getNoNewPrivileges),
     hardening,
     inspectorActive: inspector.url() !== undefined,
     nodeFlags: [...process.execArgv],

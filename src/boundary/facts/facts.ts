@@ -12,10 +12,12 @@ import { gatherMounts, type MountFacts, resolved } from './facts-mounts.ts';
 import { gatherProcesses, type ProcessesFacts, type ProcessFacts } from './facts-processes.ts';
 import { gatherSelf, type SelfFacts } from './facts-self.ts';
 import { type BoundSocket, gatherSockets, type SocketFacts } from './facts-sockets.ts';
+import { gatherRuntime, type RuntimeFacts } from './runtime.ts';
 
 export interface Facts {
   /** Unix milliseconds. */
   readonly takenAtMs: number;
+  readonly runtime: RuntimeFacts;
   readonly self: SelfFacts;
   readonly mounts: MountFacts;
   readonly processes: ProcessesFacts;
@@ -63,6 +65,7 @@ export async function gatherFacts(config: Config, options: GatherOptions = {}): 
   const mounts = gatherMounts(config);
   return {
     takenAtMs: Date.now(),
+    runtime: options.earlier?.runtime ?? gatherRuntime(),
     self: gatherSelf(mounts, options.hardening ?? UNHARDENED, options.earlier?.self.exposure),
     mounts,
     processes: await gatherProcesses(mounts, resolved(dirname(config.socket.path))),

@@ -70,7 +70,8 @@ export interface TaskStatus {
   readonly namespacePids: readonly number[];
   readonly threads: number;
   readonly capabilities: CapabilitySets;
-  readonly noNewPrivileges: boolean;
+  /** Undefined where the kernel does not show it: gVisor. */
+  readonly noNewPrivileges: boolean | undefined;
   /** 0 none, 1 strict, 2 filter. */
   readonly seccomp: number;
   /** Whether the task has a handler for SIGUSR1. */
@@ -120,7 +121,7 @@ export function parseStatus(text: string): TaskStatus | undefined {
       ambient: caps('CapAmb'),
       bounding: caps('CapBnd'),
     },
-    noNewPrivileges: field('NoNewPrivs') === '1',
+    noNewPrivileges: fields.has('NoNewPrivs') ? field('NoNewPrivs') === '1' : undefined,
     seccomp: Number(field('Seccomp')) || 0,
     catchesUsr1: hasSignal(field('SigCgt'), 10),
     killed: hasSignal(field('SigPnd'), 9),

@@ -1,0 +1,21 @@
+import { RUNTIME_NAMES } from '../../domain/runtimes.ts';
+import type { Control } from '../control.ts';
+import { fail, pass } from '../finding.ts';
+
+export const runtime: Control = {
+  id: 'runtime',
+  group: 'self',
+  severity: 'info',
+  threat:
+    "Some checks mean something else, or nothing, where the container does not run on the node's own kernel.",
+  promise: "The container runs on the node's own kernel, as far as it shows.",
+  check: {
+    run: ({ runtime: { kind, evidence } }) =>
+      kind === undefined
+        ? pass(evidence)
+        : fail(
+            `${RUNTIME_NAMES[kind]}: ${evidence}`,
+            'nothing: docs/runtimes.md says what replaces which check',
+          ),
+  },
+};
