@@ -26,7 +26,13 @@ export type Verdict =
       readonly evidence: string;
       readonly exceptions?: readonly string[];
     }
-  | { readonly outcome: 'fail' | 'unknown'; readonly evidence: string; readonly remedy: string };
+  | {
+      readonly outcome: 'fail' | 'unknown';
+      readonly evidence: string;
+      readonly remedy: string;
+      /** What protects instead on this container runtime: the check is then an exception, and stops nothing. */
+      readonly replacedBy?: string;
+    };
 
 export function pass(evidence: string, exceptions: Iterable<string> = []): Verdict {
   return { outcome: 'pass', evidence, exceptions: [...new Set(exceptions)] };

@@ -15,18 +15,21 @@ const FAIL_DURING_EXEC: ReadonlySet<string> = new Set(
 export function runChecks(facts: Facts, config: Config): Finding[] {
   return CHECKS.map((check) => {
     const verdict = check.run(facts, config, ENFORCED);
-    const lowered = check.severity === 'enforce' && config.boundary.warn.includes(check.id);
-    const waived = lowered && verdict.outcome !== 'pass';
-    const exceptions = waived
-      ? ['waived by boundary.warn']
-      : verdict.outcome === 'pass'
-        ? (verdict.exceptions ?? [])
-        : [];
+    const failed = verdict.outcome !== 'pass';
+    const replacedBy = failed ? verdict.replacedBy : undefined;
+    const listed = check.severity === 'enforce' && config.boundary.warn.includes(check.id);
+    const exceptions = failed
+      ? [...(listed ? ['waived by boundary.warn'] : []), ...(replacedBy === undefined ? [] : [replacedBy])]
+      : (verdict.exceptions ?? []);
     return {
       id: check.id,
-      severity: lowered ? 'warn' : check.severity,
+      severity: listed || replacedBy !== undefined ? 'warn' : check.severity,
       outcome: verdict.outcome,
-      evidence: lowered ? `${verdict.evidence} (only warns: boundary.warn)` : verdict.evidence,
+      evidence: [
+        verdict.evidence,
+        ...(listed ? ['(only warns: boundary.warn)'] : []),
+        ...(replacedBy === undefined ? [] : [`(${replacedBy})`]),
+      ].join(' '),
       remedy: verdict.outcome === 'pass' ? '' : verdict.remedy,
       ...(exceptions.length === 0 ? {} : { exceptions }),
     };

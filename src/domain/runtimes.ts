@@ -28,3 +28,6 @@ export const RUNTIME_MARKS: Readonly<Record<SandboxedRuntime, Readonly<Record<st
     '/proc/cmdline': /\bkata-containers\.target\b/,
   },
 };
+
+/** File systems by which such a runtime shows what is on the node: gVisor's gofer, Kata's share. */
+export const SHARED_FILE_SYSTEMS: readonly string[] = ['9p', 'virtiofs'];

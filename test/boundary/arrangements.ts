@@ -153,8 +153,24 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
     evidence: {
       runtime: /^gVisor: Linux version 4\.19\.0-gvisor .*; seen in \/proc\/version$/,
       'self-no-new-privs': /^NoNewPrivs 1$/,
-      'mount-tmpfs': /is 9p, not tmpfs/,
+      'self-seccomp': /^Seccomp 0 \(none\) \(gVisor: system calls end in its own kernel/,
+      'mount-tmpfs': /is 9p, not tmpfs \(gVisor: the mount shows the gofer/,
     },
+  },
+  {
+    name: 'gvisor-shared',
+    spec: { runtime: 'gvisor', processNamespace: 'shared', neighbours: [AGENT] },
+    fails: ['runtime', 'self-seccomp', 'mount-tmpfs', 'process-secret-mounts', ...SHARED],
+    evidence: { 'process-secret-mounts': /cannot be compared: .* is not a tmpfs \(gVisor: lint and/ },
+  },
+  {
+    name: 'gvisor-with-an-own-uid-elsewhere',
+    spec: {
+      runtime: 'gvisor',
+      processNamespace: 'shared',
+      neighbours: [AGENT, { identity: unprivileged(RESOLVER_UID) }],
+    },
+    fails: ['runtime', 'self-seccomp', 'mount-tmpfs', 'process-secret-mounts', 'process-same-uid', ...SHARED],
   },
 
   // Secret volumes and configuration

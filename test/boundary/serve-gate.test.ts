@@ -226,6 +226,33 @@ describeAsRoot('serve in a pod into which an exec goes', () => {
   });
 });
 
+describeAsRoot('serve under a truthful gVisor, played by what it shows and lacks', () => {
+  it('serves a supervisor that it knows by PID, start time and UID', async () => {
+    const { code, stdout, stderr } = await runPod('serve-gvisor', {
+      ...GOOD_POD,
+      runtime: 'gvisor',
+      processNamespace: 'shared',
+      neighbours: [
+        { identity: unprivileged(AGENT_UID) },
+        {
+          // Root that may reach the socket: the caller of the configuration.
+          identity: rootWith('dac_override', 'kill'),
+          command: `bash -c './node app/src/main.ts watch --count 1 --socket socket-volume/own/resolver.sock > /dev/null; ${END_RESOLVER}; sleep 60'`,
+          volumes: 'socket-read-only',
+          onceTrue: BOUND,
+          afterSeconds: 1,
+        },
+      ],
+      config: 'boundary: {trusted: [{uid: 0}]}',
+      program: SERVE,
+    });
+    expect(code, stdout + stderr).toBe(0);
+    const served = audit(stdout).filter(({ unmapped }) => unmapped.outcome === 'served');
+    expect(served, stdout + stderr).toHaveLength(1);
+    expect(stderr).toContain('the isolation boundary is proven');
+  });
+});
+
 describe('--relaxed', () => {
   it('is refused where a Kubernetes service environment is seen', async () => {
     using workspace = new Workspace();

@@ -1,6 +1,7 @@
 import { mountedVolumes } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
 import { volumeKinds } from './shared/pod.ts';
+import { replacedBehindShare } from './shared/runtime.ts';
 import { eachVolume } from './shared/volumes.ts';
 
 /** What kubelet keeps in memory, or writes for the resolver and its socket. */
@@ -13,15 +14,21 @@ export const mountTmpfs: Control = {
   threat: 'A value on a disk outlives the pod, and other pods of the node may reach the disk.',
   promise: 'Secrets are kept in memory.',
   check: {
-    run: (facts) =>
-      eachVolume(
+    run: (facts) => {
+      const verdict = eachVolume(
         facts,
         'tmpfs',
         'volumes: [{name: <secret>, secret: {secretName: <name>}}], not hostPath, PVC or a disk emptyDir',
         ({ mount }) =>
           mount === undefined || mount.type === 'tmpfs' ? undefined : `is ${mount.type}, not tmpfs`,
         'mount',
-      ),
+      );
+      return replacedBehindShare(facts, verdict, {
+        gvisor:
+          'the mount shows the gofer, and not what is behind it: kubelet keeps Secret volumes in memory',
+        kata: 'the mount shows the share, and not what is behind it: kubelet keeps Secret volumes in memory',
+      });
+    },
   },
   rule: {
     about: 'pod',
