@@ -1,5 +1,6 @@
 /** Callers are told apart by what the kernel says of a peer. If that is not true, nothing may be served. */
-import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
+import { CommandError, ExitCode } from '../domain/errors.ts';
+import { NativeError } from '../native/native.ts';
 import { type PeerProof, provePeers } from '../native/peer-proof.ts';
 
 /**
@@ -11,7 +12,8 @@ export function requireTruthfulPeers(prove: () => PeerProof = provePeers): void 
   try {
     proof = prove();
   } catch (error) {
-    throw refusal(`could not be tried: ${error instanceof Error ? error.message : errorCode(error)}`);
+    if (!(error instanceof NativeError)) throw error;
+    throw refusal(`could not be tried: ${error.message}`);
   }
   if (proof.named !== proof.child) {
     throw refusal(

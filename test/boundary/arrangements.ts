@@ -258,6 +258,18 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
     fails: ['process-view'],
   },
   {
+    // As a security module may do: the process is listed, and nothing of it can be read.
+    name: 'hidden-status',
+    spec: {
+      processNamespace: 'shared',
+      neighbours: [AGENT],
+      prepare:
+        'install -m 0 /dev/null hidden; for folder in /proc/[0-9]*; do if grep -q "^Uid:.1000" $folder/status; then mount --bind hidden $folder/status; fi; done',
+    },
+    fails: [...SHARED, 'process-view'],
+    evidence: { 'process-view': /^the kernel shows nothing of a living process: pid \d+$/ },
+  },
+  {
     name: 'host-pid',
     spec: { processNamespace: 'host' },
     fails: ['process-host-pid', 'process-namespace', 'process-capabilities', 'process-escalation'],

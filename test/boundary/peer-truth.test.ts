@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { requireTruthfulPeers } from '../../src/boundary/peer-truth.ts';
+import { NativeError } from '../../src/native/native.ts';
 import { CHECKOUT, NODE } from '../support/checkout.ts';
 import { describeAsRoot } from '../support/root.ts';
 import { newSecret } from '../support/secrets.ts';
@@ -30,7 +31,7 @@ describe('requireTruthfulPeers', () => {
 
   it('refuses where it cannot be tried', () => {
     const fail = () => {
-      throw new Error('clone failed with errno 11');
+      throw new NativeError('clone', 11);
     };
     expect(() => requireTruthfulPeers(fail)).toThrow(
       'SO_PEERCRED could not be tried: clone failed with errno 11',

@@ -110,7 +110,7 @@ describeAsRoot('check as a person sees it', () => {
     ]) {
       expect(lines).toContain(line);
     }
-    expect(lines.at(-1)).toBe('the isolation boundary is broken: nothing is served (4 of 37 checks failed)');
+    expect(lines.at(-1)).toBe('the isolation boundary is broken: nothing is served (4 of 38 checks failed)');
   });
 
   it('files a page for a review', async () => {

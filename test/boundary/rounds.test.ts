@@ -57,7 +57,7 @@ function play(processes: readonly Played[], options: { relaxed?: boolean; lookFa
       return from <= clock.time && clock.time < until;
     });
   const factsOf = (others: readonly ProcessFacts[]) =>
-    ({ processes: { others, hiding: [] } }) as unknown as Facts;
+    ({ processes: { others, hiding: [], unreadable: [] } }) as unknown as Facts;
   const machine = new Rounds({
     look: async () => {
       looks.push(clock.time);

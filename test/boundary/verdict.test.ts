@@ -33,7 +33,7 @@ describe('a process whose mounts cannot be read', () => {
     const one = facts.processes.others.find(({ kernelThread }) => !kernelThread);
     if (one === undefined) throw new Error('no process to play with');
     const others = [{ ...one, container: 'unreadable' as const, secretMounts: [], socketMounts: [] }];
-    const findings = runChecks({ ...facts, processes: { others, hiding: [] } }, config);
+    const findings = runChecks({ ...facts, processes: { others, hiding: [], unreadable: [] } }, config);
     for (const id of ['process-secret-mounts', 'process-socket-mounts']) {
       expect(findings.find((finding) => finding.id === id)).toMatchObject({
         outcome: 'unknown',

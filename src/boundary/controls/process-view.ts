@@ -1,5 +1,5 @@
 import type { Control } from '../control.ts';
-import { pass, unknown } from '../finding.ts';
+import { listed, pass, unknown } from '../finding.ts';
 
 const REMEDY = 'securityContext.procMount: Default';
 
@@ -13,6 +13,10 @@ export const processView: Control = {
     run: ({ self, processes }) => {
       if (self.procSelf !== String(self.pid))
         return unknown(`/proc/self leads to ${self.procSelf}, and our pid is ${self.pid}`, REMEDY);
+      if (processes.unreadable.length > 0) {
+        const pids = listed(processes.unreadable.map((pid) => `pid ${pid}`));
+        return unknown(`the kernel shows nothing of a living process: ${pids}`, REMEDY);
+      }
       return processes.hiding.length > 0
         ? unknown(`/proc is mounted with ${processes.hiding.join(',')}: other processes are hidden`, REMEDY)
         : pass(`/proc shows ${processes.others.length + 1} processes, with nothing hidden`);

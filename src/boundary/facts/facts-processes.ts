@@ -10,7 +10,7 @@
  *
  * A scan is not a lock: a process that is born and dies between two scans is not seen.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { throwShortage } from '../../domain/errors.ts';
 import { parseStartTime, TICKS_PER_SECOND } from '../../domain/proc-stat.ts';
@@ -71,6 +71,8 @@ export interface ProcessesFacts {
   readonly others: readonly ProcessFacts[];
   /** Options of the /proc mount that hide processes from us; empty where all are seen. */
   readonly hiding: readonly string[];
+  /** Processes that live, and of which not even the status can be read. */
+  readonly unreadable: readonly number[];
 }
 
 /** Reads every process that /proc shows, or `only` some. A process that ends while it is read is left out. */
@@ -82,6 +84,7 @@ export async function gatherProcesses(
   const breathe = breather();
   const look = lookup(mounts, socketFolder, breathe);
   const others: ProcessFacts[] = [];
+  const unreadable: number[] = [];
   let pids = (only ?? readdirSync('/proc').map(Number)).filter(
     (pid) => Number.isInteger(pid) && pid !== process.pid,
   );
@@ -91,7 +94,11 @@ export async function gatherProcesses(
     for (const pid of pids) {
       await breathe();
       const facts = await processFacts(pid, look, breathe);
-      if (facts === undefined) continue;
+      if (facts === 'gone') continue;
+      if (facts === 'unreadable') {
+        (looks === MAX_LOOKS ? unreadable : again).push(pid);
+        continue;
+      }
       if (isWhole(facts)) others.push(facts);
       else if (await isEnding(`/proc/${pid}`, breathe)) continue;
       else if (looks === MAX_LOOKS) others.push(facts);
@@ -102,7 +109,7 @@ export async function gatherProcesses(
   others.sort((a, b) => a.pid - b.pid);
   const proc = mounts.all.findLast((mount) => mount.mountPoint === '/proc');
   const hiding = (proc?.superOptions ?? []).filter((option) => /^(hidepid=(?!0$|off$)|subset=)/.test(option));
-  return { others, hiding };
+  return { others, hiding, unreadable };
 }
 
 /** Gives the event loop its turn once a slice is used up; an agent may have thousands of processes or threads. */
@@ -156,13 +163,13 @@ async function processFacts(
   pid: number,
   look: Lookup,
   breathe: () => Promise<void>,
-): Promise<ProcessFacts | undefined> {
+): Promise<ProcessFacts | 'gone' | 'unreadable'> {
   const folder = `/proc/${pid}`;
   const text = readText(`${folder}/status`);
   const status = text === undefined ? undefined : parseStatus(text);
-  if (status === undefined) return undefined;
+  if (status === undefined) return existsSync(folder) ? 'unreadable' : 'gone';
   // A leader that has ended while its other threads live on reads as a zombie, too.
-  if (status.zombie && status.threads <= 1) return undefined;
+  if (status.zombie && status.threads <= 1) return 'gone';
   const tasks = status.threads > 1 ? [status, ...(await taskStatuses(folder, breathe))] : [status];
   const uids = distinct(tasks.flatMap((task) => task.uids));
   const capabilities = distinct(
