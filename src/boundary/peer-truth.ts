@@ -17,7 +17,7 @@ export function requireTruthfulPeers(prove: () => PeerProof = provePeers): void 
   }
   if (proof.named !== proof.child) {
     throw refusal(
-      `names PID ${proof.named} for a connection to PID ${proof.child}${proof.named === process.pid ? ', the process that asks' : ''}`,
+      `names PID ${proof.named} for a connection from PID ${proof.child}${proof.named === process.pid ? ', the process that asks' : ''}`,
     );
   }
 }

@@ -2,10 +2,13 @@
  * Whether SO_PEERCRED names the process at the other end, tried with another process. gVisor of 2022 (Debian's runsc)
  * answers with the credentials of the process that asks: every peer looks like the resolver itself.
  *
- * A connection to a listening socket has the credentials of the process that called listen(). Here that is a child that
- * shares our memory and descriptors, calls listen() and nothing else, and ends, while we wait: as posix_spawn's child
- * does before its exec, and without a program to run, which an image need not have. Nothing is ever accepted on that
- * socket, and its name is random: it is of no use to another process.
+ * A child connects, and this process accepts, as with a caller. The child shares our memory and descriptors, makes that
+ * one call, and ends, while we wait: as posix_spawn's child does before its exec, and without a program to run, which an
+ * image need not have. clone() starts a function of one argument, and connect() has three: so the child flushes a stream
+ * that has connect() for its write function, the descriptor as its cookie, and the address in its buffer.
+ *
+ * The agent may find the socket's name in /proc/net/unix and connect, too. Nothing is read from its connection, which is
+ * passed over: its PID is not the child's.
  */
 import { randomBytes } from 'node:crypto';
 import { AF_UNIX, libc, loadKoffi, orThrow, peerCredentials } from './native.ts';
@@ -18,7 +21,9 @@ const CLONE_FILES = 0x400;
 const CLONE_VFORK = 0x4000;
 /** For a child that sends no signal when it ends. */
 const __WALL = 0x4000_0000;
-/** Bytes; listen() needs a few hundred. */
+/** Connections: more than a stranger makes between listen() and the child's connect(). */
+const BACKLOG = 4096;
+/** Bytes; the flush needs about a thousand. */
 const STACK_BYTES = 64 * 1024;
 
 interface ProofCalls {
@@ -28,8 +33,16 @@ interface ProofCalls {
   readonly waitpid: (pid: number, status: Buffer, options: number) => number;
   readonly socket: (family: number, type: number, protocol: number) => number;
   readonly bind: (fd: number, address: Buffer, length: number) => number;
-  readonly connect: (fd: number, address: Buffer, length: number) => number;
+  readonly listen: (fd: number, backlog: number) => number;
+  readonly accept: (fd: number, address: bigint, length: bigint, flags: number) => number;
   readonly close: (fd: number) => number;
+  readonly fopencookie: (
+    cookie: bigint,
+    mode: string,
+    calls: { read: bigint; write: bigint; seek: bigint; close: bigint },
+  ) => bigint;
+  readonly fwrite: (bytes: Buffer, size: number, count: number, stream: bigint) => number;
+  readonly fclose: (stream: bigint) => number;
 }
 
 /** The PID of the child, and the one that the kernel names for it. */
@@ -41,28 +54,47 @@ export interface PeerProof {
 export function provePeers(): PeerProof {
   const c = proofCalls();
   const address = Buffer.concat([Buffer.from([AF_UNIX, 0, 0]), randomBytes(16)]);
-  const stream = () => orThrow('socket', c.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const fds: number[] = [];
+  const stream = () => {
+    const fd = orThrow('socket', c.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    fds.push(fd);
+    return fd;
+  };
+  let connector: bigint | undefined;
   try {
     const listener = stream();
-    fds.push(listener);
+    const calls = { read: 0n, write: c.symbol(0n, 'connect'), seek: 0n, close: 0n };
+    connector = c.fopencookie(BigInt(stream()), 'w', calls);
+    c.fwrite(address, 1, address.length, connector);
     orThrow('bind', c.bind(listener, address, address.length));
-    const child = listenInChild(c, listener);
-    const client = stream();
-    fds.push(client);
-    orThrow('connect', c.connect(client, address, address.length));
-    return { child, named: peerCredentials(client).pid };
+    orThrow('listen', c.listen(listener, BACKLOG));
+    const child = flushInChild(c, connector);
+    let named = acceptOne(c, listener);
+    for (let strangers = 0; named !== child && named !== process.pid && strangers < BACKLOG; strangers++)
+      named = acceptOne(c, listener);
+    return { child, named };
   } finally {
+    // Flushes again, while its descriptor is still its own.
+    if (connector !== undefined) c.fclose(connector);
     for (const fd of fds) c.close(fd);
   }
 }
 
-/** listen() has a second argument, which is whatever the register holds: the kernel takes any backlog. */
-function listenInChild(c: ProofCalls, listener: number): number {
+/** The PID of the peer that connected next. */
+function acceptOne(c: ProofCalls, listener: number): number {
+  const fd = orThrow('accept4', c.accept(listener, 0n, 0n, SOCK_CLOEXEC));
+  try {
+    return peerCredentials(fd).pid;
+  } finally {
+    c.close(fd);
+  }
+}
+
+function flushInChild(c: ProofCalls, connector: bigint): number {
   const stack = Buffer.alloc(STACK_BYTES);
   const top = (c.address(stack) + BigInt(STACK_BYTES)) & ~15n;
   const flags = CLONE_VM | CLONE_FILES | CLONE_VFORK;
-  const child = orThrow('clone', c.clone(c.symbol(0n, 'listen'), top, flags, BigInt(listener)));
+  const child = orThrow('clone', c.clone(c.symbol(0n, 'fflush'), top, flags, connector));
   orThrow('waitpid', c.waitpid(child, Buffer.alloc(4), __WALL));
   return child;
 }
@@ -72,6 +104,8 @@ function proofCalls(): ProofCalls {
   const koffi = loadKoffi();
   const self = koffi.load(null);
   const declare = <T>(prototype: string): T => self.func(prototype) as T;
+  const pointer = 'uint64_t';
+  const calls = koffi.struct({ read: pointer, write: pointer, seek: pointer, close: pointer });
   return {
     address: (buffer) => koffi.address(buffer),
     symbol: declare('uint64_t dlsym(uint64_t handle, const char *name)'),
@@ -79,7 +113,15 @@ function proofCalls(): ProofCalls {
     waitpid: declare('int waitpid(int pid, _Out_ uint8_t *status, int options)'),
     socket: declare('int socket(int family, int type, int protocol)'),
     bind: declare('int bind(int fd, const uint8_t *address, uint32_t length)'),
-    connect: declare('int connect(int fd, const uint8_t *address, uint32_t length)'),
+    listen: declare('int listen(int fd, int backlog)'),
+    accept: declare('int accept4(int fd, uint64_t address, uint64_t length, int flags)'),
     close: declare('int close(int fd)'),
+    fopencookie: self.func('fopencookie', pointer, [
+      pointer,
+      'const char *',
+      calls,
+    ]) as ProofCalls['fopencookie'],
+    fwrite: declare('size_t fwrite(const uint8_t *bytes, size_t size, size_t count, uint64_t stream)'),
+    fclose: declare('int fclose(uint64_t stream)'),
   };
 }

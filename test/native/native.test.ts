@@ -264,4 +264,34 @@ describe('provePeers', () => {
     }
     expect(descriptors()).toBe(before);
   });
+
+  it('passes over a stranger that finds the socket and connects first', async () => {
+    const spin = String.raw`
+      use Socket; $| = 1; $/ = undef; print "ready\n";
+      while (getppid() == ${process.pid}) {
+        open(my $file, '<', '/proc/net/unix');
+        my $table = <$file>;
+        while ($table =~ / \@([\s\S]{16})\n/g) {
+          socket(my $stranger, AF_UNIX, SOCK_STREAM, 0);
+          print "connected\n" if connect($stranger, pack('S a*', AF_UNIX, "\0$1"));
+        }
+      }`;
+    const stranger = spawn('perl', ['-e', spin], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let seen = '';
+    stranger.stdout.on('data', (chunk) => {
+      seen += chunk;
+    });
+    try {
+      await until(() => seen.includes('ready'));
+      await until(() => {
+        for (let at = 0; at < 20; at++) {
+          const { child, named } = provePeers();
+          expect(named).toBe(child);
+        }
+        return seen.split('connected').length > 20;
+      });
+    } finally {
+      stranger.kill('SIGKILL');
+    }
+  });
 });

@@ -35,8 +35,9 @@ export interface SelfFacts {
   readonly uidMap: readonly IdMapping[];
   /** PR_GET_DUMPABLE; undefined where a seccomp filter forbids to ask. */
   readonly dumpable: number | undefined;
-  /** Bytes; undefined as above. */
+  /** By prctl, for gVisor does not show it in /proc; undefined as above. */
   readonly noNewPrivileges: boolean | undefined;
+  /** Bytes; undefined as above. */
   readonly coreLimit: { readonly soft: number; readonly hard: number } | undefined;
   readonly hardening: HardeningResult;
   readonly inspectorActive: boolean;
