@@ -381,6 +381,20 @@ export const ARRANGEMENTS: readonly Arrangement[] = [
     fails: [...SHARED, 'process-escalation'],
   },
   {
+    // As gVisor shows its processes.
+    name: 'may-escalate-and-does-not-show',
+    spec: {
+      processNamespace: 'shared',
+      neighbours: [{ identity: `--reuid ${AGENT_UID} --regid ${AGENT_UID} --clear-groups --no-new-privs` }],
+      prepare:
+        'for folder in /proc/[0-9]*; do if grep -q "^Uid:.1000" $folder/status; then sed /NoNewPrivs/d $folder/status > shown; mount --bind shown $folder/status; fi; done',
+    },
+    fails: [...SHARED, 'process-escalation'],
+    evidence: {
+      'process-escalation': /this kernel does not show NoNewPrivs, and its bounding set has them$/,
+    },
+  },
+  {
     name: 'trusted-that-may-escalate',
     spec: {
       processNamespace: 'shared',

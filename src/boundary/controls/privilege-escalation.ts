@@ -2,9 +2,12 @@ import { DANGEROUS_CAPABILITIES } from '../../domain/kubernetes.ts';
 import { asMap } from '../../manifest/data.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
-import { fail, listed, pass } from '../finding.ts';
+import { fail, listed, pass, unknown } from '../finding.ts';
 import { beside, isSupervisor } from './shared/pod.ts';
 import { foreign, isPause, named, trusted, trustOf } from './shared/processes.ts';
+
+const REMEDY =
+  'securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}} in its container';
 
 /**
  * Enforced, for a boundary that holds only until somebody runs `su` is not proven: its image chooses what setuid
@@ -31,17 +34,20 @@ export const privilegeEscalation: Control = {
           process.bounding.some((name) => DANGEROUS_CAPABILITIES.has(name)),
       );
       const faults = able.filter((process) => trustOf(process, config) !== 'trusted');
-      return faults.length === 0
-        ? pass('each has no_new_privs or a bounding set without dangerous capabilities', able.map(trusted))
-        : fail(
-            listed(
-              faults.map((each) =>
-                each.noNewPrivileges === false
-                  ? `${named(each)}: NoNewPrivs 0, so a setuid program in its image could gain them`
-                  : `${named(each)}: this kernel does not show NoNewPrivs, and its bounding set has them`,
-              ),
-            ),
-            'securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}} in its container',
+      if (faults.length === 0)
+        return pass(
+          'each has no_new_privs or a bounding set without dangerous capabilities',
+          able.map(trusted),
+        );
+      const sure = faults.filter(({ noNewPrivileges }) => noNewPrivileges === false);
+      return sure.length > 0
+        ? fail(
+            `${listed(sure.map(named))}: NoNewPrivs 0, so a setuid program in its image could gain them`,
+            REMEDY,
+          )
+        : unknown(
+            `${listed(faults.map(named))}: this kernel does not show NoNewPrivs, and its bounding set has them`,
+            REMEDY,
           );
     },
   },
