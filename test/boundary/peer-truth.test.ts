@@ -1,5 +1,4 @@
 /** A kernel that does not tell who connects: nothing is served on it. Played, and real: Debian's runsc. */
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { requireTruthfulPeers } from '../../src/boundary/peer-truth.ts';
@@ -9,6 +8,7 @@ import { describeIf } from '../support/root.ts';
 import { newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
 import { AGENT_UID, RESOLVER_UID, unprivileged } from './pod.ts';
+import { MISSING_RUNSC, runsc } from './runsc.ts';
 
 describe('requireTruthfulPeers', () => {
   it('lets a kernel pass that names the child', () => {
@@ -39,30 +39,7 @@ describe('requireTruthfulPeers', () => {
   });
 });
 
-/** Runs bash in a sandbox of Debian's runsc, which sees the machine's files and writes to none of them. */
-function inRunsc(script: string): string {
-  const sandbox = ['--platform=ptrace', '--network=none', '--ignore-cgroups', 'do', 'bash', '-c'];
-  // What runsc writes to a file overwrites itself: through a pipe it does not.
-  const run = spawnSync(
-    'bash',
-    ['-c', 'set -o pipefail; "$@" 2>&1 | cat', 'bash', 'runsc', ...sandbox, script],
-    {
-      encoding: 'utf8',
-      timeout: 120_000,
-    },
-  );
-  if (run.status !== 0) throw new Error(`runsc ended with ${run.status}: ${run.stdout}`);
-  return run.stdout;
-}
-
-const MISSING =
-  process.getuid?.() !== 0
-    ? 'run the tests as root'
-    : spawnSync('runsc', ['--version']).status === 0
-      ? undefined
-      : 'install runsc, the package of Debian 12, to try a kernel that does not tell who connects';
-
-describeIf('under runsc of 2022, which names whoever asks as the peer', MISSING, () => {
+describeIf('under runsc of 2022, which names whoever asks as the peer', MISSING_RUNSC, () => {
   it('serve serves nothing, says why in one message, and names nobody; check says the same', () => {
     using workspace = new Workspace();
     workspace.writeBulkProvider('nvbugs', 'nvbugs');
@@ -70,7 +47,11 @@ describeIf('under runsc of 2022, which names whoever asks as the peer', MISSING,
     const supervisor = [{ name: 'supervisor', uid: 20_001, providers: ['*'] }];
     workspace.writeConfig({ callers: supervisor, audit: { path: join(workspace.root, 'run', 'audit') } });
     const command = `${NODE} ${join(CHECKOUT, 'src/main.ts')}`;
-    const output = inRunsc(`
+    const output = runsc([
+      'do',
+      'bash',
+      '-c',
+      `
       cd ${workspace.root}
       # --relaxed: no other check may be what keeps it from serving.
       setpriv ${unprivileged(RESOLVER_UID)} ${command} serve --relaxed --config ${workspace.configFile} 2> run/log &
@@ -78,7 +59,8 @@ describeIf('under runsc of 2022, which names whoever asks as the peer', MISSING,
       echo "== agent"; setpriv ${unprivileged(AGENT_UID)} ${command} list --socket ${workspace.socket}
       echo "agent: $?"; kill $! 2> /dev/null; wait $!; echo "serve: $?"
       echo "== audit"; cat run/audit; echo "== log"; cat run/log
-      echo "== check"; setpriv ${unprivileged(RESOLVER_UID)} ${command} check --config ${workspace.configFile}; echo "check: $?"`);
+      echo "== check"; setpriv ${unprivileged(RESOLVER_UID)} ${command} check --config ${workspace.configFile}; echo "check: $?"`,
+    ]);
     const [, agent = '', audit, log = '', check = ''] = output.split(/^== \w+\n/m);
     expect(agent, output).toContain('agent: 3\nserve: 1\n');
     expect(agent).not.toContain('TOKEN_NAME');
