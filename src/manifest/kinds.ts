@@ -1,4 +1,5 @@
 /** Which documents hold a pod template, and where in them it is. */
+import { isNamespaceName } from '../config/schema.ts';
 import type { ConfigIssue } from '../domain/errors.ts';
 import { asList, asMap, asText, type Data, valueAt } from './data.ts';
 import { wrongTypes } from './field-types.ts';
@@ -24,10 +25,10 @@ const KINDS: Readonly<Record<string, { readonly apiVersion: string; readonly tem
   SandboxTemplate: { apiVersion: 'extensions.agents.x-k8s.io/v1beta1', template: POD_TEMPLATE },
 };
 
-/** Groups that workloads were in before they had the one above. */
-const FORMER_GROUPS = ['extensions'];
+/** What Helm, envsubst and their like leave in a name, and no kind of object allows. */
+const PLACEHOLDER = /[\s{}$<>]/;
 
-const CONTAINER_LISTS = ['containers', 'initContainers', 'ephemeralContainers'] as const;
+const CONTAINER_LISTS = ['containers', 'initContainers', 'ephemeralContainers'];
 
 /** An object of the stream: a document, or an item of a List. */
 export interface ManifestObject {
@@ -78,21 +79,21 @@ export function findManifests(stream: ManifestStream): Manifests {
   const unclear: { object: ManifestObject; path: Path }[] = [];
   for (const object of objects) {
     issues.push(...wrongTypes(stream, object.document, [...object.path, 'metadata'], object.data.metadata));
-    const known = Object.hasOwn(KINDS, object.kind) ? KINDS[object.kind] : undefined;
-    const group = groupOf(object.apiVersion);
-    if (known?.apiVersion === object.apiVersion) {
+    issues.push(...nameIssues(stream, object));
+    const kind = KNOWN_KINDS.find((each) => each.toLowerCase() === object.kind.toLowerCase());
+    const known = kind === undefined ? undefined : KINDS[kind];
+    const wrong = (field: 'apiVersion' | 'kind', hint: string) => {
+      const message = `${objectName(object)} has ${field === 'kind' ? 'a' : 'an'} ${field} that is not supported`;
+      issues.push(stream.issueAt(object.document, [...object.path, field], message, hint));
+    };
+    if (known === undefined || !isMeant(object.apiVersion, known.apiVersion))
+      searchPodSpecs(object, [], object.data, found, unclear);
+    else if (known.apiVersion !== object.apiVersion) wrong('apiVersion', `write ${known.apiVersion}`);
+    else if (kind !== object.kind) wrong('kind', `write ${kind}`);
+    else {
       const template = templateOf(stream, object, known.template, issues);
       if (template !== undefined) templates.push(template);
-    } else if (known !== undefined && [groupOf(known.apiVersion), ...FORMER_GROUPS].includes(group)) {
-      issues.push(
-        stream.issueAt(
-          object.document,
-          [...object.path, 'apiVersion'],
-          `${objectName(object)} has an apiVersion that is not supported`,
-          `write ${known.apiVersion}`,
-        ),
-      );
-    } else searchPodSpecs(object, [], object.data, found, unclear);
+    }
     issues.push(...secretTypes(stream, object));
   }
   for (const template of [...templates, ...found]) {
@@ -131,6 +132,34 @@ export function specOfExternalSecret({ kind }: ManifestObject): Path {
   return kind === 'ClusterExternalSecret' ? ['spec', 'externalSecretSpec'] : ['spec'];
 }
 
+/** A pod of another namespace than the one that is written, or of none, would be read for this one. */
+function nameIssues(
+  stream: ManifestStream,
+  { document, path, name, namespace }: ManifestObject,
+): ConfigIssue[] {
+  const at = (field: string, message: string, hint: string) =>
+    stream.issueAt(document, [...path, 'metadata', field], message, hint);
+  const render = 'if this is a template, render it first';
+  return [
+    ...(PLACEHOLDER.test(name) ? [at('name', 'is not a name', render)] : []),
+    ...(namespace && !isNamespaceName(namespace)
+      ? [
+          at(
+            'namespace',
+            'is not a Kubernetes namespace',
+            `write lowercase letters, digits and "-"; ${render}`,
+          ),
+        ]
+      : []),
+  ];
+}
+
+/** Whether a kind that is ours is meant: its own group, one without a domain, or one above or below in the same domain. */
+function isMeant(apiVersion: string, known: string): boolean {
+  const [group, own] = [groupOf(apiVersion), groupOf(known)];
+  return !group.includes('.') || group === own || own.endsWith(`.${group}`) || group.endsWith(`.${own}`);
+}
+
 function groupOf(apiVersion: string): string {
   return apiVersion.slice(0, Math.max(0, apiVersion.indexOf('/')));
 }
@@ -151,8 +180,10 @@ function searchPodSpecs(
     found.push(podTemplate(object, holder, path, asMap(inSpec ? valueAt(object.data, holder) : {})));
     return;
   }
-  const ours = CONTAINER_LISTS.find(
-    (list) => asList(data[list]).some(isOurs) || asMap(data[list])[RESOLVER] !== undefined,
+  const ours = Object.keys(data).find(
+    (field) =>
+      [data[field], ...asList(data[field])].some((item) => isOurs(item, field)) ||
+      (CONTAINER_LISTS.includes(field) && asMap(data[field])[RESOLVER] !== undefined),
   );
   if (ours !== undefined) unclear.push({ object, path: [...path, ours] });
   else {
@@ -166,10 +197,11 @@ function isContainer(value: unknown): boolean {
   return name !== undefined && image !== undefined;
 }
 
-/** Not the usage that the metrics API gives for each container. */
-function isOurs(value: unknown): boolean {
-  const { name, usage } = asMap(value);
-  return name === RESOLVER && usage === undefined;
+/** In whatever field; neither the usage that the metrics API gives for a container nor its status. */
+function isOurs(value: unknown, field: string): boolean {
+  const { name, image, imageID, usage } = asMap(value);
+  if (name !== RESOLVER || usage !== undefined || imageID !== undefined) return false;
+  return image !== undefined || CONTAINER_LISTS.includes(field);
 }
 
 function podTemplate(object: ManifestObject, holder: Path, spec: Path, template: Data): PodTemplate {

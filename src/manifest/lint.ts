@@ -9,7 +9,7 @@ import {
   objectName,
   type PodTemplate,
 } from './kinds.ts';
-import { RESOLVER } from './names.ts';
+import { Annotation, RESOLVER } from './names.ts';
 import { findOwnedParts, readRecord } from './ownership.ts';
 import { type Pod, readPod, resolverSecrets } from './pod.ts';
 import { choiceFor, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
@@ -178,7 +178,7 @@ function podFindings(
 }
 
 function objectFindings(
-  { stream, manifests }: Checked,
+  { stream, manifests, subjects }: Checked,
   all: readonly ManifestObject[],
   pods: readonly PodSubject[],
   rules: readonly Rule[],
@@ -187,9 +187,14 @@ function objectFindings(
   const isRead = (secret: string) => pods.length === 0 || pods.some(({ secrets }) => secrets.has(secret));
   return manifests.objects.flatMap((object) => {
     const unclear = manifests.unclear.flatMap((place) => (place.object === object ? [place.path] : []));
+    const orphaned = subjects.flatMap(({ template, subject }) =>
+      subject === undefined && template.object === object && Annotation.injected in template.annotations
+        ? [[...template.path.slice(object.path.length), 'metadata', 'annotations', Annotation.injected]]
+        : [],
+    );
     return rules.flatMap((rule) =>
       rule.about === 'object'
-        ? [...rule.find({ object, all, isRead, unclear })].map((fault) =>
+        ? [...rule.find({ object, all, isRead, unclear, orphaned })].map((fault) =>
             finding(stream, object, [...object.path, ...fault.path], rule, fault),
           )
         : [],

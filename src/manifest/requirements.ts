@@ -1,6 +1,5 @@
 /** What configuration and pod must agree on before anything is injected. Each disagreement would show only in the cluster. */
 import { type Config, NO_AGENT, referencedSecrets, secretId } from '../config/config.ts';
-import { isNamespaceName } from '../config/schema.ts';
 import type { ConfigIssue } from '../domain/errors.ts';
 import { RESERVED_UIDS, SHARED_FOLDERS } from '../domain/kubernetes.ts';
 import { asList, asMap, asText } from './data.ts';
@@ -36,14 +35,7 @@ export function templateIssues(stream: ManifestStream, template: PodTemplate, ro
   const issues: ConfigIssue[] = [];
   const at = (path: Path, message: string, hint: string) =>
     issues.push(stream.issueAt(template.document, path, message, hint));
-  const { object, path, annotations, spec } = template;
-  if (object.namespace !== undefined && !isNamespaceName(object.namespace)) {
-    at(
-      [...object.path, 'metadata', 'namespace'],
-      'is not a Kubernetes namespace',
-      'write lowercase letters, digits and "-"; if this is a template, render it first',
-    );
-  }
+  const { path, annotations, spec } = template;
   if (roles.agent !== undefined && roles.supervisors.includes(roles.agent)) {
     at(
       template.specPath,

@@ -41,6 +41,8 @@ export interface ObjectSubject {
   readonly isRead: (secret: string) => boolean;
   /** Places in the object with a container of our name and no pod around it. */
   readonly unclear: readonly Path[];
+  /** Annotations by which inject says that it put a resolver into a pod that has none. */
+  readonly orphaned: readonly Path[];
 }
 
 /** What a rule looks for, and what to write instead. */

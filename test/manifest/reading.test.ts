@@ -125,6 +125,9 @@ describe('kinds', () => {
     ['init containers alone', { spec: { initContainers: [{ name: 'secret-resolver', image: 'x' }] } }],
     ['containers by name', { spec: { overrides: { containers: { 'secret-resolver': { image: 'x' } } } } }],
     ['ephemeral containers alone', { ephemeralContainers: [{ name: 'secret-resolver', image: 'x' }] }],
+    ['sidecars of a template', { spec: { sidecars: [{ name: 'secret-resolver', image: 'x' }] } }],
+    ['one container', { spec: { templates: [{ container: { name: 'secret-resolver', image: 'x' } }] } }],
+    ['a list of another name', { spec: { extraContainers: [{ name: 'secret-resolver', image: 'x' }] } }],
   ])('a container of ours without a pod around it, %s: not checked, which is an error', (_name, rest) => {
     const result = read(object('example.com/v1', 'Overlay', rest));
     expect(result.findings).toMatchObject([{ rule: 'not-checked', severity: 'error', object: 'Overlay x' }]);
@@ -146,11 +149,18 @@ describe('kinds', () => {
         containers: [{ name: 'secret-resolver', usage: {} }],
       }),
     ],
+    [
+      'the status of a pod',
+      object('example.com/v1', 'PodReport', {
+        status: { containerStatuses: [{ name: 'secret-resolver', image: 'x', imageID: 'y' }] },
+      }),
+    ],
+    ['a name', object('example.com/v1', 'Chart', { metadata: { name: 'secret-resolver' } })],
   ])('%s holds no pod', (_name, text) => {
     expect(read(text)).toMatchObject({ findings: [], errors: [], passed: [] });
   });
 
-  it.each(['extensions/v1beta1', 'apps/v1beta2', 'apps/v2'])(
+  it.each(['extensions/v1beta1', 'apps/v1beta2', 'apps/v2', 'v1', 'Apps/v1'])(
     'a Deployment of %s: names the apiVersion',
     (version) => {
       expect(errorsOf(object(version, 'Deployment', { spec }))).toMatchObject([
@@ -162,6 +172,40 @@ describe('kinds', () => {
       ]);
     },
   );
+
+  it.each([
+    [object('apps/v1', 'Pod', { spec: pod.spec }), 'apiVersion', 'write v1'],
+    [object('apps/v1', 'CronJob', { spec: { jobTemplate: { spec } } }), 'apiVersion', 'write batch/v1'],
+    [object('v1', 'deployment', { spec }), 'apiVersion', 'write apps/v1'],
+    [object('apps/v1', 'deployment', { spec }), 'kind', 'write Deployment'],
+    [
+      object('agents.x-k8s.io/v1beta1', 'SandboxTemplate', { spec: { podTemplate: template } }),
+      'apiVersion',
+      'write extensions.agents.x-k8s.io/v1beta1',
+    ],
+  ])('a kind with the group or the letters of another: says so, %#', (text, field, hint) => {
+    expect(errorsOf(text)).toMatchObject([{ field, hint }]);
+    expect(() => inject(requestFor(text))).toThrow(`has a${field === 'kind' ? '' : 'n'} ${field} that is`);
+  });
+
+  it.each([
+    ['taken out', (spec: typeof pod.spec) => ({ ...spec, initContainers: [] })],
+    [
+      'renamed',
+      (spec: typeof pod.spec) => JSON.parse(JSON.stringify(spec).replace('"secret-resolver"', '"other"')),
+    ],
+  ])('an injected pod whose resolver was %s', (_name, change) => {
+    const list = { kind: 'PodList', apiVersion: 'v1', items: [{ ...bare, spec: change(pod.spec) }] };
+    expect(read(JSON.stringify(list)).findings).toMatchObject([
+      {
+        rule: 'resolver-missing',
+        severity: 'error',
+        path: 'items[0].metadata.annotations.secret-resolver/injected',
+      },
+    ]);
+    const bareTemplate = object('apps/v1', 'Deployment', { spec: { template: { spec: pod.spec } } });
+    expect(read(bareTemplate).findings.map(({ rule }) => rule)).not.toContain('resolver-missing');
+  });
 
   it.each([
     ['the Secret of another name', '  externalSecretName: gitlab\n', 'metadata: {name: fleet}'],
@@ -225,6 +269,24 @@ describe('text that another reader would understand otherwise', () => {
     expect(issue).toMatchObject({ message, line: expect.any(Number) });
     expect(issue?.line).toBeGreaterThan(1);
     expect(JSON.stringify(issue)).not.toMatch(/2024|0123|1337|10771/);
+  });
+
+  it.each([
+    ['name', 'name: agent-pod', `name: \${TOKEN_VALUE}`, 'is not a name'],
+    ['name', 'name: agent-pod', 'name: "{{ .Values.TOKEN_VALUE }}"', 'is not a name'],
+    ['name', 'name: agent-pod', 'name: <%= TOKEN_VALUE %>', 'is not a name'],
+    ['namespace', 'namespace: tenant-a', `namespace: \${TOKEN_VALUE}`, 'is not a Kubernetes namespace'],
+    ['namespace', 'namespace: tenant-a', 'namespace: <TOKEN_VALUE>', 'is not a Kubernetes namespace'],
+    ['namespace', 'namespace: tenant-a', 'namespace: Tenant_A', 'is not a Kubernetes namespace'],
+  ])('a template that nobody rendered in a %s, %#', (field, from, to, message) => {
+    for (const end of ['\n', '\r\n']) {
+      const text = good.replace(from, to).replaceAll('\n', end);
+      const issue = { field: `metadata.${field}`, message, line: expect.any(Number) };
+      expect(errorsOf(text)).toMatchObject([issue]);
+      expect(JSON.stringify(errorsOf(text))).not.toContain('TOKEN_VALUE');
+      const bareText = readInput('pod.yaml').replace(from, to).replaceAll('\n', end);
+      expect(() => inject(requestFor(bareText))).toThrow(message);
+    }
   });
 
   it('reads 12:30 as text, as kubectl does', () => {

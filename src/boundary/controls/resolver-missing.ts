@@ -1,3 +1,4 @@
+import { RESOLVER } from '../../manifest/names.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 
@@ -7,6 +8,15 @@ export const resolverMissing: Control = {
   severity: 'enforce',
   threat: 'A pod that asks for a resolver and gets none runs without what it was promised.',
   promise: 'A pod that asks for a resolver has exactly one.',
+  rule: {
+    about: 'object',
+    remedy:
+      'Inject again, or take out everything that an injection added by: secret-resolver inject --uninject',
+    *find({ orphaned }) {
+      for (const path of orphaned)
+        yield { path, message: `the pod was injected, and has no container ${RESOLVER}` };
+    },
+  },
   expression: {
     cel: 'variables.resolver.size() == 1',
     message: 'the pod must have one container secret-resolver',
