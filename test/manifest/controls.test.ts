@@ -1,6 +1,6 @@
 /** Rules that look at more than the pod, and what they allow. What they refuse is in faults.ts. */
 import { describe, expect, it } from 'vitest';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { RULES } from '../../src/boundary/catalogue.ts';
 import { inject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
@@ -144,6 +144,52 @@ describe('reloader-annotation', () => {
     ],
   ])('%s', (_, others, warned) => {
     expect(rulesOf(reloaded(...others))).toEqual(warned ? ['reloader-annotation'] : []);
+  });
+});
+
+describe('reloader-annotation of a Deployment', () => {
+  const RELOADER = 'reloader.stakater.com';
+  const AUTO = { [`${RELOADER}/auto`]: 'true' };
+  const BOTH = `gitlab, ${MODELS}`;
+  const carrying = (annotation: string) =>
+    object('Secret', 'gitlab', { metadata: { annotations: { [`${RELOADER}/${annotation}`]: 'true' } } });
+
+  it.each<[string, Record<string, string>, Record<string, string>, object[], string | undefined]>([
+    ['auto', AUTO, {}, [], '$.metadata'],
+    ['auto of the template', {}, AUTO, [], '$.spec.template.metadata'],
+    ['auto on both', AUTO, AUTO, [], '$.metadata'],
+    ['what hides the template', { [`${RELOADER}/auto`]: 'false' }, AUTO, [], undefined],
+    ['of ConfigMaps alone', { [`configmap.${RELOADER}/auto`]: 'true' }, {}, [], undefined],
+    ['all excluded', { ...AUTO, [`secrets.exclude.${RELOADER}/reload`]: BOTH }, {}, [], undefined],
+    ['one excluded', { ...AUTO, [`secrets.exclude.${RELOADER}/reload`]: 'gitlab' }, {}, [], '$.metadata'],
+    ['search', { [`${RELOADER}/search`]: 'true' }, {}, [], undefined],
+    ['search with a match', { [`${RELOADER}/search`]: 'true' }, {}, [carrying('match')], '$.metadata'],
+    ['another Secret', { [`secret.${RELOADER}/reload`]: 'gitlab-runner,git' }, {}, [], undefined],
+    ['a pattern of others', { [`secret.${RELOADER}/reload`]: 'hub-.*' }, {}, [], undefined],
+    [
+      'the only one, ignored',
+      { [`secret.${RELOADER}/reload`]: 'gitlab' },
+      {},
+      [carrying('ignore')],
+      undefined,
+    ],
+  ])('%s', (_, own, ofTemplate, others, place) => {
+    const { metadata, spec } = parse(pod, { version: '1.1' });
+    const template = {
+      metadata: { ...metadata, annotations: { ...metadata.annotations, ...ofTemplate } },
+      spec,
+    };
+    const deployment = {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'd', namespace: 'tenant-a', annotations: own },
+      spec: { template },
+    };
+    const text = [deployment, ...others].map((one) => JSON.stringify(one)).join('\n');
+    const found = lint({ file: 'm', text, choice: {}, rules: RULES }).findings;
+    expect(found.map(({ rule, path }) => [rule, `$.${path.replace(/\.annotations\..*/, '')}`])).toEqual(
+      place === undefined ? [] : [['reloader-annotation', place]],
+    );
   });
 });
 

@@ -554,6 +554,10 @@ export const POD_FAULTS: readonly PodFault[] = [
       ['reloader.stakater.com/auto', 'true'],
       ['secret.reloader.stakater.com/auto', 'true'],
       ['secret.reloader.stakater.com/reload', 'other, gitlab'],
+      ['reloader.stakater.com/auto', 'True'],
+      ['secret.reloader.stakater.com/auto', '1'],
+      ['secret.reloader.stakater.com/reload', 'git.*'],
+      ['secret.reloader.stakater.com/reload', '(gitlab|other)'],
     ] as const
   ).map(
     ([key, value]): PodFault => ({

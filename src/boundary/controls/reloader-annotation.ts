@@ -1,9 +1,13 @@
-import { asMap } from '../../manifest/data.ts';
+import { matchGlob } from '../../domain/glob.ts';
+import { asMap, asText } from '../../manifest/data.ts';
 import type { ManifestObject } from '../../manifest/kinds.ts';
 import type { Control } from '../control.ts';
 import { readExternalSecret } from './shared/external-secret.ts';
 
 const RELOADER = 'reloader.stakater.com';
+const SEARCH = `${RELOADER}/search`;
+/** Annotations of a workload, or of its template, by which Reloader follows Secrets. */
+const DECIDING = [`${RELOADER}/auto`, `secret.${RELOADER}/auto`, `secret.${RELOADER}/reload`, SEARCH];
 
 export const reloaderAnnotation: Control = {
   id: 'reloader-annotation',
@@ -15,43 +19,54 @@ export const reloaderAnnotation: Control = {
     about: 'pod',
     remedy: `Write the annotation ${RELOADER}/ignore: "true" on the Secret (target.template.metadata.annotations of an ExternalSecret), or take this one out.`,
     *find({ template, secrets }, all) {
-      const left = [...secrets].filter((secret) => !all.some((object) => isIgnored(object, secret)));
-      const metadata = asMap(template.object.data.metadata);
-      for (const [from, annotations] of [
-        ['object', asMap(metadata.annotations)],
-        ['template', template.path.length > template.object.path.length ? template.annotations : {}],
-      ] as const) {
-        for (const [key, value] of Object.entries(annotations)) {
-          const reloads = reloaded(key, String(value), left);
-          if (reloads === undefined) continue;
-          yield {
-            from,
-            path: ['metadata', 'annotations', key],
-            message: `${key} restarts the pods at each rotation of ${reloads}`,
-          };
-        }
+      const own = asMap(asMap(template.object.data.metadata).annotations);
+      // What the workload says hides what its template says.
+      const [from, annotations] = DECIDING.some((key) => key in own)
+        ? (['object', own] as const)
+        : (['template', template.annotations] as const);
+      const excluded = names(annotations[`secrets.exclude.${RELOADER}/reload`]);
+      const left = [...secrets].filter(
+        (secret) => !excluded.includes(secret) && !all.some((object) => carries(object, secret, 'ignore')),
+      );
+      for (const key of DECIDING) {
+        const reloads = left.find((secret) => follows(key, annotations[key], secret, all));
+        if (reloads === undefined) continue;
+        yield {
+          from,
+          path: ['metadata', 'annotations', key],
+          message: `${key} restarts the pods at each rotation of ${reloads}`,
+        };
       }
     },
   },
 };
 
-/** The first of the Secrets that Reloader follows for an annotation. */
-function reloaded(key: string, value: string, secrets: readonly string[]): string | undefined {
-  if (key === `${RELOADER}/auto` || key === `secret.${RELOADER}/auto`)
-    return value === 'true' ? secrets[0] : undefined;
-  if (key !== `secret.${RELOADER}/reload`) return undefined;
-  const names = value.split(',').map((name) => name.trim());
-  return secrets.find((secret) => names.some((name) => name === secret || name === '*'));
+/** Whether Reloader follows the Secret for an annotation. */
+function follows(key: string, value: unknown, secret: string, all: readonly ManifestObject[]): boolean {
+  if (key.endsWith('/auto')) return /^(1|t|T|true|TRUE|True)$/.test(String(value));
+  if (key === SEARCH) return value === 'true' && all.some((object) => carries(object, secret, 'match'));
+  // Each is a regular expression for the whole name. One that is more than a name with `.*` counts as a match.
+  return names(value).some((name) => {
+    const glob = name.replaceAll('.*', '*');
+    return /[^\w.*-]/.test(glob) || matchGlob(glob, secret);
+  });
 }
 
-/** Whether an object is the Secret, or makes it, with the annotation that Reloader leaves it alone for. */
-function isIgnored(object: ManifestObject, secret: string): boolean {
+function names(list: unknown): string[] {
+  return (asText(list) ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+/** Whether an object is the Secret, or makes it, with an annotation that Reloader reads there. */
+function carries(object: ManifestObject, secret: string, annotation: 'ignore' | 'match'): boolean {
   const external = readExternalSecret(object);
   if (external === undefined && object.kind !== 'Secret') return false;
   const metadata =
     external === undefined ? object.data.metadata : asMap(asMap(external.spec.target).template).metadata;
   return (
     (external?.target ?? object.name) === secret &&
-    asMap(asMap(metadata).annotations)[`${RELOADER}/ignore`] === 'true'
+    asMap(asMap(metadata).annotations)[`${RELOADER}/${annotation}`] === 'true'
   );
 }
