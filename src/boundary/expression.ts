@@ -50,7 +50,8 @@ export const VARIABLES: Readonly<Record<string, string>> = {
       variables.resolver.exists(r, r.?volumeMounts.orValue([]).exists(m, m.name == v.name)))`,
   tokenVolumes: cel`
     variables.volumes.filter(v, has(v.projected)
-      && v.projected.?sources.orValue([]).exists(s, has(s.serviceAccountToken))).map(v, v.name)`,
+      && v.projected.?sources.orValue([]).exists(s,
+        has(s.serviceAccountToken) || has(s.podCertificate))).map(v, v.name)`,
   // What may hold the socket: by use, whatever it is called.
   socketVolumes: cel`
     ["secret-resolver-socket"] + variables.resolverVolumes.filter(v, has(v.emptyDir)).map(v, v.name)`,

@@ -54,6 +54,7 @@ export const TOKEN_ANNOTATIONS: readonly {
     key: /^(vault\.security\.banzaicloud\.io|secrets-webhook\.security\.bank-vaults\.io)\/vault-addr$/,
     enabled: /./,
   },
+  { key: /^consul\.hashicorp\.com\/connect-inject$/, enabled: /^(1|t|true)$/i },
 ];
 
 /** Longest name of a volume: a DNS label. */

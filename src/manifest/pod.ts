@@ -133,6 +133,26 @@ function readVolume(data: Data, path: Path): Volume {
   return { name: asText(data.name) ?? '', data, path, secrets };
 }
 
+/** Probes of a container. */
+export const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const;
+
+/** Ports that a container says it listens on: those it declares, and those that its probes ask. Paths as those of containers. */
+export function listensOn({ data, path }: Container): { port: number; protocol: unknown; path: Path }[] {
+  const declared = asList(data.ports).map((value, index) => {
+    const { containerPort, protocol } = asMap(value);
+    return { port: containerPort, protocol: protocol ?? 'TCP', path: ['ports', index, 'containerPort'] };
+  });
+  const probed = PROBES.flatMap((probe) =>
+    ['httpGet', 'tcpSocket', 'grpc'].flatMap((action) => {
+      const { port, host } = asMap(asMap(data[probe])[action]);
+      return host ? [] : [{ port, protocol: 'TCP', path: [probe, action, 'port'] }];
+    }),
+  );
+  return [...declared, ...probed].flatMap(({ port, protocol, path: field }) =>
+    typeof port === 'number' ? [{ port, protocol, path: [...path, ...field] }] : [],
+  );
+}
+
 /** Volumes that a container mounts. */
 export function mountedVolumes(pod: Pod, container: Container): Volume[] {
   return pod.volumes.filter(({ name }) => container.mounts.some((mount) => mount.volume === name));

@@ -2,10 +2,10 @@
 import { type Config, NO_AGENT, referencedSecrets, secretId } from '../config/config.ts';
 import type { ConfigIssue } from '../domain/errors.ts';
 import { RESERVED_UIDS, SHARED_FOLDERS } from '../domain/kubernetes.ts';
-import { asList, asMap, asText } from './data.ts';
+import { asMap, asText } from './data.ts';
 import { objectName, type PodTemplate } from './kinds.ts';
 import { CONFIG_FILE, CONFIG_MOUNT, Label, TOKEN_ANNOTATIONS } from './names.ts';
-import { isWithin, type Pod } from './pod.ts';
+import { isWithin, listensOn, type Pod } from './pod.ts';
 import type { Roles } from './roles.ts';
 import { type InjectionSettings, isLoopback, socketMount } from './sidecar.ts';
 import { type ManifestStream, type Path, wholeFile } from './stream.ts';
@@ -65,7 +65,8 @@ export function templateIssues(stream: ManifestStream, template: PodTemplate, ro
 
 /** A pod that names a service account probably wants its token, which the agent must not have. */
 export function tokenNotes({ object, spec }: PodTemplate): string[] {
-  const account = asText(spec.serviceAccountName);
+  // The API server still reads the deprecated name.
+  const account = asText(spec.serviceAccountName) ?? asText(spec.serviceAccount);
   if (account === undefined || spec.automountServiceAccountToken !== undefined) return [];
   return [
     `${objectName(object)}: automountServiceAccountToken: false was added, so no container gets the token of ${account}; a container that needs one can mount a projected serviceAccountToken volume`,
@@ -90,16 +91,13 @@ function portIssues({ stream, template, pod, config }: Situation): ConfigIssue[]
   return pod.containers.flatMap((container) =>
     container.phase === 'init'
       ? []
-      : asList(container.data.ports).flatMap((value, index) => {
-          const { containerPort, hostPort, protocol = 'TCP' } = asMap(value);
-          const taken = listeners.find(
-            ({ port }) => port !== undefined && [containerPort, hostPort].includes(port),
-          );
+      : listensOn(container).flatMap(({ port, protocol, path }) => {
+          const taken = listeners.find((each) => each.port === port);
           if (taken === undefined || protocol !== 'TCP') return [];
           return stream.issueAt(
             template.document,
-            [...template.specPath, ...container.path, 'ports', index],
-            `container ${container.name} listens on port ${taken.port}, which is also ${taken.field} in ${config.file}`,
+            [...template.specPath, ...path],
+            `container ${container.name} listens on port ${port}, which is also ${taken.field} in ${config.file}`,
             `write another port in ${taken.field}: all containers of a pod share one network`,
           );
         }),

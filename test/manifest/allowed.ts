@@ -38,6 +38,17 @@ export const ALLOWED: readonly Change[] = [
     plant: (pod) => pod.add(pod.agent, 'ports', { containerPort: 8086, protocol: 'UDP' }),
   },
   {
+    name: 'a port of the node with that number',
+    plant: (pod) => pod.add(pod.agent, 'ports', { containerPort: 8080, hostPort: 8086 }),
+  },
+  {
+    name: 'probes that ask a named port, and another host',
+    plant: (pod) => {
+      pod.agent.livenessProbe = { httpGet: { port: 'http' } } as never;
+      pod.agent.readinessProbe = { tcpSocket: { port: 8086, host: '192.0.2.1' } } as never;
+    },
+  },
+  {
     name: 'a debug container beside the agent',
     plant: (pod) =>
       pod.add(pod.spec, 'ephemeralContainers', {

@@ -207,6 +207,21 @@ describe('service-account-token', () => {
     expect(rulesOf(text('kubernetes.io/service-account-token'))).toEqual(['service-account-token']);
     expect(rulesOf(text('Opaque'))).toEqual([]);
   });
+
+  it.each<[string, object]>([
+    ['env', { env: [{ name: 'T', valueFrom: { secretKeyRef: { name: 'legacy', key: 'token' } } }] }],
+    ['envFrom', { envFrom: [{ prefix: 'T_', secretRef: { name: 'legacy' } }] }],
+  ])('knows a token that the agent takes by %s', (_, fields) => {
+    const text = (type: string) =>
+      changed(
+        (planted) => {
+          Object.assign(planted.agent, fields);
+        },
+        object('Secret', 'legacy', { type }),
+      );
+    expect(rulesOf(text('kubernetes.io/service-account-token'))).toEqual(['service-account-token']);
+    expect(rulesOf(text('Opaque'))).toEqual([]);
+  });
 });
 
 describe('resolver-command', () => {

@@ -441,6 +441,17 @@ export const POD_FAULTS: readonly PodFault[] = [
   },
   {
     rule: 'service-account-token',
+    name: 'a certificate of the pod in the agent',
+    plant: (pod) => {
+      const signerName = 'example.com/api-client';
+      const sources = [{ podCertificate: { signerName, keyType: 'ED25519', credentialBundlePath: 'pem' } }];
+      pod.add(pod.spec, 'volumes', { name: 'planted-c', projected: { sources } });
+      pod.add(pod.agent, 'volumeMounts', mount('planted-c', { readOnly: true }));
+    },
+    at: /containers\[\d\]\.volumeMounts\[\d\]$/,
+  },
+  {
+    rule: 'service-account-token',
     name: 'a projected token in the resolver',
     plant: (pod) => {
       pod.add(pod.spec, 'volumes', {
@@ -547,6 +558,20 @@ export const POD_FAULTS: readonly PodFault[] = [
       name: `the supervisor has port ${containerPort}`,
       plant: (pod) => pod.add(pod.supervisor, 'ports', { containerPort }),
       at: /containers\[\d\]\.ports\[\d\]\.containerPort$/,
+    }),
+  ),
+  ...(
+    [
+      ['livenessProbe', 'httpGet'],
+      ['readinessProbe', 'tcpSocket'],
+      ['startupProbe', 'grpc'],
+    ] as const
+  ).map(
+    ([probe, action]): PodFault => ({
+      rule: 'port-collision',
+      name: `the ${probe} of the agent asks a port of the resolver by ${action}`,
+      plant: (pod) => set(pod.agent, probe, { [action]: { port: 8086 } }),
+      at: new RegExp(`containers\\[\\d\\]\\.${probe}\\.${action}\\.port$`),
     }),
   ),
   ...(

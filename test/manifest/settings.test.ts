@@ -176,13 +176,15 @@ describe('refused, because the pod would not work', () => {
     [
       'the agent',
       withPorts(0, [{ containerPort: 8080 }, { containerPort: 8086 }]),
-      'spec.containers[0].ports[1]',
+      'spec.containers[0].ports[1].containerPort',
     ],
-    ['the supervisor', withPorts(1, [{ containerPort: 9090 }]), 'spec.containers[1].ports[0]'],
+    ['the supervisor', withPorts(1, [{ containerPort: 9090 }]), 'spec.containers[1].ports[0].containerPort'],
     [
-      'a port of the host',
-      withPorts(0, [{ containerPort: 80, hostPort: 8086 }]),
-      'spec.containers[0].ports[0]',
+      'what a probe asks',
+      annotated({}, (object: Changed) => {
+        Object.assign(object.spec.containers[0] ?? {}, { livenessProbe: { httpGet: { port: 8086 } } });
+      }),
+      'spec.containers[0].livenessProbe.httpGet.port',
     ],
     [
       'a native sidecar',
@@ -197,7 +199,7 @@ describe('refused, because the pod would not work', () => {
           },
         ];
       }),
-      'spec.initContainers[0].ports[0]',
+      'spec.initContainers[0].ports[0].containerPort',
     ],
   ])('a port of the resolver, taken by %s: both places and the remedy', (_name, text, field) => {
     expect(issueOf(text)).toMatchObject({
@@ -212,6 +214,7 @@ describe('refused, because the pod would not work', () => {
   it.each([
     ['UDP', withPorts(0, [{ containerPort: 8086, protocol: 'UDP' }])],
     ['another port', withPorts(0, [{ containerPort: 8087 }])],
+    ['that port of the node', withPorts(0, [{ containerPort: 80, hostPort: 8086 }])],
   ])('takes %s', (_name, text) => {
     expect(inject(requestFor(text)).done).toEqual(['Pod agent-pod']);
   });
@@ -219,6 +222,7 @@ describe('refused, because the pod would not work', () => {
   it.each([
     ['Vault', { 'vault.hashicorp.com/agent-inject': 'true' }],
     ['Vault, as Go reads it', { 'vault.hashicorp.com/agent-inject': '1' }],
+    ['Consul', { 'consul.hashicorp.com/connect-inject': 'true' }],
     ['Bank-Vaults', { 'vault.security.banzaicloud.io/vault-addr': 'https://vault' }],
   ])('%s: a pod whose injector needs the token that inject would switch off', (_name, annotations) => {
     const [name] = Object.keys(annotations);
@@ -246,10 +250,12 @@ describe('refused, because the pod would not work', () => {
   });
 
   it('tells who names a service account that no container gets its token', () => {
-    const text = pod.replace('spec:\n', 'spec:\n  serviceAccountName: builder\n');
-    expect(inject(requestFor(text)).notes).toEqual([
-      expect.stringContaining('no container gets the token of builder'),
-    ]);
+    for (const field of ['serviceAccountName', 'serviceAccount']) {
+      const text = pod.replace('spec:\n', `spec:\n  ${field}: builder\n`);
+      expect(inject(requestFor(text)).notes).toEqual([
+        expect.stringContaining('no container gets the token of builder'),
+      ]);
+    }
     expect(inject(requestFor(pod)).notes).toEqual([]);
   });
 

@@ -1,5 +1,4 @@
-import { asList, asMap } from '../../manifest/data.ts';
-import type { Container } from '../../manifest/pod.ts';
+import { listensOn } from '../../manifest/pod.ts';
 import { pathName } from '../../manifest/stream.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
@@ -17,14 +16,14 @@ export const portCollision: Control = {
     remedy:
       'Change the port of the container, or health.listen and metrics.listen in the configuration, and inject again.',
     *find(subject) {
-      const own = ports(subject.resolver);
+      const own = listensOn(subject.resolver);
       for (const container of beside(subject)) {
-        for (const { port, path } of ports(container)) {
-          const taken = own.find((each) => each.port === port);
+        for (const { port, protocol, path } of listensOn(container)) {
+          const taken = own.find((each) => each.port === port && each.protocol === protocol);
           if (taken === undefined) continue;
           yield {
             path,
-            message: `container ${container.name} has port ${port}, which is the resolver's (${pathName(taken.path)})`,
+            message: `container ${container.name} has port ${port}/${protocol}, which is the resolver's (${pathName(taken.path)})`,
           };
         }
       }
@@ -34,18 +33,11 @@ export const portCollision: Control = {
     cel: cel`
       variables.resolver.all(r, r.?ports.orValue([]).all(q, variables.beside.all(c,
         c.?ports.orValue([]).all(p, p.containerPort != q.containerPort
-          || p.?protocol.orValue("TCP") != q.?protocol.orValue("TCP")))))`,
+          || p.?protocol.orValue("TCP") != q.?protocol.orValue("TCP"))
+        && [c.?livenessProbe, c.?readinessProbe, c.?startupProbe].all(p,
+          (p.?httpGet.?host.orValue("") != "" || p.?httpGet.?port.orValue(0) != q.containerPort)
+          && (p.?tcpSocket.?host.orValue("") != "" || p.?tcpSocket.?port.orValue(0) != q.containerPort)
+          && p.?grpc.?port.orValue(0) != q.containerPort))))`,
     message: 'a container has a port of the resolver',
   },
 };
-
-/** `8086/TCP`, with its place. */
-function ports({ data, path }: Container) {
-  return asList(data.ports).map((value, index) => {
-    const { containerPort, protocol } = asMap(value);
-    return {
-      port: `${containerPort}/${protocol ?? 'TCP'}`,
-      path: [...path, 'ports', index, 'containerPort'],
-    };
-  });
-}

@@ -45,7 +45,7 @@ export const reloaderAnnotation: Control = {
 function follows(key: string, value: unknown, secret: string, all: readonly ManifestObject[]): boolean {
   if (key.endsWith('/auto')) return /^(1|t|T|true|TRUE|True)$/.test(String(value));
   if (key === SEARCH) return value === 'true' && all.some((object) => carries(object, secret, 'match'));
-  // Each is a regular expression for the whole name. One that is more than a name with `.*` counts as a match.
+  // Each is a regular expression for the whole name. Anything but a name with `.*` in it counts as a match.
   return names(value).some((name) => {
     const glob = name.replaceAll('.*', '*');
     return /[^\w.*-]/.test(glob) || matchGlob(glob, secret);

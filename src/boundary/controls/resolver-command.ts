@@ -1,5 +1,5 @@
 import { asList, asMap, asText, type Data } from '../../manifest/data.ts';
-import type { Container } from '../../manifest/pod.ts';
+import { type Container, PROBES } from '../../manifest/pod.ts';
 import type { Fault, PodSubject } from '../../manifest/rule.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
@@ -10,7 +10,6 @@ const SERVE = String.raw`serve(\n--config\n/[^\n]+)?(\n--gateway-driver)?`;
 const SELF_TEST = String.raw`(probe|self-test)(\n--(socket|secrets-root|allow-mount)\n/[^\n]+|\n--(resolver-uid|secret)\n[^\n]+)+`;
 /** Where nobody says which image it is to be, its name has to say. */
 const IMAGE = '(^|/)[^/]*secret-resolver[^/]*$';
-const PROBES = ['startupProbe', 'readinessProbe', 'livenessProbe'] as const;
 
 export const resolverCommand: Control = {
   id: 'resolver-command',

@@ -1,10 +1,9 @@
-import { asList, asMap, asText } from '../../manifest/data.ts';
 import { lazily } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { MIN_SEARCHED_BYTES } from '../facts/facts-self.ts';
 import { fail, listed, pass, unknown } from '../finding.ts';
-import { describeContainer } from './shared/pod.ts';
+import { describeContainer, environmentSecrets } from './shared/pod.ts';
 import { MOUNT_IT } from './shared/volumes.ts';
 
 const NOTHING = ['nothing found'];
@@ -45,21 +44,11 @@ export const secretInEnvironment: Control = {
       'Take out the secretKeyRef or secretRef: the supervisor asks the resolver, the agent holds a placeholder.',
     *find(subject) {
       for (const container of subject.pod.containers) {
-        const takes = `${describeContainer(subject, container)} takes the Secret`;
-        for (const [index, value] of asList(container.data.env).entries()) {
-          const name = asText(asMap(asMap(asMap(value).valueFrom).secretKeyRef).name);
-          if (name === undefined || !subject.secrets.has(name)) continue;
+        for (const { name, path, by } of environmentSecrets(container)) {
+          if (!subject.secrets.has(name)) continue;
           yield {
-            path: [...container.path, 'env', index, 'valueFrom', 'secretKeyRef'],
-            message: `${takes} ${name} by env`,
-          };
-        }
-        for (const [index, value] of asList(container.data.envFrom).entries()) {
-          const name = asText(asMap(asMap(value).secretRef).name);
-          if (name === undefined || !subject.secrets.has(name)) continue;
-          yield {
-            path: [...container.path, 'envFrom', index, 'secretRef'],
-            message: `${takes} ${name} by envFrom`,
+            path,
+            message: `${describeContainer(subject, container)} takes the Secret ${name} by ${by}`,
           };
         }
       }

@@ -2,7 +2,7 @@ import { mountedVolumes } from '../../manifest/pod.ts';
 import { ABSENT, lazily } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
-import { describeContainer, isToken } from './shared/pod.ts';
+import { describeContainer, environmentSecrets, isToken } from './shared/pod.ts';
 
 export const serviceAccountToken: Control = {
   id: 'service-account-token',
@@ -37,6 +37,13 @@ export const serviceAccountToken: Control = {
           yield {
             path: container.mounts.find((mount) => mount.volume === volume.name)?.path ?? container.path,
             message: `${describeContainer(subject, container)} mounts a service account token by volume ${volume.name}`,
+          };
+        }
+        for (const { name, path } of environmentSecrets(container)) {
+          if (!tokens.has(name)) continue;
+          yield {
+            path,
+            message: `${describeContainer(subject, container)} takes the service account token ${name} by its environment`,
           };
         }
       }

@@ -1,6 +1,6 @@
 /** What several rules about pods ask. */
 
-import { asList, asMap } from '../../../manifest/data.ts';
+import { asList, asMap, asText, valueAt } from '../../../manifest/data.ts';
 import { SOCKET_VOLUME } from '../../../manifest/names.ts';
 import {
   type Container,
@@ -47,8 +47,22 @@ export function socketVolumes({ pod, resolver }: PodSubject): Set<string> {
   return new Set([SOCKET_VOLUME, ...folders.map(({ name }) => name)]);
 }
 
+/** Whether a volume holds what the API server takes for the service account: a token, or a certificate of the pod. */
 export function isToken({ data }: Volume): boolean {
-  return asList(asMap(data.projected).sources).some((source) => asMap(source).serviceAccountToken != null);
+  return asList(asMap(data.projected).sources).some((source) => {
+    const { serviceAccountToken, podCertificate } = asMap(source);
+    return serviceAccountToken != null || podCertificate != null;
+  });
+}
+
+/** Secrets that a container takes by `env` and `envFrom`, each with its place. */
+export function environmentSecrets({ data, path }: Container) {
+  const take = (list: 'env' | 'envFrom', field: string[]) =>
+    asList(data[list]).flatMap((value, index) => {
+      const name = asText(asMap(valueAt(value, field)).name);
+      return name === undefined ? [] : [{ name, by: list, path: [...path, list, index, ...field] }];
+    });
+  return [...take('env', ['valueFrom', 'secretKeyRef']), ...take('envFrom', ['secretRef'])];
 }
 
 /** The path of a field of a container's securityContext. */
