@@ -14,7 +14,9 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   volumes: 'object.spec.?volumes.orValue([])',
   containers: 'variables.inits + object.spec.containers + object.spec.?ephemeralContainers.orValue([])',
   resolver: 'variables.containers.filter(c, c.name == "secret-resolver")',
-  selfTest: 'variables.inits.filter(c, c.name == "secret-resolver-self-test")',
+  // Kept running it would hold no container back.
+  selfTest: cel`
+    variables.inits.filter(c, c.name == "secret-resolver-self-test" && c.?restartPolicy.orValue("") != "Always")`,
   others: 'variables.containers.filter(c, c.name != "secret-resolver")',
   // Containers that run at some time while the resolver runs.
   beside: cel`

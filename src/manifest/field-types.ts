@@ -10,7 +10,7 @@ type Expected = 'text' | 'texts' | 'number' | 'numbers' | 'flag';
 const FIELDS: Readonly<Record<Expected, readonly string[]>> = {
   text: (
     'name generateName namespace apiVersion kind key value path image imagePullPolicy restartPolicy mountPath subPath ' +
-    'subPathExpr secretName serviceAccountName targetContainerName workingDir fieldPath medium type prefix'
+    'subPathExpr secretName serviceAccountName targetContainerName workingDir fieldPath medium type prefix reference'
   ).split(' '),
   // Lists of texts, and maps whose values are texts.
   texts:
@@ -54,7 +54,9 @@ export function wrongTypes(
     const entries = Array.isArray(part) ? part.entries() : Object.entries(part);
     for (const [name, child] of entries) {
       const here = [...at, name];
-      const expected = typeof name === 'string' ? EXPECTED.get(name) : undefined;
+      // An image of a volume is a map, whose reference is text.
+      const ofVolume = name === 'image' && at[at.length - 2] === 'volumes';
+      const expected = typeof name === 'string' && !ofVolume ? EXPECTED.get(name) : undefined;
       if (expected === 'texts' || expected === 'numbers') {
         const single = expected === 'texts' ? 'text' : 'number';
         const inner = typeof child === 'object' && child !== null ? child : {};

@@ -1,4 +1,5 @@
 /** A pod spec as inject and lint see it: containers in the order in which they start, volumes, effective users. */
+import { posix } from 'node:path';
 import { asList, asMap, asNumber, asText, type Data } from './data.ts';
 import { RESOLVER, SELF_TEST } from './names.ts';
 import type { Path } from './stream.ts';
@@ -66,7 +67,8 @@ export function readPod(spec: Data): Pod {
     containers,
     volumes: asList(spec.volumes).map((data, index) => readVolume(asMap(data), ['volumes', index])),
     resolver: containers.find(({ name }) => name === RESOLVER),
-    selfTest: containers.find(({ name }) => name === SELF_TEST),
+    // Anywhere else, or kept running, it holds no container back.
+    selfTest: containers.find(({ name, phase }) => name === SELF_TEST && phase === 'init'),
     fsGroup: asNumber(security.fsGroup),
     groups: [security.fsGroup, ...asList(security.supplementalGroups)].flatMap(
       (group) => asNumber(group) ?? [],
@@ -87,7 +89,8 @@ function readContainer(data: Data, path: Path, podSecurity: Data): Container {
       const mount = asMap(value);
       return {
         volume: asText(mount.name) ?? '',
-        mountPath: normalPath(asText(mount.mountPath) ?? ''),
+        // As runtimes read it: from the root, with each `..` taken out.
+        mountPath: posix.resolve('/', asText(mount.mountPath) ?? ''),
         readOnly: mount.readOnly === true,
         subPath: Boolean(mount.subPath) || Boolean(mount.subPathExpr),
         path: [...path, 'volumeMounts', index],

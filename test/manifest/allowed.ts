@@ -49,6 +49,20 @@ export const ALLOWED: readonly Change[] = [
     },
   },
   {
+    name: 'an image as a volume',
+    plant: (pod) => {
+      pod.add(pod.spec, 'volumes', { name: 'i', image: { reference: 'registry.example/models:1' } });
+      pod.add(pod.supervisor, 'volumeMounts', { name: 'i', mountPath: '/i', readOnly: true });
+    },
+  },
+  {
+    name: "variables of the cloud's workload identity",
+    plant: (pod) => {
+      for (const container of [pod.agent, pod.selfTest])
+        pod.add(container, 'env', { name: 'AWS_REGION', value: 'eu-central-1' });
+    },
+  },
+  {
     name: 'a debug container beside the agent',
     plant: (pod) =>
       pod.add(pod.spec, 'ephemeralContainers', {

@@ -207,6 +207,37 @@ export const POD_FAULTS: readonly PodFault[] = [
       }),
     at: /containers\[\d\]\.volumeMounts\[\d\]\.mountPath$/,
   },
+  ...[
+    '/run//./../run',
+    '/run/openshell/../secret-resolver',
+    '/run/./secret-resolver',
+    'run/secret-resolver',
+  ].map(
+    (mountPath): PodFault => ({
+      rule: 'reserved-folder',
+      name: `the socket at ${mountPath}`,
+      plant: (pod) => {
+        for (const entry of pod.supervisor.volumeMounts as unknown as Tree[])
+          if (entry.name === ('secret-resolver-socket' as never)) set(entry, 'mountPath', mountPath);
+      },
+      at: /containers\[\d\]\.volumeMounts\[\d\]\.mountPath$/,
+    }),
+  ),
+  {
+    rule: 'self-test-missing',
+    name: 'a self-test that keeps running, and holds nothing back',
+    plant: (pod) => set(pod.selfTest, 'restartPolicy', 'Always'),
+    at: /initContainers\[\d\]$/,
+  },
+  {
+    rule: 'self-test-missing',
+    name: 'a self-test that runs beside the agent',
+    plant: (pod) => {
+      pod.add(pod.spec, 'containers', pod.selfTest);
+      pod.spec.initContainers = pod.list('initContainers').filter((one) => one !== pod.selfTest) as never;
+    },
+    at: /initContainers\[\d\]$/,
+  },
   {
     rule: 'self-test-missing',
     name: 'no self-test',
@@ -514,6 +545,18 @@ export const POD_FAULTS: readonly PodFault[] = [
       at: /initContainers\[\d\]\.env\[\d\]$/,
     }),
   ),
+  {
+    rule: 'self-loader-environment',
+    name: 'the self-test has NODE_OPTIONS',
+    plant: (pod) => pod.add(pod.selfTest, 'env', { name: 'NODE_OPTIONS', value: '--require /x.cjs' }),
+    at: /initContainers\[\d\]\.env\[\d\]$/,
+  },
+  {
+    rule: 'self-loader-environment',
+    name: 'the self-test takes its environment from a ConfigMap',
+    plant: (pod) => pod.add(pod.selfTest, 'envFrom', { configMapRef: { name: 'x' } }),
+    at: /initContainers\[\d\]\.envFrom$/,
+  },
   {
     rule: 'self-loader-environment',
     name: 'the resolver takes its environment from a ConfigMap',

@@ -168,6 +168,18 @@ const OBJECT_FAULTS: readonly { rule: string; text: string; line: number; severi
     severity: 'error',
   },
   {
+    rule: 'external-secret-refresh',
+    text: externalSecret(`${kept}\nrefreshPolicy: periodic`),
+    line: 6,
+    severity: 'error',
+  },
+  {
+    rule: 'external-secret-deletion',
+    text: externalSecret('target:\n  deletionPolicy: merge'),
+    line: 6,
+    severity: 'error',
+  },
+  {
     rule: 'split-pair',
     text: [
       externalSecret(`${kept}\ndata: [{secretKey: db-username}]`),

@@ -18,6 +18,8 @@ export const externalSecretDeletion: Control = {
       const policy = asMap(found.spec.target).deletionPolicy ?? 'Retain';
       const path = [...found.at, 'target', 'deletionPolicy'];
       if (policy === 'Retain') yield { path, message: `${found.text} retains what is deleted upstream` };
+      else if (policy !== 'Merge' && policy !== 'Delete')
+        yield { path, message: `${found.text} has a deletionPolicy that does not exist` };
       if (policy !== 'Delete') return;
       yield {
         path,

@@ -24,6 +24,11 @@ export const externalSecretRefresh: Control = {
         };
         return;
       }
+      if (![undefined, null, '', 'Periodic'].some((known) => known === refreshPolicy))
+        yield {
+          path: [...found.at, 'refreshPolicy'],
+          message: `${found.text} has a refreshPolicy that does not exist`,
+        };
       if (refreshInterval === undefined) return;
       const seconds = durationSeconds(String(refreshInterval));
       const path = [...found.at, 'refreshInterval'];

@@ -1,4 +1,5 @@
 import { RESERVED_FOLDERS, SHARED_FOLDERS } from '../../domain/kubernetes.ts';
+import { valueAt } from '../../manifest/data.ts';
 import { isWithin } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
@@ -19,6 +20,12 @@ export const reservedFolder: Control = {
       for (const container of subject.pod.containers) {
         for (const mount of container.mounts) {
           if (container !== subject.resolver && !socket.has(mount.volume)) continue;
+          const written = String(valueAt(subject.pod.spec, [...mount.path, 'mountPath']));
+          if (written.replace(/(.)\/+$/, '$1') !== mount.mountPath)
+            yield {
+              path: [...mount.path, 'mountPath'],
+              message: `container ${container.name} mounts volume ${mount.volume} at ${written}, which is another spelling of ${mount.mountPath}`,
+            };
           const reserved = RESERVED_FOLDERS.some(
             (folder) => isWithin(mount.mountPath, folder) || isWithin(folder, mount.mountPath),
           );
@@ -36,7 +43,7 @@ export const reservedFolder: Control = {
       variables.containers.all(c, c.?volumeMounts.orValue([]).all(m,
         (c.name != "secret-resolver" && !(m.name in variables.socketVolumes))
         || !m.mountPath.matches(
-          "^/+$|^/(run|var|var/run|tmp|etc|opt)/*$|^/run/openshell(-sidecar)?(/|$)|^/etc/openshell(-tls)?(/|$)|^/opt/openshell(/|$)")))`,
+          "//.|/\\.\\.?(/|$)|^[^/]|^/+$|^/(run|var|var/run|tmp|etc|opt)/*$|^/run/openshell(-sidecar)?(/|$)|^/etc/openshell(-tls)?(/|$)|^/opt/openshell(/|$)")))`,
     message: 'the resolver or its socket is mounted at a folder of another program',
   },
 };

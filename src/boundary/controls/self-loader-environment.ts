@@ -23,20 +23,25 @@ export const selfLoaderEnvironment: Control = {
   rule: {
     about: 'pod',
     remedy: 'Take the variable out, and envFrom, which may bring any.',
-    *find({ resolver: { data, path } }) {
-      for (const [index, value] of asList(data.env).entries()) {
-        const name = String(asMap(value).name);
-        if (isLoaderVariable(name))
-          yield { path: [...path, 'env', index], message: `the resolver has the variable ${name}` };
+    *find({ resolver, pod }) {
+      for (const { name, data, path } of [resolver, ...(pod.selfTest === undefined ? [] : [pod.selfTest])]) {
+        for (const [index, value] of asList(data.env).entries()) {
+          const variable = String(asMap(value).name);
+          if (isLoaderVariable(variable))
+            yield {
+              path: [...path, 'env', index],
+              message: `container ${name} has the variable ${variable}`,
+            };
+        }
+        if (asList(data.envFrom).length > 0)
+          yield { path: [...path, 'envFrom'], message: `container ${name} takes its environment by envFrom` };
       }
-      if (asList(data.envFrom).length > 0)
-        yield { path: [...path, 'envFrom'], message: 'the resolver takes its environment by envFrom' };
     },
   },
   expression: {
     cel: cel`
-      variables.resolver.all(r, r.?envFrom.orValue([]).size() == 0
+      (variables.resolver + variables.selfTest).all(r, r.?envFrom.orValue([]).size() == 0
         && r.?env.orValue([]).all(e, !e.name.matches("^(${LOADER_VARIABLES.join('|').replaceAll('*', '.*')})$")))`,
-    message: 'the resolver has a variable that loads code, or envFrom',
+    message: 'the resolver or its self-test has a variable that loads code, or envFrom',
   },
 };
