@@ -110,6 +110,41 @@ describe('role-annotation', () => {
   });
 });
 
+describe('exe-unreadable', () => {
+  const withConfig = (config: object | string, metadata = {}) =>
+    changed(
+      () => {},
+      object('ConfigMap', 'secret-resolver-config', {
+        metadata,
+        data: { 'config.yaml': typeof config === 'string' ? config : stringify(config) },
+      }),
+    );
+  const caller = { name: 'a', providers: ['*'], exe: '/usr/bin/a' };
+
+  it.each<[string, object | string, string | undefined]>([
+    ['a caller', { callers: [{ ...caller, uid: 1337 }] }, 'callers[0].exe'],
+    [
+      'the second of what is trusted',
+      { boundary: { trusted: [{ uid: 0 }, { uid: 0, exe: '/x' }] } },
+      'boundary.trusted[1].exe',
+    ],
+    ['in JSON', JSON.stringify({ callers: [{ ...caller, uid: 0 }] }), 'callers[0].exe'],
+    ["the resolver's own UID", { callers: [{ ...caller, uid: 10771 }] }, undefined],
+    ['none', { callers: [{ name: 'a', uid: 1337 }], boundary: { trusted: [{ uid: 0 }] } }, undefined],
+    ['no YAML', 'callers: [', undefined],
+  ])('%s', (_, config, field) => {
+    const { findings } = lint({ file: 'm', text: withConfig(config), choice: {}, rules: RULES });
+    expect(findings.map(({ rule, path }) => [rule, path])).toEqual(
+      field === undefined ? [] : [['exe-unreadable', expect.stringMatching(/^spec\.volumes\[\d\]$/)]],
+    );
+    if (field !== undefined) expect(findings[0]?.message).toContain(field);
+  });
+
+  it('leaves the ConfigMap of another namespace alone', () => {
+    expect(rulesOf(withConfig({ callers: [{ ...caller, uid: 1 }] }, { namespace: 'other' }))).toEqual([]);
+  });
+});
+
 describe('reloader-annotation', () => {
   const IGNORE = { annotations: { 'reloader.stakater.com/ignore': 'true' } };
   const reloaded = (...others: object[]) =>

@@ -4,6 +4,7 @@ export { combinedTopology } from './combined-topology.ts';
 export { configExceptions } from './config-exceptions.ts';
 export { configNotWritable } from './config-not-writable.ts';
 export { debugTarget } from './debug-target.ts';
+export { exeUnreadable } from './exe-unreadable.ts';
 export { externalSecretDeletion } from './external-secret-deletion.ts';
 export { externalSecretRefresh } from './external-secret-refresh.ts';
 export { hostNetwork } from './host-network.ts';
