@@ -67,7 +67,10 @@ export const NODE_PATHS: ReadonlyMap<string, string> = new Map([
     '/var/lib/k0s/kubelet',
     '/var/lib/rancher',
     '/var/snap/microk8s',
+    '/var/snap/k8s',
     '/var/lib/microk8s',
+    '/var/vcap/data/kubelet',
+    '/mnt/kubelet',
   ].map((path) => [path, "the kubelet's folder, with a copy of every Secret of the node"] as const),
   ...[
     '/run/containerd',
@@ -78,6 +81,10 @@ export const NODE_PATHS: ReadonlyMap<string, string> = new Map([
     '/run/docker.sock',
     '/run/dockershim.sock',
     '/run/podman',
+    '/run/user',
+    '/run/nri',
+    '/run/buildkit',
+    '/run/host-containerd',
     '/var/lib/containerd',
     '/var/lib/containers',
     '/var/lib/docker',
@@ -87,6 +94,7 @@ export const NODE_PATHS: ReadonlyMap<string, string> = new Map([
   ['/dev', "the node's devices"],
   ['/sys', "the node's kernel"],
   ['/etc/kubernetes', 'credentials of the node'],
+  ['/var/lib/etcd', 'the store of every Secret of the cluster'],
 ]);
 
 /** Volumes that Pod Security's "restricted" allows, and images; hostPath has a rule of its own. */

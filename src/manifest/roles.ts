@@ -123,7 +123,7 @@ export function explainRoleProblem(problem: RoleProblem): Explanation {
       return {
         path,
         message: `no supervisor found among the containers ${problem.containers.join(', ')}`,
-        hint: `name it with --supervisor or the annotation ${Annotation.supervisors}; OpenShell's combined topology has none: set supervisor.topology=sidecar in its chart`,
+        hint: `name it with --supervisor or the annotation ${Annotation.supervisors}; OpenShell's combined topology has none: set supervisor.topology=sidecar in its chart; ${Annotation.inject}: "false" or --only leaves the template out`,
       };
     case 'two-supervisors':
       return {

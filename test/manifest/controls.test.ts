@@ -110,6 +110,29 @@ describe('role-annotation', () => {
   });
 });
 
+describe('host-path', () => {
+  const mounting = (hostPath: object | null) =>
+    changed((planted) => planted.add(planted.spec, 'volumes', { name: 'h', hostPath }));
+
+  it.each([
+    ['/var/vcap/data/kubelet/pods', 'copy of every Secret'],
+    ['/mnt/./kubelet', 'copy of every Secret'],
+    ['/var/snap//k8s/common', 'copy of every Secret'],
+    ['/var/run/user/1000/podman/podman.sock', 'container runtime'],
+    ['/run/nri/nri.sock', 'container runtime'],
+    ['/run/host-containerd/containerd.sock', 'container runtime'],
+    ['/var/lib/etcd/member', 'every Secret of the cluster'],
+    ['/opt/../var/lib/kubelet', 'which leads anywhere by ..'],
+  ])('%s: says what it is', (path, what) => {
+    const { findings } = lint({ file: 'm', text: mounting({ path }), choice: {}, rules: RULES });
+    expect(findings).toMatchObject([{ rule: 'host-path', message: expect.stringContaining(what) }]);
+  });
+
+  it('takes null for no hostPath, as the API server does', () => {
+    expect(rulesOf(mounting(null))).toEqual([]);
+  });
+});
+
 describe('exe-unreadable', () => {
   const withConfig = (config: object | string, metadata = {}) =>
     changed(

@@ -21,7 +21,7 @@ export const hostPath: Control = {
     remedy: `Take out the hostPath volume; allowed, with readOnly: true, are ${HOST_PATHS.join(', ')}.`,
     *find({ pod }) {
       for (const volume of pod.volumes) {
-        if (volume.data.hostPath === undefined) continue;
+        if (volume.data.hostPath == null) continue;
         const written = String(asMap(volume.data.hostPath).path);
         const folder = normalPath(written).replace(/^\/var\/run(?=\/|$)/, '/run');
         const node = [...NODE_PATHS].find(([path]) => isWithin(path, folder) || isWithin(folder, path));
