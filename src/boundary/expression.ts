@@ -1,9 +1,10 @@
 /** What the CEL of the controls is written with. */
+import { SELF_TESTS } from '../manifest/names.ts';
 
 /** CEL text as it is written, backslashes included. */
 export const cel = String.raw;
 
-export function celList(items: Iterable<string | number>): string {
+export function celList(items: Iterable<unknown>): string {
   return JSON.stringify([...items]).replaceAll(',', ', ');
 }
 
@@ -16,7 +17,8 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   resolver: 'variables.containers.filter(c, c.name == "secret-resolver")',
   // Kept running it would hold no container back.
   selfTest: cel`
-    variables.inits.filter(c, c.name == "secret-resolver-self-test" && c.?restartPolicy.orValue("") != "Always")`,
+    variables.inits.filter(c, c.name in ${celList(SELF_TESTS)}
+      && c.?restartPolicy.orValue("") != "Always")`,
   others: 'variables.containers.filter(c, c.name != "secret-resolver")',
   // Containers that run at some time while the resolver runs.
   beside: cel`

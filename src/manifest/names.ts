@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 
 export const RESOLVER = 'secret-resolver';
 export const SELF_TEST = 'secret-resolver-self-test';
+/** The self-test's name, and what earlier injections called it. */
+export const SELF_TESTS: readonly unknown[] = [SELF_TEST, 'secret-resolver-probe'];
 
 /** Every volume of ours begins with this; no other volume may. */
 export const VOLUME_PREFIX = 'secret-resolver-';

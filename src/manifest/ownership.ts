@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { asList, asMap, asText, canonicalJson, type Data } from './data.ts';
-import { Annotation, RESOLVER, SELF_TEST, SOCKET_VOLUME, VOLUME_PREFIX } from './names.ts';
+import { Annotation, RESOLVER, SELF_TESTS, SOCKET_VOLUME, VOLUME_PREFIX } from './names.ts';
 import type { Roles } from './roles.ts';
 import { type InjectionSettings, PULL_POLICIES } from './sidecar.ts';
 import type { Path } from './stream.ts';
@@ -91,7 +91,7 @@ export function findOwnedParts(template: Data): OwnedParts {
       contents.push(item);
     });
   };
-  const ourName = (item: Data) => item.name === RESOLVER || item.name === SELF_TEST;
+  const ourName = (item: Data) => item.name === RESOLVER || SELF_TESTS.includes(item.name);
   for (const list of ['initContainers', 'containers'] as const) {
     asList(spec[list]).forEach((value, index) => {
       const container = asMap(value);

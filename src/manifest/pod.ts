@@ -1,7 +1,7 @@
 /** A pod spec as inject and lint see it: containers in the order in which they start, volumes, effective users. */
 import { posix } from 'node:path';
 import { asList, asMap, asNumber, asText, type Data } from './data.ts';
-import { RESOLVER, SELF_TEST } from './names.ts';
+import { RESOLVER, SELF_TESTS } from './names.ts';
 import type { Path } from './stream.ts';
 
 interface Mount {
@@ -68,7 +68,7 @@ export function readPod(spec: Data): Pod {
     volumes: asList(spec.volumes).map((data, index) => readVolume(asMap(data), ['volumes', index])),
     resolver: containers.find(({ name }) => name === RESOLVER),
     // Anywhere else, or kept running, it holds no container back.
-    selfTest: containers.find(({ name, phase }) => name === SELF_TEST && phase === 'init'),
+    selfTest: containers.find(({ name, phase }) => SELF_TESTS.includes(name) && phase === 'init'),
     fsGroup: asNumber(security.fsGroup),
     groups: [security.fsGroup, ...asList(security.supplementalGroups)].flatMap(
       (group) => asNumber(group) ?? [],

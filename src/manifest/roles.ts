@@ -1,6 +1,6 @@
 /** Who is who in a pod: which container is the agent, and which are supervisors. */
 import { asList, asMap, asText, type Data } from './data.ts';
-import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, Label, RESOLVER, SELF_TEST } from './names.ts';
+import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, Label, RESOLVER, SELF_TESTS } from './names.ts';
 import type { Pod } from './pod.ts';
 import type { Path } from './stream.ts';
 
@@ -37,7 +37,7 @@ export function findRoles(
 ): Roles | RoleProblem {
   const names = pod.containers
     .map(({ name }) => name)
-    .filter((name) => name !== RESOLVER && name !== SELF_TEST);
+    .filter((name) => name !== RESOLVER && !SELF_TESTS.includes(name));
   const known = (list: readonly string[]) => list.filter((name) => names.includes(name));
 
   const annotatedAgent = asText(annotations[Annotation.agent]);

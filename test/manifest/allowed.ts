@@ -49,6 +49,12 @@ export const ALLOWED: readonly Change[] = [
     },
   },
   {
+    name: 'the former name of the self-test',
+    plant: (pod) => {
+      pod.selfTest.name = 'secret-resolver-probe' as never;
+    },
+  },
+  {
     name: 'an image as a volume',
     plant: (pod) => {
       pod.add(pod.spec, 'volumes', { name: 'i', image: { reference: 'registry.example/models:1' } });

@@ -7,6 +7,7 @@ import { RULES } from '../../src/boundary/catalogue.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
+import { findOwnedParts } from '../../src/manifest/ownership.ts';
 import { INPUTS, isSubsequence, readInput, requestFor } from './support.ts';
 
 /** Messages of the ConfigError that `work` throws. */
@@ -409,4 +410,20 @@ describe('inject: bad input', () => {
     const issues = issuesOf(() => inject(requestFor('token: "unfinished-and-secret\n')));
     expect(JSON.stringify(issues)).not.toContain('unfinished');
   });
+});
+
+it('takes the self-test by its former name for its own', () => {
+  const input = readInput('pod.yaml');
+  const { text } = inject(requestFor(input));
+  const data = parse(text, { version: '1.1' });
+  const former = text.replaceAll('secret-resolver-self-test', 'secret-resolver-probe');
+  expect(former).not.toBe(text);
+  const findings = lint({ file: 'm', text: former, choice: {}, rules: RULES }).findings;
+  expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
+  // The record of that injection has the hash of the former name.
+  const { hash } = findOwnedParts(parse(former, { version: '1.1' }));
+  const recorded = JSON.parse(data.metadata.annotations['secret-resolver/injected']);
+  const asWritten = former.replace(recorded.hash, hash);
+  expect(uninject(requestFor(asWritten)).text).toBe(input);
+  expect(inject(requestFor(asWritten)).text).toBe(text);
 });

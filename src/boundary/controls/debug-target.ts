@@ -1,4 +1,4 @@
-import { RESOLVER, SELF_TEST } from '../../manifest/names.ts';
+import { RESOLVER, SELF_TESTS } from '../../manifest/names.ts';
 import type { Control } from '../control.ts';
 import { cel, celList } from '../expression.ts';
 
@@ -14,8 +14,7 @@ export const debugTarget: Control = {
     remedy: 'Debug another container, or a copy of the pod without the Secrets (kubectl debug --copy-to).',
     *find({ pod }) {
       for (const { ephemeral, data, path, name } of pod.containers) {
-        if (!ephemeral || (data.targetContainerName !== RESOLVER && data.targetContainerName !== SELF_TEST))
-          continue;
+        if (!ephemeral || ![RESOLVER, ...SELF_TESTS].includes(data.targetContainerName)) continue;
         yield {
           path: [...path, 'targetContainerName'],
           message: `the debug container ${name} targets ${data.targetContainerName}`,
@@ -26,7 +25,7 @@ export const debugTarget: Control = {
   expression: {
     cel: cel`
       object.spec.?ephemeralContainers.orValue([]).all(c,
-        !(c.?targetContainerName.orValue("") in ${celList([RESOLVER, SELF_TEST])}))`,
+        !(c.?targetContainerName.orValue("") in ${celList([RESOLVER, ...SELF_TESTS])}))`,
     message: 'a debug container targets the resolver',
   },
 };

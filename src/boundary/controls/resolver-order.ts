@@ -29,7 +29,7 @@ export const resolverOrder: Control = {
       && variables.initNames.indexOf("secret-resolver") >= 0
       && variables.initNames.indexOf("secret-resolver") == variables.initNames.size() - 1 - variables.selfTest.size()
       && (variables.selfTest.size() == 0
-        || variables.initNames.indexOf("secret-resolver-self-test") == variables.initNames.size() - 1)`,
+        || variables.initNames.indexOf(variables.selfTest[0].name) == variables.initNames.size() - 1)`,
     message: 'the resolver must be a native sidecar after every other init container but the self-test',
   },
 };
