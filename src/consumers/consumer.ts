@@ -63,6 +63,8 @@ export interface OpenConsumer {
   readonly socket?: Pick<GrpcSocketOptions, 'file' | 'callers'> & { readonly limits?: Partial<Limits> };
   /** Ends every stream, for a shutdown or a broken boundary. */
   readonly endAll?: (refusal: CallRefusal) => void;
+  /** Withdraws what a connection holds that the rules no longer admit. For a reload, before it is closed. */
+  readonly recheck?: () => void;
   /** How many watches are open. */
   readonly watchers?: () => number;
 }

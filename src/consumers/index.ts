@@ -5,11 +5,12 @@ import { type Environment, type Folders, readConfig } from '../config/load.ts';
 import { schemasWith } from '../config/part.ts';
 import { SOURCE_TYPES } from '../sources/index.ts';
 import type { Consumer, ServeOptions } from './consumer.ts';
+import { envoySds } from './envoy-sds/index.ts';
 import { gatewayDriver } from './gateway-driver/index.ts';
 import { native } from './native/index.ts';
 import { openshell } from './openshell/index.ts';
 
-export const CONSUMERS: readonly Consumer[] = [native, openshell, gatewayDriver];
+export const CONSUMERS: readonly Consumer[] = [native, openshell, gatewayDriver, envoySds];
 
 const PARTS = CONSUMERS.flatMap(({ config }) => config ?? []);
 const REGISTERED = { parts: PARTS, sourceTypes: SOURCE_TYPES };

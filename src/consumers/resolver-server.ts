@@ -91,7 +91,11 @@ export class ResolverServer implements AsyncDisposable {
 
   /** Closes every connection whose peer the rules no longer admit. For a reload. */
   recheck(): void {
-    for (const { connections } of this.#sockets) connections.recheck();
+    for (const consumer of this.#consumers) consumer.recheck?.();
+    // In the next turn of the event loop, when what they wrote is sent.
+    setImmediate(() => {
+      for (const { connections } of this.#sockets) connections.recheck();
+    });
   }
 
   /** Ends every stream. */

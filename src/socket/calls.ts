@@ -91,7 +91,7 @@ export function countRequest({ usage }: PeerConnection): void {
 }
 
 /** Counts a response that costs more than a call does: it is paid by the calls that come after it. */
-function countResponse({ usage }: PeerConnection, bytes: number): void {
+export function countResponse({ usage }: PeerConnection, bytes: number): void {
   const calls = Math.floor(bytes / BYTES_PER_REQUEST);
   usage.requests.owe(calls);
   usage.throttle.began(calls);
@@ -131,8 +131,12 @@ export class Calls {
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
-    const call = new GrpcCall(stream, usage, limits);
     const method = this.#methods.get(headers[':path'] ?? '');
+    const { messageTimeoutMs, requestBytes } = limits;
+    const call = new GrpcCall(stream, usage, {
+      messageTimeoutMs,
+      requestBytes: method?.requestBytes ?? requestBytes,
+    });
     const audited = method?.audited ?? UNKNOWN_METHOD;
     connection.began();
     if (usage.calls - usage.watches > limits.callsPerUid) {

@@ -8,6 +8,8 @@ interface Named {
   /** `/package.Service/Method`. */
   readonly path: string;
   readonly audited: AuditedCall;
+  /** Largest request, in bytes; the socket's own limit unless set. */
+  readonly requestBytes?: number;
 }
 
 /** An encoded message; of values it is owned by whoever erases it. */
@@ -45,6 +47,12 @@ export function unary(
   return { path: `/${service}/${name}`, audited: { service, operation }, answer };
 }
 
-export function streaming(service: string, name: string, open: StreamMethod['open']): StreamMethod {
-  return { path: `/${service}/${name}`, audited: { service, operation: name }, open };
+export function streaming(
+  service: string,
+  name: string,
+  open: StreamMethod['open'],
+  requestBytes?: number,
+): StreamMethod {
+  const method = { path: `/${service}/${name}`, audited: { service, operation: name }, open };
+  return requestBytes === undefined ? method : { ...method, requestBytes };
 }

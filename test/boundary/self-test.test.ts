@@ -43,6 +43,10 @@ describeAsRoot('self-test in a pod in which every fence stands', () => {
         ].map(
           (call) => `/openshell.credentials.v1.CredentialDriver/${call}: connection closed before any byte`,
         ),
+        ...['StreamSecrets', 'DeltaSecrets'].map(
+          (call) =>
+            `/envoy.service.secret.v3.SecretDiscoveryService/${call}: connection closed before any byte`,
+        ),
       ],
     );
   });

@@ -46,7 +46,12 @@ export class RawClient implements Disposable {
 
   stream(method: string): RawWatch {
     return new RawWatch(
-      this.#client.makeBidiStreamRequest(`${SERVICE}/${method}`, identity, identity, new Metadata()),
+      this.#client.makeBidiStreamRequest(
+        method.startsWith('/') ? method : `${SERVICE}/${method}`,
+        identity,
+        identity,
+        new Metadata(),
+      ),
     );
   }
 

@@ -25,7 +25,8 @@ export type Records = AuditRecord[];
 
 export class TestServer implements AsyncDisposable {
   readonly workspace: Workspace;
-  readonly config: Config;
+  /** In force; a test of a reload replaces it. */
+  config: Config;
   readonly store = new SnapshotStore();
   readonly state = new ServingState(this.store);
   readonly records: Records = [];
@@ -46,7 +47,7 @@ export class TestServer implements AsyncDisposable {
     const { config, store, state, records } = test;
     const processKey = randomBytes(32);
     test.server = await ResolverServer.open({
-      config: () => config,
+      config: () => test.config,
       store,
       state,
       audit: new Audit(

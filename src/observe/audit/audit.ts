@@ -150,11 +150,10 @@ export class Audit implements AsyncDisposable {
     caller: AuditedCaller,
     revision: bigint,
     outcome: 'applied' | 'rejected',
+    detail: Readonly<Record<string, unknown>> = {},
   ): void {
-    this.#api(call, caller, outcome === 'applied', `acknowledged as ${outcome}`, {
-      outcome: 'acknowledged',
-      revision: String(revision),
-    });
+    const facts = { outcome: 'acknowledged', revision: String(revision), ...detail };
+    this.#api(call, caller, outcome === 'applied', `acknowledged as ${outcome}`, facts);
   }
 
   /** A connection was closed unheard. Rate-limited for each UID and reason; what is left out is counted. */

@@ -1,0 +1,205 @@
+/**
+ * One stream of Envoy's: the names that it wants, and what it was last sent for each. It sends the newest state, one
+ * write at a time. Envoy keeps what it has when a stream ends, so everything is withdrawn before this side ends one.
+ */
+import { MAX_RESPONSE_BYTES } from '../../domain/limits.ts';
+import type { AuditedCall } from '../../observe/audit/audit.ts';
+import { plainCredential } from '../../observe/audit/record.ts';
+import { ALWAYS_LISTED } from '../../observe/audit/served-lists.ts';
+import { countResponse } from '../../socket/calls.ts';
+import type { PeerConnection } from '../../socket/connections.ts';
+import type { MessageStream } from '../../socket/method.ts';
+import type { CallRefusal } from '../../socket/refusal.ts';
+import type { ConsumerHost } from '../consumer.ts';
+import { providersFor } from '../environment.ts';
+import { encodeResponse, type SdsSecret, valuesOf, versionOf } from './sds-encode.ts';
+import { auditedName, contentOf, type SdsContent } from './sds-name.ts';
+
+/** Responses that may still be acknowledged. */
+const REMEMBERED_RESPONSES = 16;
+
+export interface SdsStreamOptions {
+  readonly host: ConsumerHost;
+  readonly call: AuditedCall;
+  readonly connection: PeerConnection;
+  readonly stream: MessageStream;
+  readonly delta: boolean;
+}
+
+export class SdsStream {
+  /** What its client calls itself; for audit and log only. */
+  node = '';
+  readonly #options: SdsStreamOptions;
+  /** What was last sent for each name; undefined where it is to be sent in any case. */
+  readonly #names = new Map<string, Pick<SdsSecret, 'version' | 'isPair'> | undefined>();
+  readonly #unacknowledged = new Map<string, { readonly version: bigint; readonly sentAt: number }>();
+  #responses = 0;
+  #writing = false;
+  #ended = false;
+  readonly #resume = () => this.push();
+
+  constructor(options: SdsStreamOptions) {
+    this.#options = options;
+  }
+
+  get names(): ReadonlySet<string> {
+    return new Set(this.#names.keys());
+  }
+
+  /** Of the last response, or 0 before the first. */
+  get nonce(): string {
+    return String(this.#responses);
+  }
+
+  /** Puts names in force; those of `again` are sent whether they were sent before or not. */
+  want(names: ReadonlySet<string>, again: readonly string[] = []): void {
+    for (const name of this.#names.keys()) if (!names.has(name)) this.#names.delete(name);
+    for (const name of names) if (!this.#names.has(name)) this.#names.set(name, undefined);
+    for (const name of again) this.#names.set(name, undefined);
+    this.push();
+  }
+
+  /** Notes what became of a response: an error's code, or none; false where no such response waits for it. */
+  acknowledge(nonce: string, code: number | undefined): boolean {
+    const response = this.#unacknowledged.get(nonce);
+    if (response === undefined) return false;
+    this.#unacknowledged.delete(nonce);
+    const { call, connection, host } = this.#options;
+    const { node } = this;
+    const outcome = code === undefined ? 'applied' : 'rejected';
+    const lagMs = performance.now() - response.sentAt;
+    host.meter.acknowledged(outcome, lagMs);
+    host.audit.acknowledged(call, connection.audited, response.version, outcome, { node });
+    if (code === undefined) return true;
+    const names = [...this.#names.keys()].map(auditedName);
+    host.log.warn(
+      { caller: connection.caller.name, node, names, code, lagMs: Math.round(lagMs) },
+      'Envoy rejected a response and keeps the secrets that it has; see its log for the reason',
+    );
+    return true;
+  }
+
+  /** Sends what changed, unless a write is under way: the end of it calls again. */
+  push(): void {
+    if (this.#ended || this.#writing) return;
+    const { connection, host } = this.#options;
+    if (connection.stillAllowed() !== undefined) {
+      this.recheck();
+      return;
+    }
+    const current = host.state.snapshot();
+    // Before the first snapshot an empty value is sent: without one, Envoy holds its listener back for 15 s.
+    if ('refusal' in current && current.refusal.kind !== 'not-ready') {
+      this.end(current.refusal);
+      return;
+    }
+    const { unread } = connection.usage;
+    if (unread.full) {
+      unread.wait(this.#resume);
+      return;
+    }
+    const snapshot = 'snapshot' in current ? current.snapshot : undefined;
+    const visible = new Set(providersFor(host, connection, []));
+    const mountedAt = snapshot?.mountedAt;
+    this.#send(
+      (name) =>
+        snapshot === undefined
+          ? { kind: 'nothing', reason: 'not-ready' }
+          : contentOf(snapshot, visible, name),
+      mountedAt,
+    );
+  }
+
+  /** Withdraws everything where the peer no longer is the one that was let in, or fits another rule or none. */
+  recheck(): void {
+    const { connection, host } = this.#options;
+    const gone = connection.stillAllowed();
+    if (gone === undefined || this.#ended) return;
+    this.withdraw();
+    host.audit.peerRefused(connection.audited, typeof gone === 'string' ? gone : gone.kind);
+    // What was written is sent at the end of this turn of the event loop.
+    setImmediate(() => connection.close());
+  }
+
+  /** Withdraws everything, and ends with a refusal. Safe to call twice. */
+  end(refusal: CallRefusal): void {
+    if (this.#ended) return;
+    this.withdraw();
+    this.#options.stream.end(refusal);
+  }
+
+  /** Sends an empty value for each name, the last that is sent. Safe to call twice. */
+  withdraw(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#send(() => ({ kind: 'nothing', reason: 'withdrawn' }), undefined);
+  }
+
+  /** Its stream is closed. */
+  closed(): void {
+    this.#ended = true;
+    this.#options.connection.usage.unread.forget(this.#resume);
+  }
+
+  #send(contentFor: (name: string) => SdsContent, mountedAt: number | undefined): void {
+    const { connection, delta, host, stream } = this.#options;
+    const secrets = this.#secrets(contentFor);
+    const changed = secrets.filter(({ name, version }) => this.#names.get(name)?.version !== version);
+    if (changed.length === 0) return;
+    const isUpdate = changed.every(({ name }) => this.#names.get(name) !== undefined);
+    if (isUpdate && mountedAt !== undefined) host.meter.served(performance.now() - mountedAt);
+    const sent = delta ? changed : secrets;
+    const version = versionOf(
+      host.processKey,
+      secrets.map((secret) => Buffer.from(`${secret.name}\0${secret.version}`)),
+    );
+    this.#responses += 1;
+    this.#unacknowledged.set(this.nonce, { version, sentAt: performance.now() });
+    this.#unacknowledged.delete(String(this.#responses - REMEMBERED_RESPONSES));
+    const message = encodeResponse(sent, { version, nonce: this.nonce, delta });
+    countResponse(connection, message.bytes.byteLength);
+    this.#writing = true;
+    stream.write(message, () => {
+      this.#writing = false;
+      this.push();
+    });
+    message.retire();
+    for (const { name, version, isPair } of changed) this.#names.set(name, { version, isPair });
+    if (!this.#ended) this.#audit(sent, changed, version);
+  }
+
+  /** What is served under each name. A value may be asked for under four spellings, so a response can be full. */
+  #secrets(contentFor: (name: string) => SdsContent): SdsSecret[] {
+    const { processKey } = this.#options.host;
+    let room = MAX_RESPONSE_BYTES;
+    return [...this.#names].map(([name, before]) => {
+      let content = contentFor(name);
+      const bytes = valuesOf(content).reduce((sum, { byteLength }) => sum + byteLength, 0);
+      if (bytes > room) content = { kind: 'nothing', reason: 'response-too-large' };
+      else room -= bytes;
+      // What is withdrawn is of the kind that it was.
+      const isPair =
+        content.kind === 'pair' || (content.kind === 'nothing' && (content.pair ?? before?.isPair === true));
+      const version = versionOf(processKey, [Buffer.of(Number(isPair)), ...valuesOf(content)]);
+      return { name, content, isPair, version };
+    });
+  }
+
+  #audit(sent: readonly SdsSecret[], changed: readonly SdsSecret[], version: bigint): void {
+    const { call, connection, host } = this.#options;
+    const { node } = this;
+    const served = sent.flatMap(({ content }) => (content.kind === 'nothing' ? [] : content.credentials));
+    host.afterSending(() => {
+      for (let at = 0; at < served.length; at += ALWAYS_LISTED) {
+        const credentials = served.slice(at, at + ALWAYS_LISTED).map(plainCredential);
+        const facts = { outcome: 'served', revision: String(version), node, credentials };
+        host.audit.answered(call, connection.audited, facts);
+      }
+      for (const { name, content } of changed) {
+        if (content.kind !== 'nothing') continue;
+        const facts = { name: auditedName(name), why: content.reason, node, answered: 'with an empty value' };
+        host.audit.denied(call, connection.audited, 'secret-not-served', facts);
+      }
+    });
+  }
+}
