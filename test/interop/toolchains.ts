@@ -9,7 +9,8 @@ import { execa } from 'execa';
 import { find } from '../support/podman.ts';
 import { ARTIFACTS } from '../support/secrets.ts';
 
-const CACHE = process.env.INTEROP_CACHE ?? join(homedir(), '.cache', 'mounted-secret-resolver', 'interop');
+export const CACHE =
+  process.env.INTEROP_CACHE ?? join(homedir(), '.cache', 'mounted-secret-resolver', 'interop');
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLIENTS = join(ROOT, 'examples');
 /** Milliseconds for a first build, which may download and compile a hundred packages. */
@@ -113,7 +114,7 @@ export const TOOLCHAINS: readonly Toolchain[] = [
 ];
 
 /** One build step. Its output is kept, and shown on failure. */
-async function step(
+export async function step(
   program: string,
   args: readonly string[],
   cwd = ROOT,
