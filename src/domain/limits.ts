@@ -68,8 +68,8 @@ export const DEFAULT_LIMITS: Limits = {
   requestBurst: 1_000,
   // What one connection can begin is done before the next one's turn: 2 ms of work, the longest that another UID waits.
   requestsPerTurn: 8,
-  // Sixteen requests of the largest size.
-  inboundBytesPerUid: 1024 * 1024,
+  // Four of the largest requests of any method, or the first ones of 64 streams of Envoy.
+  inboundBytesPerUid: 4 * 1024 * 1024,
   // 10,000 of the largest acknowledgements a second, and a few milliseconds of the cheapest frames.
   inboundBytesPerSecond: 1024 * 1024,
   // Four of the largest responses, a sixteenth of the memory that the sidecar is given: HTTP/2 lets a peer ask

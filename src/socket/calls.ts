@@ -45,6 +45,12 @@ export function parse<T>(what: string, parser: () => T): T {
 /** Bytes of a response that cost about as much as a call. */
 const BYTES_PER_REQUEST = 64 * 1024;
 
+/**
+ * What a byte of a method with large requests counts for. Such a request is mostly what nobody reads: Envoy opens a stream
+ * for each secret, with 61 KB each, and gives up on its listener after 15 s.
+ */
+const LARGE_REQUEST_WEIGHT = 1 / 4;
+
 /** A call that is to be admitted. */
 interface Admission {
   readonly connection: PeerConnection;
@@ -136,6 +142,7 @@ export class Calls {
     const call = new GrpcCall(stream, usage, {
       messageTimeoutMs,
       requestBytes: method?.requestBytes ?? requestBytes,
+      byteWeight: method?.requestBytes === undefined ? 1 : LARGE_REQUEST_WEIGHT,
     });
     const audited = method?.audited ?? UNKNOWN_METHOD;
     connection.began();

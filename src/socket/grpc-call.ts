@@ -21,21 +21,20 @@ export interface Receiver {
   readonly fault: (refusal: CallRefusal) => void;
 }
 
+/** `byteWeight`: what a byte counts for in the rate of bytes. */
+type CallLimits = Pick<Limits, 'requestBytes' | 'messageTimeoutMs'> & { readonly byteWeight: number };
+
 export class GrpcCall {
   readonly #stream: ServerHttp2Stream;
   readonly #usage: UidUsage;
-  readonly #limits: Pick<Limits, 'requestBytes' | 'messageTimeoutMs'>;
+  readonly #limits: CallLimits;
   #receiver: Receiver | undefined;
   #chunks: Buffer[] = [];
   #held = 0;
   #deadline: NodeJS.Timeout | undefined;
   #status: WireStatus | undefined;
 
-  constructor(
-    stream: ServerHttp2Stream,
-    usage: UidUsage,
-    limits: Pick<Limits, 'requestBytes' | 'messageTimeoutMs'>,
-  ) {
+  constructor(stream: ServerHttp2Stream, usage: UidUsage, limits: CallLimits) {
     this.#stream = stream;
     this.#usage = usage;
     this.#limits = limits;
@@ -131,7 +130,7 @@ export class GrpcCall {
       return;
     }
     const { inbound, throttle } = this.#usage;
-    throttle.received(chunk.byteLength);
+    throttle.received(chunk.byteLength, this.#limits.byteWeight);
     if (inbound.full) {
       chunk.fill(0);
       this.#fault(socketRefusal({ kind: 'too-much-unfinished' }));
@@ -155,8 +154,8 @@ export class GrpcCall {
     }
     if (this.#held > 0) {
       this.#await();
-      // A view of what was read from the connection would keep all of that in memory.
-      this.#chunks = this.#chunks.map((each) => (each === chunk ? copied(each) : each));
+      // A view of what was read from the connection would keep all of that in memory. Only the last can be one.
+      if (this.#chunks.at(-1) === chunk) this.#chunks.splice(-1, 1, copied(chunk));
     } else this.#clearDeadline();
   }
 

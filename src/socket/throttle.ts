@@ -98,9 +98,9 @@ export class Throttle {
   }
 
   /** Bytes of a request came in. The sweep finds them too, but a flood of them must not have until then. */
-  received(bytes: number): void {
+  received(bytes: number, weight: number): void {
     this.#counted += bytes;
-    this.#spend(bytes);
+    this.#spend(bytes * weight);
   }
 
   #spend(bytes: number): void {

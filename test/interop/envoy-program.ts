@@ -51,11 +51,26 @@ export async function installEnvoy(release: EnvoyRelease): Promise<string> {
   return program;
 }
 
-interface Bootstrap {
+export interface Bootstrap {
   admin?: object;
   readonly static_resources: {
-    readonly listeners: { address: object; readonly filter_chains: unknown }[];
+    readonly listeners: {
+      address: object;
+      readonly filter_chains: readonly [
+        { readonly filters: readonly [{ readonly typed_config: { http_filters: HttpFilter[] } }] },
+      ];
+    }[];
     readonly clusters: { name: string; type: string; load_assignment: object; transport_socket?: object }[];
+  };
+}
+
+/** One of the example's two: the injector, which the fields below are of, and the router. */
+export interface HttpFilter {
+  name: string;
+  readonly typed_config: {
+    readonly credential: {
+      readonly typed_config: { header: string; readonly credential: { name: string; sds_config: object } };
+    };
   };
 }
 
@@ -68,6 +83,8 @@ export interface EnvoyOptions {
   readonly api: 'GRPC' | 'DELTA_GRPC';
   /** Takes the value from a mounted file instead of the resolver. */
   readonly file?: string;
+  /** Changes the example further. */
+  readonly change?: (config: Bootstrap) => void;
 }
 
 export class Envoy implements AsyncDisposable {
@@ -123,7 +140,7 @@ export class Envoy implements AsyncDisposable {
 }
 
 /** The example, with Unix sockets in place of its addresses. */
-function bootstrap({ folder, resolver, upstream, api, file }: EnvoyOptions): string {
+function bootstrap({ folder, resolver, upstream, api, file, change }: EnvoyOptions): string {
   const text = readFileSync(EXAMPLE, 'utf8').replace('api_type: GRPC', `api_type: ${api}`);
   const config = parse(text) as Bootstrap;
   const pipe = (path: string) => ({ pipe: { path } });
@@ -139,7 +156,8 @@ function bootstrap({ folder, resolver, upstream, api, file }: EnvoyOptions): str
       endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }],
     };
   }
-  if (file === undefined) return stringify(config);
+  change?.(config);
+  if (file === undefined) return JSON.stringify(config);
   const sds = join(folder, 'sds.yaml');
   const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
   const secret = { '@type': type, name: 'GITLAB_TOKEN', generic_secret: { secret: { filename: file } } };

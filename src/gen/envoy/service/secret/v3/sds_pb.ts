@@ -323,7 +323,7 @@ export const SecretSchema: GenMessage<Secret> = /*@__PURE__*/
   messageDesc(file_envoy_service_secret_v3_sds, 8);
 
 /**
- * Both in PEM. Empty where the pair is not served.
+ * Both in PEM. Empty where the pair is not served; Envoy rejects that, and keeps the pair before.
  *
  * @generated from message envoy.service.secret.v3.TlsCertificate
  */
