@@ -80,8 +80,7 @@ export const DEFAULT_LIMITS: Limits = {
   // A peer that sends one byte at a time cannot occupy a connection for longer.
   messageTimeoutMs: 10_000,
   firstCallTimeoutMs: 10_000,
-  // Detects a peer that vanished without closing the connection (a stopped VM, a frozen cgroup) within 40 s, and also
-  // one that closed it after GOAWAY and a broken frame, which Node's HTTP/2 does not notice.
+  // Detects a peer that vanished without closing the connection (a stopped VM, a frozen cgroup) within 40 s.
   pingIntervalMs: 30_000,
   pingTimeoutMs: 10_000,
 };

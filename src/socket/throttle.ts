@@ -110,7 +110,7 @@ export class Throttle {
     if (this.#bytesAllowed < 0) this.#pause((-this.#bytesAllowed / inboundBytesPerSecond) * 1_000);
   }
 
-  /** Bounds what never becomes a call: pings, settings, window updates. */
+  /** Bounds what never becomes a call: pings, settings, window updates. Closes what HTTP/2 did not notice the end of. */
   #sweepBytes(): void {
     const { inboundBytesPerSecond } = this.#limits;
     const now = performance.now();
@@ -118,6 +118,7 @@ export class Throttle {
     for (const [connection, before] of this.#connections) {
       read += connection.bytesRead - before;
       this.#connections.set(connection, connection.bytesRead);
+      if (connection.hungUp()) connection.close();
     }
     const refill = ((now - this.#sweptAt) / 1_000) * inboundBytesPerSecond;
     this.#sweptAt = now;

@@ -377,6 +377,8 @@ function checkRead(read: VolumeRead, written: Written, planted: Planted): void {
     if (!key.includes('/')) must(read.generation.keys.has(key), 'a key was overlooked');
 }
 
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
+
 function checkResolution(resolution: Resolution, read: VolumeRead, planted: Planted, views: Views): void {
   const { credentials, refusals } = resolution;
   planted.notIn(JSON.stringify(refusals.map(({ reason, required }) => ({ reason, required }))), 'a refusal');
@@ -394,9 +396,10 @@ function checkResolution(resolution: Resolution, read: VolumeRead, planted: Plan
     size += bytes.byteLength;
     must(bytes.byteLength > 0 && bytes.byteLength <= MAX_VALUE_BYTES, 'a value of a size that none may have');
     must(Buffer.from(bytes.toString('utf8')).equals(bytes), 'a value that is not UTF-8 is served');
-    const ends = [content, content.subarray(0, -1), content.subarray(0, -2)];
+    const starts = content.subarray(0, 3).equals(BYTE_ORDER_MARK) ? [content, content.subarray(3)] : [content];
+    const whole = starts.flatMap((start) => [start, start.subarray(0, -1), start.subarray(0, -2)]);
     must(
-      ends.some((end) => end.equals(bytes)),
+      whole.some((each) => each.equals(bytes)),
       'a value is not what its key holds',
     );
     const manyLines = reference.key === 'json' || reference.key === 'pem';
