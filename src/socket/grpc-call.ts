@@ -63,7 +63,7 @@ export class GrpcCall {
   /** Sends one message; `sent` is called when it has left the process, or never will. */
   write(message: Message, sent: () => void = () => {}): void {
     const stream = this.#stream;
-    if (stream.destroyed || this.#status !== undefined) return;
+    if (this.#gone || this.#status !== undefined) return;
     const bytes = Buffer.isBuffer(message) ? message : message.bytes;
     const prefix = Buffer.alloc(PREFIX_BYTES);
     prefix.writeUInt32BE(bytes.byteLength, 1);
@@ -95,7 +95,7 @@ export class GrpcCall {
 
   end(status: WireStatus): void {
     const stream = this.#stream;
-    if (this.#status !== undefined || stream.destroyed) return;
+    if (this.#status !== undefined || this.#gone) return;
     this.#status = status;
     this.#stopReceiving();
     if (stream.headersSent) {
@@ -104,6 +104,11 @@ export class GrpcCall {
     }
     stream.respond({ ...HEADERS, ...trailersOf(status) }, { endStream: true });
     this.#closeUnlessEnded();
+  }
+
+  /** A stream that its peer has reset is closed before it is destroyed, and everything that is sent on it throws. */
+  get #gone(): boolean {
+    return this.#stream.closed || this.#stream.destroyed;
   }
 
   onClose(listener: () => void): void {
@@ -120,7 +125,7 @@ export class GrpcCall {
     const stream = this.#stream;
     if (stream.readableEnded) return;
     setImmediate(() => {
-      if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+      if (!this.#gone) stream.close(constants.NGHTTP2_NO_ERROR);
     });
   }
 

@@ -396,7 +396,9 @@ function checkResolution(resolution: Resolution, read: VolumeRead, planted: Plan
     size += bytes.byteLength;
     must(bytes.byteLength > 0 && bytes.byteLength <= MAX_VALUE_BYTES, 'a value of a size that none may have');
     must(Buffer.from(bytes.toString('utf8')).equals(bytes), 'a value that is not UTF-8 is served');
-    const starts = content.subarray(0, 3).equals(BYTE_ORDER_MARK) ? [content, content.subarray(3)] : [content];
+    const starts = content.subarray(0, 3).equals(BYTE_ORDER_MARK)
+      ? [content, content.subarray(3)]
+      : [content];
     const whole = starts.flatMap((start) => [start, start.subarray(0, -1), start.subarray(0, -2)]);
     must(
       whole.some((each) => each.equals(bytes)),
