@@ -60,7 +60,7 @@ export class GrpcCall {
     });
   }
 
-  /** Sends one message; `sent` is called when it has left the process, or never will. */
+  /** Sends one message; `sent` is called when it has left the process, or never will. On a call that has ended neither happens. */
   write(message: Message, sent: () => void = () => {}): void {
     const stream = this.#stream;
     if (this.#gone || this.#status !== undefined) return;

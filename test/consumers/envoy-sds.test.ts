@@ -317,6 +317,14 @@ describe.each(VARIANTS)('$variant', ({ variant, stream }) => {
     expect(await sized(1_048_577).raw.ended).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
   });
 
+  it('refuses a request of half a million names before it parses them', async () => {
+    server.publish({ one: { token: newSecret() } });
+    const made = stream();
+    made.raw.send(Buffer.alloc(1_000_000, Buffer.from([0x1a, 0])));
+    expect(await made.raw.ended).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+    expect(made.raw.messages).toEqual([]);
+  });
+
   it('notes ACK and NACK once each, with the node, and logs a NACK without its text', async () => {
     server.publish({ one: { token: newSecret() } });
     const made = await opened(['ONE'], { node: { id: `envoy-${'x'.repeat(500)}` } });

@@ -45,7 +45,8 @@ export const resolverCommand: Control = {
           (!(m.name in variables.secretVolumes) || p.args.exists(a, a.contains("/") && m.mountPath.endsWith("/" + a)
             && p.args.exists(b, m.mountPath == b + "/" + a)))
           && (!(m.name in variables.socketVolumes) || p.args.exists(a, a.startsWith(m.mountPath + "/"))))))`,
-    message: 'the resolver or its self-test has not the image, command and arguments that inject writes',
+    message:
+      'the image, command or arguments of the resolver or its self-test are not those that inject writes',
   },
 };
 

@@ -33,7 +33,7 @@ export const selfTestDiffers: Control = {
         has(p.securityContext) == has(a.securityContext)
         && (!has(p.securityContext) || p.securityContext == a.securityContext)
         && p.?volumeMounts.orValue([]) == a.?volumeMounts.orValue([])))`,
-    message: "the self-test has not the agent's securityContext and volumeMounts",
+    message: "the securityContext or the volumeMounts of the self-test differ from the agent's",
   },
 };
 
