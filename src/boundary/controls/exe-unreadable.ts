@@ -12,7 +12,7 @@ export const exeUnreadable: Control = {
   promise: 'The configuration names a program only where the resolver can read which it is.',
   rule: {
     about: 'pod',
-    remedy: 'Remove exe from the entry, or from the entry of every UID but the resolver’s.',
+    remedy: "Remove exe from the entry, or from the entry of every UID but the resolver's.",
     *find({ pod, resolver, template }, all) {
       for (const volume of mountedVolumes(pod, resolver)) {
         const projected = asList(asMap(volume.data.projected).sources).map(
