@@ -6,6 +6,7 @@ import { nodeComplaint } from './domain/node-version.ts';
 /** Each is loaded when it is called: `get` does not pay for the isolation checks. */
 const COMMANDS: Commands = {
   serve: () => import('./cli/serve.ts'),
+  egress: () => import('./cli/egress.ts'),
   check: () => import('./cli/check.ts'),
   get: () => import('./cli/get.ts'),
   watch: () => import('./cli/watch.ts'),

@@ -5,7 +5,7 @@
 import { connect, eraseEnvironment, type ProviderEnvironment } from '../../src/client/index.ts';
 import { agentEnvironment } from '../../src/client/placeholder-environment.ts';
 import { PlaceholderResolver } from '../../src/client/placeholder-resolver.ts';
-import { ThrowAwayAuthority } from './proxy/authority.ts';
+import { ThrowAwayAuthority } from '../../src/egress/authority.ts';
 import { startProxy } from './proxy/proxy.ts';
 
 interface Settings {

@@ -2,7 +2,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
-import { ThrowAwayAuthority } from './proxy/authority.ts';
+import { ThrowAwayAuthority } from '../../src/egress/authority.ts';
 
 /** What arrived with a request. */
 export interface Arrival {

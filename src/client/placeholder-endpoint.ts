@@ -57,7 +57,7 @@ export function lowerAscii(text: string): string {
 const HOST = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 
 /** `*` matches any text within one label but no dot: `*.example.com` does not match `a.b.example.com`. */
-function matchHost(pattern: string, host: string): boolean {
+export function matchHost(pattern: string, host: string): boolean {
   return HOST.test(host) && matchGlob(pattern, host, '.');
 }
 

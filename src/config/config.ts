@@ -121,6 +121,17 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** A stock Envoy as the supervisor. Paths are those of its pod. */
+export interface EgressSettings {
+  readonly listen: ListenAddress;
+  readonly directory: string;
+  readonly caDirectory: string;
+  readonly trustedCa: string;
+  readonly unlisted: 'deny' | 'tunnel';
+  readonly rewriteBodies: readonly string[];
+  readonly redactResponses: readonly string[];
+}
+
 export interface Config {
   /** The file it came from. */
   readonly file: string;
@@ -134,6 +145,7 @@ export interface Config {
   readonly agent: { readonly uid: number; readonly gid: number };
   readonly health: { readonly listen: ListenAddress } | undefined;
   readonly metrics: { readonly listen: ListenAddress } | undefined;
+  readonly egress: EgressSettings;
   readonly log: { readonly level: LogLevel };
   readonly audit: { readonly path: string | undefined };
   /** What each consumer made of its own field, by the field's name; undefined where it is absent. */

@@ -88,6 +88,7 @@ export function readConfig(
     agent,
     health: raw.health && { listen: listenAddress(raw.health.listen) },
     metrics: raw.metrics && { listen: listenAddress(raw.metrics.listen) },
+    egress: { ...raw.egress, listen: listenAddress(raw.egress.listen) },
     log: raw.log,
     audit: { path: raw.audit.path },
     parts: Object.fromEntries(settings),

@@ -169,6 +169,38 @@ const callerSchema = z
   })
   .describe('{name, uid, gid, exe, providers}: who may ask, and for what');
 
+const providerGlobs = (what: string) =>
+  z
+    .array(z.string().regex(GLOB, { error: 'is not a provider name or glob' }))
+    .default([])
+    .describe(`a list of provider names, "*" for any text: ${what}; none unless listed`);
+
+/** What `secret-resolver egress` makes of a stock Envoy. */
+const egressSchema = z
+  .strictObject({
+    listen: listenAddress
+      .regex(/^(127\.|\[::1\])/, { error: "is not an address of the pod's own: others could use the proxy" })
+      .default('127.0.0.1:15001')
+      .describe('host:port on loopback where Envoy takes what the agent sends, for HTTPS_PROXY'),
+    directory: absolutePath("the folder of Envoy's configuration and of the kit's socket").default(
+      '/run/secret-resolver/egress',
+    ),
+    caDirectory: absolutePath('the folder of ca.crt, which the agent trusts').default(
+      '/run/secret-resolver/ca',
+    ),
+    trustedCa: absolutePath(
+      "a file of PEM certificates in Envoy's container, by which servers are verified",
+    ).default('/etc/ssl/certs/ca-certificates.crt'),
+    unlisted: z
+      .enum(['deny', 'tunnel'])
+      .default('deny')
+      .describe('what becomes of a destination that no provider lists: deny, or tunnel, as it is'),
+    rewriteBodies: providerGlobs('placeholders in bodies of requests to their endpoints are replaced too'),
+    redactResponses: providerGlobs('their values are taken out of the responses of their endpoints'),
+  })
+  .prefault({})
+  .describe('{listen, directory, caDirectory, trustedCa, unlisted, …} of a stock Envoy as the supervisor');
+
 export const configSchema = z
   .strictObject({
     sandbox: z
@@ -232,6 +264,7 @@ export const configSchema = z
       .strictObject({ listen: listenAddress })
       .optional()
       .describe('{listen: host:port} for GET /metrics; off unless set'),
+    egress: egressSchema,
     log: z
       .strictObject({
         level: z

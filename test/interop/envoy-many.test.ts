@@ -6,7 +6,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import { ThrowAwayAuthority } from '../../examples/demo/proxy/authority.ts';
+import { ThrowAwayAuthority } from '../../src/egress/authority.ts';
 import { startServe, until } from '../support/cli.ts';
 import { newSecret, registerSecret } from '../support/secrets.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';

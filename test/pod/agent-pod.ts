@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { stringify } from 'yaml';
-import { ThrowAwayAuthority } from '../../examples/demo/proxy/authority.ts';
+import { ThrowAwayAuthority } from '../../src/egress/authority.ts';
 import { NODE_IN_IMAGE, RESOLVER_IMAGE } from '../support/images.ts';
 import type { Podman } from '../support/podman.ts';
 import { SecretVolume } from '../support/secret-volume.ts';

@@ -10,8 +10,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
-import type { ThrowAwayAuthority } from './authority.ts';
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import type { ThrowAwayAuthority } from '../../../src/egress/authority.ts';
 import { answer, type ForwardOptions, forward, type Inbound } from './forward.ts';
 import { type HostAndPort, parseAbsoluteTarget, parseHostAndPort } from './host-and-port.ts';
 
@@ -21,6 +21,9 @@ const MAX_CONNECTIONS = 256;
 /** How long a client may take over its headers and over a whole request, in milliseconds. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
+
+/** Certificates kept. One more drops the oldest, so that an agent that asks for many names cannot fill the memory. */
+const MAX_CERTIFICATES = 256;
 
 export interface ProxyOptions extends ForwardOptions {
   readonly authority: ThrowAwayAuthority;
@@ -39,6 +42,7 @@ export interface EgressProxy extends AsyncDisposable {
 export async function startProxy(options: ProxyOptions): Promise<EgressProxy> {
   const sockets = new Set<Duplex>();
   const tunnels = new WeakMap<object, HostAndPort>();
+  const contextFor = certificatesOf(options.authority);
   const track = (socket: Duplex) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
@@ -62,7 +66,7 @@ export async function startProxy(options: ProxyOptions): Promise<EgressProxy> {
       socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
       return;
     }
-    options.authority.secureContext(to.host).then(
+    contextFor(to.host).then(
       (secureContext) => {
         if (socket.destroyed) return;
         socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
@@ -88,6 +92,22 @@ export async function startProxy(options: ProxyOptions): Promise<EgressProxy> {
     url: `http://127.0.0.1:${(outer.address() as AddressInfo).port}`,
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** What a TLS server needs to answer as a host. */
+function certificatesOf(authority: ThrowAwayAuthority): (host: string) => Promise<SecureContext> {
+  const contexts = new Map<string, Promise<SecureContext>>();
+  return (host) => {
+    const known = contexts.get(host);
+    if (known !== undefined) return known;
+    const context = authority
+      .issue(host)
+      .then(({ key, certificate }) => createSecureContext({ key, cert: certificate }));
+    const [oldest] = contexts.keys();
+    if (contexts.size >= MAX_CERTIFICATES && oldest !== undefined) contexts.delete(oldest);
+    contexts.set(host, context);
+    return context;
   };
 }
 

@@ -10,9 +10,9 @@ import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { agentEnvironment } from '../../../../src/client/placeholder-environment.ts';
 import { PlaceholderResolver } from '../../../../src/client/placeholder-resolver.ts';
+import { ThrowAwayAuthority } from '../../../../src/egress/authority.ts';
 import { snapshot } from '../../../../test/client/placeholder-fixtures.ts';
 import { ARTIFACTS, newSecret } from '../../../../test/support/secrets.ts';
-import { ThrowAwayAuthority } from '../../proxy/authority.ts';
 import { MAX_BODY_BYTES, type ProxyRecord } from '../../proxy/forward.ts';
 import { type EgressProxy, startProxy } from '../../proxy/proxy.ts';
 

@@ -3,8 +3,7 @@
  * and comparison is the truth, every 10 s in any case. The image has no shell to send SIGHUP from.
  */
 import type { ConfigFiles } from '../config/files.ts';
-import type { Logger } from '../observe/log.ts';
-import { FolderWatch } from '../sources/folder-watch.ts';
+import { FolderWatch } from './folder-watch.ts';
 
 /** Milliseconds between two comparisons without a hint. */
 const RECHECK_INTERVAL_MS = 10_000;
@@ -15,7 +14,7 @@ export interface ConfigWatchOptions {
   /** What the last attempt to load the configuration read, be it in force or wrong. */
   readonly files: () => ConfigFiles;
   readonly reload: () => void;
-  readonly log: Logger;
+  readonly log: { readonly warn: (facts: object, message: string) => void };
 }
 
 export class ConfigWatch implements AsyncDisposable {

@@ -5,17 +5,13 @@
 import 'reflect-metadata';
 import type { webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
-import { createSecureContext, type SecureContext } from 'node:tls';
 import * as x509 from '@peculiar/x509';
 
-/** Lifetime of certificates in milliseconds: longer than a demo or a test, too short to be of use elsewhere. */
-const LIFETIME_MS = 24 * 60 * 60 * 1000;
+/** Milliseconds that a certificate is valid: some clients refuse one for more than 398 days. */
+export const LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;
 
 /** How far certificates reach back, in milliseconds, for clients whose clock is behind. */
 const SKEW_MS = 5 * 60 * 1000;
-
-/** Certificates kept. One more drops the oldest, so that an agent that asks for many names cannot fill the memory. */
-const MAX_CERTIFICATES = 256;
 
 const KEY = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const;
@@ -31,7 +27,6 @@ export class ThrowAwayAuthority {
   readonly certificate: string;
   readonly #root: x509.X509Certificate;
   readonly #keys: webcrypto.CryptoKeyPair;
-  readonly #contexts = new Map<string, Promise<SecureContext>>();
 
   private constructor(root: x509.X509Certificate, keys: webcrypto.CryptoKeyPair) {
     this.#root = root;
@@ -61,7 +56,7 @@ export class ThrowAwayAuthority {
   async issue(host: string): Promise<ServerCertificate> {
     const keys = await crypto.subtle.generateKey(KEY, true, ['sign', 'verify']);
     const leaf = await x509.X509CertificateGenerator.create({
-      subject: 'CN=secret-resolver throw-away server',
+      subject: 'CN=secret-resolver egress',
       issuer: this.#root.subject,
       publicKey: keys.publicKey,
       signingKey: this.#keys.privateKey,
@@ -82,18 +77,5 @@ export class ThrowAwayAuthority {
       key: x509.PemConverter.encode(key, x509.PemConverter.PrivateKeyTag),
       certificate: `${leaf.toString('pem')}\n`,
     };
-  }
-
-  /** What a TLS server needs to answer as `host`. */
-  secureContext(host: string): Promise<SecureContext> {
-    const known = this.#contexts.get(host);
-    if (known !== undefined) return known;
-    const context = this.issue(host).then(({ key, certificate }) =>
-      createSecureContext({ key, cert: certificate }),
-    );
-    const oldest = this.#contexts.keys().next().value;
-    if (this.#contexts.size >= MAX_CERTIFICATES && oldest !== undefined) this.#contexts.delete(oldest);
-    this.#contexts.set(host, context);
-    return context;
   }
 }

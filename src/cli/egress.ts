@@ -1,0 +1,86 @@
+/** `egress`: the kit that makes a stock Envoy a supervisor. */
+import { connect } from 'node:net';
+import { Command } from 'commander';
+import { harden } from '../boundary/harden.ts';
+import { ConfigFiles } from '../config/files.ts';
+import { loadConfig } from '../consumers/index.ts';
+import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
+import { socketPath } from '../egress/bootstrap.ts';
+import { Kit } from '../egress/kit.ts';
+import { createLog } from '../observe/log.ts';
+import { ConfigWatch } from '../sources/config-watch.ts';
+import type { CommandContext } from './context.ts';
+import { configPath } from './serve.ts';
+
+interface Options {
+  readonly config?: string;
+  readonly ready?: true;
+}
+
+export function createCommand(context: CommandContext): Command {
+  return new Command('egress')
+    .description('make a stock Envoy the supervisor: write its configuration and replace placeholders for it')
+    .option('--config <file>', "the resolver's configuration file; SECRET_RESOLVER_CONFIG unless given")
+    .option('--ready', 'only ask whether it is running: exit 0 if it is, 3 if not')
+    .addHelpText(
+      'after',
+      `
+Runs beside Envoy 1.40 or newer, under the same UID, which the configuration lists as a caller. It needs no Secret: it
+watches the credentials on the resolver's socket. Until it has them, and whenever the resolver does not answer, it
+refuses every request with a placeholder.
+
+Files, in the folders that \`egress\` of the configuration names:
+  directory    envoy.json to start Envoy with, and the socket that Envoy asks. For the kit and Envoy alone
+  caDirectory  ca.crt, which the agent trusts. Its key is made at start and never leaves the process
+
+Examples:
+  secret-resolver egress --config /etc/secret-resolver/config.yaml
+  envoy -c /run/secret-resolver/egress/envoy.json --disable-hot-restart`,
+    )
+    .action(async (options: Options) => {
+      const file = configPath(options.config, context);
+      if (options.ready === true) await ready(file, context);
+      else await egress(file, context);
+    });
+}
+
+async function egress(file: string, context: CommandContext): Promise<void> {
+  const { env, signal } = context;
+  let files = new ConfigFiles();
+  const config = loadConfig(file, env, { files });
+  // Before a value is here: no core, no ptrace by a process of the same UID.
+  harden();
+  await using log = createLog({ level: config.log.level }, context.stderr);
+  await using kit = await Kit.start({ config, log });
+  await using _ = new ConfigWatch({
+    files: () => files,
+    reload: () => {
+      files = new ConfigFiles();
+      try {
+        kit.reload(loadConfig(file, env, { files }));
+        log.info('the configuration was read again');
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        log.error(
+          { issues: error.message.split('\n') },
+          'the new configuration is wrong; the old one stays in force',
+        );
+      }
+    },
+    log,
+  });
+  log.info({ directory: config.egress.directory }, 'Envoy can be started');
+  if (!signal.aborted) await new Promise((done) => signal.addEventListener('abort', done, { once: true }));
+}
+
+async function ready(file: string, context: CommandContext): Promise<void> {
+  const socket = socketPath(loadConfig(file, context.env).egress);
+  await new Promise<void>((resolve, reject) => {
+    const connection = connect(socket, () => {
+      connection.destroy();
+      resolve();
+    }).on('error', (error) =>
+      reject(new CommandError(`no answer on ${socket}: ${errorCode(error)}`, ExitCode.unavailable)),
+    );
+  });
+}

@@ -1,0 +1,91 @@
+/**
+ * Takes values out of what a server answers, in the forms that servers echo: plain, URL-encoded, as a JSON string, in
+ * Base64 and inside Basic credentials. It is a net under mistakes of servers: an agent that makes a server transform
+ * what it was sent (compress it, reverse it, one character at a time) gets it past any such search.
+ */
+
+/** Shorter values are found in innocent text. */
+export const MIN_BYTES = 8;
+const REPLACEMENT = Buffer.from('[CREDENTIAL]');
+
+export class Redaction implements Disposable {
+  readonly #needles: readonly Buffer[];
+  readonly #longest: number;
+  /** The end of what was seen, where it may be the beginning of a value. */
+  #held: Buffer = Buffer.alloc(0);
+
+  constructor(values: readonly Buffer[]) {
+    const forms = values.filter(({ byteLength }) => byteLength >= MIN_BYTES).flatMap(formsOf);
+    // The longest first: a value may be the beginning of another.
+    this.#needles = [...new Map(forms.map((form) => [form.toString('latin1'), form])).values()].sort(
+      (a, b) => b.byteLength - a.byteLength,
+    );
+    this.#longest = this.#needles[0]?.byteLength ?? 0;
+  }
+
+  /** A header's value, one character per byte. */
+  text(value: string): string {
+    const bytes = Buffer.from(value, 'latin1');
+    const redacted = this.#replace(bytes);
+    return redacted === bytes ? value : redacted.toString('latin1');
+  }
+
+  /** One chunk of a body. What may be the beginning of a value is held back until the next one. */
+  chunk(bytes: Uint8Array, last: boolean): Buffer {
+    const seen = this.#replace(Buffer.concat([this.#held, bytes]));
+    const from = last ? seen.byteLength : this.#mayBegin(seen);
+    this.#held.fill(0);
+    this.#held = Buffer.from(seen.subarray(from));
+    return seen.subarray(0, from);
+  }
+
+  /** Overwrites the values. */
+  [Symbol.dispose](): void {
+    for (const bytes of [...this.#needles, this.#held]) bytes.fill(0);
+  }
+
+  #replace(bytes: Buffer): Buffer {
+    let text = bytes;
+    for (const needle of this.#needles) {
+      const parts: Buffer[] = [];
+      let from = 0;
+      for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, from)) {
+        parts.push(text.subarray(from, at), REPLACEMENT);
+        from = at + needle.byteLength;
+      }
+      if (parts.length > 0) text = Buffer.concat([...parts, text.subarray(from)]);
+    }
+    return text;
+  }
+
+  /** Where the longest end of a text begins that is the beginning of a value; its length if there is none. */
+  #mayBegin(text: Buffer): number {
+    for (let at = Math.max(0, text.byteLength - this.#longest + 1); at < text.byteLength; at++) {
+      const end = text.subarray(at);
+      if (this.#needles.some((needle) => needle.subarray(0, end.byteLength).equals(end))) return at;
+    }
+    return text.byteLength;
+  }
+}
+
+function formsOf(value: Buffer): Buffer[] {
+  const text = value.toString('utf8');
+  const url = encodeURIComponent(text);
+  const json = JSON.stringify(text).slice(1, -1);
+  return [
+    value,
+    ...[url, url.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()), url.replaceAll('%20', '+')],
+    ...[json, json.replaceAll('/', '\\/')],
+    ...[0, 1, 2].flatMap((offset) => {
+      const core = base64Core(value, offset);
+      return [core, core.replaceAll('+', '-').replaceAll('/', '_')];
+    }),
+  ].map((form) => Buffer.from(form));
+}
+
+/** The characters of Base64 that depend on a value alone, where `offset` bytes of something else are before it. */
+function base64Core(value: Buffer, offset: number): string {
+  const bits = (offset + value.byteLength) * 8;
+  const encoded = Buffer.concat([Buffer.alloc(offset), value]).toString('base64');
+  return encoded.slice(Math.ceil((offset * 8) / 6), Math.floor(bits / 6));
+}

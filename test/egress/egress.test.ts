@@ -1,0 +1,298 @@
+/** A placeholder of the agent's, through curl, the real Envoy and the kit, to a server; and everything that may not get there. */
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { describeWithEnvoy } from '../interop/envoy-program.ts';
+import { until } from '../support/cli.ts';
+import { newSecret } from '../support/secrets.ts';
+import { EgressWorld, HOST } from './world.ts';
+
+const PLACEHOLDER = 'openshell:resolve:env:GITLAB_TOKEN';
+const TOKEN = ['--header', `private-token: ${PLACEHOLDER}`];
+
+describeWithEnvoy('an agent behind Envoy and the kit', () => {
+  let world: EgressWorld;
+  let value: string;
+  /** Mounts a value and waits until the kit has it. */
+  const mount = async (next = newSecret()) => {
+    value = next;
+    world.secret.write({ GITLAB_TOKEN: next });
+    await until(async () => {
+      await world.curl([...TOKEN, world.url('/mount')]);
+      return world.seen.at(-1)?.headers['private-token'] === next;
+    });
+    world.seen.length = 0;
+  };
+  beforeAll(async () => {
+    world = await EgressWorld.start({}, ({ tlsPort, plainPort }) => [
+      { host: HOST, port: tlsPort },
+      { host: '*.wild.localhost', port: tlsPort },
+      { host: 'paths.localhost', port: tlsPort, path: '/api/**' },
+      { host: HOST, port: plainPort, tls: false },
+    ]);
+    await mount();
+  }, 60_000);
+  afterAll(async () => world?.[Symbol.asyncDispose]());
+  beforeEach(() => {
+    world.seen.length = 0;
+    world.answer = undefined;
+  });
+
+  it('sends the value in a header, in Basic credentials, in a query and in a path, by HTTP/2 and HTTP/1.1', async () => {
+    for (const version of ['--http2', '--http1.1']) {
+      const { status } = await world.curl([
+        ...[version, ...TOKEN, '--user', `oauth2:${PLACEHOLDER}`],
+        world.url(`/p/${PLACEHOLDER}?token=${PLACEHOLDER}&keep=%2F`),
+      ]);
+      expect(status).toBe(200);
+      const basic = Buffer.from(`oauth2:${value}`).toString('base64');
+      expect(world.seen.pop()).toMatchObject({
+        url: `/p/${value}?token=${value}&keep=%2F`,
+        headers: { 'private-token': value, authorization: `Basic ${basic}` },
+      });
+    }
+  });
+
+  it('changes nothing else of a request', async () => {
+    const { status, body } = await world.curl([
+      ...['--http1.1', '--data-binary', 'a\n%0A', '--header', 'x: 1', '--header', `x: ${PLACEHOLDER}`],
+      world.url('/a//b/../c?d=%20+&e', world.plainPort),
+      '--path-as-is',
+    ]);
+    expect({ status, body }).toEqual({ status: 200, body: 'ok' });
+    const [seen] = world.seen;
+    expect(seen).toMatchObject({ method: 'POST', url: '/a//b/../c?d=%20+&e', body: 'a\n%0A' });
+    expect(Object.keys(seen?.headers ?? {}).sort()).toEqual(
+      ['accept', 'content-length', 'content-type', 'host', 'user-agent', 'x'].sort(),
+    );
+    expect(seen?.headers.x).toBe(`1, ${value}`);
+  });
+
+  it('passes a placeholder in a body on, unless bodies are rewritten there', async () => {
+    await world.curl(['--data', PLACEHOLDER, world.url()]);
+    expect(world.seen[0]?.body).toBe(PLACEHOLDER);
+  });
+
+  it.each([
+    ['a host that is not listed', 403, 'CONNECT', ['https://other.localhost/']],
+    ['a listed host at another port', 403, 'CONNECT', [`https://${HOST}:1/`]],
+    ['a plain request to a host of TLS', 403, 'destination_not_listed', ['http://paths.localhost/']],
+    ['two labels where the pattern has one', 403, 'CONNECT', ['https://a.b.wild.localhost:PORT/']],
+    ['a trailing dot', 403, 'CONNECT', [`https://${HOST}.:PORT/`]],
+    ['another Host', 403, 'host_mismatch', [`https://${HOST}:PORT/`, '--header', 'host: paths.localhost']],
+    [
+      'a Host with a dot at its end',
+      403,
+      'host_mismatch',
+      [`https://${HOST}:PORT/`, '--header', `host: ${HOST}.`],
+    ],
+    [
+      'a Host of another port',
+      403,
+      'host_mismatch',
+      [`https://${HOST}:PORT/`, '--header', `host: ${HOST}:1`],
+    ],
+    ['a path that is not bound', 403, 'credential_endpoint_mismatch', ['https://paths.localhost:PORT/other']],
+    [
+      'a path that climbs',
+      403,
+      'credential_endpoint_mismatch',
+      ['https://paths.localhost:PORT/api/%2e%2e/other'],
+    ],
+    [
+      'an unknown credential',
+      500,
+      'credential_unavailable',
+      [`https://${HOST}:PORT/?a=openshell:resolve:env:OTHER`],
+    ],
+    ['a marker in a name', 500, 'credential_unavailable', [`https://${HOST}:PORT/?${PLACEHOLDER}=1`]],
+  ])('refuses %s', async (_, status, says, args) => {
+    const answer = await world.curl([
+      ...TOKEN,
+      '--insecure',
+      ...args.map((arg) => arg.replace('PORT', String(world.tlsPort))),
+    ]);
+    expect(answer.status).toBe(status);
+    expect(`${answer.headers}${answer.body}`).toContain(says);
+    expect(world.seen).toEqual([]);
+  });
+
+  it.each([
+    ['a listed host', HOST, 200],
+    ['a host that is not ASCII and lowers to a listed one', '\u212a.wild.localhost', 400],
+    ['a dot at the end', `${HOST}.`, 403],
+    ['a NUL', `${HOST}\0.example.com`, 400],
+    ['a user name', `${HOST}@other.localhost`, 400],
+    ['loopback', '127.0.0.1', 403],
+  ])('answers a CONNECT to %s', async (_, host, status) => {
+    expect(await world.connect(`${host}:${world.tlsPort}`)).toBe(status);
+  });
+
+  it('verifies the server for the name that was asked', async () => {
+    // The server's certificate is for another name.
+    const answer = await world.curl([...TOKEN, `https://a.wild.localhost:${world.tlsPort}/`]);
+    expect(answer.status).toBe(503);
+    expect(world.seen).toEqual([]);
+  });
+
+  it('takes an upper-case name for what it is', async () => {
+    const answer = await world.curl([...TOKEN, `https://${HOST.toUpperCase()}:${world.tlsPort}/`]);
+    expect(answer.status).toBe(200);
+    expect(world.seen[0]?.headers['private-token']).toBe(value);
+  });
+
+  it('sends the new value after a rotation, and none after a removal', { timeout: 60_000 }, async () => {
+    let last = value;
+    for (let rotation = 0; rotation < 50; rotation++) {
+      const next = newSecret();
+      world.secret.write({ GITLAB_TOKEN: next });
+      const deadline = performance.now() + 5_000;
+      for (;;) {
+        expect((await world.curl([...TOKEN, world.url()])).status).toBe(200);
+        const seen = world.seen.pop()?.headers['private-token'];
+        if (seen === next) break;
+        expect(seen).toBe(last);
+        expect(performance.now()).toBeLessThan(deadline);
+      }
+      last = next;
+    }
+    world.secret.write({ OTHER: newSecret() });
+    await until(async () => (await world.curl([...TOKEN, world.url()])).status === 500);
+    await mount();
+  });
+
+  it('fails closed when the resolver, the kit or Envoy is killed, and heals when it is back', {
+    timeout: 120_000,
+  }, async () => {
+    const works = async () => {
+      world.seen.length = 0;
+      const { status } = await world.curl([...TOKEN, world.url()]);
+      if (status === 200) expect(world.seen[0]?.headers['private-token']).toBe(value);
+      else expect(world.seen).toEqual([]);
+      return status === 200;
+    };
+    world.serve.kill('SIGKILL');
+    await world.serve.finished;
+    await until(async () => !(await works()));
+    await world.startResolver();
+    await until(works);
+
+    world.kit.kill('SIGKILL');
+    await world.kit.finished;
+    expect(await works()).toBe(false);
+    expect((await world.curl([world.url()])).status).not.toBe(200);
+    await world.startKit();
+    await until(works, 20_000);
+
+    await world.stopEnvoy();
+    expect(await works()).toBe(false);
+    await world.startEnvoy();
+    await until(works);
+  });
+
+  it('follows the configuration', { timeout: 30_000 }, async () => {
+    const ask = () => world.curl([...TOKEN, `https://${HOST}:${world.tlsPort}/`]);
+    world.writeProvider([{ host: HOST, port: world.plainPort, tls: false }]);
+    await until(async () => (await ask()).status === 403, 10_000);
+    world.writeProvider([{ host: HOST, port: world.tlsPort }]);
+    await until(async () => (await ask()).status === 200, 20_000);
+  });
+
+  it('shows the agent a certificate and nothing else', async () => {
+    const asAgent = (script: string) =>
+      spawnSync(process.execPath, ['--eval', script], { uid: 1000, gid: 1000, encoding: 'utf8' });
+    const net = (path: string) =>
+      asAgent(
+        `require('net').connect(${JSON.stringify(path)}).on('error', (e) => { console.log(e.code); })`,
+      ).stdout.trim();
+    expect(net(`${world.directory}/kit.sock`)).toBe('EACCES');
+    for (const file of ['envoy.json', 'listeners.json', 'clusters.json'])
+      expect(
+        asAgent(`require('fs').readFileSync(${JSON.stringify(`${world.directory}/${file}`)})`).status,
+      ).toBe(1);
+    const read = asAgent(`console.log(require('fs').readFileSync(${JSON.stringify(world.caFile)}, 'utf8'))`);
+    expect(read.stdout).toMatch(/^-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\s*$/);
+  });
+
+  it('writes no value to a log', () => {
+    for (const text of [world.kit.stderr, world.kit.stdout, world.envoyLog])
+      expect(text).not.toContain(value);
+  });
+});
+
+describeWithEnvoy('where the operator opts in', () => {
+  let world: EgressWorld;
+  let value: string;
+  beforeAll(async () => {
+    world = await EgressWorld.start({
+      unlisted: 'tunnel',
+      rewriteBodies: ['git*'],
+      redactResponses: ['gitlab'],
+    });
+    value = newSecret();
+    world.secret.write({ GITLAB_TOKEN: value });
+    await until(async () => (await world.curl([...TOKEN, world.url()])).status === 200);
+  }, 60_000);
+  afterAll(async () => world?.[Symbol.asyncDispose]());
+  beforeEach(() => {
+    world.seen.length = 0;
+    world.answer = undefined;
+  });
+
+  it.each([
+    ['a form', 'application/x-www-form-urlencoded', `a=1&token=${PLACEHOLDER}`, 'a=1&token=VALUE'],
+    ['JSON', 'application/json', `{"token":"${PLACEHOLDER}"}`, '{"token":"VALUE"}'],
+    ['a body without a placeholder', 'application/octet-stream', '\x01\x02\x03', '\x01\x02\x03'],
+  ])('replaces placeholders in %s', async (_, type, body, expected) => {
+    for (const chunked of [[], ['--http1.1', '--header', 'transfer-encoding: chunked']]) {
+      await world.curl([...chunked, '--header', `content-type: ${type}`, '--data-binary', body, world.url()]);
+      expect(world.seen.pop()?.body).toBe(expected.replace('VALUE', value));
+    }
+  });
+
+  it('refuses a body that cannot be rewritten', async () => {
+    const type = 'content-type: application/octet-stream';
+    const { status } = await world.curl(['--header', type, '--data', PLACEHOLDER, world.url()]);
+    expect(status).toBe(500);
+    expect(world.seen).toEqual([]);
+  });
+
+  it('takes values out of responses, also where they are cut in two', async () => {
+    const basic = Buffer.from(`oauth2:${value}`).toString('base64');
+    world.answer = (_request, response) => {
+      response.setHeader('content-type', 'text/plain; charset=utf-8');
+      response.setHeader('x-echo', `Basic ${basic}`);
+      response.write(`one ${value.slice(0, 9)}`);
+      setTimeout(() => response.end(`${value.slice(9)} two ${basic} ${value}`), 50);
+    };
+    const answer = await world.curl([...TOKEN, '--header', 'accept-encoding: gzip', world.url()]);
+    expect(world.seen[0]?.headers['accept-encoding']).toBeUndefined();
+    expect(answer.body).toMatch(/^one \[CREDENTIAL\] two \S*\[CREDENTIAL\]\S* \[CREDENTIAL\]$/);
+    expect(answer.headers).toContain('[CREDENTIAL]');
+    expect(`${answer.headers}${answer.body}`).not.toContain(value);
+    expect(`${answer.headers}${answer.body}`).not.toContain(basic);
+  });
+
+  it('passes other responses on as they are', async () => {
+    const bytes = Buffer.from(Array.from({ length: 70_000 }, (_, at) => at % 251));
+    world.answer = (_request, response) => {
+      response.setHeader('content-type', 'application/octet-stream');
+      response.end(bytes);
+    };
+    const answer = await world.curl([world.url()]);
+    expect(Buffer.from(answer.body, 'latin1').equals(bytes)).toBe(true);
+  });
+
+  it('tunnels what is not listed, with its placeholders as they are', async () => {
+    const url = `https://other.localhost:${world.tlsPort}/`;
+    expect((await world.curl([...TOKEN, '--insecure', url])).status).toBe(200);
+    expect(world.seen[0]?.headers['private-token']).toBe(PLACEHOLDER);
+  });
+
+  it('sends no value to what is not listed by plain HTTP', async () => {
+    const url = `http://other.localhost:${world.plainPort}/`;
+    expect((await world.curl([url])).status).toBe(200);
+    world.seen.length = 0;
+    expect((await world.curl([...TOKEN, url])).status).toBe(403);
+    expect(world.seen).toEqual([]);
+  });
+});
