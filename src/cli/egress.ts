@@ -30,12 +30,12 @@ watches the credentials on the resolver's socket. Until it has them, and wheneve
 refuses every request with a placeholder.
 
 Files, in the folders that \`egress\` of the configuration names:
-  directory    envoy.json to start Envoy with, and the socket that Envoy asks. For the kit and Envoy alone
+  directory    envoy.yaml to start Envoy with, and the socket that Envoy asks. For the kit and Envoy alone
   caDirectory  ca.crt, which the agent trusts. Its key is made at start and never leaves the process
 
 Examples:
   secret-resolver egress --config /etc/secret-resolver/config.yaml
-  envoy -c /run/secret-resolver/egress/envoy.json --disable-hot-restart`,
+  envoy -c /run/secret-resolver/egress/envoy.yaml --disable-hot-restart`,
     )
     .action(async (options: Options) => {
       const file = configPath(options.config, context);

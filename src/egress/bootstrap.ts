@@ -23,12 +23,12 @@ const MAX_HOSTS = 1_024;
 
 /** Names of the files in the kit's folder. */
 export const FILES = {
-  bootstrap: 'envoy.json',
-  listeners: 'listeners.json',
-  clusters: 'clusters.json',
+  bootstrap: 'envoy.yaml',
+  listeners: 'listeners.yaml',
+  clusters: 'clusters.yaml',
 } as const;
 export const socketPath = ({ directory }: Pick<EgressSettings, 'directory'>): string =>
-  join(directory, 'kit.sock');
+  join(directory, 'egress.sock');
 
 type Json = Record<string, unknown>;
 

@@ -204,8 +204,8 @@ describeWithEnvoy('an agent behind Envoy and the kit', () => {
       asAgent(
         `require('net').connect(${JSON.stringify(path)}).on('error', (e) => { console.log(e.code); })`,
       ).stdout.trim();
-    expect(net(`${world.directory}/kit.sock`)).toBe('EACCES');
-    for (const file of ['envoy.json', 'listeners.json', 'clusters.json'])
+    expect(net(`${world.directory}/egress.sock`)).toBe('EACCES');
+    for (const file of ['envoy.yaml', 'listeners.yaml', 'clusters.yaml'])
       expect(
         asAgent(`require('fs').readFileSync(${JSON.stringify(`${world.directory}/${file}`)})`).status,
       ).toBe(1);

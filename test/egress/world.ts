@@ -124,7 +124,7 @@ export class EgressWorld implements AsyncDisposable {
   async startEnvoy(): Promise<void> {
     const own = join(this.workspace.root, 'envoy');
     copyFileSync(this.#program, own, constants.COPYFILE_FICLONE);
-    const args = ['-c', join(this.directory, 'envoy.json'), '--disable-hot-restart', '--concurrency', '1'];
+    const args = ['-c', join(this.directory, 'envoy.yaml'), '--disable-hot-restart', '--concurrency', '1'];
     this.envoy = spawn(own, args, { uid: UID, gid: UID, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const output of [this.envoy.stdout, this.envoy.stderr])
       output?.setEncoding('utf8').on('data', (text: string) => {
