@@ -25,7 +25,8 @@ export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<str
   if (basic !== undefined && credentials !== undefined && !hasMarker(credentials)) {
     return rewriteBasic(value, basic, credentials, lookup);
   }
-  if (!hasMarker(value)) return unchanged(value);
+  if (!hasMarker(value))
+    return hidesBasic(trimmed) ? refuse('unresolved-marker', 'header') : unchanged(value);
   const [, scheme = '', token = trimmed] = SCHEME_AND_TOKEN.exec(trimmed) ?? [];
   const parts = splitAtPlaceholders(token);
   if (hasMarker(scheme) || parts.length !== 1 || parts[0]?.kind !== 'token') {
@@ -39,6 +40,20 @@ export function rewriteHeaderValue(value: string, lookup: Lookup): Rewriting<str
     redacted: `${scheme}${REDACTED}`,
     keys: [found.key],
   };
+}
+
+/** Whether a marker is in Basic credentials after a comma: some proxies join two Authorization headers with one. */
+function hidesBasic(value: string): boolean {
+  return value
+    .split(',')
+    .slice(1)
+    .some((part) => {
+      const [, basic, credentials] = BASIC.exec(part.trim()) ?? [];
+      if (basic === undefined || credentials === undefined) return false;
+      return (
+        rewriteBasic(part, basic, credentials, () => refuse('unresolved-marker', 'header')).kind === 'refused'
+      );
+    });
 }
 
 /**

@@ -1,11 +1,13 @@
 /** Envoy's secret discovery service, for certificates: one for each name that the agent's TLS asks for and that is listed. */
-import { create } from '@bufbuild/protobuf';
-import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
   type DeltaDiscoveryRequest,
+  DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from '../gen/envoy/service/secret/v3/sds_pb.ts';
+import type { GrpcCall } from '../socket/grpc-call.ts';
+import { Status } from '../socket/grpc-status.ts';
 import type { ThrowAwayAuthority } from './authority.ts';
 import type { Current } from './current.ts';
 
@@ -13,8 +15,6 @@ import type { Current } from './current.ts';
 export const MAX_NAMES = 1_000;
 
 const TYPE_URL = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
-
-export type CertificateStream = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
 
 export class Certificates {
   readonly #authority: ThrowAwayAuthority;
@@ -26,24 +26,34 @@ export class Certificates {
     this.#current = current;
   }
 
-  accept(stream: CertificateStream): void {
+  accept(call: GrpcCall): void {
     let nonce = 0;
     let names = 0;
-    stream.on('data', (request: DeltaDiscoveryRequest) => {
-      names += request.resourceNamesSubscribe.length - request.resourceNamesUnsubscribe.length;
-      this.#names += request.resourceNamesSubscribe.length - request.resourceNamesUnsubscribe.length;
-      if (request.resourceNamesSubscribe.length === 0) return;
-      nonce += 1;
-      this.#answer(request.resourceNamesSubscribe, String(nonce)).then(
-        (response) => stream.write(response),
-        (error: unknown) => stream.destroy(error instanceof Error ? error : undefined),
-      );
-    });
-    stream.on('close', () => {
+    const ended = () => call.end({ code: Status.OK, details: '' });
+    call.onClose(() => {
       this.#names -= names;
     });
-    stream.on('error', () => {});
-    stream.on('end', () => stream.end());
+    call.receive({
+      message: (bytes) => {
+        let request: DeltaDiscoveryRequest;
+        try {
+          request = fromBinary(DeltaDiscoveryRequestSchema, bytes, { readUnknownFields: false });
+        } catch {
+          return ended();
+        }
+        const { resourceNamesSubscribe: wanted, resourceNamesUnsubscribe: unwanted } = request;
+        names += wanted.length - unwanted.length;
+        this.#names += wanted.length - unwanted.length;
+        if (wanted.length === 0) return;
+        nonce += 1;
+        this.#answer(wanted, String(nonce)).then(
+          (response) => call.write(Buffer.from(toBinary(DeltaDiscoveryResponseSchema, response))),
+          ended,
+        );
+      },
+      end: ended,
+      fault: ended,
+    });
   }
 
   async #answer(names: readonly string[], nonce: string): Promise<DeltaDiscoveryResponse> {

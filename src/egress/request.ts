@@ -41,6 +41,8 @@ export class ProxiedRequest implements Disposable {
   readonly #options: RequestOptions;
   #body: { readonly kind: BodyKind; readonly server: Server; readonly path: string } | undefined;
   #redaction: Redaction | undefined;
+  /** Nothing more of it is wanted. */
+  done = false;
 
   constructor(options: RequestOptions) {
     this.#options = options;
@@ -58,6 +60,7 @@ export class ProxiedRequest implements Disposable {
         return this.#headers(request.value, typeof name === 'string' ? name : undefined, now);
       }
       case 'requestBody':
+        this.done = this.#redaction === undefined;
         return this.#bodyOf(request.value, now);
       case 'responseHeaders':
         return this.#response(request.value.headers, request.value.endOfStream);
@@ -124,7 +127,8 @@ export class ProxiedRequest implements Disposable {
 
   /** Which further parts Envoy sends; what it is configured with where none is wanted. */
   #modes(): Mode | undefined {
-    if (this.#body === undefined && this.#redaction === undefined) return undefined;
+    this.done = this.#body === undefined && this.#redaction === undefined;
+    if (this.done) return undefined;
     return {
       requestBodyMode: this.#body === undefined ? Body.UNSPECIFIED : Body.BUFFERED,
       responseHeaderMode: this.#redaction === undefined ? Send.SKIP : Send.SEND,
@@ -176,6 +180,7 @@ export class ProxiedRequest implements Disposable {
     { status = 403, key }: { status?: number; key?: string | undefined } = {},
   ): ProcessingResponse {
     const name = typeof server === 'string' ? server : `${server.host}:${server.port}`;
+    this.done = true;
     this.#options.denied({ reason, detail, server: name, key });
     const body = Buffer.from(
       `${JSON.stringify({ error: reason, ...(key !== undefined && { credential: key }) })}\n`,

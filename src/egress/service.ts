@@ -1,33 +1,45 @@
 /** The kit's socket: what Envoy asks, over gRPC. */
-import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+
 import {
-  type MethodDefinition,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { DEFAULT_LIMITS } from '../domain/limits.ts';
 import {
   ExternalProcessor,
-  type ProcessingRequest,
   ProcessingRequestSchema,
-  type ProcessingResponse,
   ProcessingResponseSchema,
 } from '../gen/envoy/service/ext_proc/v3/external_processor_pb.ts';
-import {
-  DeltaDiscoveryRequestSchema,
-  DeltaDiscoveryResponseSchema,
-  SecretDiscoveryService,
-} from '../gen/envoy/service/secret/v3/sds_pb.ts';
+import { SecretDiscoveryService } from '../gen/envoy/service/secret/v3/sds_pb.ts';
 import type { Logger } from '../observe/log.ts';
 import { FewLines } from '../observe/log-few.ts';
+import { GrpcCall } from '../socket/grpc-call.ts';
+import { Status } from '../socket/grpc-status.ts';
+import { UidUsage } from '../socket/usage.ts';
 import { LISTENER_METADATA, MAX_BODY_BYTES } from './bootstrap.ts';
-import type { CertificateStream, Certificates } from './certificates.ts';
+import type { Certificates } from './certificates.ts';
 import type { Current } from './current.ts';
 import { type Denial, ProxiedRequest } from './request.ts';
 
 /** Milliseconds of one budget of log lines: an agent may be refused as often as it likes. */
 const LOG_WINDOW_MS = 10_000;
+/** Each request of the agent is a stream. */
+const STREAMS = 10_000;
+const HELD_BYTES = 128 * 1024 * 1024;
+/** Envoy resets the stream of each request that it is done with. Node closes a connection after 1,000 resets, and 33 a second. */
+const RESETS = { streamResetBurst: 1_000_000, streamResetRate: 1_000_000 } as const;
+
+/** Envoy alone asks: what the agent can make it ask for is limited by Envoy's own buffers. */
+const LIMITS = {
+  ...DEFAULT_LIMITS,
+  inboundBytesPerUid: HELD_BYTES,
+  unreadBytesPerUid: HELD_BYTES,
+  requestBytes: MAX_BODY_BYTES + 64 * 1024,
+  byteWeight: 1,
+};
 
 export interface ServiceOptions {
   readonly socket: string;
@@ -37,72 +49,68 @@ export interface ServiceOptions {
 }
 
 /** Listens; resolves to what ends it. */
-export async function serveEnvoy({
-  socket,
-  current,
-  certificates,
-  log,
-}: ServiceOptions): Promise<() => Promise<void>> {
-  const server = new Server({
-    'grpc.max_receive_message_length': MAX_BODY_BYTES + 64 * 1024,
-    'grpc.enable_channelz': 0,
-  });
+export async function serveEnvoy(options: ServiceOptions): Promise<() => Promise<void>> {
+  const { socket, current, certificates, log } = options;
   const denials = deniedTo(log);
-  server.addService(
-    {
-      Process: duplex(
-        ExternalProcessor.typeName,
-        'Process',
-        ProcessingRequestSchema,
-        ProcessingResponseSchema,
-      ),
-    },
-    {
-      Process: (stream: ServerDuplexStream<ProcessingRequest, ProcessingResponse>) =>
-        process(stream, current, denials, log),
-    } satisfies UntypedServiceImplementation,
-  );
-  server.addService(
-    {
-      DeltaSecrets: duplex(
-        ...([SecretDiscoveryService.typeName, 'DeltaSecrets'] as const),
-        ...([DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema] as const),
-      ),
-    },
-    {
-      DeltaSecrets: (stream: CertificateStream) => certificates.accept(stream),
-    } satisfies UntypedServiceImplementation,
-  );
+  const usage = new UidUsage(LIMITS, performance.now());
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createServer({
+    ...RESETS,
+    maxSessionMemory: HELD_BYTES / 1024 / 1024,
+    settings: { maxConcurrentStreams: STREAMS, enablePush: false },
+  });
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    session.on('error', () => session.destroy());
+  });
+  server.on('sessionError', () => {});
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    const call = new GrpcCall(stream, usage, LIMITS);
+    switch (headers[':path']) {
+      case `/${ExternalProcessor.typeName}/${ExternalProcessor.method.process.name}`:
+        return proxied(call, headers, { current, denied: denials.add, log });
+      case `/${SecretDiscoveryService.typeName}/${SecretDiscoveryService.method.deltaSecrets.name}`:
+        return certificates.accept(call);
+      default:
+        return call.end({ code: Status.UNIMPLEMENTED, details: '' });
+    }
+  });
   await new Promise<void>((resolve, reject) => {
-    server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>
-      error === null ? resolve() : reject(error),
-    );
+    server.once('error', reject);
+    server.listen(socket, resolve);
   });
   return async () => {
     denials.end();
-    server.forceShutdown();
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const session of sessions) session.destroy();
+    await closed;
   };
 }
 
-function process(
-  stream: ServerDuplexStream<ProcessingRequest, ProcessingResponse>,
-  current: Current,
-  denials: Denials,
-  log: Logger,
-): void {
-  const [listener = ''] = stream.metadata.get(LISTENER_METADATA);
-  const request = new ProxiedRequest({ current, listener: String(listener), denied: denials.add });
-  stream.on('data', (part: ProcessingRequest) => {
-    try {
-      stream.write(request.take(part, Date.now()));
-    } catch (err) {
-      log.error({ err }, 'a request could not be judged, and is refused');
-      stream.destroy();
-    }
+interface Proxied {
+  readonly current: Current;
+  readonly denied: (denial: Denial) => void;
+  readonly log: Logger;
+}
+
+function proxied(call: GrpcCall, headers: IncomingHttpHeaders, { current, denied, log }: Proxied): void {
+  const request = new ProxiedRequest({ current, listener: String(headers[LISTENER_METADATA]), denied });
+  call.onClose(() => request[Symbol.dispose]());
+  call.receive({
+    message: (bytes) => {
+      try {
+        const part = fromBinary(ProcessingRequestSchema, bytes, { readUnknownFields: false });
+        call.write(Buffer.from(toBinary(ProcessingResponseSchema, request.take(part, Date.now()))));
+        if (request.done) call.end({ code: Status.OK, details: '' });
+      } catch (err) {
+        log.error({ err }, 'a request could not be judged, and is refused');
+        call.end({ code: Status.UNAVAILABLE, details: '' });
+      }
+    },
+    end: () => call.end({ code: Status.OK, details: '' }),
+    fault: ({ wire }) => call.end(wire),
   });
-  stream.on('end', () => stream.end());
-  stream.on('error', () => {});
-  stream.on('close', () => request[Symbol.dispose]());
 }
 
 interface Denials {
@@ -123,26 +131,5 @@ function deniedTo(log: Logger): Denials {
       clearInterval(timer);
       lines.end();
     },
-  };
-}
-
-/** Unknown fields are most of what Envoy sends about itself, and are not kept. */
-function duplex<I extends DescMessage, O extends DescMessage>(
-  service: string,
-  name: string,
-  request: I,
-  response: O,
-): MethodDefinition<MessageShape<I>, MessageShape<O>> {
-  const unused = (): never => {
-    throw new Error('the kit is no client');
-  };
-  return {
-    path: `/${service}/${name}`,
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: unused,
-    requestDeserialize: (bytes) => fromBinary(request, bytes, { readUnknownFields: false }),
-    responseSerialize: (message) => Buffer.from(toBinary(response, message)),
-    responseDeserialize: unused,
   };
 }

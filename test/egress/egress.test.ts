@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { describeWithEnvoy } from '../interop/envoy-program.ts';
 import { until } from '../support/cli.ts';
 import { newSecret } from '../support/secrets.ts';
-import { EgressWorld, HOST } from './world.ts';
+import { EgressWorld, HOST, WRONG_HOST } from './world.ts';
 
 const PLACEHOLDER = 'openshell:resolve:env:GITLAB_TOKEN';
 const TOKEN = ['--header', `private-token: ${PLACEHOLDER}`];
@@ -91,6 +91,12 @@ describeWithEnvoy('an agent behind Envoy and the kit', () => {
       'host_mismatch',
       [`https://${HOST}:PORT/`, '--header', `host: ${HOST}:1`],
     ],
+    [
+      'a target that names another server',
+      403,
+      'host_mismatch',
+      [`https://${HOST}:PORT/`, '--http1.1', '--request-target', 'https://paths.localhost/api/x'],
+    ],
     ['a path that is not bound', 403, 'credential_endpoint_mismatch', ['https://paths.localhost:PORT/other']],
     [
       'a path that climbs',
@@ -128,10 +134,11 @@ describeWithEnvoy('an agent behind Envoy and the kit', () => {
   });
 
   it('verifies the server for the name that was asked', async () => {
-    // The server's certificate is for another name.
-    const answer = await world.curl([...TOKEN, `https://a.wild.localhost:${world.tlsPort}/`]);
+    const ask = (host: string) => world.curl([...TOKEN, `https://${host}:${world.tlsPort}/`]);
+    const answer = await ask(WRONG_HOST);
     expect(answer.status).toBe(503);
     expect(world.seen).toEqual([]);
+    expect((await ask('right.wild.localhost')).status).toBe(200);
   });
 
   it('takes an upper-case name for what it is', async () => {

@@ -10,6 +10,7 @@ import {
 import { createServer as createHttps } from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { ThrowAwayAuthority } from '../../src/egress/authority.ts';
 import { installEnvoy } from '../interop/envoy-program.ts';
 import { CliProcess, startServe, until } from '../support/cli.ts';
@@ -21,11 +22,15 @@ export const UID = 1337;
 /** Names below localhost lead to loopback without a DNS server. */
 export const HOST = 'api.localhost';
 
+/** The server has no certificate for this one. */
+export const WRONG_HOST = 'wrong.wild.localhost';
+
 /** What the server saw. */
 export interface Seen {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
   readonly body: string;
 }
 
@@ -72,14 +77,28 @@ export class EgressWorld implements AsyncDisposable {
     const { workspace } = this;
     this.#program = await installEnvoy('1.40.0');
     const authority = await ThrowAwayAuthority.create('upstream', Date.now());
-    const { key, certificate: cert } = await authority.issue(HOST);
-    this.tlsPort = await this.#listen(createHttps({ key, cert }, this.#handle));
+    const contexts = new Map<string, Promise<SecureContext>>();
+    const contextFor = (name: string) => {
+      const context =
+        contexts.get(name) ??
+        authority.issue(name).then(({ key, certificate: cert }) => createSecureContext({ key, cert }));
+      contexts.set(name, context);
+      return context;
+    };
+    // A server for every name but one, for which it has the certificate of another.
+    const SNICallback = (name: string, done: (error: Error | null, context?: SecureContext) => void) => {
+      contextFor(name === WRONG_HOST ? HOST : name).then((context) => done(null, context), done);
+    };
+    this.tlsPort = await this.#listen(createHttps({ SNICallback }, this.#handle));
     this.plainPort = await this.#listen(createHttp(this.#handle));
     this.proxyPort = await freePort();
     const trustedCa = join(workspace.root, 'upstream.pem');
     writeFileSync(trustedCa, authority.certificate);
     workspace.writeConfig({
-      callers: [{ name: 'egress', uid: UID, providers: ['*'] }],
+      callers: [
+        { name: 'egress', uid: UID, providers: ['*'] },
+        { name: 'test', uid: process.getuid?.() ?? 0, providers: ['*'] },
+      ],
       egress: {
         listen: `127.0.0.1:${this.proxyPort}`,
         directory: this.directory,
@@ -99,12 +118,13 @@ export class EgressWorld implements AsyncDisposable {
     await this.startEnvoy();
   }
 
-  writeProvider(endpoints: readonly object[]): void {
-    this.workspace.writeProvider('gitlab.yaml', {
-      name: 'gitlab',
+  /** A provider of everything in a Secret. */
+  writeProvider(endpoints: readonly object[], name = 'gitlab', secret = 'credentials'): void {
+    this.workspace.writeProvider(`${name}.yaml`, {
+      name,
       type: 'custom',
       endpoints,
-      credentialsFrom: [{ source: { type: 'kubernetesSecret', name: 'credentials' }, mode: 'allKeys' }],
+      credentialsFrom: [{ source: { type: 'kubernetesSecret', name: secret }, mode: 'allKeys' }],
     });
   }
 
@@ -204,8 +224,8 @@ export class EgressWorld implements AsyncDisposable {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const { method = '', url = '', headers } = request;
-      this.seen.push({ method, url, headers, body: Buffer.concat(chunks).toString('latin1') });
+      const { method = '', url = '', headers, rawHeaders } = request;
+      this.seen.push({ method, url, headers, rawHeaders, body: Buffer.concat(chunks).toString('latin1') });
       if (this.answer) this.answer(request, response);
       else response.end('ok');
     });
