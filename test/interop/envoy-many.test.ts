@@ -102,6 +102,38 @@ describeWithEnvoy('Envoy', () => {
       }
     });
 
+    it.each(['GRPC', 'DELTA_GRPC'] as const)(
+      'is served by %s though its first request has 900 KB',
+      { timeout: 60_000 },
+      async (api) => {
+        const program = await installEnvoy(release);
+        using workspace = workspaceOf();
+        workspace.writeBulkProvider('gitlab', 'credentials');
+        const value = newSecret();
+        workspace.secret('credentials').write({ GITLAB_TOKEN: value });
+        await using serve = await startServe(workspace.configFile);
+        const upstream = join(workspace.root, 'upstream.sock');
+        const server = createServer(({ headers }, response) => response.end(headers['private-token']));
+        server.listen(upstream);
+        await until(() => server.listening);
+        chmodSync(upstream, 0o777);
+        try {
+          const folder = join(workspace.root, 'envoy');
+          const change = (config: Bootstrap) => {
+            Object.assign(config, {
+              node: { id: 'envoy', cluster: 'c', metadata: { large: 'x'.repeat(850_000) } },
+            });
+          };
+          const at = { program, uid: ENVOY_UID, api, resolver: workspace.socket, folder } as const;
+          await using envoy = new Envoy({ ...at, upstream, change });
+          await envoy.until(200, value, TIMEOUT_MS);
+          await until(() => serve.stdout.includes('"outcome":"acknowledged"'), TIMEOUT_MS);
+        } finally {
+          server.close();
+        }
+      },
+    );
+
     it('shows its upstream the certificate that is mounted; it cannot be made to forget it', {
       timeout: 300_000,
     }, async () => {
