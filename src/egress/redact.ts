@@ -10,7 +10,6 @@ const REPLACEMENT = Buffer.from('[CREDENTIAL]');
 
 export class Redaction implements Disposable {
   readonly #needles: readonly Buffer[];
-  readonly #longest: number;
   /** The end of what was seen, where it may be the beginning of a value. */
   #held: Buffer = Buffer.alloc(0);
 
@@ -20,7 +19,6 @@ export class Redaction implements Disposable {
     this.#needles = [...new Map(forms.map((form) => [form.toString('latin1'), form])).values()].sort(
       (a, b) => b.byteLength - a.byteLength,
     );
-    this.#longest = this.#needles[0]?.byteLength ?? 0;
   }
 
   /** A header's value, one character per byte. */
@@ -60,11 +58,19 @@ export class Redaction implements Disposable {
 
   /** Where the longest end of a text begins that is the beginning of a value; its length if there is none. */
   #mayBegin(text: Buffer): number {
-    for (let at = Math.max(0, text.byteLength - this.#longest + 1); at < text.byteLength; at++) {
-      const end = text.subarray(at);
-      if (this.#needles.some((needle) => needle.subarray(0, end.byteLength).equals(end))) return at;
+    let first = text.byteLength;
+    for (const needle of this.#needles) {
+      const begins = (at: number) => needle.subarray(0, text.byteLength - at).equals(text.subarray(at));
+      const start = needle.subarray(0, MIN_BYTES);
+      let at = text.indexOf(start, Math.max(0, text.byteLength - needle.byteLength + 1));
+      while (at >= 0 && at < first && !begins(at)) at = text.indexOf(start, at + 1);
+      if (at < 0) {
+        at = Math.max(0, text.byteLength - start.byteLength + 1);
+        while (at < first && !begins(at)) at += 1;
+      }
+      first = Math.min(first, at);
     }
-    return text.byteLength;
+    return first;
   }
 }
 

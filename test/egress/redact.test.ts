@@ -1,0 +1,65 @@
+/** Values in what servers answer: every form, cut at every place. */
+import { describe, expect, it } from 'vitest';
+import { Redaction } from '../../src/egress/redact.ts';
+import { newSecret } from '../support/secrets.ts';
+
+const value = `${newSecret()}+/ "ä"`;
+const FORMS = {
+  plain: value,
+  URL: encodeURIComponent(value),
+  'URL in lower case': encodeURIComponent(value).replaceAll(/%../g, (code) => code.toLowerCase()),
+  form: encodeURIComponent(value).replaceAll('%20', '+'),
+  JSON: JSON.stringify({ value }),
+  'JSON of PHP': JSON.stringify({ value }).replaceAll('/', '\\/'),
+  Base64: Buffer.from(value).toString('base64'),
+  'Base64 for URLs': Buffer.from(value).toString('base64url'),
+  Basic: Buffer.from(`u:${value}`).toString('base64'),
+  'Basic of two': Buffer.from(`us:${value}`).toString('base64'),
+  'Basic of three': Buffer.from(`usr:${value}!`).toString('base64'),
+};
+
+describe('a redaction', () => {
+  const redaction = () => new Redaction([Buffer.from(value)]);
+
+  it.each(Object.entries(FORMS))('takes out the value as %s, wherever it is cut', (_, form) => {
+    const body = Buffer.from(`before ${form} after`);
+    for (let at = 0; at <= body.byteLength; at++) {
+      using one = redaction();
+      const seen = Buffer.concat([
+        one.chunk(body.subarray(0, at), false),
+        one.chunk(body.subarray(at), true),
+      ]);
+      expect(seen.toString()).toMatch(/^before .*\[CREDENTIAL\].* after$/);
+    }
+  });
+
+  it('takes it out one byte at a time, and says nothing before it may', () => {
+    using one = redaction();
+    const bytes = [...Buffer.from(`x${value}y`)].map((byte) => one.chunk(Buffer.of(byte), false));
+    expect(Buffer.concat([...bytes, one.chunk(Buffer.alloc(0), true)]).toString()).toBe('x[CREDENTIAL]y');
+  });
+
+  it('changes nothing else, and holds nothing back at the end', () => {
+    using one = redaction();
+    const start = value.slice(0, 20);
+    expect(one.chunk(Buffer.from(start), false).toString()).toBe('');
+    expect(one.chunk(Buffer.from(' and on'), true).toString()).toBe(`${start} and on`);
+  });
+
+  it('takes out the longer of two values of which one begins the other', () => {
+    using one = new Redaction([Buffer.from('12345678'), Buffer.from('12345678abcdefgh')]);
+    expect(one.text('12345678abcdefgh 12345678')).toBe('[CREDENTIAL] [CREDENTIAL]');
+  });
+
+  it('does not look for values of fewer than 8 bytes', () => {
+    using one = new Redaction([Buffer.from('1234567')]);
+    expect(one.text('1234567')).toBe('1234567');
+  });
+
+  it('takes milliseconds beside values of 64 KiB', () => {
+    using one = new Redaction(Array.from({ length: 8 }, () => Buffer.alloc(65_536, newSecret())));
+    const began = performance.now();
+    for (let chunk = 0; chunk < 16; chunk++) one.chunk(Buffer.alloc(65_536, 'tst-tst-'), false);
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+});
