@@ -35,7 +35,7 @@ Files, in the folders that \`egress\` of the configuration names:
 
 Examples:
   secret-resolver egress --config /etc/secret-resolver/config.yaml
-  envoy -c /run/secret-resolver/egress/envoy.yaml --disable-hot-restart`,
+  envoy -c /run/secret-resolver-egress/envoy.yaml --disable-hot-restart`,
     )
     .action(async (options: Options) => {
       const file = configPath(options.config, context);

@@ -182,11 +182,12 @@ const egressSchema = z
       .regex(/^(127\.|\[::1\])/, { error: "is not an address of the pod's own: others could use the proxy" })
       .default('127.0.0.1:15001')
       .describe('host:port on loopback where Envoy takes what the agent sends, for HTTPS_PROXY'),
+    // Not in /run/secret-resolver: the kit mounts that read-only, and no runtime can make a mount point in it.
     directory: absolutePath("the folder of Envoy's configuration and of the kit's socket").default(
-      '/run/secret-resolver/egress',
+      '/run/secret-resolver-egress',
     ),
     caDirectory: absolutePath('the folder of ca.crt, which the agent trusts').default(
-      '/run/secret-resolver/ca',
+      '/run/secret-resolver-ca',
     ),
     trustedCa: absolutePath(
       "a file of PEM certificates in Envoy's container, by which servers are verified",

@@ -346,7 +346,7 @@ export const SYNTAX: readonly (readonly [name: string, text: string, expected: s
   [
     'text alone',
     'hello\n',
-    ':1:1: has the wrong type, expected a map of fields (write a map of these fields: sandbox, secretsRoot, providersDir, profilesDir, socket, references, callers, agent, health, metrics, log, audit, boundary, openshell, gatewayDriver)',
+    ':1:1: has the wrong type, expected a map of fields (write a map of these fields: sandbox, secretsRoot, providersDir, profilesDir, socket, references, callers, agent, health, metrics, egress, log, audit, boundary, openshell, gatewayDriver)',
   ],
   [
     'two documents',
