@@ -179,6 +179,8 @@ function http(
     'extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
     {
       stat_prefix: name,
+      // By HTTP/2, Envoy would refuse the self-test's calls by a gRPC status, as a credential service would.
+      codec_type: name === 'proxy' ? 'HTTP1' : 'AUTO',
       stream_idle_timeout: IDLE,
       upgrade_configs: upgrades,
       // The server shall see what the agent sent.

@@ -1,6 +1,9 @@
 /** A placeholder of the agent's, through curl, the real Envoy and the kit, to a server; and everything that may not get there. */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { callOn, openConnection } from '../../src/boundary/attacks/grpc-wire.ts';
+import type { Rpc } from '../../src/boundary/attacks/types.ts';
+import { selfTestCalls } from '../../src/consumers/index.ts';
 import { describeWithEnvoy } from '../interop/envoy-program.ts';
 import { until } from '../support/cli.ts';
 import { newSecret } from '../support/secrets.ts';
@@ -202,6 +205,12 @@ describeWithEnvoy('an agent behind Envoy and the kit', () => {
     await until(async () => (await ask()).status === 403, 10_000);
     world.writeProvider([{ host: HOST, port: world.tlsPort }]);
     await until(async () => (await ask()).status === 200, 20_000);
+  });
+
+  it("passes for no credential service in the self-test's eyes", async () => {
+    const [rpc] = selfTestCalls('x').filter(({ path }) => path.endsWith('ProviderEnvironment'));
+    const connection = openConnection({ host: '127.0.0.1', port: world.proxyPort });
+    expect(await callOn(connection, rpc as Rpc, 5_000)).not.toHaveProperty('kind', 'status');
   });
 
   it('shows the agent a certificate and nothing else', async () => {
