@@ -1,5 +1,5 @@
 /** What the CEL of the controls is written with. */
-import { SELF_TESTS } from '../manifest/names.ts';
+import { EGRESS, EGRESS_VOLUME, ENVOY, KNOWN_SUPERVISORS, SELF_TESTS } from '../manifest/names.ts';
 
 /** CEL text as it is written, backslashes included. */
 export const cel = String.raw;
@@ -34,7 +34,7 @@ export const VARIABLES: Readonly<Record<string, string>> = {
     variables.annotations[?"secret-resolver/agent"].orValue(
       !variables.record.startsWith("{")
       ? (object.metadata.?labels[?"openshell.ai/component"].orValue("") == "supervisor"
-        && object.spec.containers.all(c, c.name in ["openshell-supervisor-network", "supervisor"]) ? "" : "agent")
+        && object.spec.containers.all(c, c.name in ${celList(KNOWN_SUPERVISORS)}) ? "" : "agent")
       : variables.record.contains("\"agent\":\"") ? variables.record.split("\"agent\":\"")[1].split("\"")[0]
       : "")`,
   agents: 'object.spec.containers.filter(c, c.name == variables.agent)',
@@ -42,10 +42,15 @@ export const VARIABLES: Readonly<Record<string, string>> = {
     "secret-resolver/supervisors" in variables.annotations || variables.record.contains("\"supervisors\":[")`,
   supervisors: cel`
     "secret-resolver/supervisors" in variables.annotations
-    ? variables.annotations["secret-resolver/supervisors"].split(",").map(s, s.trim()).filter(s, s != "")
+    ? variables.annotations["secret-resolver/supervisors"].split(",").map(s, s.trim()).filter(s, s != "").map(s,
+      s == "${ENVOY}" && variables.containers.exists(c, c.name == "${EGRESS}") ? "${EGRESS}" : s)
     : variables.supervisorsAreNamed
     ? variables.record.split("\"supervisors\":[")[1].split("]")[0].replace("\"", "").split(",")
-    : variables.containers.filter(c, c.name in ["openshell-supervisor-network", "supervisor"]).map(c, c.name)`,
+    : variables.containers.filter(c, c.name in ${celList(KNOWN_SUPERVISORS)}).map(c, c.name)`,
+  // The egress process, which has the socket, and its Envoy, which has not.
+  kit: `variables.containers.filter(c, c.name == "${EGRESS}" && c.name in variables.supervisors && c.name != variables.agent)`,
+  envoy: `variables.containers.filter(c, c.name == "${ENVOY}" && variables.kit.size() > 0)`,
+  trusted: 'variables.supervisors + variables.envoy.map(c, c.name)',
   podUid: 'object.spec.?securityContext.?runAsUser.orValue(-1)',
   resolverUid: cel`
     variables.resolver.map(r, r.?securityContext.?runAsUser.orValue(variables.podUid))[?0].orValue(-1)`,
@@ -56,6 +61,13 @@ export const VARIABLES: Readonly<Record<string, string>> = {
     variables.volumes.filter(v, has(v.projected)
       && v.projected.?sources.orValue([]).exists(s,
         has(s.serviceAccountToken) || has(s.podCertificate))).map(v, v.name)`,
+  kitVolumes: cel`
+    variables.volumes.filter(v,
+      variables.kit.exists(k, k.?volumeMounts.orValue([]).exists(m, m.name == v.name))
+      && !variables.resolverVolumes.exists(r, r.name == v.name))`,
+  egressVolumes: cel`
+    ["${EGRESS_VOLUME}"] + variables.kitVolumes.filter(v,
+      variables.envoy.exists(e, e.?volumeMounts.orValue([]).exists(m, m.name == v.name))).map(v, v.name)`,
   // What may hold the socket: by use, whatever it is called.
   socketVolumes: cel`
     ["secret-resolver-socket"] + variables.resolverVolumes.filter(v, has(v.emptyDir)).map(v, v.name)`,

@@ -11,6 +11,7 @@ import { DEFAULT_UID } from '../domain/kubernetes.ts';
 import { printable } from '../domain/printable.ts';
 import { VERSION } from '../domain/version.ts';
 import { unifiedDiff } from '../manifest/diff.ts';
+import { DEFAULT_ENVOY_IMAGE } from '../manifest/egress.ts';
 import { type InjectRequest, inject, type Rewritten, uninject } from '../manifest/inject.ts';
 import { KNOWN_KINDS } from '../manifest/kinds.ts';
 import { lint } from '../manifest/lint.ts';
@@ -30,6 +31,7 @@ interface InjectOptions {
   readonly filename: string;
   readonly config?: string;
   readonly image?: string;
+  readonly envoyImage?: string;
   readonly imagePullPolicy?: InjectionSettings['imagePullPolicy'];
   readonly imagePullSecret?: readonly string[];
   readonly resources?: string;
@@ -57,7 +59,7 @@ export function createCommand(context: CommandContext): Command {
     .requiredOption('-f, --filename <file>', 'manifests to read, one file; - for standard input', onlyFile)
     .option('-c, --config <file>', 'the configuration that the resolver will run with')
     .addOption(new Option('--image <image>', 'image of the resolver').env('SECRET_RESOLVER_IMAGE'))
-    .addOption(new Option('--image-pull-policy <policy>', 'pull policy of the image').choices(PULL_POLICIES))
+    .addOption(new Option('--image-pull-policy <policy>', 'pull policy of the images').choices(PULL_POLICIES))
     .option('--image-pull-secret <name...>', 'Secrets in imagePullSecrets that the image needs')
     .option('--resources <list>', `changes to the resolver's resources: ${RESOURCES_FORM}`, parseResources)
     .option('--self-test-resources <list>', "changes to the self-test's resources", parseResources)
@@ -69,8 +71,9 @@ export function createCommand(context: CommandContext): Command {
     .option('--no-agent', 'the pod has no agent in it: no self-test is added')
     .option(
       '--supervisor <container...>',
-      'containers that may use the socket (default: as annotated, or known)',
+      'containers that may use the socket (default: as annotated, or known); envoy adds one',
     )
+    .option('--envoy-image <image>', `image of the Envoy that is added (default: ${DEFAULT_ENVOY_IMAGE})`)
     .option('--uid <uid>', 'UID and GID of the resolver', parseUid, DEFAULT_UID)
     .option(
       '--config-map <name>',
@@ -92,7 +95,7 @@ what was injected and nothing else; pull policy, pull secrets and resources stay
 
 Annotations of a pod template:
   secret-resolver/agent: NAME          the agent's container
-  secret-resolver/supervisors: A,B     containers that may use the socket
+  secret-resolver/supervisors: A,B     containers that may use the socket, or envoy
   secret-resolver/inject: "false"      leave this template as it is
   secret-resolver/resources: LIST      as --resources
   secret-resolver/self-test-resources: LIST
@@ -100,7 +103,11 @@ Annotations of a pod template:
 Examples:
   secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 | kubectl apply -f -
   secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 --diff
-  secret-resolver inject -f sandbox.yaml --uninject --in-place`,
+  secret-resolver inject -f agent.yaml -c config.yaml --image registry/secret-resolver:1 --supervisor envoy
+  secret-resolver inject -f sandbox.yaml --uninject --in-place
+
+--supervisor envoy adds a stock Envoy and the process that tells it what to do, and gives the agent placeholders, the
+proxy's address and the CA by environment variables. A pod with a container envoy of its own keeps that one.`,
     )
     .action(async (options: InjectOptions) => {
       const [input, second] = await readManifests(options.filename, false, context);
@@ -162,6 +169,7 @@ function requestFrom(options: InjectOptions, file: string, text: string): Inject
     },
     settings: {
       image,
+      envoyImage: options.envoyImage,
       imagePullPolicy: options.imagePullPolicy,
       imagePullSecrets: options.imagePullSecret,
       resources: options.resources,

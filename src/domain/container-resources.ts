@@ -22,6 +22,16 @@ export const SELF_TEST_RESOURCES: ContainerResources = {
   requests: { cpu: '10m', memory: '64Mi', 'ephemeral-storage': '16Mi' },
   limits: { cpu: '1', memory: '256Mi', 'ephemeral-storage': '512Mi' },
 };
+/** The kit: a process of Node that sees the headers of each request, and bodies where the operator says so. */
+export const EGRESS_RESOURCES: ContainerResources = {
+  requests: { cpu: '100m', memory: '96Mi', 'ephemeral-storage': '16Mi' },
+  limits: { cpu: '1', memory: '256Mi', 'ephemeral-storage': '512Mi' },
+};
+/** With one worker Envoy takes 72 MB, and it starts one for each core of the node. */
+export const ENVOY_RESOURCES: ContainerResources = {
+  requests: { cpu: '100m', memory: '96Mi', 'ephemeral-storage': '16Mi' },
+  limits: { cpu: '2', memory: '512Mi', 'ephemeral-storage': '512Mi' },
+};
 
 /** How a change is written, for help and messages. */
 export const RESOURCES_FORM = 'limits.cpu=500m,requests.memory=128Mi,limits.ephemeral-storage=none';

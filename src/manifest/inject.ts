@@ -16,7 +16,7 @@ import { planRemovals, removeFromModel, rollUp } from './remove.ts';
 import { requirementIssues, templateIssues, tokenNotes } from './requirements.ts';
 import { choiceFor, explainRoleProblem, findRoles, isRoleProblem, type RoleChoice } from './roles.ts';
 import { settingsFor } from './settings.ts';
-import { type InjectionSettings, podAdditions } from './sidecar.ts';
+import { addedVariables, type InjectionSettings, podAdditions } from './sidecar.ts';
 import { type ManifestStream, type Path, parseStream, wholeFile } from './stream.ts';
 import { applySplices, type Splice } from './text.ts';
 import { defect, endedText, isBlockAt, templateData, verify } from './verify.ts';
@@ -108,8 +108,8 @@ export function uninject(
   const done: string[] = [];
   for (const template of manifests.templates.filter((each) => isNamed(each, request.only))) {
     const raw = templateData(template);
-    const owned = findOwnedParts(raw);
     const record = readRecord(template.annotations);
+    const owned = findOwnedParts(raw, record);
     const issue = ownershipIssue(stream, template, owned, record, request.replaceEdited);
     if (issue !== undefined) issues.push(issue);
     if (record === undefined || record === 'unreadable' || issue !== undefined) continue;
@@ -155,7 +155,8 @@ function planTemplate(
 
   const raw = templateData(template);
   const parts = podAdditions(template, pod, roles, config, settings);
-  const { hash } = findOwnedParts(applyToModel(raw, parts));
+  const env = addedVariables(pod, roles, config);
+  const { hash } = findOwnedParts(applyToModel(raw, parts), { roles, env });
   try {
     const plan = (additions: readonly Addition[]) =>
       planInsertions(stream.text, template.document, template.path, additions);
@@ -168,6 +169,7 @@ function planTemplate(
           version: request.version,
           hash,
           roles,
+          env,
           created: created.filter(isNotAnnotation),
           kept,
         }),

@@ -131,7 +131,8 @@ function podSubject(template: PodTemplate, options: LintOptions): PodSubject | u
   const record = readRecord(template.annotations);
   const recorded = record === undefined || record === 'unreadable' ? {} : record.roles;
   const roles = knownRoles(pod, template.annotations, choice, recorded);
-  const intact = typeof record === 'object' && record.hash === findOwnedParts({ spec: template.spec }).hash;
+  const intact =
+    typeof record === 'object' && record.hash === findOwnedParts({ spec: template.spec }, record).hash;
   const said = knownRoles(pod, {}, choice, intact ? record.roles : {});
   return {
     pod,

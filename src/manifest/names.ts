@@ -6,10 +6,17 @@ export const SELF_TEST = 'secret-resolver-self-test';
 /** The self-test's name, and what earlier injections called it. */
 export const SELF_TESTS: readonly unknown[] = [SELF_TEST, 'secret-resolver-probe'];
 
+/** The kit that makes a stock Envoy the supervisor, and that Envoy. */
+export const EGRESS = 'egress';
+export const ENVOY = 'envoy';
+
 /** Every volume of ours begins with this; no other volume may. */
 export const VOLUME_PREFIX = 'secret-resolver-';
 export const SOCKET_VOLUME = 'secret-resolver-socket';
 export const CONFIG_VOLUME = 'secret-resolver-config';
+/** Envoy's configuration and the kit's socket; the CA's certificate, which the agent reads. */
+export const EGRESS_VOLUME = 'secret-resolver-egress';
+export const CA_VOLUME = 'secret-resolver-ca';
 const SECRET_VOLUME_PREFIX = 'secret-resolver-secret-';
 
 /** Where the ConfigMaps are mounted in the resolver, and the file that `serve` is started with. */
@@ -18,7 +25,7 @@ export const CONFIG_FILE = 'config.yaml';
 
 /** Container names that are known without a flag or annotation. */
 export const KNOWN_AGENTS = ['agent'] as const;
-export const KNOWN_SUPERVISORS = ['openshell-supervisor-network', 'supervisor'] as const;
+export const KNOWN_SUPERVISORS = ['openshell-supervisor-network', 'supervisor', EGRESS] as const;
 
 export const Annotation = {
   /** Written by inject: version, hash and what was created. */

@@ -5,7 +5,17 @@
  */
 import { createHash } from 'node:crypto';
 import { asList, asMap, asText, canonicalJson, type Data } from './data.ts';
-import { Annotation, RESOLVER, SELF_TESTS, SOCKET_VOLUME, VOLUME_PREFIX } from './names.ts';
+import {
+  Annotation,
+  CA_VOLUME,
+  EGRESS,
+  EGRESS_VOLUME,
+  ENVOY,
+  RESOLVER,
+  SELF_TESTS,
+  SOCKET_VOLUME,
+  VOLUME_PREFIX,
+} from './names.ts';
 import type { Roles } from './roles.ts';
 import { type InjectionSettings, PULL_POLICIES } from './sidecar.ts';
 import type { Path } from './stream.ts';
@@ -15,6 +25,8 @@ export interface InjectionRecord {
   readonly version: string;
   readonly hash: string;
   readonly roles: Roles;
+  /** Variables that were added to the agent: they have names of programs, not of ours. */
+  readonly env?: readonly string[] | undefined;
   /** Paths, relative to the pod template, of fields that were not there before. */
   readonly created: readonly Path[];
   /** What flags asked for, so that a later injection without them keeps it. */
@@ -22,7 +34,10 @@ export interface InjectionRecord {
 }
 
 export type KeptSettings = Partial<
-  Pick<InjectionSettings, 'imagePullPolicy' | 'imagePullSecrets' | 'resources' | 'selfTestResources'>
+  Pick<
+    InjectionSettings,
+    'envoyImage' | 'imagePullPolicy' | 'imagePullSecrets' | 'resources' | 'selfTestResources'
+  >
 >;
 
 /** The parts of a pod template that carry our names, as they are found. */
@@ -33,12 +48,13 @@ export interface OwnedParts {
 }
 
 export function formatRecord(record: InjectionRecord): string {
-  const { version, hash, roles, created, kept } = record;
+  const { version, hash, roles, env = [], created, kept } = record;
   return JSON.stringify({
     version,
     hash,
     ...(roles.agent === undefined ? {} : { agent: roles.agent }),
     supervisors: roles.supervisors,
+    ...(env.length === 0 ? {} : { env }),
     created: created.map((path) => path.join('/')),
     ...kept,
   });
@@ -62,25 +78,32 @@ export function readRecord(annotations: Data): InjectionRecord | 'unreadable' | 
     hash,
     roles: {
       agent: asText(parsed.agent),
-      supervisors: asList(parsed.supervisors).filter((name) => typeof name === 'string'),
+      supervisors: texts(parsed.supervisors),
     },
-    created: asList(parsed.created)
-      .filter((path) => typeof path === 'string')
-      .map((path) => path.split('/').map((part) => (/^\d+$/.test(part) ? Number(part) : part))),
+    env: texts(parsed.env),
+    created: texts(parsed.created).map((path) =>
+      path.split('/').map((part) => (/^\d+$/.test(part) ? Number(part) : part)),
+    ),
     kept: {
       imagePullPolicy: PULL_POLICIES.find((policy) => policy === parsed.imagePullPolicy),
-      imagePullSecrets:
-        parsed.imagePullSecrets === undefined
-          ? undefined
-          : asList(parsed.imagePullSecrets).filter((name) => typeof name === 'string'),
+      imagePullSecrets: parsed.imagePullSecrets === undefined ? undefined : texts(parsed.imagePullSecrets),
+      envoyImage: asText(parsed.envoyImage),
       resources: asText(parsed.resources),
       selfTestResources: asText(parsed.selfTestResources),
     },
   };
 }
 
-/** Finds everything in a pod template that has one of our names. */
-export function findOwnedParts(template: Data): OwnedParts {
+function texts(value: unknown): string[] {
+  return asList(value).filter((item) => typeof item === 'string');
+}
+
+/** Finds everything in a pod template that has one of our names, and the variables that the record says are ours. */
+export function findOwnedParts(
+  template: Data,
+  record?: Pick<InjectionRecord, 'roles' | 'env'> | 'unreadable',
+): OwnedParts {
+  const { roles, env = [] } = record === 'unreadable' ? {} : (record ?? {});
   const spec = asMap(template.spec);
   const items: Path[] = [];
   const contents: unknown[] = [];
@@ -91,7 +114,7 @@ export function findOwnedParts(template: Data): OwnedParts {
       contents.push(item);
     });
   };
-  const ourName = (item: Data) => item.name === RESOLVER || SELF_TESTS.includes(item.name);
+  const ourName = (item: Data) => item.name === RESOLVER || SELF_TESTS.includes(item.name) || isOfKit(item);
   for (const list of ['initContainers', 'containers'] as const) {
     asList(spec[list]).forEach((value, index) => {
       const container = asMap(value);
@@ -99,8 +122,10 @@ export function findOwnedParts(template: Data): OwnedParts {
       collect(
         container.volumeMounts,
         ['spec', list, index, 'volumeMounts'],
-        (mount) => mount.name === SOCKET_VOLUME,
+        ({ name }) => name === SOCKET_VOLUME || name === CA_VOLUME,
       );
+      if (container.name === roles?.agent)
+        collect(container.env, ['spec', list, index, 'env'], ({ name }) => env.some((each) => each === name));
     });
     collect(spec[list], ['spec', list], ourName);
   }
@@ -108,6 +133,14 @@ export function findOwnedParts(template: Data): OwnedParts {
     (asText(volume.name) ?? '').startsWith(VOLUME_PREFIX),
   );
   return { items, hash: hashParts(contents) };
+}
+
+/** Other programs are called Envoy, too: ours have the kit's volume. */
+function isOfKit({ name, volumeMounts }: Data): boolean {
+  return (
+    (name === EGRESS || name === ENVOY) &&
+    asList(volumeMounts).some((mount) => asMap(mount).name === EGRESS_VOLUME)
+  );
 }
 
 /** 32 hex digits: enough to notice an edit, which is all that it is for. */

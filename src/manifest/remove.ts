@@ -82,6 +82,10 @@ export function removeFromModel(
 function removeBlock(text: string, parent: YAMLMap | YAMLSeq, index: number): Splice {
   const item = parent.items[index];
   const start = startOf(item);
+  const next = parent.items[index + 1];
+  // The first field of a list's item shares its line with the dash, which the next one takes over.
+  if (isMap(parent) && next !== undefined && text.slice(lineStart(text, start), start).trim() !== '')
+    return { start, end: startOf(next), depth: 0, text: '' };
   return { start: lineStart(text, start), end: lineEnd(text, endOf(item)), depth: 0, text: '' };
 }
 

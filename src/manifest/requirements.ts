@@ -1,23 +1,17 @@
 /** What configuration and pod must agree on before anything is injected. Each disagreement would show only in the cluster. */
-import { type Config, NO_AGENT, referencedSecrets, secretId } from '../config/config.ts';
+import { NO_AGENT, referencedSecrets, secretId } from '../config/config.ts';
 import type { ConfigIssue } from '../domain/errors.ts';
 import { RESERVED_UIDS, SHARED_FOLDERS } from '../domain/kubernetes.ts';
 import { asMap, asText } from './data.ts';
+import { addsEnvoy, egressContainers } from './egress.ts';
+import { egressIssues } from './egress-requirements.ts';
 import { objectName, type PodTemplate } from './kinds.ts';
 import { CONFIG_FILE, CONFIG_MOUNT, Label, TOKEN_ANNOTATIONS } from './names.ts';
-import { isWithin, listensOn, type Pod } from './pod.ts';
+import { isLoopback, socketMount } from './parts.ts';
+import { isWithin, listensOn, readPod } from './pod.ts';
 import type { Roles } from './roles.ts';
-import { type InjectionSettings, isLoopback, socketMount } from './sidecar.ts';
+import type { Situation } from './situation.ts';
 import { type ManifestStream, type Path, wholeFile } from './stream.ts';
-
-interface Situation {
-  readonly stream: ManifestStream;
-  readonly template: PodTemplate;
-  readonly pod: Pod;
-  readonly roles: Roles;
-  readonly config: Config;
-  readonly settings: InjectionSettings;
-}
 
 export function requirementIssues(situation: Situation): ConfigIssue[] {
   return [
@@ -27,6 +21,7 @@ export function requirementIssues(situation: Situation): ConfigIssue[] {
     ...mountIssues(situation),
     ...socketIssues(situation),
     ...portIssues(situation),
+    ...egressIssues(situation),
   ];
 }
 
@@ -74,18 +69,19 @@ export function tokenNotes({ object, spec }: PodTemplate): string[] {
 }
 
 /** The containers of a pod share one network: a port is free for one of them. */
-function portIssues({ stream, template, pod, config }: Situation): ConfigIssue[] {
+function portIssues({ stream, template, pod, roles, config }: Situation): ConfigIssue[] {
   const listeners = [
     { field: 'health.listen', port: config.health?.listen.port },
     { field: 'metrics.listen', port: config.metrics?.listen.port },
-  ];
-  if (listeners[0]?.port !== undefined && listeners[0].port === listeners[1]?.port) {
+    ...(addsEnvoy(roles) ? [{ field: 'egress.listen', port: config.egress.listen.port }] : []),
+  ].filter(({ port }) => port !== undefined);
+  const [one, two] = listeners.flatMap((each) => {
+    const twin = listeners.find((other) => other !== each && other.port === each.port);
+    return twin === undefined ? [] : [each, twin];
+  });
+  if (one !== undefined && two !== undefined) {
     return [
-      wholeFile(
-        config.file,
-        'health.listen and metrics.listen have the same port',
-        'write two different ports',
-      ),
+      wholeFile(config.file, `${one.field} and ${two.field} have the same port`, 'write two different ports'),
     ];
   }
   return pod.containers.flatMap((container) =>
@@ -273,7 +269,12 @@ function socketIssues({ stream, template, pod, roles, config, settings }: Situat
       ),
     ];
   }
-  const shutOut = pod.containers.filter((container) => {
+  const added = addsEnvoy(roles) ? egressContainers(config, settings) : [];
+  const containers = [
+    ...pod.containers,
+    ...readPod({ initContainers: added }).containers.map((each) => ({ ...each, path: ['initContainers'] })),
+  ];
+  const shutOut = containers.filter((container) => {
     if (!roles.supervisors.includes(container.name) || (mode & 0o002) !== 0) return false;
     const inGroup = container.gid === group || pod.groups.includes(group);
     const passesModes =

@@ -1,6 +1,15 @@
 /** Who is who in a pod: which container is the agent, and which are supervisors. */
 import { asList, asMap, asText, type Data } from './data.ts';
-import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, Label, RESOLVER, SELF_TESTS } from './names.ts';
+import {
+  Annotation,
+  EGRESS,
+  ENVOY,
+  KNOWN_AGENTS,
+  KNOWN_SUPERVISORS,
+  Label,
+  RESOLVER,
+  SELF_TESTS,
+} from './names.ts';
 import type { Pod } from './pod.ts';
 import type { Path } from './stream.ts';
 
@@ -49,7 +58,11 @@ export function findRoles(
     ?.split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '');
-  const named = choice.supervisors ?? annotatedSupervisors ?? recorded.supervisors;
+  // Envoy never has the socket: its kit asks for it. Where the pod has an Envoy of its own and no kit, that one is meant.
+  const isOurs = (name: string) => name === ENVOY && (names.includes(EGRESS) || !names.includes(ENVOY));
+  const named = (choice.supervisors ?? annotatedSupervisors ?? recorded.supervisors)?.map((name) =>
+    isOurs(name) ? EGRESS : name,
+  );
   const guessed = known(KNOWN_SUPERVISORS);
   if (named === undefined && guessed.length > 1) return { kind: 'two-supervisors', supervisors: guessed };
   const supervisors = [...new Set(named ?? guessed)];
@@ -63,7 +76,7 @@ export function findRoles(
   }
   if (supervisors.length === 0) return { kind: 'no-supervisor', containers: names };
   if (agent !== undefined && !names.includes(agent)) return { kind: 'not-there', role: 'agent', name: agent };
-  const missing = supervisors.find((name) => !names.includes(name));
+  const missing = supervisors.find((name) => name !== EGRESS && !names.includes(name));
   if (missing !== undefined) return { kind: 'not-there', role: 'supervisor', name: missing };
   const container = pod.containers.find(({ name }) => name === agent);
   if (container !== undefined && container.phase !== 'main')

@@ -27,6 +27,7 @@ export function settingsFor(
     (name) => !listed.includes(name),
   );
   const kept: KeptSettings = {
+    envoyImage: flags.envoyImage ?? recorded.envoyImage,
     imagePullPolicy: flags.imagePullPolicy ?? recorded.imagePullPolicy,
     imagePullSecrets: secrets.length === 0 ? undefined : secrets,
     resources: flags.resources ?? recorded.resources,

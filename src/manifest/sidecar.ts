@@ -1,10 +1,10 @@
 /** The containers and volumes that inject adds, as plain data. */
-import { dirname, posix } from 'node:path';
+import { posix } from 'node:path';
 import { type Config, referencedSecrets, secretId } from '../config/config.ts';
 import { changeResources, RESOLVER_RESOURCES, SELF_TEST_RESOURCES } from '../domain/container-resources.ts';
-import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
 import type { Addition } from './additions.ts';
 import { asList, asMap, type Data } from './data.ts';
+import { addsEnvoy, agentVariables, caMount, egressContainers, egressVolumes } from './egress.ts';
 import type { PodTemplate } from './kinds.ts';
 import {
   CONFIG_FILE,
@@ -16,14 +16,26 @@ import {
   SOCKET_VOLUME,
   secretVolumeName,
 } from './names.ts';
+import {
+  CONFIG_PATH,
+  CONFIG_VOLUME_MOUNT,
+  isLoopback,
+  restricted,
+  sandboxEnvironment,
+  socketMount,
+  supervisorMount,
+} from './parts.ts';
 import type { Container, Pod } from './pod.ts';
 import type { Roles } from './roles.ts';
+import type { Path } from './stream.ts';
 
 export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 
 /** What the operator chooses on the command line, and the names of the files beside the configuration. */
 export interface InjectionSettings {
   readonly image: string;
+  /** Image of Envoy, where it is the supervisor. */
+  readonly envoyImage: string | undefined;
   readonly imagePullPolicy: (typeof PULL_POLICIES)[number] | undefined;
   readonly imagePullSecrets: readonly string[] | undefined;
   /** Changes to the default resources, as {@link RESOURCES_FORM}. */
@@ -47,11 +59,6 @@ const PROBE_TIMEOUT_SECONDS = 5;
 /** Probes in a row that fail, one every 10 s, before kubelet restarts the resolver, which cuts every watch and repairs no contention. */
 const LIVENESS_FAILURES = 6;
 
-/** Folder at which the socket's volume is mounted: the parent of the socket's own folder, which the resolver makes. */
-export function socketMount(config: Config): string {
-  return dirname(dirname(config.socket.path));
-}
-
 /** All that is added to a pod template but the annotation, whose content depends on the rest. */
 export function podAdditions(
   { metadata }: PodTemplate,
@@ -61,6 +68,8 @@ export function podAdditions(
   settings: InjectionSettings,
 ): Addition[] {
   const agent = pod.containers.find(({ name }) => name === roles.agent);
+  const envoy = addsEnvoy(roles);
+  const mounts = envoy ? [caMount(config)] : [];
   const supervisors = pod.containers.filter(({ name }) => roles.supervisors.includes(name));
   const pullSecrets = settings.imagePullSecrets ?? [];
   return [
@@ -73,26 +82,51 @@ export function podAdditions(
         items: [supervisorMount(config)],
       }),
     ),
+    ...(agent === undefined
+      ? []
+      : [
+          ...listAddition(['spec', ...agent.path, 'volumeMounts'], mounts),
+          ...listAddition(
+            ['spec', ...agent.path, 'env'],
+            addedVariables(pod, roles, config).map((name) => ({
+              name,
+              value: agentVariables(config).get(name),
+            })),
+          ),
+        ]),
     {
       to: ['spec', 'initContainers'],
       items: [
         resolverContainer(config, settings),
-        ...(agent === undefined ? [] : [selfTestContainer(config, settings, agent, pod)]),
+        ...(envoy ? egressContainers(config, settings) : []),
+        ...(agent === undefined ? [] : [selfTestContainer(config, settings, agent, pod, mounts)]),
       ],
     },
-    { to: ['spec', 'volumes'], items: podVolumes(config, settings, pod) },
-    ...(pullSecrets.length === 0
-      ? []
-      : [
-          {
-            to: ['spec', 'imagePullSecrets'],
-            items: pullSecrets.map((name) => ({ name })),
-          } satisfies Addition,
-        ]),
+    {
+      to: ['spec', 'volumes'],
+      items: [...podVolumes(config, settings, pod), ...(envoy ? egressVolumes() : [])],
+    },
+    ...listAddition(
+      ['spec', 'imagePullSecrets'],
+      pullSecrets.map((name) => ({ name })),
+    ),
     ...(pod.spec.automountServiceAccountToken === undefined
       ? [{ to: ['spec'], entry: { key: 'automountServiceAccountToken', value: false } } satisfies Addition]
       : []),
   ];
+}
+
+/** An empty list would be created where there is none. */
+function listAddition(to: Path, items: readonly Data[]): Addition[] {
+  return items.length === 0 ? [] : [{ to, items }];
+}
+
+/** Names of the agent's variables that are added: requirements.ts refuses those that it has and must not differ. */
+export function addedVariables(pod: Pod, roles: Roles, config: Config): string[] {
+  const agent = pod.containers.find(({ name }) => name === roles.agent);
+  if (agent === undefined || !addsEnvoy(roles)) return [];
+  const own = asList(agent.data.env).map((entry) => asMap(entry).name);
+  return [...agentVariables(config).keys()].filter((name) => !own.includes(name));
 }
 
 function resolverContainer(config: Config, settings: InjectionSettings): Data {
@@ -108,15 +142,13 @@ function resolverContainer(config: Config, settings: InjectionSettings): Data {
     name: RESOLVER,
     image: settings.image,
     ...(settings.imagePullPolicy === undefined ? {} : { imagePullPolicy: settings.imagePullPolicy }),
-    args: ['serve', '--config', posix.join(CONFIG_MOUNT, CONFIG_FILE)],
+    args: ['serve', '--config', CONFIG_PATH],
     // What makes it a native sidecar: it starts before the main containers and ends after them.
     restartPolicy: 'Always',
     env: [
       // For commands by `kubectl exec`.
-      { name: 'SECRET_RESOLVER_CONFIG', value: posix.join(CONFIG_MOUNT, CONFIG_FILE) },
-      ...SANDBOX_ID_SOURCES.map(({ variable, fieldPath }) => downward(variable, fieldPath)),
-      downward('SECRET_RESOLVER_SANDBOX_NAME', 'metadata.name'),
-      downward('SECRET_RESOLVER_SANDBOX_NAMESPACE', 'metadata.namespace'),
+      { name: 'SECRET_RESOLVER_CONFIG', value: CONFIG_PATH },
+      ...sandboxEnvironment(),
     ],
     ports: [
       { name: 'secret-health', containerPort: healthPort },
@@ -127,17 +159,9 @@ function resolverContainer(config: Config, settings: InjectionSettings): Data {
     // Not /readyz: a refused credential makes it not ready, and a restart would repair nothing.
     livenessProbe: probe('/livez', { periodSeconds: 10, failureThreshold: LIVENESS_FAILURES }),
     resources: changeResources(RESOLVER_RESOURCES, settings.resources ?? '') ?? RESOLVER_RESOURCES,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: settings.uid,
-      runAsGroup: settings.uid,
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext: restricted(settings.uid),
     volumeMounts: [
-      { name: CONFIG_VOLUME, mountPath: CONFIG_MOUNT, readOnly: true },
+      CONFIG_VOLUME_MOUNT,
       { name: SOCKET_VOLUME, mountPath: socketMount(config) },
       ...referencedSecrets(config).map((secret) => ({
         name: secretVolumeName(secret.name),
@@ -152,9 +176,15 @@ function resolverContainer(config: Config, settings: InjectionSettings): Data {
  * The self-test: our image under the agent's own security context with the agent's own mounts, so that what it cannot
  * reach the agent cannot reach either.
  */
-function selfTestContainer(config: Config, settings: InjectionSettings, agent: Container, pod: Pod): Data {
+function selfTestContainer(
+  config: Config,
+  settings: InjectionSettings,
+  agent: Container,
+  pod: Pod,
+  added: readonly Data[],
+): Data {
   const security = asMap(agent.data.securityContext);
-  const mounts = asList(agent.data.volumeMounts);
+  const mounts = [...asList(agent.data.volumeMounts), ...added];
   return {
     name: SELF_TEST,
     image: settings.image,
@@ -249,17 +279,4 @@ function configVolume(config: Config, settings: InjectionSettings): Data {
       ],
     },
   };
-}
-
-/** The supervisor's mount: connect() works through a read-only mount, unlink() does not. */
-function supervisorMount(config: Config): Data {
-  return { name: SOCKET_VOLUME, mountPath: socketMount(config), readOnly: true };
-}
-
-export function isLoopback(host: string): boolean {
-  return host === '::1' || host === 'localhost' || host.startsWith('127.');
-}
-
-function downward(name: string, fieldPath: string): Data {
-  return { name, valueFrom: { fieldRef: { fieldPath } } };
 }

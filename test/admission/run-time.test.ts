@@ -61,6 +61,9 @@ const AT_RUN_TIME: Readonly<Record<string, AtRunTime>> = {
   'socket-mounted-elsewhere': { checks: ['process-socket-mounts'], unseen: OTHER_CONTAINERS },
   'socket-writable': { checks: ['process-socket-mounts'], unseen: OTHER_CONTAINERS },
   'reloader-annotation': { unseen: NO_MANIFEST },
+  'egress-folders': { unseen: OTHER_CONTAINERS },
+  'envoy-command': { unseen: NO_MANIFEST },
+  'proxy-variable': { unseen: NO_MANIFEST },
   'exe-unreadable': { unseen: CONFIGURATION },
 };
 

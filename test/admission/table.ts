@@ -2,8 +2,9 @@
 import { parseAllDocuments } from 'yaml';
 import { inject } from '../../src/manifest/inject.ts';
 import { ALLOWED } from '../manifest/allowed.ts';
+import { ENVOY_ALLOWED, ENVOY_FAULTS } from '../manifest/envoy-faults.ts';
 import { POD_FAULTS, type PodFault, plant } from '../manifest/faults.ts';
-import { INPUTS, readInput, requestFor } from '../manifest/support.ts';
+import { INPUTS, readEnvoyInput, readInput, requestFor } from '../manifest/support.ts';
 import type { PodObject } from './api-server.ts';
 
 export interface PodCase {
@@ -46,7 +47,11 @@ function hasPod(object: Manifest): boolean {
   return templateOf(object)?.spec?.containers !== undefined;
 }
 
+const ENVOY = 'envoy/pod.yaml';
+
 function injected(name: string): PodObject {
+  if (name === ENVOY)
+    return podOf(inject(requestFor(readEnvoyInput('pod.yaml'), { choice: { supervisors: ['envoy'] } })).text);
   const { choice } = INPUTS.find((input) => input.name === name) ?? { choice: {} };
   const pod = podOf(inject(requestFor(readInput(name), { choice })).text);
   if (name !== 'statefulset.yaml') return pod;
@@ -56,7 +61,7 @@ function injected(name: string): PodObject {
 }
 
 /** Every fault in every shape that has the containers it needs. */
-const SHAPES_TO_PLANT_IN = ['pod.yaml', 'sandbox.yaml', 'statefulset.yaml'];
+const SHAPES_TO_PLANT_IN = ['pod.yaml', 'sandbox.yaml', 'statefulset.yaml', ENVOY];
 /** Where a fault is another one: the UID is not that shape's supervisor, or the pod has one for all containers. */
 const IN_THIS_SHAPE: Readonly<Record<string, readonly string[]>> = {
   'sandbox.yaml: supervisor-uid-shared': ['privilege-escalation'],
@@ -67,14 +72,15 @@ const FAULTY: readonly PodCase[] = SHAPES_TO_PLANT_IN.flatMap((shape) => {
   const pod = injected(shape);
   const names = (pod.spec.containers as { name: string }[]).map(({ name }) => name);
   const supervisor = names.includes('supervisor');
-  return POD_FAULTS.filter((fault) => supervisor || !fault.plant.toString().includes('pod.supervisor')).map(
-    (fault) => ({
+  const faults = shape === ENVOY ? ENVOY_FAULTS : POD_FAULTS;
+  return faults
+    .filter((fault) => supervisor || !fault.plant.toString().includes('pod.supervisor'))
+    .map((fault) => ({
       name: `${shape}: ${fault.rule}: ${fault.name}`,
       pod: planted(pod, fault),
       lint: IN_THIS_SHAPE[`${shape}: ${fault.rule}`] ?? [fault.rule],
       ...(fault.lintOnly === undefined ? {} : { policy: [], reason: fault.lintOnly }),
-    }),
-  );
+    }));
 });
 
 const GOOD: readonly PodCase[] = INPUTS.map(({ name }) => ({
@@ -92,11 +98,10 @@ function planted(pod: PodObject, fault: Pick<PodFault, 'plant'>): PodObject {
   return parseAllDocuments(text, { version: '1.1' })[0]?.toJS();
 }
 
-const FINE: readonly PodCase[] = ALLOWED.map((change) => ({
-  name: change.name,
-  pod: planted(injected('pod.yaml'), change),
-  lint: [],
-}));
+const FINE: readonly PodCase[] = [
+  ...ALLOWED.map((change) => ({ ...change, shape: 'pod.yaml' })),
+  ...ENVOY_ALLOWED.map((change) => ({ ...change, shape: ENVOY })),
+].map(({ shape, ...change }) => ({ name: change.name, pod: planted(injected(shape), change), lint: [] }));
 
 const base = injected('pod.yaml');
 

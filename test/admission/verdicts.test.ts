@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { RULES } from '../../src/boundary/catalogue.ts';
 import { lint } from '../../src/manifest/lint.ts';
+import { ENVOY_FAULTS } from '../manifest/envoy-faults.ts';
 import { POD_FAULTS } from '../manifest/faults.ts';
 import {
   ANNOTATED_ROLES,
@@ -62,7 +63,9 @@ describeWithApiServer('lint and the validating policy', () => {
     const ofPods = RULES.filter(({ about, id }) => about === 'pod' || id === 'resolver-missing');
     const ofLint = new Set(ofPods.map(({ id }) => id));
     const onlyByLint = new Set([
-      ...POD_FAULTS.flatMap(({ rule, lintOnly }) => (lintOnly === undefined ? [] : rule)),
+      ...[...POD_FAULTS, ...ENVOY_FAULTS].flatMap(({ rule, lintOnly }) =>
+        lintOnly === undefined ? [] : rule,
+      ),
       'exe-unreadable', // the policy does not see the ConfigMap of the configuration
     ]);
     expect([...ofLint].filter((id) => !ofPolicy.has(id) && !onlyByLint.has(id))).toEqual([]);

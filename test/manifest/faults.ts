@@ -2,10 +2,10 @@
 import { parseAllDocuments, stringify } from 'yaml';
 import { DANGEROUS_CAPABILITIES } from '../../src/domain/kubernetes.ts';
 
-type Tree = Record<string, never> & { [key: string]: unknown };
+export type Tree = Record<string, never> & { [key: string]: unknown };
 
 /** Mutable view of a pod spec with the containers that every planted pod has. */
-class PlantedPod {
+export class PlantedPod {
   readonly spec: Tree;
   readonly annotations: Tree;
 

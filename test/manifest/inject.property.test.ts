@@ -74,6 +74,19 @@ describe('inject: any pod, however written', () => {
     );
   });
 
+  it('does the same where it adds an Envoy', () => {
+    fc.assert(
+      fc.property(podArbitrary, writingArbitrary, (pod, writing) => {
+        const input = write(pod, writing);
+        const { text } = inject(requestFor(input, { choice: { supervisors: ['envoy'] } }));
+        expect(text).toContain('https_proxy');
+        expect(inject(requestFor(text)).text).toBe(text);
+        expect(uninject(requestFor(text)).text).toBe(input);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
   it('leaves nothing for lint to find', () => {
     fc.assert(
       fc.property(podArbitrary, writingArbitrary, (pod, writing) => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RULES } from '../../src/boundary/catalogue.ts';
 import { inject } from '../../src/manifest/inject.ts';
 import { type Finding, lint } from '../../src/manifest/lint.ts';
+import { ENVOY_FAULTS } from './envoy-faults.ts';
 import { POD_FAULTS, type PodFault, plant } from './faults.ts';
 import { podArbitrary, write } from './pods.ts';
 import { readInput, requestFor } from './support.ts';
@@ -83,7 +84,7 @@ describe('lint: planted faults', () => {
 
   it('has a planted fault for every rule', () => {
     const planted = new Set([
-      ...POD_FAULTS.map(({ rule }) => rule),
+      ...[...POD_FAULTS, ...ENVOY_FAULTS].map(({ rule }) => rule),
       ...OBJECT_FAULTS.map(({ rule }) => rule),
       'not-checked', // in reading.test.ts
       'resolver-missing', // there, too

@@ -10,11 +10,22 @@ export const CONFIG_FILE = join(HERE, 'config/config.yaml');
 
 /** Each input of the golden tests, with what the command line says about it. */
 export const INPUTS: readonly { name: string; choice: RoleChoice }[] = readdirSync(join(HERE, 'input'))
+  .filter((name) => name.endsWith('.yaml'))
   .sort()
   .map((name) => ({ name, choice: name === 'sandbox-template.yaml' ? { noAgent: true } : {} }));
 
 export function readInput(name: string): string {
   return readFileSync(join(HERE, 'input', name), 'utf8');
+}
+
+/** The same for the tests in which inject adds an Envoy. */
+export const ENVOY_INPUTS: readonly { name: string; choice: RoleChoice }[] = [
+  { name: 'deployment.yaml', choice: {} },
+  { name: 'pod.yaml', choice: { supervisors: ['envoy'] } },
+];
+
+export function readEnvoyInput(name: string): string {
+  return readInput(join('envoy', name));
 }
 
 export function requestFor(text: string, changes: Partial<InjectRequest> = {}): InjectRequest {
@@ -25,6 +36,7 @@ export function requestFor(text: string, changes: Partial<InjectRequest> = {}): 
     choice: {},
     settings: {
       image: 'registry.example/secret-resolver:0.1.0',
+      envoyImage: undefined,
       imagePullPolicy: undefined,
       imagePullSecrets: undefined,
       resources: undefined,

@@ -3,6 +3,7 @@ import {
   HARMLESS_CAPABILITIES,
   SUPERVISOR_CAPABILITIES,
 } from '../../domain/kubernetes.ts';
+import { EGRESS } from '../../manifest/names.ts';
 import { runsBesideResolver } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
@@ -68,7 +69,7 @@ export const capability: Control = {
           const message = `container ${container.name} adds ${name}`;
           const reaches = DANGEROUS_CAPABILITIES.get(name);
           const ofSupervisor = SUPERVISOR_CAPABILITIES.some((each) => each === name);
-          if (isSupervisor(subject, container) && ofSupervisor) {
+          if (isSupervisor(subject, container) && ofSupervisor && container.name !== EGRESS) {
             // A network supervisor that attributes connections to processes needs some: it is trusted with the values anyway.
             if (reaches !== undefined)
               yield { path, message: `${message}, which puts it inside the trusted base`, severity: 'note' };
@@ -89,7 +90,7 @@ export const capability: Control = {
         (c.name != "secret-resolver" && (
           k.matches("${pattern(HARMLESS_CAPABILITIES)}")
           || (!variables.beside.exists(b, b.name == c.name) && !k.matches("${pattern(['ALL', ...NAMES])}"))))
-        || (c.name in variables.supervisors && c.name != variables.agent && k.matches("${pattern(SUPERVISOR_CAPABILITIES)}"))))`,
+        || (c.name in variables.supervisors && !(c.name in [variables.agent, "${EGRESS}"]) && k.matches("${pattern(SUPERVISOR_CAPABILITIES)}"))))`,
     message: `a container adds a capability other than ${HARMLESS_CAPABILITIES.join(', ')}`,
   },
 };

@@ -1,13 +1,19 @@
 import { asList, asMap, asText, type Data } from '../../manifest/data.ts';
+import { IMAGE_COMMAND } from '../../manifest/egress.ts';
+import { EGRESS } from '../../manifest/names.ts';
 import { type Container, PROBES } from '../../manifest/pod.ts';
 import type { Fault, PodSubject } from '../../manifest/rule.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
+import { kitAndEnvoy } from './shared/egress.ts';
 import { socketVolumes } from './shared/pod.ts';
 
 /** The arguments that inject writes, one a line. */
 const SERVE = String.raw`serve(\n--config\n/[^\n]+)?(\n--gateway-driver)?`;
 const SELF_TEST = String.raw`(probe|self-test)(\n--(socket|secrets-root|allow-mount)\n/[^\n]+|\n--(resolver-uid|secret)\n[^\n]+)+`;
+const KIT = String.raw`egress\n--config\n/[^\n]+`;
+/** What a probe of each may run. */
+const READY = String.raw`${IMAGE_COMMAND}\negress\n--ready\n--config\n/[^\n]+`;
 /** Where nobody says which image it is to be, its name has to say. */
 const IMAGE = '(^|/)[^/]*secret-resolver[^/]*$';
 
@@ -17,7 +23,8 @@ export const resolverCommand: Control = {
   severity: 'enforce',
   threat:
     'Another program in the container of the resolver reads every value, and a self-test that tries nothing proves nothing.',
-  promise: 'The resolver and the self-test run the image, the command and the arguments that inject writes.',
+  promise:
+    'The resolver, the self-test and the egress process run the image, the command and the arguments that inject writes.',
   rule: {
     about: 'pod',
     remedy:
@@ -25,6 +32,8 @@ export const resolverCommand: Control = {
     *find(subject) {
       const { pod, resolver, image } = subject;
       yield* containerFaults(resolver, SERVE, image);
+      for (const kit of kitAndEnvoy(subject).slice(0, 1))
+        yield* containerFaults(kit, KIT, image ?? asText(resolver.data.image));
       if (pod.selfTest === undefined) return;
       yield* containerFaults(pod.selfTest, SELF_TEST, image ?? asText(resolver.data.image));
       yield* selfTestFaults(subject, pod.selfTest);
@@ -32,12 +41,13 @@ export const resolverCommand: Control = {
   },
   expression: {
     cel: cel`
-      (variables.resolver + variables.selfTest).all(c,
+      (variables.resolver + variables.selfTest + variables.kit).all(c,
         c.image.matches("${IMAGE}") && variables.resolver.all(r, r.image == c.image)
         && c.?command.orValue([]).size() == 0 && !has(c.lifecycle)
-        && ${PROBES.map((probe) => `!c.?${probe}.?exec.hasValue()`).join(' && ')}
+        && [${PROBES.map((probe) => `c.?${probe}`).join(', ')}].all(p, !p.?exec.hasValue()
+          || (c.name == "${EGRESS}" && p.?exec.?command.orValue([]).join("\n").matches("^${READY}$")))
         && c.?args.orValue([]).join("\n").matches(
-          c.name == "secret-resolver" ? "^${SERVE}$" : "^${SELF_TEST}$"))
+          c.name == "secret-resolver" ? "^${SERVE}$" : c.name == "${EGRESS}" ? "^${KIT}$" : "^${SELF_TEST}$"))
       && variables.selfTest.all(p,
         ("\n" + p.args.join("\n")).split("\n--allow-mount\n").filter(s, s.startsWith("/")).all(s,
           p.?volumeMounts.orValue([]).exists(m, m.mountPath == s.split("\n")[0]))
@@ -46,7 +56,7 @@ export const resolverCommand: Control = {
             && p.args.exists(b, m.mountPath == b + "/" + a)))
           && (!(m.name in variables.socketVolumes) || p.args.exists(a, a.startsWith(m.mountPath + "/"))))))`,
     message:
-      'the image, command or arguments of the resolver or its self-test are not those that inject writes',
+      'the image, command or arguments of the resolver, its self-test or the egress process are not those that inject writes',
   },
 };
 
@@ -63,7 +73,9 @@ function* containerFaults({ data, path, name }: Container, form: string, image?:
     yield { path: [...path, field], message: `${name} has a ${field}, and inject writes none` };
   }
   for (const field of PROBES) {
-    if (asMap(data[field]).exec == null) continue;
+    const { exec } = asMap(data[field]);
+    const runs = asList(asMap(exec).command).map(String).join('\n');
+    if (exec == null || (name === EGRESS && new RegExp(`^${READY}$`).test(runs))) continue;
     yield { path: [...path, field, 'exec'], message: `the ${field} of ${name} runs a command` };
   }
   if (!new RegExp(`^${form}$`).test(argsOf(data).join('\n')))

@@ -1,6 +1,9 @@
 import { asMap } from '../../manifest/data.ts';
+import type { Container } from '../../manifest/pod.ts';
+import type { Fault, PodSubject } from '../../manifest/rule.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
+import { kitAndEnvoy } from './shared/egress.ts';
 import { securityPath } from './shared/pod.ts';
 
 export const resolverPrivileges: Control = {
@@ -8,37 +11,44 @@ export const resolverPrivileges: Control = {
   group: 'self',
   severity: 'enforce',
   threat:
-    'A compromised resolver holds the values, and every privilege that it does not need helps to carry them out.',
-  promise: "The resolver's securityContext is the restricted one that inject writes.",
+    'A compromised process that holds values carries them out more easily with privileges that it does not need.',
+  promise:
+    'The resolver, the egress process and its Envoy have the restricted securityContext that inject writes.',
   rule: {
     about: 'pod',
     remedy:
       'Write runAsNonRoot: true, allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}.',
-    *find({ resolver, pod }) {
-      const security = asMap(resolver.data.securityContext);
-      const podSecurity = asMap(pod.spec.securityContext);
-      const seccomp = asMap(security.seccompProfile ?? podSecurity.seccompProfile).type;
-      const faults: [boolean, string][] = [
-        [(security.runAsNonRoot ?? podSecurity.runAsNonRoot) !== true, 'runAsNonRoot is not true'],
-        [security.allowPrivilegeEscalation !== false, 'allowPrivilegeEscalation is not false'],
-        [security.readOnlyRootFilesystem !== true, 'readOnlyRootFilesystem is not true'],
-        [!resolver.dropsAll, 'capabilities.drop is not [ALL]'],
-        [seccomp !== 'RuntimeDefault' && seccomp !== 'Localhost', 'seccompProfile is not RuntimeDefault'],
-      ];
-      for (const [broken, message] of faults) {
-        if (broken) yield { path: securityPath(resolver), message: `the resolver's ${message}` };
-      }
+    *find(subject) {
+      for (const container of [subject.resolver, ...kitAndEnvoy(subject)])
+        yield* faultsOf(container, subject);
     },
   },
   expression: {
     cel: cel`
-      variables.resolver.all(r,
+      (variables.resolver + variables.kit + variables.envoy).all(r,
         r.?securityContext.?runAsNonRoot.orValue(object.spec.?securityContext.?runAsNonRoot.orValue(false))
+        && r.?securityContext.?runAsUser.orValue(variables.podUid) != 0
         && !r.?securityContext.?allowPrivilegeEscalation.orValue(true)
         && r.?securityContext.?readOnlyRootFilesystem.orValue(false)
         && r.?securityContext.?capabilities.?drop.orValue([]).exists(k, k.matches("^(?i)(CAP_)?ALL$"))
         && r.?securityContext.?seccompProfile.?type.orValue(
           object.spec.?securityContext.?seccompProfile.?type.orValue("")) in ["RuntimeDefault", "Localhost"])`,
-    message: "the resolver's securityContext is not the restricted one that inject writes",
+    message: 'a securityContext is not the restricted one that inject writes',
   },
 };
+
+function* faultsOf(container: Container, { pod }: PodSubject): Iterable<Fault> {
+  const security = asMap(container.data.securityContext);
+  const podSecurity = asMap(pod.spec.securityContext);
+  const seccomp = asMap(security.seccompProfile ?? podSecurity.seccompProfile).type;
+  const faults: [boolean, string][] = [
+    [(security.runAsNonRoot ?? podSecurity.runAsNonRoot) !== true, 'runAsNonRoot is not true'],
+    [container.uid === 0, 'runAsUser is 0'],
+    [security.allowPrivilegeEscalation !== false, 'allowPrivilegeEscalation is not false'],
+    [security.readOnlyRootFilesystem !== true, 'readOnlyRootFilesystem is not true'],
+    [!container.dropsAll, 'capabilities.drop is not [ALL]'],
+    [seccomp !== 'RuntimeDefault' && seccomp !== 'Localhost', 'seccompProfile is not RuntimeDefault'],
+  ];
+  for (const [broken, what] of faults)
+    if (broken) yield { path: securityPath(container), message: `container ${container.name}: ${what}` };
+}

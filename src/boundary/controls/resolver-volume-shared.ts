@@ -1,5 +1,6 @@
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
+import { kitAndEnvoy } from './shared/egress.ts';
 import { describeContainer, isToken, others, socketVolumes } from './shared/pod.ts';
 
 export const resolverVolumeShared: Control = {
@@ -7,20 +8,22 @@ export const resolverVolumeShared: Control = {
   group: 'mounts',
   severity: 'enforce',
   threat: 'A container that mounts a volume of the resolver reads, or changes, what the resolver works with.',
-  promise: 'No other container mounts a volume of the resolver, except the socket.',
+  promise:
+    'No other container mounts a volume of the resolver, except the socket; the egress process reads the configuration.',
   rule: {
     about: 'pod',
     remedy: 'Take out the volumeMount, or give the container a volume of its own.',
     *find(subject) {
       const { pod, resolver, secrets } = subject;
       const socket = socketVolumes(subject);
+      const [kit] = kitAndEnvoy(subject);
       // Secrets and tokens have rules of their own.
       const own = new Set(resolver.mounts.map(({ volume }) => volume));
       for (const volume of pod.volumes)
         if (isToken(volume) || volume.secrets.some(({ name }) => secrets.has(name))) own.delete(volume.name);
       for (const container of others(subject)) {
-        for (const { volume, path } of container.mounts) {
-          if (!own.has(volume) || socket.has(volume)) continue;
+        for (const { volume, readOnly, path } of container.mounts) {
+          if (!own.has(volume) || socket.has(volume) || (readOnly && container === kit)) continue;
           yield {
             path,
             message: `${describeContainer(subject, container)} mounts volume ${volume}, which is the resolver's`,
@@ -33,6 +36,7 @@ export const resolverVolumeShared: Control = {
     cel: cel`
       variables.others.all(c, c.?volumeMounts.orValue([]).all(m,
         m.name in variables.secretVolumes + variables.socketVolumes + variables.tokenVolumes
+        || (m.?readOnly.orValue(false) && variables.kit.exists(k, k.name == c.name))
         || !variables.resolver.exists(r, r.?volumeMounts.orValue([]).exists(n, n.name == m.name))))`,
     message: 'a container mounts a volume of the resolver that is not the socket',
   },

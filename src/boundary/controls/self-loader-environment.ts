@@ -3,6 +3,7 @@ import { asList, asMap } from '../../manifest/data.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { fail, pass } from '../finding.ts';
+import { ourContainers } from './shared/egress.ts';
 
 export const selfLoaderEnvironment: Control = {
   id: 'self-loader-environment',
@@ -23,8 +24,8 @@ export const selfLoaderEnvironment: Control = {
   rule: {
     about: 'pod',
     remedy: 'Take the variable out, and envFrom, which may bring any.',
-    *find({ resolver, pod }) {
-      for (const { name, data, path } of [resolver, ...(pod.selfTest === undefined ? [] : [pod.selfTest])]) {
+    *find(subject) {
+      for (const { name, data, path } of ourContainers(subject)) {
         for (const [index, value] of asList(data.env).entries()) {
           const variable = String(asMap(value).name);
           if (isLoaderVariable(variable))
@@ -40,8 +41,8 @@ export const selfLoaderEnvironment: Control = {
   },
   expression: {
     cel: cel`
-      (variables.resolver + variables.selfTest).all(r, r.?envFrom.orValue([]).size() == 0
+      (variables.resolver + variables.selfTest + variables.kit).all(r, r.?envFrom.orValue([]).size() == 0
         && r.?env.orValue([]).all(e, !e.name.matches("^(${LOADER_VARIABLES.join('|').replaceAll('*', '.*')})$")))`,
-    message: 'the resolver or its self-test has a variable that loads code, or envFrom',
+    message: 'the resolver, its self-test or the egress process has a variable that loads code, or envFrom',
   },
 };

@@ -1,0 +1,59 @@
+import { asMap } from '../../manifest/data.ts';
+import type { Control } from '../control.ts';
+import { cel } from '../expression.ts';
+import { egressVolumes, kitAndEnvoy, kitVolumes } from './shared/egress.ts';
+import { describeContainer, others, volumeKinds } from './shared/pod.ts';
+
+export const egressFolders: Control = {
+  id: 'egress-folders',
+  group: 'mounts',
+  severity: 'enforce',
+  threat:
+    "A process that reads Envoy's folder reaches the egress process, one that writes the CA's folder replaces the CA, and a disk keeps what was in either.",
+  promise:
+    "Envoy's folder is in memory and mounted by Envoy and the egress process alone; others read the CA's folder and do not write it.",
+  rule: {
+    about: 'pod',
+    remedy:
+      'Inject again with --supervisor envoy. Of its own, Envoy may mount a ConfigMap, readOnly: true, for trusted CAs.',
+    *find(subject) {
+      const trusted = kitAndEnvoy(subject);
+      const [kit, envoy] = trusted;
+      if (kit === undefined) return;
+      const shared = egressVolumes(subject);
+      const volumes = kitVolumes(subject);
+      for (const { name, data, path } of volumes)
+        if (asMap(data.emptyDir).medium !== 'Memory')
+          yield { path, message: `volume ${name} of the egress process is not an emptyDir in memory` };
+      const isConfigMap = (wanted: string) =>
+        subject.pod.volumes.some((each) => each.name === wanted && volumeKinds(each).includes('configMap'));
+      for (const { volume, readOnly, path } of envoy?.mounts ?? []) {
+        if (readOnly && (shared.has(volume) || isConfigMap(volume))) continue;
+        yield { path, message: `envoy mounts volume ${volume}${readOnly ? '' : ' writable'}` };
+      }
+      for (const container of others(subject)) {
+        if (trusted.includes(container)) continue;
+        for (const { volume, readOnly, path } of container.mounts) {
+          const writes = !readOnly && volumes.some(({ name }) => name === volume);
+          if (!shared.has(volume) && !writes) continue;
+          yield {
+            path,
+            message: `${describeContainer(subject, container)} mounts volume ${volume} of the egress process${writes ? ' writable' : ''}`,
+          };
+        }
+      }
+    },
+  },
+  expression: {
+    cel: cel`
+      variables.kitVolumes.all(v, v.?emptyDir.?medium.orValue("") == "Memory")
+      && variables.envoy.all(c, c.?volumeMounts.orValue([]).all(m, m.?readOnly.orValue(false)
+        && (m.name in variables.egressVolumes
+          || variables.volumes.exists(v, v.name == m.name && has(v.configMap)))))
+      && (variables.kit.size() == 0 || variables.others.all(c,
+        c.name in (variables.kit + variables.envoy).map(k, k.name) || c.?volumeMounts.orValue([]).all(m,
+          !(m.name in variables.egressVolumes)
+          && (m.?readOnly.orValue(false) || !variables.kitVolumes.exists(v, v.name == m.name)))))`,
+    message: 'a volume of the egress process is not in memory, or mounted by a container that may not',
+  },
+};
