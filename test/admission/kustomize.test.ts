@@ -18,23 +18,31 @@ import { podOf } from './table.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
 
+// biome-ignore lint/suspicious/noExplicitAny: manifests of any kind
+type Manifest = any;
+
 const objectsOf = (text: string) => parseAllDocuments(text).map((document) => document.toJS());
 
 describeWithApiServer('kubectl apply -k', () => {
   let base: string;
+  let envoy: string;
   beforeAll(async () => {
     base = await kustomize(join(DEPLOY, 'base'));
+    envoy = await kustomize(join(DEPLOY, 'envoy'));
   }, BUILD_TIMEOUT_MS);
 
-  it('applies a base that lint finds nothing in, with every ConfigMap key it mounts, and no RBAC', () => {
+  const chosen = (name: string) => (name === 'base' ? base : envoy);
+  const podIn = (objects: { kind: string }[]) =>
+    objects.find(({ kind }) => /^(SandboxTemplate|Pod)$/.test(kind));
+
+  it.each(['base', 'envoy'])('applies %s: clean by lint, with every key it mounts, and no RBAC', (name) => {
+    const base = chosen(name);
     const { findings } = lint({ file: 'base', text: base, choice: {}, rules: RULES });
     expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
     const objects = objectsOf(base);
     const maps = objects.filter(({ kind }) => kind === 'ConfigMap');
-    const { volumes } = objects.find(({ kind }) => kind === 'SandboxTemplate').spec.podTemplate.spec;
-    const { sources } = volumes.find(
-      ({ name }: { name: string }) => name === 'secret-resolver-config',
-    ).projected;
+    const { volumes } = podOf(stringify(podIn(objects))).spec as { volumes: Manifest[] };
+    const { sources } = volumes.find((volume) => volume.name === 'secret-resolver-config').projected;
     for (const { configMap } of sources) {
       const map = maps.find(({ metadata }) => metadata.name === configMap.name);
       for (const { key } of configMap.items) expect(map.data).toHaveProperty([key]);
@@ -42,14 +50,15 @@ describeWithApiServer('kubectl apply -k', () => {
     expect(objects.filter(({ kind }) => /Role|ServiceAccount/.test(kind))).toEqual([]);
   });
 
-  it(
-    'applies policies that admit the pods of base, injected before or by them',
-    async () => {
+  it.each(['base', 'envoy'])(
+    'applies policies that admit the pods of %s, injected before or by them',
+    async (name) => {
+      const base = chosen(name);
       const inCluster = objectsOf(base).filter(({ kind }) => ['Namespace', 'ConfigMap'].includes(kind));
       const policies = await kustomize(join(DEPLOY, 'policies'));
       using server = await ApiServer.start([policies, ...inCluster.map((object) => stringify(object))]);
       expect(server.problems).toEqual([]);
-      const template = stringify(objectsOf(base).find(({ kind }) => kind === 'SandboxTemplate'));
+      const template = stringify(podIn(objectsOf(base)));
       for (const text of [template, uninject(requestFor(template)).text]) {
         const { metadata, ...rest } = podOf(text, 'agents');
         const labels = { ...metadata.labels, 'secret-resolver/inject': 'true' };

@@ -30,6 +30,10 @@ const MISTAKES: Readonly<Record<string, { data: Record<string, string>; message:
     data: { ...COMPLETE, secrets: 'team.gitlab' },
     message: /team\.gitlab cannot be injected/,
   },
+  'a-dotted-credential': {
+    data: { ...COMPLETE, credentials: 'GITLAB_TOKEN, a.b' },
+    message: /credential a\.b .* is not an environment name/,
+  },
   'a-long-secret': { data: { ...COMPLETE, secrets: 'x'.repeat(41) }, message: /at most 40 characters/ },
 };
 
@@ -167,6 +171,27 @@ describeWithApiServer('deploy/policies', () => {
       [container('agent'), container('supervisor')],
       [],
       /is not like limits\.cpu=500m/,
+    ],
+    [
+      'Envoy for no agent',
+      { 'secret-resolver/supervisors': 'envoy', 'secret-resolver/agent': '' },
+      [container('main')],
+      [],
+      /Envoy serves only the agent of its own pod/,
+    ],
+    [
+      'an agent that has a proxy of its own beside Envoy',
+      { 'secret-resolver/supervisors': 'envoy' },
+      [container('agent', { env: [{ name: 'HTTPS_PROXY', value: 'http://other' }] })],
+      [],
+      /the agent has the variable HTTPS_PROXY/,
+    ],
+    [
+      'a container with the name that the added Envoy gets',
+      { 'secret-resolver/supervisors': 'egress, envoy' },
+      [container('agent'), container('envoy')],
+      [],
+      /container envoy is reserved/,
     ],
     [
       'a container with the name of ours',

@@ -9,7 +9,7 @@ import { loadConfig } from '../../src/consumers/index.ts';
 import { type InjectRequest, inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { podArbitrary } from '../manifest/pods.ts';
-import { INPUTS, readInput, requestFor } from '../manifest/support.ts';
+import { ENVOY_INPUTS, INPUTS, readEnvoyInput, readInput, requestFor } from '../manifest/support.ts';
 import {
   ANNOTATED_ROLES,
   ApiServer,
@@ -37,9 +37,9 @@ function withShortNames(config: Config): Config {
 
 const testConfig = (of: string | undefined) => withShortNames(requestFor('').configFor(of));
 
-const deployConfig = () =>
+const deployConfig = (folder: string) =>
   loadConfig(
-    join(DEPLOY, 'component/config.yaml'),
+    join(DEPLOY, folder, 'config.yaml'),
     {
       SECRET_RESOLVER_SANDBOX_ID: 'x',
       SECRET_RESOLVER_SANDBOX_NAME: 'x',
@@ -92,6 +92,7 @@ interface Shape {
 }
 
 const INJECTION = {
+  credentials: 'GITLAB_TOKEN',
   image: settings.image,
   secrets: 'gitlab, models',
   providerFiles: settings.providerFiles.join(','),
@@ -109,12 +110,24 @@ const SHAPES: readonly Shape[] = [
       changes: { configFor: testConfig },
     })),
   ),
-  ...['base/sandbox-template.yaml', 'pod.yaml'].flatMap((name) =>
+  ...ENVOY_INPUTS.flatMap(({ name }) =>
+    podsOf(readEnvoyInput(name), { 'secret-resolver/supervisors': 'envoy' }).map((pod) => ({
+      name: `envoy/${name}`,
+      pod,
+      changes: { configFor: testConfig },
+    })),
+  ),
+  ...(
+    [
+      ['base/sandbox-template.yaml', 'component'],
+      ['envoy/pod.yaml', 'envoy/component'],
+    ] as const
+  ).flatMap(([name, folder]) =>
     podsOf(uninject(requestFor(readFileSync(join(DEPLOY, name), 'utf8'))).text).map((pod) => ({
       name: `deploy/${name}`,
       pod,
       changes: {
-        configFor: deployConfig,
+        configFor: () => deployConfig(folder),
         settings: { ...settings, providerFiles: ['gitlab.yaml'], profileFiles: [] },
       },
     })),
@@ -169,6 +182,12 @@ const SHAPES: readonly Shape[] = [
           imagePullPolicy: 'Never',
           imagePullSecrets: ['one', 'two'],
         },
+      ),
+      shape(
+        'Envoy and a pull policy',
+        { containers: [agent] },
+        { 'secret-resolver/supervisors': 'envoy' },
+        { imagePullPolicy: 'Never', imagePullSecrets: ['one', 'two'] },
       ),
       shape('fsGroup', { securityContext: { fsGroup: 1000 } }),
       shape('19 containers', {

@@ -117,12 +117,15 @@ describe('deploy/', () => {
     ]);
   });
 
-  it.each(['base/sandbox-template.yaml', 'pod.yaml'])('%s is what this version injects', (name) => {
+  it.each([
+    ['base/sandbox-template.yaml', 'component'],
+    ['envoy/pod.yaml', 'envoy/component'],
+  ])('%s is what this version injects', (name, folder) => {
     const text = readFileSync(join(DEPLOY, name), 'utf8');
     const bare = uninject(requestFor(text)).text;
     expect(bare).not.toContain('name: secret-resolver\n');
     const config = loadConfig(
-      join(DEPLOY, 'component/config.yaml'),
+      join(DEPLOY, folder, 'config.yaml'),
       {
         SECRET_RESOLVER_SANDBOX_ID: 'x',
         SECRET_RESOLVER_SANDBOX_NAME: 'x',
