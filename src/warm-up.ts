@@ -101,7 +101,7 @@ export async function warmUp(serve: CommandModule): Promise<void> {
     store.publish(snapshot);
     const { revision } = views.of(snapshot, ['example']);
     const found = changes(undefined, resolution);
-    audit.credentialsChanged(found, revision);
+    audit.credentialsChanged(found, revision, () => []);
     for (const change of found) {
       log.info({ provider: 'example', key: change.key }, 'example');
     }

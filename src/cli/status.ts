@@ -6,16 +6,18 @@ import {
   AcknowledgeOutcome,
   BoundaryState,
   type GetStatusResponse,
+  type NotServing,
+  type Watcher,
 } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { ago, colour, groupedTables, type OutputFormat, outputOption, plainTable, print } from './output.ts';
 
-/** `status`: boundary, volumes, watchers. */
+/** `status`: why it is not serving, boundary, volumes, watchers. */
 export function createCommand(context: CommandContext): Command {
   return new Command('status')
     .description(
-      'show the state of a running resolver: boundary, volumes, watchers; exit 0 if it is serving, 1 if not',
+      'show why a resolver is not serving, its boundary, volumes and watchers; exit 0 if it is serving, 1 if not',
     )
     .addOption(socketOption())
     .addOption(outputOption())
@@ -54,6 +56,7 @@ function plain(status: GetStatusResponse) {
   return {
     version: status.version,
     serving: status.serving,
+    notServingBecause: status.notServingBecause.map(plainCause),
     startedAt: new Date(Number(status.startedAtMs)).toISOString(),
     sandbox: { id: sandbox?.id ?? '', name: sandbox?.name ?? '', namespace: sandbox?.namespace ?? '' },
     boundary: {
@@ -85,19 +88,63 @@ function plain(status: GetStatusResponse) {
       acknowledged: ACKNOWLEDGED[watcher.acknowledgedOutcome],
       servedLagMs: watcher.servedLagMs,
       acknowledgedLagMs: watcher.acknowledgedLagMs,
+      unacknowledgedMs: watcher.unacknowledgedMs,
+      rejections: watcher.rejections,
+      consumer: watcher.consumer,
+      ...(watcher.node === '' ? {} : { node: watcher.node }),
     })),
+    refusedPeers: status.refusedPeers.map(({ uid, reason, count, lastMs }) => ({
+      ...(uid === undefined ? {} : { uid }),
+      reason,
+      count: Number(count),
+      last: new Date(Number(lastMs)).toISOString(),
+    })),
+    audit: {
+      ...(status.audit?.error ? { error: status.audit.error } : {}),
+      dropped: Number(status.audit?.dropped ?? 0n),
+    },
   };
+}
+
+/** A cause as data: the names are there where a refused credential is the cause. */
+function plainCause({ reason, provider, key, reference, remedy }: NotServing) {
+  return {
+    reason,
+    ...(provider === '' ? {} : { provider, key }),
+    ...(reference && { reference: `${reference.namespace}/${reference.name}/${reference.key}` }),
+    ...(remedy === '' ? {} : { remedy }),
+  };
+}
+
+function causeText(cause: NotServing): string {
+  const { reason, provider, key, reference, remedy } = plainCause(cause);
+  const what = provider === undefined ? reason : `${provider}:${key} from ${reference}: ${reason}`;
+  return printable(`${what}${remedy === undefined ? '' : ` -> ${remedy}`}`);
+}
+
+/** What the watcher has in force: an outcome, and for how long it has not said so of the newest. */
+function inForce({ unacknowledgedMs, acknowledgedOutcome, rejections }: Watcher): string {
+  if (unacknowledgedMs > 0) return `behind for ${Math.round(unacknowledgedMs / 1_000)} s`;
+  const outcome = ACKNOWLEDGED[acknowledgedOutcome] ?? 'none';
+  if (acknowledgedOutcome !== AcknowledgeOutcome.REJECTED || rejections < 2) return outcome;
+  return `rejected, ${rejections} times`;
 }
 
 function text(context: CommandContext, status: GetStatusResponse, wide: boolean): string {
   const now = Date.now();
   const data = plain(status);
+  const [first, ...others] = status.notServingBecause;
   const serving = status.serving
     ? colour(context, 'green', 'serving')
-    : colour(context, 'red', 'not serving');
+    : `${colour(context, 'red', 'not serving')}${first === undefined ? '' : `: ${causeText(first)}`}`;
   const failed = data.boundary.findings.filter(({ outcome }) => outcome !== 'pass');
   return [
-    `resolver ${data.version}, sandbox ${data.sandbox.namespace}/${data.sandbox.name} (${data.sandbox.id}): ${serving}, started ${ago(status.startedAtMs, now)}\n`,
+    `${serving}\n`,
+    ...others.map((cause) => `  and ${causeText(cause)}\n`),
+    `resolver ${data.version}, sandbox ${data.sandbox.namespace}/${data.sandbox.name} (${data.sandbox.id}), started ${ago(status.startedAtMs, now)}\n`,
+    ...(data.audit.error === undefined && data.audit.dropped === 0
+      ? []
+      : [`audit: ${data.audit.error ?? 'written again'}, ${data.audit.dropped} records dropped\n`]),
     `boundary: ${BOUNDARY_TEXT[boundaryState(status)]}${withExceptions(data.boundary.exceptions)}\n`,
     ...data.boundary.exceptions.map((each) => `  exception: ${printable(each)}\n`),
     ...failed.map(
@@ -125,20 +172,34 @@ function text(context: CommandContext, status: GetStatusResponse, wide: boolean)
           ({ name, state, keys, readAtMs }) => [name, state, String(keys), ago(readAtMs, now)],
         ),
     '\n',
-    status.watchers.length === 0
-      ? 'no watchers\n'
-      : plainTable(
-          ['watcher', 'pid', 'since', 'in force', 'sent', 'applied'],
-          status.watchers.map((watcher, index) => [
-            watcher.caller,
-            watcher.pid === 0 ? '-' : String(watcher.pid),
-            ago(watcher.sinceMs, now),
-            watcher.acknowledgedRevision === watcher.servedRevision
-              ? (data.watchers[index]?.acknowledged ?? '')
-              : 'behind',
-            `${watcher.servedLagMs.toFixed(1)} ms`,
-            `${watcher.acknowledgedLagMs.toFixed(1)} ms`,
-          ]),
-        ),
+    watchersTable(status, now),
+    refusedPeersTable(status, now),
   ].join('');
+}
+
+function watchersTable({ watchers }: GetStatusResponse, now: number): string {
+  if (watchers.length === 0) return 'no watchers\n';
+  return plainTable(
+    ['watcher', 'pid', 'since', 'in force', 'sent', 'applied'],
+    watchers.map((watcher) => [
+      watcher.caller,
+      watcher.pid === 0 ? '-' : String(watcher.pid),
+      ago(watcher.sinceMs, now),
+      inForce(watcher),
+      watcher.servedLagMs === 0 ? '-' : `${watcher.servedLagMs.toFixed(1)} ms`,
+      // That of a revision before says nothing about the one that it is behind with.
+      watcher.unacknowledgedMs > 0 ? '-' : `${watcher.acknowledgedLagMs.toFixed(1)} ms`,
+    ]),
+  );
+}
+
+function refusedPeersTable({ refusedPeers }: GetStatusResponse, now: number): string {
+  if (refusedPeers.length === 0) return '';
+  const rows = refusedPeers.map(({ uid, reason, count, lastMs }) => [
+    uid === undefined ? '-' : String(uid),
+    reason,
+    String(count),
+    ago(lastMs, now),
+  ]);
+  return `\n${plainTable(['refused uid', 'reason', 'times', 'last'], rows)}`;
 }

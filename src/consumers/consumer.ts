@@ -19,7 +19,7 @@ import type { GrpcSocketOptions } from '../socket/grpc-socket.ts';
 import type { Method } from '../socket/method.ts';
 import type { CallRefusal } from '../socket/refusal.ts';
 import type { ServingState } from '../socket/serving-state.ts';
-import type { StatusFacts } from './status-facts.ts';
+import type { StatusFacts, WatchState } from './status-facts.ts';
 
 /** Options of `serve` as commander names them. */
 export type ServeOptions = Readonly<Record<string, unknown>>;
@@ -65,6 +65,6 @@ export interface OpenConsumer {
   readonly endAll?: (refusal: CallRefusal) => void;
   /** Withdraws what a connection holds that the rules no longer admit. For a reload, before it is closed. */
   readonly recheck?: () => void;
-  /** How many watches are open. */
-  readonly watchers?: () => number;
+  /** The watches that are open. */
+  readonly watches?: () => readonly WatchState[];
 }

@@ -1,12 +1,13 @@
 /** What the consumers that serve a provider environment have in common: who may see which providers, and the audit of it. */
 import { shownName } from '../domain/shown-name.ts';
 import type { AuditedCall } from '../observe/audit/audit.ts';
+import { referenceText } from '../observe/audit/record.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { View } from '../snapshot/views.ts';
 import { refuse } from '../socket/calls.ts';
 import type { PeerConnection } from '../socket/connections.ts';
 import { Status } from '../socket/grpc-status.ts';
-import { selectProviders } from '../socket/policy.ts';
+import { maySee, selectProviders } from '../socket/policy.ts';
 import { type CallRefusal, refusalsOf } from '../socket/refusal.ts';
 import type { ConsumerHost } from './consumer.ts';
 
@@ -21,6 +22,8 @@ type EnvironmentRefusal =
       readonly kind: 'required-credential-refused';
       readonly provider: string;
       readonly key: string;
+      readonly reference: string;
+      readonly required: true;
       readonly reason: string;
     };
 
@@ -57,11 +60,27 @@ export function providersFor(
   return refuse(environmentRefusal({ kind: 'provider-not-allowed', providers: auditable(requested, known) }));
 }
 
+/** The providers that a connection may see at this moment. */
+export function visibleProviders(
+  { config }: Pick<ConsumerHost, 'config'>,
+  { caller }: PeerConnection,
+): readonly string[] {
+  return config().providers.flatMap(({ name }) => (maySee(caller, name) ? name : []));
+}
+
 /** Why nothing of a view is served: a refused required credential withholds each of its providers. */
 export function withholding({ withheldBy }: Pick<View, 'withheldBy'>): CallRefusal | undefined {
   if (withheldBy === undefined) return undefined;
   const { provider, key, reason } = withheldBy;
-  return environmentRefusal({ kind: 'required-credential-refused', provider, key, reason });
+  const reference = referenceText(withheldBy.reference);
+  return environmentRefusal({
+    kind: 'required-credential-refused',
+    provider,
+    key,
+    reference,
+    required: true,
+    reason,
+  });
 }
 
 export function refuseIfWithheld(view: View): void {
@@ -69,14 +88,15 @@ export function refuseIfWithheld(view: View): void {
   if (refusal !== undefined) refuse(refusal);
 }
 
-/** Audits that a view was sent to a caller, once it was. */
+/** Audits that a view was sent to a caller, once it was. `correlation` is that of its acknowledgement. */
 export function auditServed(
   { audit, afterSending }: Pick<ConsumerHost, 'audit' | 'afterSending'>,
   call: AuditedCall,
   { audited }: PeerConnection,
   { credentials, revision }: View,
+  correlation?: string,
 ): void {
-  afterSending(() => audit.served(call, audited, credentials, revision));
+  afterSending(() => audit.served(call, audited, credentials, revision, correlation));
 }
 
 /**

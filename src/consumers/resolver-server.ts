@@ -3,11 +3,12 @@ import { DEFAULT_LIMITS, type Limits } from '../domain/limits.ts';
 import { AfterSending } from '../socket/after-sending.ts';
 import { GrpcSocket, type GrpcSocketOptions } from '../socket/grpc-socket.ts';
 import { healthMethods } from '../socket/health.ts';
-import type { CallRefusal } from '../socket/refusal.ts';
-import { socketRefusal } from '../socket/refusal.ts';
+import { type CallRefusal, socketRefusal } from '../socket/refusal.ts';
+import { type RefusedPeer, RefusedPeers } from '../socket/refused-peers.ts';
 import type { BoundSocket } from '../socket/socket-file.ts';
 import type { Consumer, ConsumerHost, OpenConsumer } from './consumer.ts';
 import { CONSUMERS } from './index.ts';
+import type { WatchState } from './status-facts.ts';
 
 /** No UID: nobody connects to a consumer's own socket without being listed, ourselves included. */
 const NO_UID = -1;
@@ -25,12 +26,14 @@ export interface ResolverServerOptions extends Omit<ConsumerHost, 'limits' | 'af
 export class ResolverServer implements AsyncDisposable {
   readonly #options: ResolverServerOptions;
   readonly #afterSending = new AfterSending();
+  readonly #refusedPeers: RefusedPeers;
   readonly #consumers: readonly OpenConsumer[];
   readonly #main: GrpcSocket;
   readonly #others: readonly GrpcSocket[];
 
   private constructor(options: ResolverServerOptions) {
     this.#options = options;
+    this.#refusedPeers = new RefusedPeers(options.log);
     const { audit, state, store, views } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const host = { ...options, limits, afterSending: this.#afterSending.add };
@@ -85,8 +88,12 @@ export class ResolverServer implements AsyncDisposable {
   }
 
   /** Open watches of all consumers. */
-  get watchers(): number {
-    return this.#consumers.reduce((sum, { watchers }) => sum + (watchers?.() ?? 0), 0);
+  get watches(): readonly WatchState[] {
+    return this.#consumers.flatMap(({ watches }) => watches?.() ?? []);
+  }
+
+  get refusedPeers(): readonly RefusedPeer[] {
+    return this.#refusedPeers.list;
   }
 
   /** Closes every connection whose peer the rules no longer admit. For a reload. */
@@ -127,6 +134,7 @@ export class ResolverServer implements AsyncDisposable {
       audit,
       log,
       meter,
+      refusedPeers: this.#refusedPeers,
       ...(onNewUid && { onNewUid }),
       ...(onCall && { onCall }),
     });

@@ -1,5 +1,9 @@
 /** What a consumer may tell of the resolver's state. */
 import type { Provider, Sandbox } from '../config/config.ts';
+import type { WriterState } from '../observe/line-writer.ts';
+import type { AcknowledgedOutcome } from '../observe/metrics.ts';
+import type { RefusedPeer } from '../socket/refused-peers.ts';
+import type { NotServing } from '../socket/serving-state.ts';
 import type { VolumeState } from '../sources/volume.ts';
 
 /** A finding of the boundary checks. */
@@ -21,11 +25,37 @@ export interface BoundaryFacts {
   readonly checkedAtMs: number;
 }
 
+/** An open watch of any consumer. */
+export interface WatchState {
+  readonly consumer: string;
+  readonly caller: string;
+  /** 0 where the peer lives in another PID namespace. */
+  readonly pid: number;
+  /** What the peer calls itself; empty where it does not say. */
+  readonly node: string;
+  readonly providers: readonly string[];
+  /** Unix milliseconds. */
+  readonly sinceMs: number;
+  readonly servedRevision: bigint;
+  readonly servedLagMs: number;
+  /** 0 before the first. */
+  readonly acknowledgedRevision: bigint;
+  readonly acknowledgedOutcome: AcknowledgedOutcome | undefined;
+  readonly acknowledgedLagMs: number;
+  /** Since the oldest revision that is not acknowledged was sent; 0 where every one is. */
+  readonly unacknowledgedMs: number;
+  readonly rejections: number;
+}
+
 export interface StatusFacts {
   readonly sandbox: Sandbox;
   readonly boundary: BoundaryFacts | undefined;
   readonly volumes: readonly VolumeState[];
   readonly providers: readonly Provider[];
   readonly startedAtMs: number;
-  readonly serving: boolean;
+  /** Why nothing, or not all that is required, can be served; empty while serving. */
+  readonly notServing: readonly NotServing[];
+  readonly watches: readonly WatchState[];
+  readonly refusedPeers: readonly RefusedPeer[];
+  readonly audit: WriterState;
 }

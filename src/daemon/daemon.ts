@@ -16,6 +16,7 @@ import { ResolverServer } from '../consumers/resolver-server.ts';
 import type { StatusFacts } from '../consumers/status-facts.ts';
 import { VERSION } from '../domain/version.ts';
 import { Audit } from '../observe/audit/audit.ts';
+import { referenceText } from '../observe/audit/record.ts';
 import { openAuditSink } from '../observe/audit/sink.ts';
 import { createLog, type ProcessLog } from '../observe/log.ts';
 import { Metrics, NO_METER } from '../observe/metrics.ts';
@@ -23,7 +24,7 @@ import { healthRoutes, Responder } from '../observe/responder.ts';
 import { SnapshotStore } from '../snapshot/snapshot.ts';
 import { Views } from '../snapshot/views.ts';
 import { type SocketRefusal, socketRefusal } from '../socket/refusal.ts';
-import { ServingState } from '../socket/serving-state.ts';
+import { type NotServing, ServingState } from '../socket/serving-state.ts';
 import { ConfigWatch } from '../sources/config-watch.ts';
 import { Boundary, protectProcess } from './boundary.ts';
 import { IdleCollection } from './idle-collection.ts';
@@ -173,7 +174,6 @@ export class Daemon implements AsyncDisposable {
         ? undefined
         : new Metrics(() => ({
             ...this.#statusFacts(),
-            watchers: parts.server?.watchers ?? 0,
             refusals: store.current()?.refusals ?? [],
           }));
     const meter = metrics ?? NO_METER;
@@ -276,20 +276,32 @@ export class Daemon implements AsyncDisposable {
       volumes: this.#parts.pipeline?.volumes ?? [],
       providers,
       startedAtMs: this.#base.startedAtMs,
-      serving: this.#state.isServing(),
+      notServing: this.#state.notServing(),
+      watches: this.#parts.server?.watches ?? [],
+      refusedPeers: this.#parts.server?.refusedPeers ?? [],
+      audit: this.#base.audit.state,
     };
   }
 
-  /** Writes each change of health down, once. */
+  /** Writes each change of health down, and each change of its causes. */
   #reportHealth(): void {
     const { log } = this.#base;
-    let last = this.#state.isServing();
+    let last = JSON.stringify(this.#state.notServing());
     this.#state.onChange(() => {
-      const now = this.#state.isServing();
+      const because = this.#state.notServing();
+      const now = JSON.stringify(because);
       if (now === last) return;
       last = now;
-      if (now) log.info('health is SERVING');
-      else log.warn('health is NOT_SERVING');
+      if (because.length === 0) log.info('health is SERVING');
+      else log.warn({ because: because.map(loggedCause) }, 'health is NOT_SERVING');
     });
   }
+}
+
+function loggedCause({ reason, remedy, credential }: NotServing): object {
+  return {
+    reason,
+    ...(credential && { ...credential, reference: referenceText(credential.reference) }),
+    todo: remedy,
+  };
 }

@@ -6,6 +6,7 @@
 
 import { type Config, partSecrets, referencedSecrets, secretId } from '../config/config.ts';
 import type { Audit } from '../observe/audit/audit.ts';
+import { referenceText } from '../observe/audit/record.ts';
 import type { Logger } from '../observe/log.ts';
 import { FewLines } from '../observe/log-few.ts';
 import { type Meter, NO_METER } from '../observe/metrics.ts';
@@ -20,6 +21,7 @@ import {
   sameResolution,
 } from '../snapshot/snapshot.ts';
 import type { Views } from '../snapshot/views.ts';
+import { maySee } from '../socket/policy.ts';
 import { volumeDirectory } from '../sources/index.ts';
 import { Volume, type VolumeState } from '../sources/volume.ts';
 import { wantedKeys } from '../sources/wanted.ts';
@@ -161,7 +163,8 @@ export class Pipeline implements AsyncDisposable {
       key,
       bytes,
     }));
-    this.#untold = () => this.#writeDown(found, oversize, revision);
+    const { callers } = this.#config;
+    this.#untold = () => this.#writeDown(found, oversize, { revision, callers });
     setImmediate(() => this.#tell());
     return true;
   }
@@ -173,10 +176,16 @@ export class Pipeline implements AsyncDisposable {
     tell?.();
   }
 
-  #writeDown(found: readonly CredentialChange[], oversize: readonly Oversize[], revision: bigint): void {
+  #writeDown(
+    found: readonly CredentialChange[],
+    oversize: readonly Oversize[],
+    { revision, callers }: { readonly revision: bigint } & Pick<Config, 'callers'>,
+  ): void {
     const { audit, log } = this.#options;
     const lines = new FewLines(log);
-    audit.credentialsChanged(found, revision);
+    audit.credentialsChanged(found, revision, (provider) =>
+      callers.flatMap((caller) => (maySee(caller, provider) ? caller.name : [])),
+    );
     const dead = found.filter(({ kind }) => kind === 'handle-changed');
     if (dead.length > 0) {
       const credentials = dead.slice(0, MAX_NAMED).map(({ provider, key }) => `${provider}:${key}`);
@@ -185,10 +194,11 @@ export class Pipeline implements AsyncDisposable {
         'the handles of these credentials changed: placeholders that agents hold no longer resolve; restart those agents',
       );
     }
-    for (const { kind, provider, key, reason } of found) {
+    for (const { kind, provider, key, reference, required, reason } of found) {
       if (kind === 'handle-changed') continue;
-      if (reason === undefined) lines.add('info', { provider, key }, `credential ${kind}`);
-      else lines.add('warn', { provider, key, reason, todo: REMEDIES[reason] }, `credential ${kind}`, reason);
+      const facts = { provider, key, reference: referenceText(reference), required };
+      if (reason === undefined) lines.add('info', facts, `credential ${kind}`);
+      else lines.add('warn', { ...facts, reason, todo: REMEDIES[reason] }, `credential ${kind}`, reason);
     }
     for (const value of oversize) {
       lines.add('warn', value, "the value is larger than the 8192 bytes that OpenShell's gateway takes");

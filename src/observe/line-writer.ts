@@ -75,6 +75,14 @@ export interface LineWriterOptions {
   readonly onTrouble: (trouble: LineTrouble) => void;
 }
 
+/** What is wrong at this moment. */
+export interface WriterState {
+  /** Code of the error of the last write, if it failed. */
+  readonly error: string | undefined;
+  /** Lines since the start. */
+  readonly dropped: number;
+}
+
 export class LineWriter implements AsyncDisposable {
   readonly #target: LineTarget;
   readonly #options: LineWriterOptions;
@@ -90,7 +98,8 @@ export class LineWriter implements AsyncDisposable {
   /** When a write was begun last, in milliseconds of the monotonic clock. */
   #begun = Number.NEGATIVE_INFINITY;
   #retry: NodeJS.Timeout | undefined;
-  #failed = false;
+  /** Code of the error of the last write, if it failed. */
+  #failed: string | undefined;
   #dropped = 0;
   /** How many of these were told of by `written-again`. */
   #toldDropped = 0;
@@ -99,6 +108,10 @@ export class LineWriter implements AsyncDisposable {
   constructor(target: LineTarget, options: LineWriterOptions) {
     this.#target = target;
     this.#options = options;
+  }
+
+  get state(): WriterState {
+    return { error: this.#failed, dropped: this.#dropped };
   }
 
   /** Takes one line, with its newline. One to `keep` has room beyond the bound; the caller has few of these. */
@@ -190,8 +203,8 @@ export class LineWriter implements AsyncDisposable {
       this.#waitingBytes -= written;
     }
     const caughtUp = this.#waitingBytes === 0 && this.#dropped > this.#toldDropped;
-    if (this.#failed || caughtUp) {
-      this.#failed = false;
+    if (this.#failed !== undefined || caughtUp) {
+      this.#failed = undefined;
       this.#toldDropped = this.#dropped;
       this.#options.onTrouble({ kind: 'written-again', dropped: this.#dropped });
     }
@@ -200,10 +213,9 @@ export class LineWriter implements AsyncDisposable {
   }
 
   #fail(error: Error): void {
-    if (!this.#failed) {
-      this.#failed = true;
-      this.#options.onTrouble({ kind: 'failing', code: errorCode(error) });
-    }
+    const before = this.#failed;
+    this.#failed = errorCode(error);
+    if (before === undefined) this.#options.onTrouble({ kind: 'failing', code: this.#failed });
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#pump();

@@ -3,8 +3,11 @@
  * revision or a fingerprint. There is no registry for the process as a whole: one object counts for one `serve`.
  */
 import { secretId } from '../config/config.ts';
+import { VERSION } from '../domain/version.ts';
 import type { CredentialRefusal } from '../snapshot/refusal.ts';
 import type { VolumeState } from '../sources/volume.ts';
+import { referenceText } from './audit/record.ts';
+import type { WriterState } from './line-writer.ts';
 
 /** Upper bounds of lags, in seconds: from a rotation on an idle node to a supervisor that hangs. */
 const LAG_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -32,8 +35,20 @@ export const METRICS = {
   refused: {
     name: 'secret_resolver_refused_credentials',
     type: 'gauge',
-    labels: ['reason'],
-    help: 'Credentials that are configured and not served, by reason.',
+    labels: ['reason', 'required'],
+    help: 'Credentials that are configured and not served, by reason; required ones withhold their provider.',
+  },
+  notServing: {
+    name: 'secret_resolver_not_serving',
+    type: 'gauge',
+    labels: ['reason', 'provider', 'key', 'reference'],
+    help: '1 for each cause of not serving, the first 20 of them; no series while serving.',
+  },
+  unacknowledged: {
+    name: 'secret_resolver_unacknowledged_seconds',
+    type: 'gauge',
+    labels: [],
+    help: 'Time since the oldest revision that a watcher has not acknowledged was sent; 0 if there is none.',
   },
   age: {
     name: 'secret_resolver_generation_age_seconds',
@@ -65,6 +80,24 @@ export const METRICS = {
     labels: ['outcome'],
     help: 'Time from handing a snapshot to a watch until its acknowledgement, by outcome (applied, rejected).',
   },
+  auditFailing: {
+    name: 'secret_resolver_audit_failing',
+    type: 'gauge',
+    labels: [],
+    help: '1 if the last write of audit records failed, else 0.',
+  },
+  auditDropped: {
+    name: 'secret_resolver_audit_dropped_total',
+    type: 'counter',
+    labels: [],
+    help: 'Audit records dropped because the stream took no more.',
+  },
+  build: {
+    name: 'secret_resolver_build_info',
+    type: 'gauge',
+    labels: ['version'],
+    help: 'Always 1; the version of the resolver.',
+  },
 } as const;
 
 const OUTCOMES = ['applied', 'rejected'] as const;
@@ -94,9 +127,17 @@ export const NO_METER: Meter = {
 export interface MetricFacts {
   readonly boundary: { readonly verdict: string; readonly exceptions: readonly string[] } | undefined;
   readonly volumes: readonly VolumeState[];
-  readonly watchers: number;
+  readonly watches: readonly { readonly unacknowledgedMs: number }[];
   readonly refusals: readonly CredentialRefusal[];
+  readonly notServing: readonly {
+    readonly reason: string;
+    readonly credential?: Pick<CredentialRefusal, 'provider' | 'key' | 'reference'>;
+  }[];
+  readonly audit: WriterState;
 }
+
+/** Causes of not serving that have a series each: a profile may require many keys. */
+const MAX_CAUSES = 20;
 
 /** Milliseconds that a rendered text is served again: scrapes of whatever rate cost one rendering a second. */
 const FRESH_MS = 1_000;
@@ -158,15 +199,23 @@ export class Metrics implements Meter {
     return this.#rendered.text;
   }
 
-  /** No label needs escaping: each is a name of Kubernetes, or a word of ours. */
   #render(now: number): string {
-    const { boundary, volumes, watchers, refusals } = this.#facts();
-    const reasons = Map.groupBy(refusals, ({ reason }) => reason);
+    const { boundary, volumes, watches, refusals, notServing, audit } = this.#facts();
+    const reasons = Map.groupBy(refusals, ({ reason, required }) => labelled({ reason, required }));
     const samples: Record<keyof typeof METRICS, (name: string) => readonly string[]> = {
       boundary: (name) => [`${name} ${boundary?.verdict === 'proven' ? 1 : 0}`],
       exceptions: (name) => [`${name} ${boundary?.exceptions.length ?? 0}`],
-      watchers: (name) => [`${name} ${watchers}`],
-      refused: (name) => [...reasons].map(([reason, { length }]) => `${name}{reason="${reason}"} ${length}`),
+      watchers: (name) => [`${name} ${watches.length}`],
+      refused: (name) => [...reasons].map(([labels, { length }]) => `${name}${labels} ${length}`),
+      notServing: (name) =>
+        notServing.slice(0, MAX_CAUSES).map(({ reason, credential }) => {
+          const { provider = '', key = '', reference } = credential ?? {};
+          const labels = { reason, provider, key, reference: reference ? referenceText(reference) : '' };
+          return `${name}${labelled(labels)} 1`;
+        }),
+      unacknowledged: (name) => [
+        `${name} ${Math.max(0, ...watches.map(({ unacknowledgedMs }) => unacknowledgedMs)) / 1_000}`,
+      ],
       age: (name) =>
         volumes
           .filter(({ read }) => read.kind === 'generation')
@@ -179,6 +228,9 @@ export class Metrics implements Meter {
       serve: (name) => this.#serve.lines(name),
       acknowledge: (name) =>
         OUTCOMES.flatMap((outcome) => this.#acknowledge[outcome].lines(name, `outcome="${outcome}"`)),
+      auditFailing: (name) => [`${name} ${audit.error === undefined ? 0 : 1}`],
+      auditDropped: (name) => [`${name} ${audit.dropped}`],
+      build: (name) => [`${name}${labelled({ version: VERSION })} 1`],
     };
     const lines = (Object.keys(METRICS) as (keyof typeof METRICS)[]).flatMap((key) => {
       const { name, help, type } = METRICS[key];
@@ -186,4 +238,10 @@ export class Metrics implements Meter {
     });
     return `${lines.join('\n')}\n`;
   }
+}
+
+/** No label needs escaping: each is a name of Kubernetes or of a provider, or a word of ours. */
+function labelled(labels: Readonly<Record<string, string | boolean>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
+  return `{${pairs.join(',')}}`;
 }

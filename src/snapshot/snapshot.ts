@@ -22,6 +22,7 @@ export interface CredentialChange {
   readonly provider: string;
   readonly key: string;
   readonly reference: SecretReference;
+  readonly required: boolean;
   /** Why it is refused or was revoked. */
   readonly reason: RefusalReason | undefined;
 }
@@ -107,10 +108,10 @@ export function changes(before: Resolution | undefined, after: Resolution): Cred
   const found: CredentialChange[] = [];
   const change = (
     kind: ChangeKind,
-    { provider, key, reference }: ServedCredential | CredentialRefusal,
+    { provider, key, reference, required }: ServedCredential | CredentialRefusal,
     reason?: RefusalReason,
   ) => {
-    found.push({ kind, provider, key, reference, reason });
+    found.push({ kind, provider, key, reference, required, reason });
   };
   for (const credential of after.credentials) {
     const old = served.get(nameOf(credential));

@@ -4,7 +4,7 @@
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import type { Sandbox } from '../config/config.ts';
+import type { Sandbox, SecretReference } from '../config/config.ts';
 import { OwnedBytes } from '../domain/owned-bytes.ts';
 import { EnvironmentEncoder } from './environment-encoder.ts';
 import { KeptViews } from './kept-views.ts';
@@ -20,6 +20,7 @@ const MAX_REVISION_BYTES = 11;
 export interface Withholding {
   readonly provider: string;
   readonly key: string;
+  readonly reference: SecretReference;
   /** A reason of ours, or a rule of the consumer's. */
   readonly reason: string;
 }

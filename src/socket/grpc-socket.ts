@@ -16,6 +16,7 @@ import type { Limits } from '../domain/limits.ts';
 import type { Meter } from '../observe/metrics.ts';
 import { Calls, type CallsOptions } from './calls.ts';
 import { Connections, type ConnectionsOptions, type PeerConnection } from './connections.ts';
+import type { RefusedPeers } from './refused-peers.ts';
 import { type BoundSocket, bindSocket, removeSocket, socketState } from './socket-file.ts';
 
 /** Milliseconds between two looks at the socket file: the longest that a removed socket can keep a new client out. */
@@ -32,6 +33,7 @@ export interface GrpcSocketOptions
     CallsOptions {
   readonly file: () => SocketSettings;
   readonly meter: Meter;
+  readonly refusedPeers: RefusedPeers;
   /** Told when the socket is in place, and when it was lost. */
   readonly onListening: (listening: boolean) => void;
 }
@@ -65,6 +67,7 @@ export class GrpcSocket {
       inject: (socket, connection) => this.#inject(socket, connection),
       onRefused: (caller, refusal) => {
         options.meter.peerRejected();
+        options.refusedPeers.add(caller, refusal.kind);
         options.audit.peerRefused(caller, refusal.kind);
       },
       ...(options.onNewUid === undefined ? {} : { onNewUid: options.onNewUid }),

@@ -85,7 +85,7 @@ export function strangerRefusal(
 }
 
 /** Whether a rule lets its caller see a provider. */
-export function maySee(caller: Authorised, provider: string): boolean {
+export function maySee(caller: Pick<Authorised, 'providers'>, provider: string): boolean {
   return caller.providers.some((pattern) => matchGlob(pattern, provider));
 }
 

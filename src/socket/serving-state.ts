@@ -1,6 +1,32 @@
 /** Why nothing can be served at this moment, if so. One place that health, calls and GetStatus ask. */
+import type { SecretReference } from '../config/config.ts';
+import { type CredentialRefusal, REMEDIES } from '../snapshot/refusal.ts';
 import type { Snapshot, SnapshotStore } from '../snapshot/snapshot.ts';
-import { type CallRefusal, socketRefusal } from './refusal.ts';
+import { type CallRefusal, type SocketRefusal, socketRefusal } from './refusal.ts';
+
+type Fault =
+  | Extract<SocketRefusal, { kind: 'boundary-broken' | 'draining' | 'not-ready' }>
+  | { kind: 'socket-lost' };
+
+const FAULT_REMEDIES: Readonly<Record<Fault['kind'], string>> = {
+  'boundary-broken': 'fix what `secret-resolver check` reports as failed, then restart the pod',
+  draining: 'the resolver is ending; wait for the next one',
+  'not-ready': 'the first read of the Secrets is under way; wait',
+  'socket-lost':
+    'nothing but the resolver may write the folder of socket.path; the log says why it cannot be bound again',
+};
+
+/** A cause of not serving. */
+export interface NotServing {
+  readonly reason: string;
+  readonly remedy: string;
+  /** The required credential that is refused, where that is the cause. */
+  readonly credential?: {
+    readonly provider: string;
+    readonly key: string;
+    readonly reference: SecretReference;
+  };
+}
 
 export class ServingState {
   readonly #store: SnapshotStore;
@@ -34,19 +60,22 @@ export class ServingState {
 
   /** The snapshot in force, or why there is none to serve from. */
   snapshot(): { readonly snapshot: Snapshot } | { readonly refusal: CallRefusal } {
-    if (this.#broken !== undefined)
-      return { refusal: socketRefusal({ kind: 'boundary-broken', findings: this.#broken }) };
-    if (this.#draining) return { refusal: socketRefusal({ kind: 'draining' }) };
-    const snapshot = this.#store.current();
-    return snapshot === undefined ? { refusal: socketRefusal({ kind: 'not-ready' }) } : { snapshot };
+    const current = this.#current();
+    return 'kind' in current ? { refusal: socketRefusal(current) } : { snapshot: current };
+  }
+
+  /** Why `grpc.health.v1` says NOT_SERVING; empty where it does not. */
+  notServing(): readonly NotServing[] {
+    const current = this.#current();
+    if ('kind' in current) return [fault(current.kind)];
+    const refused = current.refusals.filter(({ required }) => required).map(refusedCredential);
+    return this.#listening ? refused : [fault('socket-lost'), ...refused];
   }
 
   /** What `grpc.health.v1` says. */
   isServing(): boolean {
-    const state = this.snapshot();
-    return (
-      this.#listening && 'snapshot' in state && !state.snapshot.refusals.some(({ required }) => required)
-    );
+    const current = this.#current();
+    return this.#listening && !('kind' in current) && !current.refusals.some(({ required }) => required);
   }
 
   onChange(listener: () => void): () => void {
@@ -54,7 +83,21 @@ export class ServingState {
     return () => this.#listeners.delete(listener);
   }
 
+  #current(): Snapshot | Exclude<Fault, { kind: 'socket-lost' }> {
+    if (this.#broken !== undefined) return { kind: 'boundary-broken', findings: this.#broken };
+    if (this.#draining) return { kind: 'draining' };
+    return this.#store.current() ?? { kind: 'not-ready' };
+  }
+
   #changed(): void {
     for (const listener of [...this.#listeners]) listener();
   }
+}
+
+function fault(reason: Fault['kind']): NotServing {
+  return { reason, remedy: FAULT_REMEDIES[reason] };
+}
+
+function refusedCredential({ reason, provider, key, reference }: CredentialRefusal): NotServing {
+  return { reason, remedy: REMEDIES[reason], credential: { provider, key, reference } };
 }

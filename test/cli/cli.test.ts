@@ -439,7 +439,7 @@ describe('with a resolver', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(
       new RegExp(
-        `^resolver \\S+, sandbox ${NAMESPACE}/nvbugs \\(sandbox-0001\\): serving, started \\d+ s ago\nboundary: `,
+        `^serving\nresolver \\S+, sandbox ${NAMESPACE}/nvbugs \\(sandbox-0001\\), started \\d+ s ago\nboundary: `,
       ),
     );
     expect(stdout).toMatch(
@@ -452,6 +452,7 @@ describe('with a resolver', () => {
     const json = JSON.parse((await ask('status', '-o', 'json')).stdout);
     expect(json).toMatchObject({
       serving: true,
+      notServingBecause: [],
       sandbox: { namespace: NAMESPACE },
       boundary: { relaxed: true },
       volumes: [{ secret: `${NAMESPACE}/s`, state: 'ready', keys: 2 }],

@@ -285,7 +285,7 @@ describe.each(VARIANTS)('$variant', ({ variant, stream }) => {
     made.send(['ONE', 'one/ONE', 'sds://ONE', 'sds://one/ONE'], { responseNonce: made.last().nonce });
     expect(await made.raw.ended).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
     expect(made.held()).toEqual({ ONE: '', 'one/ONE': '' });
-    await until(() => server.server.watchers === 0);
+    await until(() => server.server.watches.length === 0);
     expect((await opened(['ONE', 'a', 'b'])).held()).toHaveProperty('ONE');
   });
 
@@ -344,11 +344,30 @@ describe.each(VARIANTS)('$variant', ({ variant, stream }) => {
       { status_id: 1, unmapped: { node } },
       { status_id: 2, unmapped: { node, revision: made.last().version } },
     ]);
+    const credentials = [
+      { provider: 'one', key: 'ONE', reference: `${NAMESPACE}/one/token`, required: false },
+    ];
     expect(server.audited('served')).toMatchObject([
-      { unmapped: { node, credentials: [{ provider: 'one', key: 'ONE' }] } },
+      { unmapped: { node, credentials } },
       { unmapped: { node, revision: made.last().version } },
     ]);
-    const lines = log.lines.filter(({ msg }) => String(msg).startsWith('Envoy rejected'));
+    // Each acknowledgement names the record of what it is about.
+    const joined = (outcome: string) =>
+      server
+        .audited(outcome)
+        .map(({ metadata, unmapped }) => [metadata.correlation_uid, unmapped.credentials]);
+    expect(joined('acknowledged')).toEqual(joined('served'));
+    expect(
+      new Set(
+        joined('served')
+          .flat()
+          .filter((each) => typeof each === 'string'),
+      ).size,
+    ).toBe(2);
+    expect(server.server.watches).toMatchObject([
+      { consumer: 'envoy-sds', node, acknowledgedOutcome: 'rejected', unacknowledgedMs: 0, rejections: 1 },
+    ]);
+    const lines = log.lines.filter(({ msg }) => String(msg).startsWith('a supervisor rejected'));
     expect(lines).toMatchObject([{ level: 40, caller: 'supervisor', node, names: ['ONE'], code: 13 }]);
   });
 

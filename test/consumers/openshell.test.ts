@@ -233,6 +233,7 @@ describe('a value with line breaks', () => {
         provider: 'cloud',
         key,
         reference: `${NAMESPACE}/it/${key}`,
+        required: false,
         reasons: ['value-forbidden-byte'],
         revision: String(response.providerEnvRevision),
         sandbox: SANDBOX,
@@ -243,7 +244,9 @@ describe('a value with line breaks', () => {
       { provider: 'cloud', key: 'KEY' },
     ]);
     const served = server.audited('served').at(-1)?.unmapped.credentials;
-    expect(served).toEqual([{ provider: 'cloud', key: 'TOKEN', reference: `${NAMESPACE}/it/TOKEN` }]);
+    expect(served).toEqual([
+      { provider: 'cloud', key: 'TOKEN', reference: `${NAMESPACE}/it/TOKEN`, required: false },
+    ]);
   });
 
   it('that rotates changes the revision of our own call and not that of OpenShell', async () => {

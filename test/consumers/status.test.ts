@@ -2,11 +2,8 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { encodeStatus } from '../../src/consumers/native/status.ts';
-import { Watcher } from '../../src/consumers/native/watcher.ts';
 import type { StatusFacts } from '../../src/consumers/status-facts.ts';
 import { GetStatusResponseSchema } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
-import type { PeerConnection } from '../../src/socket/connections.ts';
-import { socketRefusal } from '../../src/socket/refusal.ts';
 import { newSecret } from '../support/secrets.ts';
 import { TestServer } from '../support/test-server.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
@@ -58,10 +55,13 @@ const facts = (): StatusFacts => ({
   })),
   providers: server.config.providers,
   startedAtMs: 1,
-  serving: true,
+  notServing: [],
+  watches: [],
+  refusedPeers: [{ uid: 4_242, reason: 'uid-not-listed', count: 2, lastMs: 1 }],
+  audit: { error: undefined, dropped: 0 },
 });
-const seenBy = (providers: readonly string[]) =>
-  encodeStatus(facts(), { name: 'caller', providers, namesOnly: false }, []);
+const seenBy = (providers: readonly string[], more: Partial<StatusFacts> = {}) =>
+  encodeStatus({ ...facts(), ...more }, { name: 'caller', providers, namesOnly: false });
 
 it('a caller of one provider sees its volume, the outcome of each check, and no name of another', () => {
   const bytes = seenBy(['mine']);
@@ -82,20 +82,58 @@ it.each([[['*']], [['mine', 'theirs']]])('a caller of %j sees everything', (prov
 });
 
 it('a watch is shown to a caller that may see one of its providers, and to no other', () => {
-  const connection = { caller: { name: 'supervisor' }, audited: { pid: 7 } } as unknown as PeerConnection;
-  const watcher = (...providers: string[]) =>
-    new Watcher({
-      connection,
-      providers: () => providers,
-      stream: { write: () => {}, end: () => {} },
-      view: () => ({ refusal: socketRefusal({ kind: 'not-ready' }) }),
-      onServed: () => {},
-    });
-  const watchers = [watcher('theirs'), watcher('mine', 'theirs'), watcher()];
+  const watch = (...providers: string[]) => ({
+    consumer: 'native',
+    caller: 'supervisor',
+    pid: 7,
+    node: '',
+    providers,
+    sinceMs: 1,
+    servedRevision: 2n,
+    servedLagMs: 0,
+    acknowledgedRevision: 0n,
+    acknowledgedOutcome: undefined,
+    acknowledgedLagMs: 0,
+    unacknowledgedMs: 15_000,
+    rejections: 0,
+  });
+  const watches = [watch('theirs'), watch('mine', 'theirs'), watch()];
   const seen = (providers: readonly string[]) =>
-    fromBinary(
-      GetStatusResponseSchema,
-      encodeStatus(facts(), { name: 'caller', providers, namesOnly: false }, watchers),
-    ).watchers.length;
-  expect([seen(['mine']), seen(['theirs']), seen(['*']), seen(['other'])]).toEqual([1, 2, 2, 0]);
+    fromBinary(GetStatusResponseSchema, seenBy(providers, { watches })).watchers;
+  expect([['mine'], ['theirs'], ['*'], ['other']].map((providers) => seen(providers).length)).toEqual([
+    1, 2, 2, 0,
+  ]);
+  expect(seen(['mine'])[0]).toMatchObject({
+    caller: 'supervisor',
+    servedRevision: 2n,
+    unacknowledgedMs: 15_000,
+  });
+});
+
+it('a cause of not serving names no provider that the caller may not see, and is never left out', () => {
+  const cause = (provider: string) => ({
+    reason: 'key-missing',
+    remedy: 'check the key',
+    credential: { provider, key: 'TOKEN', reference: { namespace: NAMESPACE, name: provider, key: 'token' } },
+  });
+  const notServing = [{ reason: 'socket-lost', remedy: 'look' }, cause('mine'), cause('theirs')];
+  const bytes = seenBy(['mine'], { notServing });
+  const { serving, notServingBecause } = fromBinary(GetStatusResponseSchema, bytes);
+  expect(serving).toBe(false);
+  expect(notServingBecause).toMatchObject([
+    { reason: 'socket-lost', provider: '' },
+    { reason: 'key-missing', provider: 'mine', key: 'TOKEN', reference: { name: 'mine', key: 'token' } },
+    { reason: 'required-credential-refused', provider: '' },
+  ]);
+  expect(bytes.includes('theirs')).toBe(false);
+  expect(fromBinary(GetStatusResponseSchema, seenBy(['*'], { notServing })).notServingBecause).toHaveLength(
+    3,
+  );
+});
+
+it('refused peers are shown to a caller that may see everything, and to no other', () => {
+  const seen = (providers: readonly string[]) =>
+    fromBinary(GetStatusResponseSchema, seenBy(providers)).refusedPeers;
+  expect(seen(['*'])).toMatchObject([{ uid: 4_242, reason: 'uid-not-listed', count: 2n }]);
+  expect(seen(['mine'])).toEqual([]);
 });

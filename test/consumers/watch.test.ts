@@ -173,9 +173,9 @@ describe('a watch', () => {
     const before = server.store.subscriberCount;
     const streams = Array.from({ length: 20 }, () => watch());
     await until(() => streams.every((stream) => stream.messages.length === 1));
-    expect(server.server.watchers).toBe(20);
+    expect(server.server.watches).toHaveLength(20);
     for (const { stream } of streams) stream.cancel();
-    await until(() => server.server.watchers === 0);
+    await until(() => server.server.watches.length === 0);
     expect(server.store.subscriberCount).toBe(before);
   });
 });

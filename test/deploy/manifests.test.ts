@@ -5,7 +5,7 @@ import {
   ClusterSecretStore,
   ExternalSecret,
 } from '@kubernetes-models/external-secrets/external-secrets.io/v1';
-import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
+import { PodMonitor, PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import {
   MutatingAdmissionPolicy,
   MutatingAdmissionPolicyBinding,
@@ -46,6 +46,7 @@ const MODELS: Readonly<Record<string, Model>> = {
   'external-secrets.io/v1/ExternalSecret': ExternalSecret,
   'external-secrets.io/v1/ClusterSecretStore': ClusterSecretStore,
   'monitoring.coreos.com/v1/PodMonitor': PodMonitor,
+  'monitoring.coreos.com/v1/PrometheusRule': PrometheusRule,
 };
 
 /** No package publishes agent-sandbox's schemas: this one is written from its documented fields. */
@@ -111,6 +112,7 @@ describe('deploy/', () => {
       'NetworkPolicy',
       'Pod',
       'PodMonitor',
+      'PrometheusRule',
       'SandboxTemplate',
       'ValidatingAdmissionPolicy',
       'ValidatingAdmissionPolicyBinding',
@@ -197,7 +199,7 @@ describe('deploy/', () => {
     for (const panel of dashboard.panels) {
       expect(panel.description).not.toBe('');
       for (const { expr } of panel.targets)
-        expect(expr).toMatch(/secret_resolver_[a-z_]+\{namespace=~"\$namespace"\}/);
+        expect(expr).toMatch(/secret_resolver_[a-z_]+\{namespace=~"\$namespace"[,}]/);
     }
   });
 });

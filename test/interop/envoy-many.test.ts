@@ -186,7 +186,7 @@ describeWithEnvoy('Envoy', () => {
         const second = await mount('second.example.com');
         await envoy.until(200, second);
         secret.vanish();
-        await until(() => serve.stderr.includes('Envoy rejected a response'));
+        await until(() => serve.stderr.includes('a supervisor rejected a revision'));
         expect(await envoy.get()).toEqual({ status: 200, body: second });
         await envoy.until(200, await mount('third.example.com'));
       } finally {

@@ -21,6 +21,7 @@ const CREDENTIAL = {
   provider: 'gitlab',
   key: 'TOKEN',
   reference: { namespace: 'n', name: 's', key: 'token' },
+  required: true,
 };
 const REVISION = 2n ** 63n + 1n;
 
@@ -38,6 +39,15 @@ afterEach(() => {
   for (const record of records) expect(ocsfFaults(record)).toEqual([]);
   expect(records.length).toBeGreaterThan(0);
 });
+
+const callersOf = (provider: string) => (provider === 'gitlab' ? ['supervisor'] : []);
+const acknowledge = (outcome: 'applied' | 'rejected') =>
+  audit.acknowledged(call('WatchProviderEnvironment'), CALLER, {
+    revision: 7n,
+    outcome,
+    correlation: 'watch-1',
+    facts: audit.shortList([CREDENTIAL]),
+  });
 
 const CHANGES = ['loaded', 'rotated', 'handle-changed', 'revoked', 'refused'] as const;
 const KINDS: readonly (readonly [name: string, write: () => void, expected: object])[] = [
@@ -68,9 +78,14 @@ const KINDS: readonly (readonly [name: string, write: () => void, expected: obje
         outcome: 'served',
         // As text: JSON's numbers end before 2^64.
         revision: '9223372036854775809',
-        credentials: [{ provider: 'gitlab', key: 'TOKEN', reference: 'n/s/token' }],
+        credentials: [{ provider: 'gitlab', key: 'TOKEN', reference: 'n/s/token', required: true }],
       },
     },
+  ],
+  [
+    'served, to be acknowledged',
+    () => audit.served(call('WatchProviderEnvironment'), CALLER, [CREDENTIAL], REVISION, 'watch-1'),
+    { type_uid: 600302, metadata: { correlation_uid: 'watch-1' }, unmapped: { outcome: 'served' } },
   ],
   [
     'listed',
@@ -91,16 +106,23 @@ const KINDS: readonly (readonly [name: string, write: () => void, expected: obje
   ],
   [
     'acknowledged as applied',
-    () => audit.acknowledged(call('WatchProviderEnvironment'), CALLER, 7n, 'applied'),
+    () => acknowledge('applied'),
     {
       status_id: 1,
       status_detail: 'acknowledged as applied',
-      unmapped: { outcome: 'acknowledged', revision: '7' },
+      metadata: { correlation_uid: 'watch-1' },
+      unmapped: {
+        outcome: 'acknowledged',
+        revision: '7',
+        sandbox: SANDBOX,
+        caller: { name: 'supervisor', uid: 5 },
+        credentials: [{ provider: 'gitlab', key: 'TOKEN', reference: 'n/s/token', required: true }],
+      },
     },
   ],
   [
     'acknowledged as rejected',
-    () => audit.acknowledged(call('WatchProviderEnvironment'), CALLER, 7n, 'rejected'),
+    () => acknowledge('rejected'),
     { status_id: 2, status_detail: 'acknowledged as rejected' },
   ],
   [
@@ -128,7 +150,7 @@ const KINDS: readonly (readonly [name: string, write: () => void, expected: obje
     const reason = kind === 'refused' || kind === 'revoked' ? ({ reason: 'key-missing' } as const) : {};
     return [
       `credential ${kind}`,
-      () => audit.credentialsChanged([{ kind, ...CREDENTIAL, reason: undefined, ...reason }], 9n),
+      () => audit.credentialsChanged([{ kind, ...CREDENTIAL, reason: undefined, ...reason }], 9n, callersOf),
       {
         type_uid: 501901,
         severity_id: bad ? 3 : 1,
@@ -140,6 +162,8 @@ const KINDS: readonly (readonly [name: string, write: () => void, expected: obje
           provider: 'gitlab',
           key: 'TOKEN',
           reference: 'n/s/token',
+          required: true,
+          callers: ['supervisor'],
           revision: '9',
           ...reason,
         },
@@ -299,6 +323,7 @@ test('a rotation of ten thousand keys takes 20 records, which name every key', (
       { ...change, key: 'RENAMED', reference: { ...CREDENTIAL.reference, key: 'old.name' } },
     ],
     9n,
+    callersOf,
   );
   expect(records).toHaveLength(21);
   const written = records as unknown as { unmapped: { keys?: string[]; key?: string; reference: string } }[];

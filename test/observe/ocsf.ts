@@ -124,6 +124,7 @@ function schemaOf(event: EventClass): object {
             version: { const: '1.8.0' },
             product,
             log_name: text,
+            correlation_uid: text,
             profiles: { type: 'array', items: { const: 'security_control' } },
           },
           ['version', 'product'],

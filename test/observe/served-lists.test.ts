@@ -11,9 +11,10 @@ const some = (count: number) =>
     provider: 'gitlab',
     key: `TOKEN_${at}`,
     reference: { namespace: 'n', name: 's', key: `${at}` },
+    required: false,
   }));
 const names = (count: number) =>
-  some(count).map(({ key }, at) => ({ provider: 'gitlab', key, reference: `n/s/${at}` }));
+  some(count).map(({ key }, at) => ({ provider: 'gitlab', key, reference: `n/s/${at}`, required: false }));
 
 describe('what a record of a serve says of its credentials', () => {
   it('is each of them, every time, where they are few', () => {

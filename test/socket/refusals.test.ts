@@ -191,7 +191,7 @@ describe('a required credential that is refused', () => {
     late.send(subscribe());
     expect(await late.ended).toEqual(told);
     expect(late.messages).toEqual([watch.messages[1]]);
-    await until(() => server.server.watchers === 0);
+    await until(() => server.server.watches.length === 0);
     server.publish({ mine: { token: newSecret() } });
     const again = client.stream('WatchProviderEnvironment');
     again.send(subscribe());
@@ -277,7 +277,7 @@ describe('a limit', () => {
     });
     expect(denied(server)).toMatchObject({ reason: 'too-many-watches' });
     first.stream.cancel();
-    await until(() => server.server.watchers === 0);
+    await until(() => server.server.watches.length === 0);
     const third = client.stream('WatchProviderEnvironment');
     third.send(subscribe());
     await firstMessage(third);
@@ -328,7 +328,7 @@ describe('a malformed request', () => {
     for (const message of messages) watch.send(message);
     expect(await watch.ended).toEqual(told);
     expect(denied(server)).toMatchObject({ reason: 'malformed-request' });
-    await until(() => server.server.watchers === 0);
+    await until(() => server.server.watches.length === 0);
     // Everything else goes on.
     expect((await client.call('GetProviderEnvironment')).code).toBe(status.OK);
   });

@@ -19,6 +19,7 @@ import { NAMESPACE, type Workspace } from './workspace.ts';
 export interface AuditRecord {
   readonly class_uid: number;
   readonly status_id: number;
+  readonly metadata: { readonly correlation_uid?: string };
   readonly unmapped: Readonly<Record<string, unknown>> & { readonly outcome?: string };
 }
 export type Records = AuditRecord[];
@@ -68,7 +69,10 @@ export class TestServer implements AsyncDisposable {
         volumes: [],
         providers: config.providers,
         startedAtMs: 1,
-        serving: state.isServing(),
+        notServing: state.notServing(),
+        watches: test.server.watches,
+        refusedPeers: test.server.refusedPeers,
+        audit: { error: undefined, dropped: 0 },
       }),
       limits,
     });

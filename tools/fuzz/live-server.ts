@@ -147,7 +147,7 @@ export class LiveServer implements AsyncDisposable {
   /** In the end nothing is left of any connection but the good client's. */
   async letsGo(): Promise<void> {
     const { server } = this.test;
-    const gone = () => server.connections <= 1 && server.watchers === 0;
+    const gone = () => server.connections <= 1 && server.watches.length === 0;
     if (!(await this.clock.until(gone, PROMPT_MS)))
       throw new Violation('a connection or a watch stays behind', this.#suspects[0]?.input);
   }

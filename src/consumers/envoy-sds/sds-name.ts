@@ -18,7 +18,12 @@ export type SdsContent =
   | { readonly kind: 'value'; readonly credentials: readonly [ServedCredential] }
   | { readonly kind: 'pair'; readonly credentials: readonly [ServedCredential, ServedCredential] }
   /** `pair`: what would be served is a pair, where that is known. */
-  | { readonly kind: 'nothing'; readonly reason: string; readonly pair?: boolean };
+  | {
+      readonly kind: 'nothing';
+      readonly reason: string;
+      readonly pair?: boolean;
+      readonly credential?: CredentialRefusal;
+    };
 
 type Item = ServedCredential | CredentialRefusal;
 
@@ -70,7 +75,7 @@ function pairOf(snapshot: Snapshot, certificate: ServedCredential): SdsContent {
 function refused(refusal: CredentialRefusal | undefined): SdsContent {
   if (refusal === undefined) return { kind: 'nothing', reason: 'unknown' };
   const { reason, reference } = refusal;
-  return { kind: 'nothing', reason, pair: reference.key === CERTIFICATE_KEY };
+  return { kind: 'nothing', reason, pair: reference.key === CERTIFICATE_KEY, credential: refusal };
 }
 
 function parseName(name: string): { readonly provider: string | undefined; readonly key: string } {

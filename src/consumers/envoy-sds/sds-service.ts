@@ -48,7 +48,7 @@ export class SdsService implements OpenConsumer {
     });
   }
 
-  watchers = (): number => this.#open.size;
+  watches = () => [...this.#open].map(({ acknowledgements }) => acknowledgements.state);
 
   endAll = (refusal: CallRefusal): void => {
     for (const stream of [...this.#open]) stream.end(refusal);
@@ -112,7 +112,7 @@ export class SdsService implements OpenConsumer {
       refuse(socketRefusal({ kind: 'malformed-request', what: 'type_url' }));
     if (request.node !== undefined) stream.node = printable(request.node.id).slice(0, MAX_NODE_LENGTH);
     const { responseNonce: nonce } = request;
-    const acknowledged = nonce !== '' && stream.acknowledge(nonce, request.errorDetail?.code);
+    const acknowledged = stream.acknowledge(nonce, request.errorDetail?.code);
     const { names, again } = wanted(stream, request);
     const before = stream.names;
     if (names.size === before.size && again.length === 0 && [...names].every((name) => before.has(name))) {

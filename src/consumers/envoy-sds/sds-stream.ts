@@ -4,19 +4,17 @@
  */
 import { MAX_RESPONSE_BYTES } from '../../domain/limits.ts';
 import type { AuditedCall } from '../../observe/audit/audit.ts';
-import { plainCredential } from '../../observe/audit/record.ts';
+import { type AuditedCredential, plainCredential } from '../../observe/audit/record.ts';
 import { ALWAYS_LISTED } from '../../observe/audit/served-lists.ts';
 import { countResponse } from '../../socket/calls.ts';
 import type { PeerConnection } from '../../socket/connections.ts';
 import type { MessageStream } from '../../socket/method.ts';
 import type { CallRefusal } from '../../socket/refusal.ts';
+import { Acknowledgements } from '../acknowledgements.ts';
 import type { ConsumerHost } from '../consumer.ts';
-import { providersFor } from '../environment.ts';
+import { providersFor, visibleProviders } from '../environment.ts';
 import { encodeResponse, type SdsSecret, valuesOf, versionOf } from './sds-encode.ts';
 import { auditedName, contentOf, type SdsContent } from './sds-name.ts';
-
-/** Responses that may still be acknowledged. */
-const REMEMBERED_RESPONSES = 16;
 
 export interface SdsStreamOptions {
   readonly host: ConsumerHost;
@@ -29,10 +27,10 @@ export interface SdsStreamOptions {
 export class SdsStream {
   /** What its client calls itself; for audit and log only. */
   node = '';
+  readonly acknowledgements: Acknowledgements<string>;
   readonly #options: SdsStreamOptions;
   /** What was last sent for each name; undefined where it is to be sent in any case. */
   readonly #names = new Map<string, Pick<SdsSecret, 'version' | 'isPair'> | undefined>();
-  readonly #unacknowledged = new Map<string, { readonly version: bigint; readonly sentAt: number }>();
   #responses = 0;
   #writing = false;
   #ended = false;
@@ -40,6 +38,12 @@ export class SdsStream {
 
   constructor(options: SdsStreamOptions) {
     this.#options = options;
+    this.acknowledgements = new Acknowledgements({
+      ...options,
+      consumer: 'envoy-sds',
+      providers: () => visibleProviders(options.host, options.connection),
+      node: () => this.node,
+    });
   }
 
   get names(): ReadonlySet<string> {
@@ -61,22 +65,9 @@ export class SdsStream {
 
   /** Notes what became of a response: an error's code, or none; false where no such response waits for it. */
   acknowledge(nonce: string, code: number | undefined): boolean {
-    const response = this.#unacknowledged.get(nonce);
-    if (response === undefined) return false;
-    this.#unacknowledged.delete(nonce);
-    const { call, connection, host } = this.#options;
-    const { node } = this;
-    const outcome = code === undefined ? 'applied' : 'rejected';
-    const lagMs = performance.now() - response.sentAt;
-    host.meter.acknowledged(outcome, lagMs);
-    host.audit.acknowledged(call, connection.audited, response.version, outcome, { node });
-    if (code === undefined) return true;
-    const names = [...this.#names.keys()].map(auditedName);
-    host.log.warn(
-      { caller: connection.caller.name, node, names, code, lagMs: Math.round(lagMs) },
-      'Envoy rejected a response and keeps the secrets that it has; see its log for the reason',
-    );
-    return true;
+    if (code === undefined) return this.acknowledgements.acknowledge(nonce, 'applied');
+    const names = [...this.#names.keys()].slice(0, ALWAYS_LISTED).map(auditedName);
+    return this.acknowledgements.acknowledge(nonce, 'rejected', { names, code });
   }
 
   /** Sends what changed, unless a write is under way: the end of it calls again. */
@@ -138,6 +129,7 @@ export class SdsStream {
   /** Its stream is closed. */
   closed(): void {
     this.#ended = true;
+    this.acknowledgements.closed();
     this.#options.connection.usage.unread.forget(this.#resume);
   }
 
@@ -147,15 +139,18 @@ export class SdsStream {
     const changed = secrets.filter(({ name, version }) => this.#names.get(name)?.version !== version);
     if (changed.length === 0) return;
     const isUpdate = changed.every(({ name }) => this.#names.get(name) !== undefined);
-    if (isUpdate && mountedAt !== undefined) host.meter.served(performance.now() - mountedAt);
     const sent = delta ? changed : secrets;
     const version = versionOf(
       host.processKey,
       secrets.map((secret) => Buffer.from(`${secret.name}\0${secret.version}`)),
     );
     this.#responses += 1;
-    this.#unacknowledged.set(this.nonce, { version, sentAt: performance.now() });
-    this.#unacknowledged.delete(String(this.#responses - REMEMBERED_RESPONSES));
+    const credentials = credentialsOf(sent);
+    const correlation = this.acknowledgements.sent(this.nonce, {
+      revision: version,
+      mountedAt: isUpdate ? mountedAt : undefined,
+      credentials,
+    });
     const message = encodeResponse(sent, { version, nonce: this.nonce, delta });
     countResponse(connection, message.bytes.byteLength);
     this.#writing = true;
@@ -165,7 +160,7 @@ export class SdsStream {
     });
     message.retire();
     for (const { name, version, isPair } of changed) this.#names.set(name, { version, isPair });
-    if (!this.#ended) this.#audit(sent, changed, version);
+    if (!this.#ended) this.#audit(credentials, changed, { revision: version, correlation });
   }
 
   /** What is served under each name. A value may be asked for under four spellings, so a response can be full. */
@@ -185,21 +180,34 @@ export class SdsStream {
     });
   }
 
-  #audit(sent: readonly SdsSecret[], changed: readonly SdsSecret[], version: bigint): void {
+  #audit(
+    served: readonly AuditedCredential[],
+    changed: readonly SdsSecret[],
+    { revision, correlation }: { readonly revision: bigint; readonly correlation: string },
+  ): void {
     const { call, connection, host } = this.#options;
     const { node } = this;
-    const served = sent.flatMap(({ content }) => (content.kind === 'nothing' ? [] : content.credentials));
     host.afterSending(() => {
       for (let at = 0; at < served.length; at += ALWAYS_LISTED) {
         const credentials = served.slice(at, at + ALWAYS_LISTED).map(plainCredential);
-        const facts = { outcome: 'served', revision: String(version), node, credentials };
-        host.audit.answered(call, connection.audited, facts);
+        const facts = { outcome: 'served', revision: String(revision), node, credentials };
+        host.audit.answered(call, connection.audited, facts, correlation);
       }
       for (const { name, content } of changed) {
         if (content.kind !== 'nothing') continue;
-        const facts = { name: auditedName(name), why: content.reason, node, answered: 'with an empty value' };
+        const facts = {
+          name: auditedName(name),
+          why: content.reason,
+          node,
+          answered: 'with an empty value',
+          ...(content.credential && plainCredential(content.credential)),
+        };
         host.audit.denied(call, connection.audited, 'secret-not-served', facts);
       }
     });
   }
+}
+
+function credentialsOf(sent: readonly SdsSecret[]): readonly AuditedCredential[] {
+  return sent.flatMap(({ content }) => (content.kind === 'nothing' ? [] : content.credentials));
 }

@@ -9,10 +9,17 @@ import {
 import { countRequest, parse, refuse } from '../../socket/calls.ts';
 import type { PeerConnection } from '../../socket/connections.ts';
 import { type MessageStream, type Method, streaming, unary } from '../../socket/method.ts';
-import { maySee, selectProviders } from '../../socket/policy.ts';
+import { maySee } from '../../socket/policy.ts';
 import { type CallRefusal, socketRefusal } from '../../socket/refusal.ts';
+import { Acknowledgements } from '../acknowledgements.ts';
 import type { ConsumerHost, OpenConsumer } from '../consumer.ts';
-import { auditServed, currentSnapshot, providersFor, refuseIfWithheld } from '../environment.ts';
+import {
+  auditServed,
+  currentSnapshot,
+  providersFor,
+  refuseIfWithheld,
+  visibleProviders,
+} from '../environment.ts';
 import { encodeList } from './list.ts';
 import { encodeStatus } from './status.ts';
 import { Watcher } from './watcher.ts';
@@ -44,7 +51,7 @@ export class ResolverService implements OpenConsumer {
     });
     const status = unary(SERVICE_NAME, 'GetStatus', (connection) => {
       audit.listed(status.audited, connection.audited);
-      return encodeStatus(statusFacts(), connection.caller, [...this.#open]);
+      return encodeStatus(statusFacts(), connection.caller);
     });
     this.#watchMethod = streaming(SERVICE_NAME, 'WatchProviderEnvironment', (connection, stream) =>
       this.#watch(connection, stream),
@@ -55,7 +62,7 @@ export class ResolverService implements OpenConsumer {
     });
   }
 
-  watchers = (): number => this.#open.size;
+  watches = () => [...this.#open].map(({ acknowledgements }) => acknowledgements.state);
 
   endAll = (refusal: CallRefusal): void => {
     for (const watcher of this.#open) watcher.end(refusal);
@@ -99,16 +106,21 @@ export class ResolverService implements OpenConsumer {
   }
 
   #subscribe(connection: PeerConnection, stream: MessageStream, requested: readonly string[]): Watcher {
-    const { audit, config, meter, state, views } = this.#host;
+    const { audit, state, views } = this.#host;
     const asked = providersFor(this.#host, connection, requested);
-    const known = () => config().providers.map(({ name }) => name);
     // "All that I may see" is answered anew each time: a reload may add a provider.
-    const providers = () =>
-      requested.length > 0 ? asked : (selectProviders(connection.caller, [], known()) ?? []);
+    const providers = () => (requested.length > 0 ? asked : visibleProviders(this.#host, connection));
     currentSnapshot(this.#host);
+    const call = this.#watchMethod.audited;
     return new Watcher({
       connection,
-      providers,
+      acknowledgements: new Acknowledgements({
+        consumer: 'native',
+        host: this.#host,
+        call,
+        connection,
+        providers,
+      }),
       view: () => {
         const current = state.snapshot();
         if ('refusal' in current) return current;
@@ -122,10 +134,7 @@ export class ResolverService implements OpenConsumer {
           connection.close();
         },
       },
-      onServed: (view, lagMs) => {
-        if (lagMs !== undefined) meter.served(lagMs);
-        auditServed(this.#host, this.#watchMethod.audited, connection, view);
-      },
+      onServed: (view, correlation) => auditServed(this.#host, call, connection, view, correlation),
     });
   }
 
@@ -133,16 +142,9 @@ export class ResolverService implements OpenConsumer {
     if (outcome !== AcknowledgeOutcome.APPLIED && outcome !== AcknowledgeOutcome.REJECTED) {
       refuse(socketRefusal({ kind: 'malformed-request', what: 'outcome of an acknowledgement' }));
     }
-    // A revision that was never sent, or sent too long ago to be told from one that was not. The others are as many
-    // as we send, so these alone count as calls.
-    if (!watcher.acknowledge(revision, outcome)) {
-      countRequest(watcher.connection);
-      return;
-    }
-    const { audit, meter } = this.#host;
     const what = outcome === AcknowledgeOutcome.APPLIED ? 'applied' : 'rejected';
-    meter.acknowledged(what, watcher.acknowledgedLagMs);
-    audit.acknowledged(this.#watchMethod.audited, watcher.connection.audited, revision, what);
+    // There are as many acknowledgements as responses; whatever else costs a call.
+    if (!watcher.acknowledgements.acknowledge(revision, what)) countRequest(watcher.connection);
   }
 }
 

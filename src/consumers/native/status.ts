@@ -2,10 +2,14 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { secretId } from '../../config/config.ts';
 import { VERSION } from '../../domain/version.ts';
-import { BoundaryState, GetStatusResponseSchema } from '../../gen/secretresolver/v1/resolver_pb.ts';
+import {
+  AcknowledgeOutcome,
+  BoundaryState,
+  GetStatusResponseSchema,
+} from '../../gen/secretresolver/v1/resolver_pb.ts';
 import { type Authorised, maySee } from '../../socket/policy.ts';
+import type { NotServing } from '../../socket/serving-state.ts';
 import type { StatusFacts } from '../status-facts.ts';
-import type { Watcher } from './watcher.ts';
 
 const VERDICTS = {
   proven: BoundaryState.PROVEN,
@@ -13,11 +17,16 @@ const VERDICTS = {
   relaxed: BoundaryState.RELAXED,
 } as const;
 
+const OUTCOMES = {
+  applied: AcknowledgeOutcome.APPLIED,
+  rejected: AcknowledgeOutcome.REJECTED,
+} as const;
+
 /**
  * A caller is shown what concerns its providers: their volumes, and watches of them. The evidence of a finding names
  * mounts and processes of others too, so only a caller that may see every provider gets it.
  */
-export function encodeStatus(facts: StatusFacts, caller: Authorised, watchers: readonly Watcher[]): Buffer {
+export function encodeStatus(facts: StatusFacts, caller: Authorised): Buffer {
   const sees = (provider: string) => maySee(caller, provider);
   const seesAll =
     caller.providers.includes('*') ||
@@ -34,7 +43,8 @@ export function encodeStatus(facts: StatusFacts, caller: Authorised, watchers: r
     version: VERSION,
     sandbox: facts.sandbox,
     startedAtMs: BigInt(facts.startedAtMs),
-    serving: facts.serving,
+    serving: facts.notServing.length === 0,
+    notServingBecause: causes(facts.notServing, sees),
     boundary: {
       state: facts.boundary === undefined ? BoundaryState.UNSPECIFIED : VERDICTS[facts.boundary.verdict],
       relaxed: facts.boundary?.relaxed ?? false,
@@ -64,18 +74,31 @@ export function encodeStatus(facts: StatusFacts, caller: Authorised, watchers: r
         readAtMs: BigInt(readAtMs),
         rotations: BigInt(rotations),
       })),
-    watchers: watchers
-      .filter((watcher) => watcher.providers().some(sees))
-      .map((watcher) => ({
-        caller: watcher.connection.caller.name,
-        pid: watcher.connection.audited.pid ?? 0,
-        sinceMs: BigInt(watcher.sinceMs),
-        servedRevision: watcher.servedRevision,
-        acknowledgedRevision: watcher.acknowledgedRevision,
-        acknowledgedOutcome: watcher.acknowledgedOutcome,
-        servedLagMs: watcher.servedLagMs,
-        acknowledgedLagMs: watcher.acknowledgedLagMs,
+    watchers: facts.watches
+      .filter(({ providers }) => providers.some(sees))
+      .map(({ providers: _, sinceMs, acknowledgedOutcome: outcome, ...watch }) => ({
+        ...watch,
+        sinceMs: BigInt(sinceMs),
+        acknowledgedOutcome: outcome === undefined ? AcknowledgeOutcome.UNSPECIFIED : OUTCOMES[outcome],
       })),
+    refusedPeers: seesAll
+      ? facts.refusedPeers.map(({ uid, reason, count, lastMs }) => ({
+          ...(uid !== undefined && { uid }),
+          reason,
+          count: BigInt(count),
+          lastMs: BigInt(lastMs),
+        }))
+      : [],
+    audit: { error: facts.audit.error ?? '', dropped: BigInt(facts.audit.dropped) },
   });
   return Buffer.from(toBinary(GetStatusResponseSchema, message));
+}
+
+/** Causes with the names of what the caller may see; others once, without names. */
+function causes(all: readonly NotServing[], sees: (provider: string) => boolean) {
+  const visible = all.filter(({ credential }) => credential === undefined || sees(credential.provider));
+  return [
+    ...visible.map(({ reason, remedy, credential }) => ({ reason, remedy, ...credential })),
+    ...(visible.length < all.length ? [{ reason: 'required-credential-refused' }] : []),
+  ];
 }

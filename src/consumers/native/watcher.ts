@@ -1,13 +1,10 @@
-/** One open watch: sends the newest view, one write at a time, and keeps what was acknowledged. */
+/** One open watch: sends the newest view, one write at a time. */
 import type { OwnedBytes } from '../../domain/owned-bytes.ts';
-import type { AcknowledgeOutcome } from '../../gen/secretresolver/v1/resolver_pb.ts';
 import type { View } from '../../snapshot/views.ts';
 import type { PeerConnection } from '../../socket/connections.ts';
 import type { CallRefusal } from '../../socket/refusal.ts';
+import type { Acknowledgements } from '../acknowledgements.ts';
 import { withholding } from '../environment.ts';
-
-/** How many revisions after the one acknowledged a watcher may still acknowledge. */
-const REMEMBERED_REVISIONS = 16;
 
 /** What a watcher needs of its stream. */
 export interface WatchStream {
@@ -18,29 +15,20 @@ export interface WatchStream {
 
 export interface WatcherOptions {
   readonly connection: PeerConnection;
-  /** Names of the providers that it watches at this moment. */
-  readonly providers: () => readonly string[];
+  readonly acknowledgements: Acknowledgements<bigint>;
   readonly stream: WatchStream;
   /** The newest view, or why there is none. */
   readonly view: () =>
     | { readonly view: View; readonly mountedAt: number }
     | { readonly refusal: CallRefusal };
-  /** `lagMs` runs from the read that caused the view; undefined for the first, which was there before the watch. */
-  readonly onServed: (view: View, lagMs: number | undefined) => void;
+  /** `correlation` ties the audit of it to that of its acknowledgement. */
+  readonly onServed: (view: View, correlation: string) => void;
 }
 
 export class Watcher {
   readonly connection: PeerConnection;
-  readonly providers: () => readonly string[];
-  readonly sinceMs = Date.now();
-  /** Revision last sent; 0 before the first. */
-  servedRevision = 0n;
-  servedLagMs = 0;
-  acknowledgedRevision = 0n;
-  acknowledgedOutcome: AcknowledgeOutcome = 0;
-  acknowledgedLagMs = 0;
+  readonly acknowledgements: Acknowledgements<bigint>;
   readonly #options: WatcherOptions;
-  readonly #sentAt = new Map<bigint, number>();
   #writing = false;
   #ended = false;
   readonly #resume = () => this.push();
@@ -48,7 +36,7 @@ export class Watcher {
   constructor(options: WatcherOptions) {
     this.#options = options;
     this.connection = options.connection;
-    this.providers = options.providers;
+    this.acknowledgements = options.acknowledgements;
   }
 
   /** Sends the newest view unless it was sent already. While a write is under way nothing queues: the end of it calls again. */
@@ -64,8 +52,10 @@ export class Watcher {
       this.end(current.refusal);
       return;
     }
-    const { view, mountedAt } = current;
-    if (view.revision === this.servedRevision) return;
+    const { view } = current;
+    const { revision, credentials } = view;
+    const before = this.acknowledgements.servedRevision;
+    if (revision === before) return;
     const { unread } = this.connection.usage;
     // Held up and not refused: the watch goes on with the newest view once its UID has read what it was sent.
     if (unread.full) {
@@ -73,30 +63,17 @@ export class Watcher {
       return;
     }
     this.#writing = true;
-    const first = this.servedRevision === 0n;
-    this.servedRevision = view.revision;
-    const now = performance.now();
-    this.servedLagMs = now - mountedAt;
-    this.#remember(view.revision, now);
+    // The first was read before the watch began, which is no lag.
+    const mountedAt = before === 0n ? undefined : current.mountedAt;
+    const correlation = this.acknowledgements.sent(revision, { revision, mountedAt, credentials });
     this.#options.stream.write(view.message, () => {
       this.#writing = false;
       this.push();
     });
-    this.#options.onServed(view, first ? undefined : this.servedLagMs);
+    this.#options.onServed(view, correlation);
     // Sent first, to a new watch too: what its client holds, of this stream or one before, is withdrawn in any case.
     const withheld = withholding(view);
     if (withheld !== undefined) this.end(withheld);
-  }
-
-  /** Notes an acknowledgement; false where it says nothing new, or is of a revision that was never sent. */
-  acknowledge(revision: bigint, outcome: AcknowledgeOutcome): boolean {
-    const sentAt = this.#sentAt.get(revision);
-    if (sentAt === undefined) return false;
-    if (revision === this.acknowledgedRevision && outcome === this.acknowledgedOutcome) return false;
-    this.acknowledgedRevision = revision;
-    this.acknowledgedOutcome = outcome;
-    this.acknowledgedLagMs = performance.now() - sentAt;
-    return true;
   }
 
   /** Ends the stream with a refusal. Safe to call twice. */
@@ -109,15 +86,7 @@ export class Watcher {
   /** Its stream is closed. */
   closed(): void {
     this.#ended = true;
+    this.acknowledgements.closed();
     this.connection.usage.unread.forget(this.#resume);
-  }
-
-  #remember(revision: bigint, at: number): void {
-    this.#sentAt.delete(revision);
-    this.#sentAt.set(revision, at);
-    if (this.#sentAt.size > REMEMBERED_REVISIONS) {
-      const oldest = this.#sentAt.keys().next().value;
-      if (oldest !== undefined) this.#sentAt.delete(oldest);
-    }
   }
 }

@@ -64,8 +64,9 @@ export class OpenShellViews {
       ...withheldProviders(whole.refusals),
       ...refused
         .filter(({ candidate }) => candidate.credential.required)
-        .map(({ candidate: { provider, key }, violations }) => {
-          return [provider, { provider, key, reason: violations[0]?.rule ?? '' }] as const;
+        .map(({ candidate: { provider, key, credential }, violations }) => {
+          const reason = violations[0]?.rule ?? '';
+          return [provider, { provider, key, reference: credential.reference, reason }] as const;
         }),
     ]);
   }
@@ -93,7 +94,7 @@ export class OpenShellViews {
       if (!isNew('withheld', judged)) continue;
       const { provider, key, credential } = judged.candidate;
       const rules = judged.violations.map(({ rule }) => rule);
-      audit.withheld('OpenShell', { provider, key, reference: credential.reference }, rules, view.revision);
+      audit.withheld('OpenShell', credential, rules, view.revision);
       lines.add(
         'warn',
         { provider, key, rules, why: judged.violations.map(explainViolation) },

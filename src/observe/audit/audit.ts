@@ -1,6 +1,7 @@
 /** One function an event. What happened is the method's name; who, what and why are its arguments. */
 import { type Sandbox, secretId } from '../../config/config.ts';
 import type { CredentialChange } from '../../snapshot/snapshot.ts';
+import type { WriterState } from '../line-writer.ts';
 import { groupChanges } from './change-groups.ts';
 import {
   API_ACTIVITY,
@@ -48,6 +49,14 @@ interface Repeated {
   readonly facts: Readonly<Record<string, unknown>>;
   readonly beforeTime: string;
   readonly afterTime: string;
+}
+
+/** What became of a response. `correlation` is that of the response's record. */
+interface Acknowledgement {
+  readonly revision: bigint;
+  readonly outcome: 'applied' | 'rejected';
+  readonly correlation: string;
+  readonly facts: Readonly<Record<string, unknown>>;
 }
 
 /** What a record of an answered call says. `outcome` is a word of the consumer's. */
@@ -98,15 +107,29 @@ export class Audit implements AsyncDisposable {
     });
   }
 
-  /** Values left the process: these credentials, in this revision, for this caller. The list is the caller's to keep. */
+  /** What the record of an acknowledgement says of the credentials that were served. */
+  shortList(credentials: readonly AuditedCredential[]): Readonly<Record<string, unknown>> {
+    return this.#lists.short(credentials);
+  }
+
+  /**
+   * Values left the process: these credentials, in this revision, for this caller. The list is the caller's to keep.
+   * `correlation` is given where an acknowledgement may follow.
+   */
   served(
     call: AuditedCall,
     caller: AuditedCaller,
     credentials: readonly AuditedCredential[],
     revision: bigint,
+    correlation?: string,
   ): void {
     const now = this.#clock();
     const facts = this.#lists.facts(caller, credentials, now);
+    const unmapped = { outcome: 'served', revision: String(revision), ...facts };
+    if (correlation !== undefined) {
+      this.#write({ ...this.#apiRecord(call, caller, true, undefined, unmapped), correlation });
+      return;
+    }
     let of = this.#served.get(caller);
     if (of === undefined) {
       of = new Map();
@@ -114,7 +137,6 @@ export class Audit implements AsyncDisposable {
     }
     let repeated = of.get(call);
     if (repeated?.revision !== revision || repeated.facts !== facts) {
-      const unmapped = { outcome: 'served', revision: String(revision), ...facts };
       const parts = aroundTime(this.#apiRecord(call, caller, true, undefined, unmapped));
       repeated = { revision, facts, ...parts };
       of.set(call, repeated);
@@ -123,8 +145,8 @@ export class Audit implements AsyncDisposable {
   }
 
   /** A call of a consumer that has words of its own for what came of it. */
-  answered(call: AuditedCall, caller: AuditedCaller, facts: AnsweredFacts): void {
-    this.#api(call, caller, true, undefined, facts);
+  answered(call: AuditedCall, caller: AuditedCaller, facts: AnsweredFacts, correlation?: string): void {
+    this.#write({ ...this.#apiRecord(call, caller, true, undefined, facts), correlation });
   }
 
   /** A call that shows names and states, and no values. */
@@ -148,12 +170,11 @@ export class Audit implements AsyncDisposable {
   acknowledged(
     call: AuditedCall,
     caller: AuditedCaller,
-    revision: bigint,
-    outcome: 'applied' | 'rejected',
-    detail: Readonly<Record<string, unknown>> = {},
+    { revision, outcome, correlation, facts }: Acknowledgement,
   ): void {
-    const facts = { outcome: 'acknowledged', revision: String(revision), ...detail };
-    this.#api(call, caller, outcome === 'applied', `acknowledged as ${outcome}`, facts);
+    const unmapped = { outcome: 'acknowledged', revision: String(revision), ...facts };
+    const reason = `acknowledged as ${outcome}`;
+    this.#write({ ...this.#apiRecord(call, caller, outcome === 'applied', reason, unmapped), correlation });
   }
 
   /** A connection was closed unheard. Rate-limited for each UID and reason; what is left out is counted. */
@@ -161,10 +182,17 @@ export class Audit implements AsyncDisposable {
     this.#refusedPeers.add(caller, reason);
   }
 
-  /** What became of credentials in a new snapshot. `revision` is that of the snapshot as a whole. */
-  credentialsChanged(changes: readonly CredentialChange[], revision: bigint): void {
+  /**
+   * What became of credentials in a new snapshot. `revision` is that of the snapshot as a whole; `callersOf` names who
+   * may see a provider.
+   */
+  credentialsChanged(
+    changes: readonly CredentialChange[],
+    revision: bigint,
+    callersOf: (provider: string) => readonly string[],
+  ): void {
     for (const { change, keys } of groupChanges(changes)) {
-      const { kind, provider, key, reason, reference } = change;
+      const { kind, provider, key, reason, reference, required } = change;
       const bad = kind !== 'loaded' && kind !== 'rotated';
       const many = keys.length > 1;
       this.#state(
@@ -176,7 +204,10 @@ export class Audit implements AsyncDisposable {
         reason,
         {
           outcome: kind,
-          ...(many ? { provider, keys, reference: `${secretId(reference)}/*` } : plainCredential(change)),
+          ...(many
+            ? { provider, keys, reference: `${secretId(reference)}/*`, required }
+            : plainCredential(change)),
+          callers: callersOf(provider),
           ...(reason === undefined ? {} : { reason }),
           revision: String(revision),
         },
@@ -230,6 +261,11 @@ export class Audit implements AsyncDisposable {
       remedy: finding.remedy,
       ...(finding.exceptions === undefined ? {} : { exceptions: finding.exceptions }),
     });
+  }
+
+  /** What is wrong with the stream of records, and how many were lost. */
+  get state(): WriterState {
+    return this.#sink.state ?? { error: undefined, dropped: 0 };
   }
 
   /** Writes what was left out so far, then all that waits. */

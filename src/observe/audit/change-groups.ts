@@ -18,9 +18,9 @@ export interface ChangeGroup {
 }
 
 export function groupChanges(changes: readonly CredentialChange[]): ChangeGroup[] {
-  const alike = Map.groupBy(changes, ({ kind, provider, key, reference, reason }) =>
+  const alike = Map.groupBy(changes, ({ kind, provider, key, reference, reason, required }) =>
     // A renamed key has a name of its own and a record of its own.
-    JSON.stringify([kind, provider, secretId(reference), reason, key === reference.key ? '' : key]),
+    JSON.stringify([kind, provider, secretId(reference), reason, required, key === reference.key ? '' : key]),
   );
   return [...alike.values()].flatMap((group) =>
     group.length <= ALONE ? group.map((change) => ({ change, keys: [change.key] })) : recordsOf(group),

@@ -44,6 +44,8 @@ export interface AuditedCredential {
   readonly provider: string;
   readonly key: string;
   readonly reference: SecretReference;
+  /** Whether its provider is withheld without it. */
+  readonly required: boolean;
 }
 
 export interface RecordOptions {
@@ -55,6 +57,8 @@ export interface RecordOptions {
   readonly reason?: string | undefined;
   readonly now: number;
   readonly sandbox: Sandbox;
+  /** The same in the record of a response and in that of its acknowledgement. */
+  readonly correlation?: string | undefined;
   /** Attributes of the class. */
   readonly attributes: Readonly<Record<string, unknown>>;
   /** What OCSF has no place for. */
@@ -82,6 +86,7 @@ export function ocsfRecord(options: RecordOptions): Record<string, unknown> {
       version: '1.8.0',
       product: { name: 'mounted-secret-resolver', vendor_name: 'mounted-secret-resolver', version: VERSION },
       log_name: 'audit',
+      ...(options.correlation === undefined ? {} : { correlation_uid: options.correlation }),
       // `action_id` is an attribute of this profile, and of no class.
       ...('action_id' in options.attributes ? { profiles: ['security_control'] } : {}),
     },
@@ -123,8 +128,8 @@ export function plainCaller(caller: AuditedCaller): Record<string, unknown> {
 
 /** A credential in our own words. */
 export function plainCredential(credential: AuditedCredential): Record<string, unknown> {
-  const { provider, key, reference } = credential;
-  return { provider, key, reference: referenceText(reference) };
+  const { provider, key, reference, required } = credential;
+  return { provider, key, reference: referenceText(reference), required };
 }
 
 /** `<namespace>/<name>/<key>`. */

@@ -51,6 +51,13 @@ export class ServedLists {
     return this.#plainOf(credentials);
   }
 
+  /** What a record says that follows one of a serve: the credentials, where they are few, or their number. */
+  short(credentials: readonly AuditedCredential[]): Facts {
+    return credentials.length > ALWAYS_LISTED
+      ? { credentials_count: credentials.length }
+      : this.#plainOf(credentials);
+  }
+
   #plainOf(credentials: readonly AuditedCredential[]): Facts {
     let plain = this.#plain.get(credentials);
     if (plain === undefined) {

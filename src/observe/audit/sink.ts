@@ -5,7 +5,13 @@
 import { openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { CommandError, ExitCode, errorCode } from '../../domain/errors.ts';
-import { fileTarget, type LineTrouble, LineWriter, standardTarget } from '../line-writer.ts';
+import {
+  fileTarget,
+  type LineTrouble,
+  LineWriter,
+  standardTarget,
+  type WriterState,
+} from '../line-writer.ts';
 import type { Logger } from '../log.ts';
 
 /** Bytes of records that may wait for a reader that does not read; beyond that records are dropped and counted. */
@@ -14,6 +20,8 @@ const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 export interface AuditSink extends AsyncDisposable {
   /** Takes one record as JSON, without a line break. */
   write(record: string): void;
+  /** Without it, the stream takes whatever comes. */
+  readonly state?: WriterState;
 }
 
 /** Opens the stream. Throws {@link CommandError} where the file cannot be opened: nothing is served without audit. */
@@ -25,6 +33,9 @@ export function openAuditSink(path: string | undefined, stdout: Writable, log: L
   });
   return {
     write: (record) => writer.write(`${record}\n`),
+    get state() {
+      return writer.state;
+    },
     [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
   };
 }

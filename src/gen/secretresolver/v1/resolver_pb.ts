@@ -31,7 +31,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file secretresolver/v1/resolver.proto.
  */
 export const file_secretresolver_v1_resolver: GenFile = /*@__PURE__*/
-  fileDesc("CiBzZWNyZXRyZXNvbHZlci92MS9yZXNvbHZlci5wcm90bxIRc2VjcmV0cmVzb2x2ZXIudjEiMgodR2V0UHJvdmlkZXJFbnZpcm9ubWVudFJlcXVlc3QSEQoJcHJvdmlkZXJzGAEgAygJIqgIChNQcm92aWRlckVudmlyb25tZW50EkwKC2Vudmlyb25tZW50GAEgAygLMjcuc2VjcmV0cmVzb2x2ZXIudjEuUHJvdmlkZXJFbnZpcm9ubWVudC5FbnZpcm9ubWVudEVudHJ5Eh0KFXByb3ZpZGVyX2Vudl9yZXZpc2lvbhgCIAEoBBJjChhjcmVkZW50aWFsX2V4cGlyZXNfYXRfbXMYAyADKAsyQS5zZWNyZXRyZXNvbHZlci52MS5Qcm92aWRlckVudmlyb25tZW50LkNyZWRlbnRpYWxFeHBpcmVzQXRNc0VudHJ5EmgKGnN0YXRpY19jcmVkZW50aWFsX2JpbmRpbmdzGAUgAygLMkQuc2VjcmV0cmVzb2x2ZXIudjEuUHJvdmlkZXJFbnZpcm9ubWVudC5TdGF0aWNDcmVkZW50aWFsQmluZGluZ3NFbnRyeRIjChtub25fc2VjcmV0X2Vudmlyb25tZW50X2tleXMYBiADKAkSagobY3JlZGVudGlhbF9leHBpcmF0aW9uX3RpbWVzGGcgAygLMkUuc2VjcmV0cmVzb2x2ZXIudjEuUHJvdmlkZXJFbnZpcm9ubWVudC5DcmVkZW50aWFsRXhwaXJhdGlvblRpbWVzRW50cnkSLAoHc2FuZGJveBjoByABKAsyGi5zZWNyZXRyZXNvbHZlci52MS5TYW5kYm94El4KFGNyZWRlbnRpYWxfcHJvdmlkZXJzGOkHIAMoCzI/LnNlY3JldHJlc29sdmVyLnYxLlByb3ZpZGVyRW52aXJvbm1lbnQuQ3JlZGVudGlhbFByb3ZpZGVyc0VudHJ5EjcKCHJlZnVzYWxzGOoHIAMoCzIkLnNlY3JldHJlc29sdmVyLnYxLkNyZWRlbnRpYWxSZWZ1c2FsGjIKEEVudmlyb25tZW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ARo8ChpDcmVkZW50aWFsRXhwaXJlc0F0TXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBGmsKHVN0YXRpY0NyZWRlbnRpYWxCaW5kaW5nc0VudHJ5EgsKA2tleRgBIAEoCRI5CgV2YWx1ZRgCIAEoCzIqLnNlY3JldHJlc29sdmVyLnYxLlN0YXRpY0NyZWRlbnRpYWxCaW5kaW5nOgI4ARpcCh5DcmVkZW50aWFsRXhwaXJhdGlvblRpbWVzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDoCOAEaOgoYQ3JlZGVudGlhbFByb3ZpZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFKBAgEEAUioQEKF1N0YXRpY0NyZWRlbnRpYWxCaW5kaW5nEkUKCWVuZHBvaW50cxgBIAMoCzIyLnNlY3JldHJlc29sdmVyLnYxLlN0YXRpY0NyZWRlbnRpYWxFbmRwb2ludEJpbmRpbmcSGwoTY3JlZGVudGlhbF9pZGVudGl0eRgCIAEoCRIiChp3b3JrbG9hZF9jcmVkZW50aWFsX2hhbmRsZRgDIAEoCSJgCh9TdGF0aWNDcmVkZW50aWFsRW5kcG9pbnRCaW5kaW5nEgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRwYXRoGAMgASgJEhMKCnBsYWluX2h0dHAYyAEgASgIIjYKB1NhbmRib3gSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkiVAoRQ3JlZGVudGlhbFJlZnVzYWwSEAoIcHJvdmlkZXIYASABKAkSCwoDa2V5GAIgASgJEg4KBnJlYXNvbhgDIAEoCRIQCghyZXF1aXJlZBgEIAEoCCKWAQofV2F0Y2hQcm92aWRlckVudmlyb25tZW50UmVxdWVzdBIxCglzdWJzY3JpYmUYASABKAsyHC5zZWNyZXRyZXNvbHZlci52MS5TdWJzY3JpYmVIABI1CgthY2tub3dsZWRnZRgCIAEoCzIeLnNlY3JldHJlc29sdmVyLnYxLkFja25vd2xlZGdlSABCCQoHbWVzc2FnZSIeCglTdWJzY3JpYmUSEQoJcHJvdmlkZXJzGAEgAygJIlcKC0Fja25vd2xlZGdlEhAKCHJldmlzaW9uGAEgASgEEjYKB291dGNvbWUYAiABKA4yJS5zZWNyZXRyZXNvbHZlci52MS5BY2tub3dsZWRnZU91dGNvbWUiLAoWTGlzdENyZWRlbnRpYWxzUmVxdWVzdBISCgpwYWdlX3Rva2VuGAEgASgJImYKF0xpc3RDcmVkZW50aWFsc1Jlc3BvbnNlEjIKC2NyZWRlbnRpYWxzGAEgAygLMh0uc2VjcmV0cmVzb2x2ZXIudjEuQ3JlZGVudGlhbBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki8wEKCkNyZWRlbnRpYWwSEAoIcHJvdmlkZXIYASABKAkSCwoDa2V5GAIgASgJEjUKCXJlZmVyZW5jZRgDIAEoCzIiLnNlY3JldHJlc29sdmVyLnYxLlNlY3JldFJlZmVyZW5jZRIxCgVzdGF0ZRgEIAEoDjIiLnNlY3JldHJlc29sdmVyLnYxLkNyZWRlbnRpYWxTdGF0ZRIOCgZyZWFzb24YBSABKAkSEAoIcmVxdWlyZWQYBiABKAgSFQoNZXhwaXJlc19hdF9tcxgHIAEoAxITCgtmaW5nZXJwcmludBgIIAEoCRIOCgZoYW5kbGUYCSABKAkiPwoPU2VjcmV0UmVmZXJlbmNlEhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgsKA2tleRgDIAEoCSISChBHZXRTdGF0dXNSZXF1ZXN0IoICChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEisKB3NhbmRib3gYAiABKAsyGi5zZWNyZXRyZXNvbHZlci52MS5TYW5kYm94Ei0KCGJvdW5kYXJ5GAMgASgLMhsuc2VjcmV0cmVzb2x2ZXIudjEuQm91bmRhcnkSKgoHdm9sdW1lcxgEIAMoCzIZLnNlY3JldHJlc29sdmVyLnYxLlZvbHVtZRIsCgh3YXRjaGVycxgFIAMoCzIaLnNlY3JldHJlc29sdmVyLnYxLldhdGNoZXISFQoNc3RhcnRlZF9hdF9tcxgGIAEoAxIPCgdzZXJ2aW5nGAcgASgIIqUBCghCb3VuZGFyeRIvCgVzdGF0ZRgBIAEoDjIgLnNlY3JldHJlc29sdmVyLnYxLkJvdW5kYXJ5U3RhdGUSLAoIZmluZGluZ3MYAiADKAsyGi5zZWNyZXRyZXNvbHZlci52MS5GaW5kaW5nEg8KB3JlbGF4ZWQYAyABKAgSFQoNY2hlY2tlZF9hdF9tcxgEIAEoAxISCgpleGNlcHRpb25zGAUgAygJIloKB0ZpbmRpbmcSCgoCaWQYASABKAkSEAoIc2V2ZXJpdHkYAiABKAkSDwoHb3V0Y29tZRgDIAEoCRIQCghldmlkZW5jZRgEIAEoCRIOCgZyZW1lZHkYBSABKAkigQEKBlZvbHVtZRIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRINCgVzdGF0ZRgDIAEoCRISCgpnZW5lcmF0aW9uGAQgASgJEgwKBGtleXMYBSABKA0SEgoKcmVhZF9hdF9tcxgGIAEoAxIRCglyb3RhdGlvbnMYByABKAQi6QEKB1dhdGNoZXISDgoGY2FsbGVyGAEgASgJEgsKA3BpZBgCIAEoBRIQCghzaW5jZV9tcxgDIAEoAxIXCg9zZXJ2ZWRfcmV2aXNpb24YBCABKAQSHQoVYWNrbm93bGVkZ2VkX3JldmlzaW9uGAUgASgEEkMKFGFja25vd2xlZGdlZF9vdXRjb21lGAYgASgOMiUuc2VjcmV0cmVzb2x2ZXIudjEuQWNrbm93bGVkZ2VPdXRjb21lEhUKDXNlcnZlZF9sYWdfbXMYByABKAESGwoTYWNrbm93bGVkZ2VkX2xhZ19tcxgIIAEoASp8ChJBY2tub3dsZWRnZU91dGNvbWUSIwofQUNLTk9XTEVER0VfT1VUQ09NRV9VTlNQRUNJRklFRBAAEh8KG0FDS05PV0xFREdFX09VVENPTUVfQVBQTElFRBABEiAKHEFDS05PV0xFREdFX09VVENPTUVfUkVKRUNURUQQAipuCg9DcmVkZW50aWFsU3RhdGUSIAocQ1JFREVOVElBTF9TVEFURV9VTlNQRUNJRklFRBAAEhsKF0NSRURFTlRJQUxfU1RBVEVfU0VSVkVEEAESHAoYQ1JFREVOVElBTF9TVEFURV9SRUZVU0VEEAIqgQEKDUJvdW5kYXJ5U3RhdGUSHgoaQk9VTkRBUllfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVCT1VOREFSWV9TVEFURV9QUk9WRU4QARIZChVCT1VOREFSWV9TVEFURV9CUk9LRU4QAhIaChZCT1VOREFSWV9TVEFURV9SRUxBWEVEEAMyxgMKEkNyZWRlbnRpYWxSZXNvbHZlchJyChZHZXRQcm92aWRlckVudmlyb25tZW50EjAuc2VjcmV0cmVzb2x2ZXIudjEuR2V0UHJvdmlkZXJFbnZpcm9ubWVudFJlcXVlc3QaJi5zZWNyZXRyZXNvbHZlci52MS5Qcm92aWRlckVudmlyb25tZW50EnoKGFdhdGNoUHJvdmlkZXJFbnZpcm9ubWVudBIyLnNlY3JldHJlc29sdmVyLnYxLldhdGNoUHJvdmlkZXJFbnZpcm9ubWVudFJlcXVlc3QaJi5zZWNyZXRyZXNvbHZlci52MS5Qcm92aWRlckVudmlyb25tZW50KAEwARJoCg9MaXN0Q3JlZGVudGlhbHMSKS5zZWNyZXRyZXNvbHZlci52MS5MaXN0Q3JlZGVudGlhbHNSZXF1ZXN0Giouc2VjcmV0cmVzb2x2ZXIudjEuTGlzdENyZWRlbnRpYWxzUmVzcG9uc2USVgoJR2V0U3RhdHVzEiMuc2VjcmV0cmVzb2x2ZXIudjEuR2V0U3RhdHVzUmVxdWVzdBokLnNlY3JldHJlc29sdmVyLnYxLkdldFN0YXR1c1Jlc3BvbnNlQlUKEXNlY3JldHJlc29sdmVyLnYxUAFaPm1vdW50ZWQtc2VjcmV0LXJlc29sdmVyL2FwaS9zZWNyZXRyZXNvbHZlci92MTtzZWNyZXRyZXNvbHZlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiBzZWNyZXRyZXNvbHZlci92MS9yZXNvbHZlci5wcm90bxIRc2VjcmV0cmVzb2x2ZXIudjEiMgodR2V0UHJvdmlkZXJFbnZpcm9ubWVudFJlcXVlc3QSEQoJcHJvdmlkZXJzGAEgAygJIqgIChNQcm92aWRlckVudmlyb25tZW50EkwKC2Vudmlyb25tZW50GAEgAygLMjcuc2VjcmV0cmVzb2x2ZXIudjEuUHJvdmlkZXJFbnZpcm9ubWVudC5FbnZpcm9ubWVudEVudHJ5Eh0KFXByb3ZpZGVyX2Vudl9yZXZpc2lvbhgCIAEoBBJjChhjcmVkZW50aWFsX2V4cGlyZXNfYXRfbXMYAyADKAsyQS5zZWNyZXRyZXNvbHZlci52MS5Qcm92aWRlckVudmlyb25tZW50LkNyZWRlbnRpYWxFeHBpcmVzQXRNc0VudHJ5EmgKGnN0YXRpY19jcmVkZW50aWFsX2JpbmRpbmdzGAUgAygLMkQuc2VjcmV0cmVzb2x2ZXIudjEuUHJvdmlkZXJFbnZpcm9ubWVudC5TdGF0aWNDcmVkZW50aWFsQmluZGluZ3NFbnRyeRIjChtub25fc2VjcmV0X2Vudmlyb25tZW50X2tleXMYBiADKAkSagobY3JlZGVudGlhbF9leHBpcmF0aW9uX3RpbWVzGGcgAygLMkUuc2VjcmV0cmVzb2x2ZXIudjEuUHJvdmlkZXJFbnZpcm9ubWVudC5DcmVkZW50aWFsRXhwaXJhdGlvblRpbWVzRW50cnkSLAoHc2FuZGJveBjoByABKAsyGi5zZWNyZXRyZXNvbHZlci52MS5TYW5kYm94El4KFGNyZWRlbnRpYWxfcHJvdmlkZXJzGOkHIAMoCzI/LnNlY3JldHJlc29sdmVyLnYxLlByb3ZpZGVyRW52aXJvbm1lbnQuQ3JlZGVudGlhbFByb3ZpZGVyc0VudHJ5EjcKCHJlZnVzYWxzGOoHIAMoCzIkLnNlY3JldHJlc29sdmVyLnYxLkNyZWRlbnRpYWxSZWZ1c2FsGjIKEEVudmlyb25tZW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ARo8ChpDcmVkZW50aWFsRXhwaXJlc0F0TXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAM6AjgBGmsKHVN0YXRpY0NyZWRlbnRpYWxCaW5kaW5nc0VudHJ5EgsKA2tleRgBIAEoCRI5CgV2YWx1ZRgCIAEoCzIqLnNlY3JldHJlc29sdmVyLnYxLlN0YXRpY0NyZWRlbnRpYWxCaW5kaW5nOgI4ARpcCh5DcmVkZW50aWFsRXhwaXJhdGlvblRpbWVzRW50cnkSCwoDa2V5GAEgASgJEikKBXZhbHVlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDoCOAEaOgoYQ3JlZGVudGlhbFByb3ZpZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFKBAgEEAUioQEKF1N0YXRpY0NyZWRlbnRpYWxCaW5kaW5nEkUKCWVuZHBvaW50cxgBIAMoCzIyLnNlY3JldHJlc29sdmVyLnYxLlN0YXRpY0NyZWRlbnRpYWxFbmRwb2ludEJpbmRpbmcSGwoTY3JlZGVudGlhbF9pZGVudGl0eRgCIAEoCRIiChp3b3JrbG9hZF9jcmVkZW50aWFsX2hhbmRsZRgDIAEoCSJgCh9TdGF0aWNDcmVkZW50aWFsRW5kcG9pbnRCaW5kaW5nEgwKBGhvc3QYASABKAkSDAoEcG9ydBgCIAEoDRIMCgRwYXRoGAMgASgJEhMKCnBsYWluX2h0dHAYyAEgASgIIjYKB1NhbmRib3gSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkiVAoRQ3JlZGVudGlhbFJlZnVzYWwSEAoIcHJvdmlkZXIYASABKAkSCwoDa2V5GAIgASgJEg4KBnJlYXNvbhgDIAEoCRIQCghyZXF1aXJlZBgEIAEoCCKWAQofV2F0Y2hQcm92aWRlckVudmlyb25tZW50UmVxdWVzdBIxCglzdWJzY3JpYmUYASABKAsyHC5zZWNyZXRyZXNvbHZlci52MS5TdWJzY3JpYmVIABI1CgthY2tub3dsZWRnZRgCIAEoCzIeLnNlY3JldHJlc29sdmVyLnYxLkFja25vd2xlZGdlSABCCQoHbWVzc2FnZSIeCglTdWJzY3JpYmUSEQoJcHJvdmlkZXJzGAEgAygJIlcKC0Fja25vd2xlZGdlEhAKCHJldmlzaW9uGAEgASgEEjYKB291dGNvbWUYAiABKA4yJS5zZWNyZXRyZXNvbHZlci52MS5BY2tub3dsZWRnZU91dGNvbWUiLAoWTGlzdENyZWRlbnRpYWxzUmVxdWVzdBISCgpwYWdlX3Rva2VuGAEgASgJImYKF0xpc3RDcmVkZW50aWFsc1Jlc3BvbnNlEjIKC2NyZWRlbnRpYWxzGAEgAygLMh0uc2VjcmV0cmVzb2x2ZXIudjEuQ3JlZGVudGlhbBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki8wEKCkNyZWRlbnRpYWwSEAoIcHJvdmlkZXIYASABKAkSCwoDa2V5GAIgASgJEjUKCXJlZmVyZW5jZRgDIAEoCzIiLnNlY3JldHJlc29sdmVyLnYxLlNlY3JldFJlZmVyZW5jZRIxCgVzdGF0ZRgEIAEoDjIiLnNlY3JldHJlc29sdmVyLnYxLkNyZWRlbnRpYWxTdGF0ZRIOCgZyZWFzb24YBSABKAkSEAoIcmVxdWlyZWQYBiABKAgSFQoNZXhwaXJlc19hdF9tcxgHIAEoAxITCgtmaW5nZXJwcmludBgIIAEoCRIOCgZoYW5kbGUYCSABKAkiPwoPU2VjcmV0UmVmZXJlbmNlEhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgsKA2tleRgDIAEoCSISChBHZXRTdGF0dXNSZXF1ZXN0IqQDChFHZXRTdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEisKB3NhbmRib3gYAiABKAsyGi5zZWNyZXRyZXNvbHZlci52MS5TYW5kYm94Ei0KCGJvdW5kYXJ5GAMgASgLMhsuc2VjcmV0cmVzb2x2ZXIudjEuQm91bmRhcnkSKgoHdm9sdW1lcxgEIAMoCzIZLnNlY3JldHJlc29sdmVyLnYxLlZvbHVtZRIsCgh3YXRjaGVycxgFIAMoCzIaLnNlY3JldHJlc29sdmVyLnYxLldhdGNoZXISFQoNc3RhcnRlZF9hdF9tcxgGIAEoAxIPCgdzZXJ2aW5nGAcgASgIEjoKE25vdF9zZXJ2aW5nX2JlY2F1c2UYCCADKAsyHS5zZWNyZXRyZXNvbHZlci52MS5Ob3RTZXJ2aW5nEjUKDXJlZnVzZWRfcGVlcnMYCSADKAsyHi5zZWNyZXRyZXNvbHZlci52MS5SZWZ1c2VkUGVlchItCgVhdWRpdBgKIAEoCzIeLnNlY3JldHJlc29sdmVyLnYxLkF1ZGl0U3RyZWFtIoIBCgpOb3RTZXJ2aW5nEg4KBnJlYXNvbhgBIAEoCRIQCghwcm92aWRlchgCIAEoCRILCgNrZXkYAyABKAkSNQoJcmVmZXJlbmNlGAQgASgLMiIuc2VjcmV0cmVzb2x2ZXIudjEuU2VjcmV0UmVmZXJlbmNlEg4KBnJlbWVkeRgFIAEoCSJXCgtSZWZ1c2VkUGVlchIQCgN1aWQYASABKA1IAIgBARIOCgZyZWFzb24YAiABKAkSDQoFY291bnQYAyABKAQSDwoHbGFzdF9tcxgEIAEoA0IGCgRfdWlkIi0KC0F1ZGl0U3RyZWFtEg0KBWVycm9yGAEgASgJEg8KB2Ryb3BwZWQYAiABKAQipQEKCEJvdW5kYXJ5Ei8KBXN0YXRlGAEgASgOMiAuc2VjcmV0cmVzb2x2ZXIudjEuQm91bmRhcnlTdGF0ZRIsCghmaW5kaW5ncxgCIAMoCzIaLnNlY3JldHJlc29sdmVyLnYxLkZpbmRpbmcSDwoHcmVsYXhlZBgDIAEoCBIVCg1jaGVja2VkX2F0X21zGAQgASgDEhIKCmV4Y2VwdGlvbnMYBSADKAkiWgoHRmluZGluZxIKCgJpZBgBIAEoCRIQCghzZXZlcml0eRgCIAEoCRIPCgdvdXRjb21lGAMgASgJEhAKCGV2aWRlbmNlGAQgASgJEg4KBnJlbWVkeRgFIAEoCSKBAQoGVm9sdW1lEhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg0KBXN0YXRlGAMgASgJEhIKCmdlbmVyYXRpb24YBCABKAkSDAoEa2V5cxgFIAEoDRISCgpyZWFkX2F0X21zGAYgASgDEhEKCXJvdGF0aW9ucxgHIAEoBCK4AgoHV2F0Y2hlchIOCgZjYWxsZXIYASABKAkSCwoDcGlkGAIgASgFEhAKCHNpbmNlX21zGAMgASgDEhcKD3NlcnZlZF9yZXZpc2lvbhgEIAEoBBIdChVhY2tub3dsZWRnZWRfcmV2aXNpb24YBSABKAQSQwoUYWNrbm93bGVkZ2VkX291dGNvbWUYBiABKA4yJS5zZWNyZXRyZXNvbHZlci52MS5BY2tub3dsZWRnZU91dGNvbWUSFQoNc2VydmVkX2xhZ19tcxgHIAEoARIbChNhY2tub3dsZWRnZWRfbGFnX21zGAggASgBEhkKEXVuYWNrbm93bGVkZ2VkX21zGAkgASgBEhIKCnJlamVjdGlvbnMYCiABKA0SEAoIY29uc3VtZXIYCyABKAkSDAoEbm9kZRgMIAEoCSp8ChJBY2tub3dsZWRnZU91dGNvbWUSIwofQUNLTk9XTEVER0VfT1VUQ09NRV9VTlNQRUNJRklFRBAAEh8KG0FDS05PV0xFREdFX09VVENPTUVfQVBQTElFRBABEiAKHEFDS05PV0xFREdFX09VVENPTUVfUkVKRUNURUQQAipuCg9DcmVkZW50aWFsU3RhdGUSIAocQ1JFREVOVElBTF9TVEFURV9VTlNQRUNJRklFRBAAEhsKF0NSRURFTlRJQUxfU1RBVEVfU0VSVkVEEAESHAoYQ1JFREVOVElBTF9TVEFURV9SRUZVU0VEEAIqgQEKDUJvdW5kYXJ5U3RhdGUSHgoaQk9VTkRBUllfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVCT1VOREFSWV9TVEFURV9QUk9WRU4QARIZChVCT1VOREFSWV9TVEFURV9CUk9LRU4QAhIaChZCT1VOREFSWV9TVEFURV9SRUxBWEVEEAMyxgMKEkNyZWRlbnRpYWxSZXNvbHZlchJyChZHZXRQcm92aWRlckVudmlyb25tZW50EjAuc2VjcmV0cmVzb2x2ZXIudjEuR2V0UHJvdmlkZXJFbnZpcm9ubWVudFJlcXVlc3QaJi5zZWNyZXRyZXNvbHZlci52MS5Qcm92aWRlckVudmlyb25tZW50EnoKGFdhdGNoUHJvdmlkZXJFbnZpcm9ubWVudBIyLnNlY3JldHJlc29sdmVyLnYxLldhdGNoUHJvdmlkZXJFbnZpcm9ubWVudFJlcXVlc3QaJi5zZWNyZXRyZXNvbHZlci52MS5Qcm92aWRlckVudmlyb25tZW50KAEwARJoCg9MaXN0Q3JlZGVudGlhbHMSKS5zZWNyZXRyZXNvbHZlci52MS5MaXN0Q3JlZGVudGlhbHNSZXF1ZXN0Giouc2VjcmV0cmVzb2x2ZXIudjEuTGlzdENyZWRlbnRpYWxzUmVzcG9uc2USVgoJR2V0U3RhdHVzEiMuc2VjcmV0cmVzb2x2ZXIudjEuR2V0U3RhdHVzUmVxdWVzdBokLnNlY3JldHJlc29sdmVyLnYxLkdldFN0YXR1c1Jlc3BvbnNlQlUKEXNlY3JldHJlc29sdmVyLnYxUAFaPm1vdW50ZWQtc2VjcmV0LXJlc29sdmVyL2FwaS9zZWNyZXRyZXNvbHZlci92MTtzZWNyZXRyZXNvbHZlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Asks for the current snapshot.
@@ -594,7 +594,7 @@ export type GetStatusResponse = Message<"secretresolver.v1.GetStatusResponse"> &
   volumes: Volume[];
 
   /**
-   * One for each open watch of a provider that the caller may see.
+   * One for each open watch, of any consumer, of a provider that the caller may see.
    *
    * @generated from field: repeated secretresolver.v1.Watcher watchers = 5;
    */
@@ -613,6 +613,28 @@ export type GetStatusResponse = Message<"secretresolver.v1.GetStatusResponse"> &
    * @generated from field: bool serving = 7;
    */
   serving: boolean;
+
+  /**
+   * Why it is not serving; empty where it is.
+   *
+   * @generated from field: repeated secretresolver.v1.NotServing not_serving_because = 8;
+   */
+  notServingBecause: NotServing[];
+
+  /**
+   * Peers whose connection was closed at accept, by UID and reason: the first 16 of them. Shown to a caller that may see
+   * every provider.
+   *
+   * @generated from field: repeated secretresolver.v1.RefusedPeer refused_peers = 9;
+   */
+  refusedPeers: RefusedPeer[];
+
+  /**
+   * The stream of audit records.
+   *
+   * @generated from field: secretresolver.v1.AuditStream audit = 10;
+   */
+  audit?: AuditStream | undefined;
 };
 
 /**
@@ -621,6 +643,126 @@ export type GetStatusResponse = Message<"secretresolver.v1.GetStatusResponse"> &
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
   messageDesc(file_secretresolver_v1_resolver, 14);
+
+/**
+ * A cause of not serving.
+ *
+ * @generated from message secretresolver.v1.NotServing
+ */
+export type NotServing = Message<"secretresolver.v1.NotServing"> & {
+  /**
+   * `boundary-broken`, `draining`, `not-ready`, `socket-lost`, or why a required credential is refused, as in
+   * CredentialRefusal. `required-credential-refused` where the caller may not see the provider.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * Provider of the refused credential. This and what follows is empty for any other cause.
+   *
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * Environment name, or the key of the Secret.
+   *
+   * @generated from field: string key = 3;
+   */
+  key: string;
+
+  /**
+   * The mounted Secret and key behind it.
+   *
+   * @generated from field: secretresolver.v1.SecretReference reference = 4;
+   */
+  reference?: SecretReference | undefined;
+
+  /**
+   * What to do about it.
+   *
+   * @generated from field: string remedy = 5;
+   */
+  remedy: string;
+};
+
+/**
+ * Describes the message secretresolver.v1.NotServing.
+ * Use `create(NotServingSchema)` to create a new message.
+ */
+export const NotServingSchema: GenMessage<NotServing> = /*@__PURE__*/
+  messageDesc(file_secretresolver_v1_resolver, 15);
+
+/**
+ * Peers of one UID that were refused for one reason.
+ *
+ * @generated from message secretresolver.v1.RefusedPeer
+ */
+export type RefusedPeer = Message<"secretresolver.v1.RefusedPeer"> & {
+  /**
+   * UID of the peer; absent where it is unknown.
+   *
+   * @generated from field: optional uint32 uid = 1;
+   */
+  uid?: number | undefined;
+
+  /**
+   * Why, for example `uid-not-listed`.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Connections closed.
+   *
+   * @generated from field: uint64 count = 3;
+   */
+  count: bigint;
+
+  /**
+   * Unix milliseconds of the last one.
+   *
+   * @generated from field: int64 last_ms = 4;
+   */
+  lastMs: bigint;
+};
+
+/**
+ * Describes the message secretresolver.v1.RefusedPeer.
+ * Use `create(RefusedPeerSchema)` to create a new message.
+ */
+export const RefusedPeerSchema: GenMessage<RefusedPeer> = /*@__PURE__*/
+  messageDesc(file_secretresolver_v1_resolver, 16);
+
+/**
+ * The stream of audit records.
+ *
+ * @generated from message secretresolver.v1.AuditStream
+ */
+export type AuditStream = Message<"secretresolver.v1.AuditStream"> & {
+  /**
+   * Error of the last write, for example `ENOSPC`; empty where the stream takes records.
+   *
+   * @generated from field: string error = 1;
+   */
+  error: string;
+
+  /**
+   * Records dropped since the start.
+   *
+   * @generated from field: uint64 dropped = 2;
+   */
+  dropped: bigint;
+};
+
+/**
+ * Describes the message secretresolver.v1.AuditStream.
+ * Use `create(AuditStreamSchema)` to create a new message.
+ */
+export const AuditStreamSchema: GenMessage<AuditStream> = /*@__PURE__*/
+  messageDesc(file_secretresolver_v1_resolver, 17);
 
 /**
  * State of the isolation boundary.
@@ -669,7 +811,7 @@ export type Boundary = Message<"secretresolver.v1.Boundary"> & {
  * Use `create(BoundarySchema)` to create a new message.
  */
 export const BoundarySchema: GenMessage<Boundary> = /*@__PURE__*/
-  messageDesc(file_secretresolver_v1_resolver, 15);
+  messageDesc(file_secretresolver_v1_resolver, 18);
 
 /**
  * Outcome of one check of the boundary.
@@ -718,7 +860,7 @@ export type Finding = Message<"secretresolver.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_secretresolver_v1_resolver, 16);
+  messageDesc(file_secretresolver_v1_resolver, 19);
 
 /**
  * A mounted Secret.
@@ -783,7 +925,7 @@ export type Volume = Message<"secretresolver.v1.Volume"> & {
  * Use `create(VolumeSchema)` to create a new message.
  */
 export const VolumeSchema: GenMessage<Volume> = /*@__PURE__*/
-  messageDesc(file_secretresolver_v1_resolver, 17);
+  messageDesc(file_secretresolver_v1_resolver, 20);
 
 /**
  * An open watch.
@@ -834,18 +976,48 @@ export type Watcher = Message<"secretresolver.v1.Watcher"> & {
   acknowledgedOutcome: AcknowledgeOutcome;
 
   /**
-   * Milliseconds from the moment the generation was read to the moment the snapshot was sent.
+   * Milliseconds from the moment the generation was read to the moment the snapshot was sent; 0 for the first one of
+   * a watch, which was read before the watch began.
    *
    * @generated from field: double served_lag_ms = 7;
    */
   servedLagMs: number;
 
   /**
-   * Milliseconds from the moment the snapshot was sent to its acknowledgement; 0 where there is none yet.
+   * Milliseconds from the moment the snapshot of `acknowledged_revision` was sent to its acknowledgement; 0 where there
+   * is none yet.
    *
    * @generated from field: double acknowledged_lag_ms = 8;
    */
   acknowledgedLagMs: number;
+
+  /**
+   * Milliseconds since the oldest snapshot that is not acknowledged was sent; 0 where every one is.
+   *
+   * @generated from field: double unacknowledged_ms = 9;
+   */
+  unacknowledgedMs: number;
+
+  /**
+   * Acknowledgements as rejected since the watch began.
+   *
+   * @generated from field: uint32 rejections = 10;
+   */
+  rejections: number;
+
+  /**
+   * What the watch is: `native`, or `envoy-sds` for a stream of Envoy's.
+   *
+   * @generated from field: string consumer = 11;
+   */
+  consumer: string;
+
+  /**
+   * What the peer calls itself, for example the id of Envoy's node; empty where it does not say.
+   *
+   * @generated from field: string node = 12;
+   */
+  node: string;
 };
 
 /**
@@ -853,7 +1025,7 @@ export type Watcher = Message<"secretresolver.v1.Watcher"> & {
  * Use `create(WatcherSchema)` to create a new message.
  */
 export const WatcherSchema: GenMessage<Watcher> = /*@__PURE__*/
-  messageDesc(file_secretresolver_v1_resolver, 18);
+  messageDesc(file_secretresolver_v1_resolver, 21);
 
 /**
  * What a watcher did with a revision.
