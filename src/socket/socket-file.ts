@@ -76,9 +76,12 @@ export async function bindSocket(server: Server, options: SocketFileOptions): Pr
 
 /** What became of a socket that we bound. */
 export function socketState(bound: BoundSocket): 'ours' | 'removed' | 'replaced' {
-  const stat = lstatSync(bound.path, { throwIfNoEntry: false });
-  if (stat === undefined) return 'removed';
-  return identityOf(stat) === bound.identity ? 'ours' : 'replaced';
+  try {
+    return identityOf(lstatSync(bound.path)) === bound.identity ? 'ours' : 'replaced';
+  } catch {
+    // No entry, or no folder: ENOTDIR where a file has replaced it.
+    return 'removed';
+  }
 }
 
 /** Removes the socket if it is still the one that we bound. */

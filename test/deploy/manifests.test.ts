@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   ClusterSecretStore,
   ExternalSecret,
@@ -27,6 +27,7 @@ import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { volumeDirectory } from '../../src/sources/index.ts';
 import { requestFor } from '../manifest/support.ts';
+import { ALERTS } from '../support/promtool.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
 
@@ -191,6 +192,25 @@ describe('deploy/', () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  it.each(ALERTS)('has a runbook for $alert', ({ alert, labels, annotations }) => {
+    const page = /\/(docs\/runbooks\/[a-z-]+\.md)$/.exec(annotations.runbook_url)?.[1] ?? '';
+    const text = readFileSync(join(DEPLOY, '..', page), 'utf8');
+    expect([...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => title)).toEqual([
+      alert,
+      'Symptom',
+      'Cause',
+      'Commands',
+      'Remedy',
+    ]);
+    expect(['critical', 'warning', 'info']).toContain(labels.severity);
+    expect(annotations.summary).toContain('{{ $labels.namespace }}/{{ $labels.pod }}');
+  });
+
+  it('has no runbook without an alert', () => {
+    const pages = ALERTS.map(({ annotations }) => basename(annotations.runbook_url));
+    expect(readdirSync(join(DEPLOY, '../docs/runbooks')).toSorted()).toEqual(pages.toSorted());
   });
 
   it('has a dashboard whose panels each ask Prometheus for a metric of ours', () => {

@@ -2,17 +2,15 @@
 import { type Sandbox, secretId } from '../../config/config.ts';
 import type { CredentialChange } from '../../snapshot/snapshot.ts';
 import type { WriterState } from '../line-writer.ts';
+import { type ApiOutcome, type AuditedCall, apiRecord, aroundTime } from './api-record.ts';
 import { groupChanges } from './change-groups.ts';
 import {
-  API_ACTIVITY,
   APPLICATION_LIFECYCLE,
   type AuditedCaller,
   type AuditedCredential,
-  actor,
   DETECTION_FINDING,
   DEVICE_CONFIG_STATE_CHANGE,
   ocsfRecord,
-  plainCaller,
   plainCredential,
   type RecordOptions,
   Severity,
@@ -21,13 +19,7 @@ import { DENIED_PER_PERIOD, RefusedPeers } from './refused-peers.ts';
 import { ServedLists } from './served-lists.ts';
 import type { AuditSink } from './sink.ts';
 
-const READ = 2;
-
-/** A call by its names: the gRPC service, and what the audit calls the method. */
-export interface AuditedCall {
-  readonly service: string;
-  readonly operation: string;
-}
+export type { AuditedCall } from './api-record.ts';
 
 /** What a peer does before it calls anything. */
 const CONNECT: AuditedCall = { service: 'secretresolver.v1.CredentialResolver', operation: 'connect' };
@@ -62,12 +54,6 @@ interface Acknowledgement {
 /** What a record of an answered call says. `outcome` is a word of the consumer's. */
 type AnsweredFacts = Readonly<Record<string, unknown>> & { readonly outcome: string };
 
-interface DescribedCaller {
-  readonly actor: Record<string, unknown>;
-  readonly endpoint: Record<string, unknown>;
-  readonly plain: Record<string, unknown>;
-}
-
 export class Audit implements AsyncDisposable {
   readonly #sink: AuditSink;
   readonly #sandbox: Sandbox;
@@ -77,7 +63,6 @@ export class Audit implements AsyncDisposable {
   readonly #lists = new ServedLists();
   /** The last record of a serve for each caller and call. */
   readonly #served = new WeakMap<AuditedCaller, Map<AuditedCall, Repeated>>();
-  readonly #described = new WeakMap<AuditedCaller, DescribedCaller>();
 
   constructor(sink: AuditSink, sandbox: Sandbox, clock: () => number = Date.now) {
     this.#sink = sink;
@@ -89,7 +74,13 @@ export class Audit implements AsyncDisposable {
     this.#deniedCalls = new RefusedPeers((caller, what, leftOut) => {
       const [, service, operation, reason] = /^(.+)\/(.+) (.+)$/.exec(what) ?? [];
       const call = service === undefined || operation === undefined ? SEVERAL : { service, operation };
-      this.#api(call, caller, false, reason ?? what, { outcome: 'denied', left_out: leftOut });
+      this.#api({
+        call,
+        caller,
+        success: false,
+        reason: reason ?? what,
+        unmapped: { outcome: 'denied', left_out: leftOut },
+      });
     }, DENIED_PER_PERIOD);
   }
 
@@ -127,7 +118,7 @@ export class Audit implements AsyncDisposable {
     const facts = this.#lists.facts(caller, credentials, now);
     const unmapped = { outcome: 'served', revision: String(revision), ...facts };
     if (correlation !== undefined) {
-      this.#write({ ...this.#apiRecord(call, caller, true, undefined, unmapped), correlation });
+      this.#api({ call, caller, success: true, unmapped, correlation });
       return;
     }
     let of = this.#served.get(caller);
@@ -137,7 +128,7 @@ export class Audit implements AsyncDisposable {
     }
     let repeated = of.get(call);
     if (repeated?.revision !== revision || repeated.facts !== facts) {
-      const parts = aroundTime(this.#apiRecord(call, caller, true, undefined, unmapped));
+      const parts = aroundTime(apiRecord(this.#sandbox, { call, caller, success: true, unmapped }));
       repeated = { revision, facts, ...parts };
       of.set(call, repeated);
     }
@@ -146,12 +137,12 @@ export class Audit implements AsyncDisposable {
 
   /** A call of a consumer that has words of its own for what came of it. */
   answered(call: AuditedCall, caller: AuditedCaller, facts: AnsweredFacts, correlation?: string): void {
-    this.#write({ ...this.#apiRecord(call, caller, true, undefined, facts), correlation });
+    this.#api({ call, caller, success: true, unmapped: facts, correlation });
   }
 
   /** A call that shows names and states, and no values. */
   listed(call: AuditedCall, caller: AuditedCaller): void {
-    this.#api(call, caller, true, undefined, { outcome: 'listed' });
+    this.#api({ call, caller, success: true, unmapped: { outcome: 'listed' } });
   }
 
   /** A call was refused. Rate-limited for each UID, call and reason; what is left out is counted. */
@@ -162,7 +153,7 @@ export class Audit implements AsyncDisposable {
     detail: Readonly<Record<string, unknown>> = {},
   ): void {
     this.#deniedCalls.add(caller, `${call.service}/${call.operation} ${reason}`, () =>
-      this.#api(call, caller, false, reason, { outcome: 'denied', ...detail }),
+      this.#api({ call, caller, success: false, reason, unmapped: { outcome: 'denied', ...detail } }),
     );
   }
 
@@ -174,7 +165,7 @@ export class Audit implements AsyncDisposable {
   ): void {
     const unmapped = { outcome: 'acknowledged', revision: String(revision), ...facts };
     const reason = `acknowledged as ${outcome}`;
-    this.#write({ ...this.#apiRecord(call, caller, outcome === 'applied', reason, unmapped), correlation });
+    this.#api({ call, caller, success: outcome === 'applied', reason, unmapped, correlation });
   }
 
   /** A connection was closed unheard. Rate-limited for each UID and reason; what is left out is counted. */
@@ -276,57 +267,12 @@ export class Audit implements AsyncDisposable {
   }
 
   #peerRefused(caller: AuditedCaller, reason: string, leftOut: number): void {
-    this.#api(CONNECT, caller, false, reason, {
-      outcome: 'peer-refused',
-      ...(leftOut > 0 ? { left_out: leftOut } : {}),
-    });
+    const unmapped = { outcome: 'peer-refused', ...(leftOut > 0 ? { left_out: leftOut } : {}) };
+    this.#api({ call: CONNECT, caller, success: false, reason, unmapped });
   }
 
-  #api(
-    call: AuditedCall,
-    caller: AuditedCaller,
-    success: boolean,
-    reason: string | undefined,
-    unmapped: Record<string, unknown>,
-  ): void {
-    this.#write(this.#apiRecord(call, caller, success, reason, unmapped));
-  }
-
-  #apiRecord(
-    { service, operation }: AuditedCall,
-    caller: AuditedCaller,
-    success: boolean,
-    reason: string | undefined,
-    unmapped: Record<string, unknown>,
-  ): Timeless {
-    const who = this.#describe(caller);
-    return {
-      sandbox: this.#sandbox,
-      classUid: API_ACTIVITY,
-      activityId: READ,
-      severity: success ? Severity.informational : Severity.medium,
-      success,
-      message: `${operation}: ${String(unmapped.outcome)}`,
-      reason,
-      attributes: {
-        actor: who.actor,
-        api: { operation, service: { name: service } },
-        src_endpoint: who.endpoint,
-        action_id: success ? 1 : 2,
-      },
-      unmapped: { caller: who.plain, ...(reason === undefined ? {} : { reason }), ...unmapped },
-    };
-  }
-
-  /** A caller in OCSF's words and in ours, made once for each connection. */
-  #describe(caller: AuditedCaller): DescribedCaller {
-    let who = this.#described.get(caller);
-    if (who === undefined) {
-      const uid = caller.uid === undefined ? {} : { uid: String(caller.uid) };
-      who = { actor: actor(caller), endpoint: { name: 'unix socket', ...uid }, plain: plainCaller(caller) };
-      this.#described.set(caller, who);
-    }
-    return who;
+  #api(outcome: ApiOutcome): void {
+    this.#write(apiRecord(this.#sandbox, outcome));
   }
 
   #state(
@@ -368,17 +314,8 @@ export class Audit implements AsyncDisposable {
     });
   }
 
-  #write(options: Omit<Timeless, 'sandbox'>): void {
+  #write(options: Omit<RecordOptions, 'now' | 'sandbox'>): void {
     const record = ocsfRecord({ ...options, now: this.#clock(), sandbox: this.#sandbox });
     this.#sink.write(JSON.stringify(record));
   }
-}
-
-type Timeless = Omit<RecordOptions, 'now'>;
-
-/** The JSON of a record, cut where its time stands. Only names and numbers of OCSF's own stand before that. */
-function aroundTime(options: Timeless): { readonly beforeTime: string; readonly afterTime: string } {
-  const json = JSON.stringify(ocsfRecord({ ...options, now: 0 }));
-  const from = json.indexOf('"time":0,') + '"time":'.length;
-  return { beforeTime: json.slice(0, from), afterTime: json.slice(from + 1) };
 }
