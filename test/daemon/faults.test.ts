@@ -127,11 +127,8 @@ afterAll(async () => {
 async function startOthers() {
   const failingPort = await freePort();
   full.writeConfig({ metrics: { listen: `127.0.0.1:${failingPort}` }, audit: { path: '/dev/full' } });
-  const [failing, broken] = await Promise.all([
-    startServe(full.configFile),
-    cli(['serve', '--config', workspace.configFile]),
-  ]);
-  opened.use(failing);
+  const failing = opened.use(await startServe(full.configFile));
+  const broken = await cli(['serve', '--config', workspace.configFile]);
   return { failing, failingPort, broken };
 }
 
