@@ -172,25 +172,28 @@ function text(context: CommandContext, status: GetStatusResponse, wide: boolean)
           ({ name, state, keys, readAtMs }) => [name, state, String(keys), ago(readAtMs, now)],
         ),
     '\n',
-    watchersTable(status, now),
+    watchersTable(status, now, wide),
     refusedPeersTable(status, now),
   ].join('');
 }
 
-function watchersTable({ watchers }: GetStatusResponse, now: number): string {
+function watchersTable({ watchers }: GetStatusResponse, now: number, wide: boolean): string {
   if (watchers.length === 0) return 'no watchers\n';
-  return plainTable(
-    ['watcher', 'pid', 'since', 'in force', 'sent', 'applied'],
-    watchers.map((watcher) => [
-      watcher.caller,
-      watcher.pid === 0 ? '-' : String(watcher.pid),
-      ago(watcher.sinceMs, now),
-      inForce(watcher),
-      watcher.servedLagMs === 0 ? '-' : `${watcher.servedLagMs.toFixed(1)} ms`,
-      // That of a revision before says nothing about the one that it is behind with.
-      watcher.unacknowledgedMs > 0 ? '-' : `${watcher.acknowledgedLagMs.toFixed(1)} ms`,
-    ]),
-  );
+  const head = ['pid', 'since', 'in force', 'sent', 'applied'];
+  const row = (watcher: Watcher) => [
+    watcher.pid === 0 ? '-' : String(watcher.pid),
+    ago(watcher.sinceMs, now),
+    inForce(watcher),
+    watcher.servedLagMs === 0 ? '-' : `${watcher.servedLagMs.toFixed(1)} ms`,
+    // That of a revision before says nothing about the one that it is behind with.
+    watcher.unacknowledgedMs > 0 ? '-' : `${watcher.acknowledgedLagMs.toFixed(1)} ms`,
+  ];
+  return wide
+    ? plainTable(
+        ['watcher', ...head, 'consumer', 'node'],
+        watchers.map((watcher) => [watcher.caller, ...row(watcher), watcher.consumer, watcher.node || '-']),
+      )
+    : groupedTables(watchers, ({ caller }) => `watcher ${caller}`, head, row);
 }
 
 function refusedPeersTable({ refusedPeers }: GetStatusResponse, now: number): string {

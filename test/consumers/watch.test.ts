@@ -168,6 +168,48 @@ describe('a watch', () => {
     session.destroy();
   });
 
+  it('is behind from the first revision that it has not acknowledged, and a late one has no lag', async () => {
+    const acknowledge = (stream: RawWatch, at: number) =>
+      stream.send(
+        encode({
+          message: {
+            case: 'acknowledge',
+            value: {
+              revision: decode(stream.messages[at]).providerEnvRevision,
+              outcome: AcknowledgeOutcome.APPLIED,
+            },
+          },
+        }),
+      );
+    const state = () => server.server.watches[0];
+    server.publish({ one: { token: newSecret() } });
+    await new Promise((wake) => setTimeout(wake, 50));
+    const stream = watch();
+    await until(() => stream.messages.length === 1);
+    // The Secret is older than the watch: its age is no lag.
+    expect(state()?.servedLagMs).toBe(0);
+    acknowledge(stream, 0);
+    await until(() => state()?.unacknowledgedMs === 0);
+    const lag = state()?.acknowledgedLagMs;
+
+    server.publish({ one: { token: newSecret() } });
+    await until(() => stream.messages.length === 2);
+    await new Promise((wake) => setTimeout(wake, 50));
+    server.publish({ one: { token: newSecret() } });
+    await until(() => stream.messages.length === 3);
+    // Since the second, which is the oldest; and what was acknowledged is still the first.
+    expect(state()?.unacknowledgedMs).toBeGreaterThan(45);
+    expect(state()).toMatchObject({ acknowledgedOutcome: 'applied', acknowledgedLagMs: lag });
+    // The newest settles those before it. Each counts once, so that a peer cannot fill the audit with one revision.
+    for (const at of [2, 2, 1]) acknowledge(stream, at);
+    await until(() => state()?.unacknowledgedMs === 0);
+    await new Promise((wake) => setTimeout(wake, 50));
+    expect(server.audited('acknowledged')).toHaveLength(2);
+    expect(server.audited('acknowledged').map(({ metadata }) => metadata.correlation_uid)).toEqual(
+      [0, 2].map((at) => server.audited('served')[at]?.metadata.correlation_uid),
+    );
+  });
+
   it('that is cancelled leaves no subscriber', async () => {
     server.publish({ one: { token: newSecret() } });
     const before = server.store.subscriberCount;

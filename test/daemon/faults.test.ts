@@ -225,7 +225,7 @@ describe('the cause is named where', () => {
     });
     expect(faulty.get('secret_resolver_unacknowledged_seconds')).toBeGreaterThan(5);
     expect(healthy.get('secret_resolver_unacknowledged_seconds')).toBe(0);
-    expect(text).toMatch(new RegExp(`^supervisor +${process.pid} .* behind for (?:[5-9]|[1-9]\\d) s`, 'm'));
+    expect(text).toMatch(new RegExp(`^ +${process.pid} .* behind for (?:[5-9]|[1-9]\\d) s`, 'm'));
     const watchers = json.watchers as Record<string, unknown>[];
     const behind = watchers.find(({ unacknowledgedMs }) => Number(unacknowledgedMs) > 5_000);
     expect(behind).toMatchObject({ acknowledged: 'none', consumer: 'native', rejections: 0 });
@@ -253,7 +253,7 @@ describe('the cause is named where', () => {
     expect(correlations('served')).toContain(
       (record as { metadata: { correlation_uid: string } }).metadata.correlation_uid,
     );
-    expect(text).toMatch(/^supervisor .* rejected/m);
+    expect(text).toMatch(new RegExp(`^ +${process.pid} .* rejected`, 'm'));
   });
 
   it('the audit file is full', async () => {
