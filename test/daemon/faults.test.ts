@@ -13,6 +13,7 @@ import { freePort } from '../support/free-port.ts';
 import {
   expectAlerts,
   MISSING_PROMTOOL,
+  metricFaults,
   parseScrape,
   type Scenario,
   type Scrape,
@@ -35,6 +36,8 @@ let client: ResolverClient;
 /** What was seen before the faults, and with all but the last of them. */
 let healthy: Scrape;
 let faulty: Scrape;
+/** The last page of metrics. */
+let page = '';
 /** What `status` and `status -o json` said. */
 let text: string;
 let json: Record<string, unknown>;
@@ -56,8 +59,10 @@ const unmapped = (outcome: string, name: string) =>
     .filter((facts) => facts.outcome === outcome && facts.provider === name);
 const logged = (message: string): Lines =>
   serve.lines('stderr').filter(({ msg }) => String(msg).startsWith(message));
-const scrape = async (from = port): Promise<Scrape> =>
-  parseScrape(await (await fetch(`http://127.0.0.1:${from}/metrics`)).text());
+const scrape = async (from = port): Promise<Scrape> => {
+  page = await (await fetch(`http://127.0.0.1:${from}/metrics`)).text();
+  return parseScrape(page);
+};
 
 beforeAll(async () => {
   port = await freePort();
@@ -345,6 +350,11 @@ describe('at last the cause is named where', () => {
 const scenarios: Scenario[] = [];
 
 describeIf('the alerts of deploy/alerts', MISSING_PROMTOOL, () => {
+  it('rest on a page of metrics that Prometheus reads, with nothing to complain of', () => {
+    expect(page).toContain('secret_resolver_not_serving{');
+    expect(metricFaults(page)).toBe('');
+  });
+
   it('fire for what the resolver showed, each for its own cause, and are quiet while it is healthy', () => {
     const only = (pattern: RegExp): Scrape =>
       new Map([...proven(healthy), ...[...faulty].filter(([name]) => pattern.test(name))]);

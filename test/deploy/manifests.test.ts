@@ -27,7 +27,8 @@ import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { volumeDirectory } from '../../src/sources/index.ts';
 import { requestFor } from '../manifest/support.ts';
-import { ALERTS } from '../support/promtool.ts';
+import { ALERTS, expectExpressions, MISSING_PROMTOOL } from '../support/promtool.ts';
+import { describeIf } from '../support/root.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
 
@@ -221,5 +222,14 @@ describe('deploy/', () => {
       for (const { expr } of panel.targets)
         expect(expr).toMatch(/secret_resolver_[a-z_]+\{namespace=~"\$namespace"[,}]/);
     }
+  });
+});
+
+describeIf('the expressions of the dashboard', MISSING_PROMTOOL, () => {
+  it('are taken by Prometheus', () => {
+    const { panels } = JSON.parse(readFileSync(join(DEPLOY, 'grafana/dashboard.json'), 'utf8')) as {
+      panels: { targets: { expr: string }[] }[];
+    };
+    expectExpressions(panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)));
   });
 });

@@ -1,5 +1,5 @@
 /** The alerts of deploy/alerts under Prometheus' own rule engine, promtool, with series that a real resolver gave. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,29 +47,45 @@ export function parseScrape(body: string): Map<string, number> {
 
 /** Throws with promtool's words where an alert that is expected does not fire, or another one does. */
 export function expectAlerts(scenarios: readonly Scenario[]): void {
-  const folder = mkdtempSync(join(tmpdir(), 'msr-alerts-'));
+  const tests = scenarios.map((scenario) => ({
+    name: scenario.name,
+    interval: '1m',
+    input_series: inputOf(scenario),
+    promql_expr_test: [
+      {
+        expr: 'group by (alertname) (max_over_time(ALERTS{alertstate="firing"}[1h]))',
+        eval_time: '1h',
+        exp_samples: scenario.alerts.map((alert) => ({ labels: `{alertname="${alert}"}`, value: 1 })),
+      },
+    ],
+  }));
+  const files = { rules: spec, test: { rule_files: ['rules.yaml'], evaluation_interval: '1m', tests } };
+  promtool(files, 'check', 'rules', 'rules.yaml');
+  promtool(files, 'test', 'rules', 'test.yaml');
+}
+
+/** Throws where Prometheus does not take one of these as an expression. */
+export function expectExpressions(expressions: readonly string[]): void {
+  const rules = expressions.map((expr, at) => ({ record: `panel:${at}`, expr }));
+  promtool({ rules: { groups: [{ name: 'panels', rules }] } }, 'check', 'rules', 'rules.yaml');
+}
+
+/** Runs promtool in a folder with these files; throws with what it says where it fails. */
+function promtool(files: Readonly<Record<string, unknown>>, ...words: readonly string[]): void {
+  const cwd = mkdtempSync(join(tmpdir(), 'msr-alerts-'));
   try {
-    writeFileSync(join(folder, 'rules.yaml'), stringify(spec));
-    const tests = scenarios.map((scenario) => ({
-      name: scenario.name,
-      interval: '1m',
-      input_series: inputOf(scenario),
-      promql_expr_test: [
-        {
-          expr: 'group by (alertname) (max_over_time(ALERTS{alertstate="firing"}[1h]))',
-          eval_time: '1h',
-          exp_samples: scenario.alerts.map((alert) => ({ labels: `{alertname="${alert}"}`, value: 1 })),
-        },
-      ],
-    }));
-    const file = join(folder, 'test.yaml');
-    writeFileSync(file, stringify({ rule_files: ['rules.yaml'], evaluation_interval: '1m', tests }));
-    execFileSync('promtool', ['check', 'rules', join(folder, 'rules.yaml')], { stdio: 'pipe' });
-    const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', file], { encoding: 'utf8' });
+    for (const [name, data] of Object.entries(files))
+      writeFileSync(join(cwd, `${name}.yaml`), stringify(data));
+    const { status, stdout, stderr } = spawnSync('promtool', words, { cwd, encoding: 'utf8' });
     if (status !== 0) throw new Error(stdout + stderr);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(cwd, { recursive: true });
   }
+}
+
+/** What promtool finds wrong with a page of metrics. */
+export function metricFaults(page: string): string {
+  return spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' }).stderr;
 }
 
 function inputOf({ before, after, growing }: Scenario) {
