@@ -20,8 +20,7 @@ export interface AcknowledgementsOptions {
   readonly host: Pick<ConsumerHost, 'audit' | 'log' | 'meter'>;
   readonly call: AuditedCall;
   readonly connection: PeerConnection;
-  /** Names of the providers that are watched at this moment. */
-  readonly providers: () => readonly string[];
+  readonly providers: WatchState['providers'];
   /** What the peer calls itself. */
   readonly node?: () => string;
 }
@@ -73,7 +72,7 @@ export class Acknowledgements<Id> {
       caller: connection.caller.name,
       pid: connection.audited.pid ?? 0,
       node: node?.() ?? '',
-      providers: providers(),
+      providers,
       sinceMs: this.#sinceMs,
       ...this.#served,
       ...this.#acknowledged,

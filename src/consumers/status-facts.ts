@@ -33,7 +33,8 @@ export interface WatchState {
   readonly pid: number;
   /** What the peer calls itself; empty where it does not say. */
   readonly node: string;
-  readonly providers: readonly string[];
+  /** Names of the providers that it watches at this moment. */
+  readonly providers: () => readonly string[];
   /** Unix milliseconds. */
   readonly sinceMs: number;
   readonly servedRevision: bigint;

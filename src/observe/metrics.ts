@@ -136,9 +136,6 @@ export interface MetricFacts {
   readonly audit: WriterState;
 }
 
-/** Causes of not serving that have a series each: a profile may require many keys. */
-const MAX_CAUSES = 20;
-
 /** Milliseconds that a rendered text is served again: scrapes of whatever rate cost one rendering a second. */
 const FRESH_MS = 1_000;
 
@@ -208,7 +205,7 @@ export class Metrics implements Meter {
       watchers: (name) => [`${name} ${watches.length}`],
       refused: (name) => [...reasons].map(([labels, { length }]) => `${name}${labels} ${length}`),
       notServing: (name) =>
-        notServing.slice(0, MAX_CAUSES).map(({ reason, credential }) => {
+        notServing.map(({ reason, credential }) => {
           const { provider = '', key = '', reference } = credential ?? {};
           const labels = { reason, provider, key, reference: reference ? referenceText(reference) : '' };
           return `${name}${labelled(labels)} 1`;

@@ -16,6 +16,9 @@ const FAULT_REMEDIES: Readonly<Record<Fault['kind'], string>> = {
     'nothing but the resolver may write the folder of socket.path; the log says why it cannot be bound again',
 };
 
+/** Causes that are told: a profile may require many keys, and `list` has them all. */
+const MAX_CAUSES = 20;
+
 /** A cause of not serving. */
 export interface NotServing {
   readonly reason: string;
@@ -64,18 +67,17 @@ export class ServingState {
     return 'kind' in current ? { refusal: socketRefusal(current) } : { snapshot: current };
   }
 
-  /** Why `grpc.health.v1` says NOT_SERVING; empty where it does not. */
+  /** Why `grpc.health.v1` says NOT_SERVING, {@link MAX_CAUSES} at most; empty where it does not. */
   notServing(): readonly NotServing[] {
     const current = this.#current();
     if ('kind' in current) return [fault(current.kind)];
     const refused = current.refusals.filter(({ required }) => required).map(refusedCredential);
-    return this.#listening ? refused : [fault('socket-lost'), ...refused];
+    return (this.#listening ? refused : [fault('socket-lost'), ...refused]).slice(0, MAX_CAUSES);
   }
 
   /** What `grpc.health.v1` says. */
   isServing(): boolean {
-    const current = this.#current();
-    return this.#listening && !('kind' in current) && !current.refusals.some(({ required }) => required);
+    return this.notServing().length === 0;
   }
 
   onChange(listener: () => void): () => void {

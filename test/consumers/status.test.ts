@@ -87,7 +87,7 @@ it('a watch is shown to a caller that may see one of its providers, and to no ot
     caller: 'supervisor',
     pid: 7,
     node: '',
-    providers,
+    providers: () => providers,
     sinceMs: 1,
     servedRevision: 2n,
     servedLagMs: 0,

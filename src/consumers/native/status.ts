@@ -75,7 +75,7 @@ export function encodeStatus(facts: StatusFacts, caller: Authorised): Buffer {
         rotations: BigInt(rotations),
       })),
     watchers: facts.watches
-      .filter(({ providers }) => providers.some(sees))
+      .filter(({ providers }) => providers().some(sees))
       .map(({ providers: _, sinceMs, acknowledgedOutcome: outcome, ...watch }) => ({
         ...watch,
         sinceMs: BigInt(sinceMs),

@@ -116,9 +116,13 @@ export class Audit implements AsyncDisposable {
   ): void {
     const now = this.#clock();
     const facts = this.#lists.facts(caller, credentials, now);
-    const unmapped = { outcome: 'served', revision: String(revision), ...facts };
+    const record = () => {
+      const unmapped = { outcome: 'served', revision: String(revision), ...facts };
+      return apiRecord(this.#sandbox, { call, caller, success: true, unmapped, correlation });
+    };
     if (correlation !== undefined) {
-      this.#api({ call, caller, success: true, unmapped, correlation });
+      // The time that later records of a long list refer to.
+      this.#write(record(), now);
       return;
     }
     let of = this.#served.get(caller);
@@ -128,8 +132,7 @@ export class Audit implements AsyncDisposable {
     }
     let repeated = of.get(call);
     if (repeated?.revision !== revision || repeated.facts !== facts) {
-      const parts = aroundTime(apiRecord(this.#sandbox, { call, caller, success: true, unmapped }));
-      repeated = { revision, facts, ...parts };
+      repeated = { revision, facts, ...aroundTime(record()) };
       of.set(call, repeated);
     }
     this.#sink.write(`${repeated.beforeTime}${now}${repeated.afterTime}`);
@@ -314,8 +317,8 @@ export class Audit implements AsyncDisposable {
     });
   }
 
-  #write(options: Omit<RecordOptions, 'now' | 'sandbox'>): void {
-    const record = ocsfRecord({ ...options, now: this.#clock(), sandbox: this.#sandbox });
+  #write(options: Omit<RecordOptions, 'now' | 'sandbox'>, now = this.#clock()): void {
+    const record = ocsfRecord({ ...options, now, sandbox: this.#sandbox });
     this.#sink.write(JSON.stringify(record));
   }
 }
