@@ -2,15 +2,17 @@
  * Ten faults, produced for real. For each: which line of the log, which audit record, metric, alert and part of `status`
  * names the cause. docs/faults.md has the same for people. Alerts fire in Prometheus' own rule engine.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect, PlaceholderResolver, type ResolverClient } from '../../src/client/index.ts';
 import { WatchProviderEnvironmentRequestSchema } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
+import { METRICS } from '../../src/observe/metrics.ts';
 import { type CliProcess, cli, startServe, until } from '../support/cli.ts';
 import { freePort } from '../support/free-port.ts';
 import {
+  ALERTS,
   expectAlerts,
   MISSING_PROMTOOL,
   metricFaults,
@@ -344,6 +346,26 @@ describe('at last the cause is named where', () => {
       after: new Map([...proven(healthy), [lost, 1]]),
       alerts: ['SecretResolverNotServing'],
     });
+  });
+});
+
+describe('docs/faults.md', () => {
+  it('names log lines that were written, and metrics and alerts that exist', async () => {
+    const said = serve.stderr + (await others).failing.stderr;
+    const rows = readFileSync('docs/faults.md', 'utf8')
+      .split('\n')
+      .filter((line) => /^\| [a-z]/.test(line) && !line.startsWith('| fault'))
+      .map((line) => line.split(' | '));
+    expect(rows).toHaveLength(11);
+    const alerts = ALERTS.map(({ alert }) => alert);
+    const metrics = Object.values(METRICS).map(({ name }) => name as string);
+    for (const [, log = '', , metric = '', alert = ''] of rows) {
+      for (const [, message = ''] of log.matchAll(/`([^`]+ [^`]+)`/g))
+        if (process.getuid?.() === 0 || !message.startsWith('peers')) expect(said).toContain(message);
+      for (const [, name] of metric.matchAll(/`([a-z_]{3,})/g))
+        expect(metrics).toContain(`secret_resolver_${name?.replace(/_count$/, '')}`);
+      for (const [name] of alert.matchAll(/[A-Z]\w+/g)) expect(alerts).toContain(`SecretResolver${name}`);
+    }
   });
 });
 
