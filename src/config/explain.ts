@@ -5,10 +5,13 @@ import { nearest } from '../domain/nearest.ts';
 export type Path = readonly PropertyKey[];
 
 interface SchemaNode {
+  readonly type?: string;
   readonly description?: string;
   readonly properties?: Record<string, SchemaNode>;
   readonly items?: SchemaNode;
   readonly additionalProperties?: SchemaNode | boolean;
+  /** What a field that may be null is, and null. */
+  readonly anyOf?: readonly SchemaNode[];
 }
 
 /** Message and hint for one issue of zod; `unrecognized_keys` and `invalid_key` are the caller's, by name. */
@@ -18,10 +21,12 @@ export function explain(schema: z.ZodType, issue: z.core.$ZodIssue): { message: 
 
 /** What to write at a place. */
 function hintFor(schema: z.ZodType, path: Path): string {
-  if (path.length === 0) return `write a map of these fields: ${knownFields(schema, path).join(', ')}`;
-  const description = nodeAt(schema, path)?.description;
+  const node = nodeAt(schema, path);
+  if (node?.description !== undefined && path.length > 0) return `write ${node.description}`;
+  if (path.length === 0 || node?.properties !== undefined)
+    return `write a map of these fields: ${knownFields(schema, path).join(', ')}`;
   // What has no words of its own, such as an entry of a list, is described by what it is in.
-  return description === undefined ? hintFor(schema, path.slice(0, -1)) : `write ${description}`;
+  return hintFor(schema, path.slice(0, -1));
 }
 
 /** What to write instead of a field that is not known. */
@@ -88,6 +93,8 @@ function nodeAt(schema: z.ZodType, path: Path): SchemaNode | undefined {
       if (Object.hasOwn(properties, name)) node = properties[name];
       else node = typeof additionalProperties === 'object' ? additionalProperties : undefined;
     }
+    const [only, none]: readonly SchemaNode[] = node?.anyOf ?? [];
+    if (none?.type === 'null') node = only;
   }
   return node;
 }

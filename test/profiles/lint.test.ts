@@ -209,7 +209,7 @@ describe('profile lint', () => {
     [
       'a grant without an endpoint',
       credential('token_grant: {audience: a}'),
-      'error: OpenShell: 4:38: credentials[0].token_grant.token_endpoint: is missing',
+      'error: OpenShell: 4:38: credentials[0].token_grant.token_endpoint: is missing (write a map of these fields: token_endpoint, audience,',
     ],
     [
       'a grant in a header of the connection',
