@@ -17,6 +17,7 @@ const COMMANDS: Commands = {
   inject: () => import('./cli/inject.ts'),
   lint: () => import('./cli/lint.ts'),
   profile: () => import('./cli/profile.ts'),
+  openshell: () => import('./cli/openshell.ts'),
 };
 
 const complaint = nodeComplaint();

@@ -34,7 +34,7 @@ import {
 import { decodeEnvironment, decodeMessage } from './decode.ts';
 import type { ProviderEnvironment } from './environment.ts';
 import { loggable } from './loggable.ts';
-import { openChannel, unaryCall } from './transport.ts';
+import { openChannel, SERVICE, unaryCall } from './transport.ts';
 import { type WatchedEnvironment, type WatchOptions, watchEnvironment } from './watch.ts';
 
 export { SecretValue } from '../domain/secret-value.ts';
@@ -104,7 +104,7 @@ export function connect(options: ConnectOptions): ResolverClient {
   const { socket, timeoutMs = 5_000 } = options;
   const channel = openChannel(socket);
   const call = (method: string, request: Uint8Array) =>
-    unaryCall(socket, channel, method, request, timeoutMs);
+    unaryCall(socket, channel, `${SERVICE}/${method}`, request, timeoutMs);
   const close = () => channel.close();
   return {
     async getProviderEnvironment({ providers = [] } = {}) {

@@ -2,7 +2,7 @@
 import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { type ResolverError, toResolverError } from './errors.ts';
 
-const SERVICE = '/secretresolver.v1.CredentialResolver';
+export const SERVICE = '/secretresolver.v1.CredentialResolver';
 /** Largest response accepted, in bytes: the resolver's limit. */
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 
@@ -25,7 +25,7 @@ export function openChannel(socketPath: string): Client {
   });
 }
 
-/** One unary call. Rejects with {@link ResolverError}. */
+/** One unary call, `method` with its service. Rejects with {@link ResolverError}. */
 export function unaryCall(
   socket: string,
   channel: Client,
@@ -35,7 +35,7 @@ export function unaryCall(
 ): Promise<Buffer> {
   return new Promise((resolve, reject: (error: ResolverError) => void) => {
     channel.makeUnaryRequest(
-      `${SERVICE}/${method}`,
+      method,
       identity,
       identity,
       Buffer.from(request),

@@ -25,6 +25,7 @@ describe('help', () => {
       'inject',
       'lint',
       'profile',
+      'openshell',
     ])
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b.* {2}\\w`, 'm'));
     expect(stdout).toContain('Exit codes:\n   0  done\n   1  refused');

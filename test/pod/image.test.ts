@@ -41,6 +41,7 @@ const CARRIED = [
   'quick-format-unescaped',
   'readdirp',
   'safe-stable-stringify',
+  'smol-toml',
   'sonic-boom',
   'thread-stream',
   'yaml',

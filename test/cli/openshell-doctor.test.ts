@@ -1,0 +1,250 @@
+/** `openshell doctor` by its command line, beside a real `serve --gateway-driver`. Each case breaks one thing. */
+import { linkSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { Writable } from 'node:stream';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { main } from '../../src/cli/run.ts';
+import { CommandError } from '../../src/domain/errors.ts';
+import { type CliProcess, cli, startServe } from '../support/cli.ts';
+import { newSecret } from '../support/secrets.ts';
+import { NAMESPACE, Workspace } from '../support/workspace.ts';
+
+const PROFILE = { id: 'gitlab', display_name: 'GitLab', endpoints: [{ host: 'gitlab.com', port: 443 }] };
+const CREDENTIAL = 'GITLAB_TOKEN=secret-resolver://gitlab';
+const MAP = { gitlab: { name: 'team-a-gitlab', key: 'token' } };
+
+let workspace: Workspace;
+let socket: string;
+let serve: CliProcess;
+
+beforeAll(async () => {
+  workspace = new Workspace();
+  socket = join(workspace.root, 'run/driver/driver.sock');
+  workspace.writeGatewayConfig(socket, {});
+  workspace.secret('team-a-gitlab').write({ token: newSecret(), other: newSecret() });
+  const config = parse(readFileSync(workspace.configFile, 'utf8'));
+  config.references = { allow: [{ name: 'team-a-gitlab', keys: ['token'] }, { name: 'seal' }] };
+  config.gatewayDriver.workspaces = [
+    { name: 'team-a', names: MAP, secrets: [{ name: 'team-a-gitlab' }] },
+    { name: 'team-z' },
+  ];
+  writeFileSync(workspace.configFile, stringify(config));
+  file('profiles.json', JSON.stringify([PROFILE]));
+  file('gateway.toml', toml());
+  serve = await startServe(workspace.configFile, ['--gateway-driver']);
+});
+afterAll(async () => {
+  await serve?.[Symbol.asyncDispose]();
+  workspace?.[Symbol.dispose]();
+});
+
+function file(name: string, text: string): string {
+  writeFileSync(join(workspace.root, name), text);
+  return join(workspace.root, name);
+}
+
+function toml({ table = 'credential_drivers', topology = 'sidecar' } = {}): string {
+  return `[openshell]
+version = 1
+
+[openshell.gateway]
+credential_drivers = ["secret-resolver"]
+
+[openshell.${table}.secret-resolver]
+transport = "uds"
+socket_path = "${socket}"
+
+[openshell.drivers.kubernetes]
+topology = "${topology}"
+`;
+}
+
+/** The command line where everything is right but for what `changes` say. */
+function line(changes: Readonly<Record<string, string>> = {}): string[] {
+  const options = {
+    '--config': workspace.configFile,
+    '--gateway-config': join(workspace.root, 'gateway.toml'),
+    '--profiles': join(workspace.root, 'profiles.json'),
+    '--workspace': 'team-a',
+    '--type': 'gitlab',
+    '--credential': CREDENTIAL,
+    ...changes,
+  };
+  return ['openshell', 'doctor', ...Object.entries(options).flat()];
+}
+
+/** Runs a command line in this process: a process for each would take half a second. */
+async function run(argv: readonly string[]) {
+  let [stdout, stderr, code] = ['', '', 0];
+  const sink = (take: (text: string) => void) =>
+    new Writable({
+      write: (chunk, _encoding, done) => {
+        take(String(chunk));
+        done();
+      },
+    });
+  const context = {
+    env: {},
+    stdin: process.stdin,
+    stdout: sink((text) => {
+      stdout += text;
+    }),
+    stderr: sink((text) => {
+      stderr += text;
+    }),
+    signal: new AbortController().signal,
+    exit: (given: number) => {
+      code = given;
+    },
+  };
+  try {
+    await main(argv, { openshell: () => import('../../src/cli/openshell.ts') }, context);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    ({ message: stderr, exitCode: code } = error);
+  }
+  return { code, stderr, stdout, lines: stdout.replaceAll(`${workspace.root}/`, '').trimEnd().split('\n') };
+}
+
+const doctor = (changes: Readonly<Record<string, string>>) => run(line(changes));
+
+const CREATE = 'openshell --workspace team-a provider create --name gitlab --type gitlab --credential';
+
+test('finds nothing where all is right, and prints the command that makes the provider', async () => {
+  const stdout = `0 errors, 0 warnings\nnext: ${CREATE} ${CREDENTIAL}\n`;
+  expect(await cli(line())).toMatchObject({ code: 0, stderr: '', stdout });
+});
+
+test.each<[string, () => Readonly<Record<string, string>>, string]>([
+  [
+    'a missing profile',
+    () => ({ '--profiles': file('empty.json', '[]') }),
+    'error: empty.json: gitlab: is not a profile of workspace team-a: a provider without one makes the supervisor drop every credential of its sandbox (run: openshell --workspace team-a provider profile import -f PROFILES/gitlab.yaml) [OpenShell]',
+  ],
+  [
+    'the wrong workspace',
+    () => ({ '--workspace': 'team-b' }),
+    `error: CONFIG:<workspaces>:3: gatewayDriver.workspaces: does not list workspace team-b, so each of its references is refused (run: ${CREATE} ${CREDENTIAL}) [secret-resolver]`,
+  ],
+  [
+    'the combined topology',
+    () => ({ '--gateway-config': file('combined.toml', toml({ topology: 'combined' })) }),
+    'error: combined.toml:12:1: openshell.drivers.kubernetes.topology: is combined, also where it is not set: supervisor and agent share a container, so nothing keeps the agent from the values (run: helm upgrade openshell oci://ghcr.io/nvidia/openshell/helm-chart --reuse-values --set supervisor.topology=sidecar) [OpenShell]',
+  ],
+  [
+    'a missing socket',
+    () => ({ '--socket': join(workspace.root, 'nowhere.sock') }),
+    'error: nowhere.sock: does not exist (run: secret-resolver serve --config CONFIG --gateway-driver) [secret-resolver]',
+  ],
+  [
+    'a name that is not mapped',
+    () => ({ '--credential': 'GITLAB_TOKEN=secret-resolver://npm' }),
+    'error: CONFIG:<names>:7: gatewayDriver.workspaces[0].names: does not list npm, which GITLAB_TOKEN refers to (map npm to {name: SECRET, key: KEY} there, then run: secret-resolver config validate CONFIG) [secret-resolver]',
+  ],
+  [
+    'a name that is nearly one that is mapped',
+    () => ({ '--credential': 'GITLAB_TOKEN=secret-resolver://gitlb' }),
+    `error: CONFIG:<names>:7: gatewayDriver.workspaces[0].names: does not list gitlb, which GITLAB_TOKEN refers to (run: ${CREATE} ${CREDENTIAL}) [secret-resolver]`,
+  ],
+  [
+    'a Secret that the workspace does not list',
+    () => ({ '--credential': `NPM_TOKEN=k8s-secret://${NAMESPACE}/npm/token` }),
+    `error: CONFIG:<secrets>:7: gatewayDriver.workspaces[0].secrets: does not list ${NAMESPACE}/npm/token, which NPM_TOKEN refers to (list {namespace: ${NAMESPACE}, name: npm, keys: [token]} there, then run: secret-resolver config validate CONFIG) [secret-resolver]`,
+  ],
+  [
+    'a key that references.allow does not list',
+    () => ({ '--credential': `GITLAB_TOKEN=k8s-secret://${NAMESPACE}/team-a-gitlab/other` }),
+    `error: CONFIG:<allow>:3: references.allow: does not list ${NAMESPACE}/team-a-gitlab/other, which GITLAB_TOKEN refers to (list {namespace: ${NAMESPACE}, name: team-a-gitlab, keys: [other]} there, then run: secret-resolver config validate CONFIG) [secret-resolver]`,
+  ],
+  [
+    'a driver table that the gateway would not read',
+    () => ({ '--gateway-config': file('typo.toml', toml({ table: 'credential_driver' })) }),
+    'error: typo.toml:7:1: openshell.credential_driver: is not a table that the gateway knows, so it does not start (write credential_drivers, then run: kubectl -n openshell rollout restart statefulset/openshell) [OpenShell]',
+  ],
+  [
+    'a driver table among the compute drivers, in the ConfigMap of a chart',
+    () => ({
+      '--gateway-config': file(
+        'rendered.yaml',
+        stringify({ kind: 'ConfigMap', data: { 'gateway.toml': toml({ table: 'drivers' }) } }),
+      ),
+    }),
+    'error: rendered.yaml:10:1: openshell.drivers.secret-resolver: is not read: openshell.drivers is for compute drivers (write [openshell.credential_drivers.secret-resolver], then run: kubectl -n openshell rollout restart statefulset/openshell) [OpenShell]',
+  ],
+])('finds %s', async (_, changes, expected) => {
+  const { code, stderr, lines } = await doctor(changes());
+  expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+  const config = readFileSync(workspace.configFile, 'utf8').split('\n');
+  const lineOf = (field: string) => config.findIndex((line) => line.trim() === `${field}:`) + 1;
+  const places = expected
+    .replace(/<(\w+)>/, (_, field: string) => String(lineOf(field)))
+    .replaceAll('CONFIG', 'config.yaml')
+    .replace('PROFILES', join(import.meta.dirname, '../../deploy/profiles'));
+  expect(lines[0]).toBe(places);
+});
+
+test('finds a socket on which nobody listens, one that is not a socket, and one of another service', async () => {
+  const dead = join(workspace.root, 'dead.sock');
+  const server = createServer().listen(dead);
+  await new Promise((done) => server.once('listening', done));
+  // The file stays, as after a crash.
+  server.unref();
+  const linked = join(dirname(dead), 'kept.sock');
+  linkSync(dead, linked);
+  await new Promise((done) => server.close(done));
+  const first = async (path: string) => (await doctor({ '--socket': path })).lines[0];
+  expect(await first(linked)).toMatch(
+    /kept\.sock: exists, and no process listens on it \(run: secret-resolver/,
+  );
+  expect(await first(join(workspace.root, 'gateway.toml'))).toMatch(
+    /: exists but is not a socket \(remove it, then run: /,
+  );
+  expect(await first(workspace.socket)).toContain("is the resolver's own socket and not the driver's");
+});
+
+test('says what it did not check, and does not fail for it', async () => {
+  const options = ['--config', workspace.configFile, '--no-socket', '-o', 'json'];
+  const { code, stdout, stderr } = await run(['openshell', 'doctor', ...options]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const { ok, findings } = JSON.parse(stdout);
+  expect(ok).toBe(true);
+  expect(
+    findings.map(({ severity, file, message }: Record<string, string>) => [severity, file, message]),
+  ).toEqual([
+    [
+      'warning',
+      '--gateway-config',
+      "is not given, so the gateway's driver table and topology are not checked",
+    ],
+    ['warning', '--type', "is not given, so a provider's workspace and profile are not checked"],
+    ['warning', '--no-socket', 'is given, so the socket is not checked'],
+  ]);
+});
+
+test('repeats no raw value that was given as a reference', async () => {
+  const raw = newSecret();
+  for (const credential of [`GITLAB_TOKEN=${raw}`, `${raw}=x`]) {
+    const { code, lines, stderr } = await doctor({ '--credential': credential });
+    expect(code).toBe(credential.startsWith('GITLAB') ? 1 : 2);
+    expect(`${lines.join('')}${stderr}`).not.toContain(raw);
+  }
+  const { lines } = await doctor({ '--gateway-config': file('broken.toml', `[a]\nb = ${raw}\n`) });
+  expect(lines[0]).toMatch(/^error: broken\.toml:2:1: is not valid TOML \(fix the syntax here, then run: /);
+});
+
+test('refuses a configuration without a driver, and manifests without a gateway.toml', async () => {
+  const plain = join(workspace.root, 'plain.yaml');
+  const { gatewayDriver: _, ...rest } = parse(readFileSync(workspace.configFile, 'utf8'));
+  writeFileSync(plain, stringify(rest));
+  expect(await doctor({ '--config': plain })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('plain.yaml: has no gatewayDriver'),
+  });
+  const other = file('other.yaml', 'kind: ConfigMap\ndata: {}\n');
+  expect(await doctor({ '--gateway-config': other })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('other.yaml: has no ConfigMap with gateway.toml'),
+  });
+});
