@@ -2,12 +2,9 @@
 import { linkSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { main } from '../../src/cli/run.ts';
-import { CommandError } from '../../src/domain/errors.ts';
-import { type CliProcess, cli, startServe } from '../support/cli.ts';
+import { type CliProcess, cli, inProcess, startServe } from '../support/cli.ts';
 import { newSecret } from '../support/secrets.ts';
 import { NAMESPACE, Workspace } from '../support/workspace.ts';
 
@@ -75,37 +72,11 @@ function line(changes: Readonly<Record<string, string>> = {}): string[] {
   return ['openshell', 'doctor', ...Object.entries(options).flat()];
 }
 
-/** Runs a command line in this process: a process for each would take half a second. */
 async function run(argv: readonly string[]) {
-  let [stdout, stderr, code] = ['', '', 0];
-  const sink = (take: (text: string) => void) =>
-    new Writable({
-      write: (chunk, _encoding, done) => {
-        take(String(chunk));
-        done();
-      },
-    });
-  const context = {
-    env: {},
-    stdin: process.stdin,
-    stdout: sink((text) => {
-      stdout += text;
-    }),
-    stderr: sink((text) => {
-      stderr += text;
-    }),
-    signal: new AbortController().signal,
-    exit: (given: number) => {
-      code = given;
-    },
-  };
-  try {
-    await main(argv, { openshell: () => import('../../src/cli/openshell.ts') }, context);
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    ({ message: stderr, exitCode: code } = error);
-  }
-  return { code, stderr, stdout, lines: stdout.replaceAll(`${workspace.root}/`, '').trimEnd().split('\n') };
+  const { stdout, ...rest } = await inProcess(argv, {
+    openshell: () => import('../../src/cli/openshell.ts'),
+  });
+  return { ...rest, stdout, lines: stdout.replaceAll(`${workspace.root}/`, '').trimEnd().split('\n') };
 }
 
 const doctor = (changes: Readonly<Record<string, string>>) => run(line(changes));

@@ -84,7 +84,10 @@ export class TestServer implements AsyncDisposable {
   }
 
   /** Publishes the snapshot that results from the configuration and these Secrets. */
-  publish(secrets: Readonly<Record<string, Readonly<Record<string, string>>>>, now = Date.now()): void {
+  publish(
+    secrets: Readonly<Record<string, Readonly<Record<string, string | Uint8Array>>>>,
+    now = Date.now(),
+  ): void {
     this.#generation += 1;
     const reads = new Map<string, VolumeRead>();
     for (const [name, keys] of Object.entries(secrets)) {
@@ -95,7 +98,7 @@ export class TestServer implements AsyncDisposable {
           keys: new Map(
             Object.entries(keys).map(([key, text]) => [
               key,
-              { kind: 'bytes', value: SecretValue.from(Buffer.from(text)) },
+              { kind: 'bytes', value: SecretValue.from(Buffer.from(text as string)) },
             ]),
           ),
         },
