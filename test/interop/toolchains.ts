@@ -11,6 +11,8 @@ import { ARTIFACTS } from '../support/secrets.ts';
 
 export const CACHE =
   process.env.INTEROP_CACHE ?? join(homedir(), '.cache', 'mounted-secret-resolver', 'interop');
+/** Where cargo builds. */
+export const CARGO_TARGET = process.env.CARGO_TARGET_DIR ?? join(CACHE, 'rust');
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLIENTS = join(ROOT, 'examples');
 /** Milliseconds for a first build, which may download and compile a hundred packages. */
@@ -39,18 +41,8 @@ export const TOOLCHAINS: readonly Toolchain[] = [
     authority: '[::]:50051',
     missing: async () => (find('cargo') === undefined ? 'cargo' : undefined),
     build: async () => {
-      const folder = join(CLIENTS, 'rust');
-      mkdirSync(join(folder, 'stubs'), { recursive: true });
-      await step('buf', [
-        'build',
-        '--path',
-        'proto/secretresolver',
-        '--output',
-        join(folder, 'stubs/resolver.binpb'),
-      ]);
-      const target = process.env.CARGO_TARGET_DIR ?? join(CACHE, 'rust');
-      await step('cargo', ['build', '--locked', '--quiet'], folder, { CARGO_TARGET_DIR: target });
-      return { program: join(target, 'debug/interop-client'), args: [], env: {} };
+      await cargo('build', '--workspace', '--examples', '--bins');
+      return { program: join(CARGO_TARGET, 'debug/interop-client'), args: [], env: {} };
     },
   },
   {
@@ -112,6 +104,20 @@ export const TOOLCHAINS: readonly Toolchain[] = [
     },
   },
 ];
+
+/** Runs cargo in examples/rust, once at a time: two test files need it. */
+export async function cargo(...args: readonly string[]): Promise<void> {
+  const folder = join(CLIENTS, 'rust');
+  const stubs = join(folder, 'resolver-environment/stubs');
+  mkdirSync(stubs, { recursive: true });
+  mkdirSync(CARGO_TARGET, { recursive: true });
+  const lock = ['flock', join(CARGO_TARGET, 'resolver.lock')] as const;
+  const descriptors = ['build', '--path', 'proto/secretresolver', '--output', join(stubs, 'resolver.binpb')];
+  await step(lock[0], [lock[1], 'buf', ...descriptors]);
+  await step(lock[0], [lock[1], 'cargo', ...args, '--locked', '--quiet'], folder, {
+    CARGO_TARGET_DIR: CARGO_TARGET,
+  });
+}
 
 /** One build step. Its output is kept, and shown on failure. */
 export async function step(

@@ -7,32 +7,14 @@
 //! It ends with 0 once it has seen N rotations on one stream, at least SECONDS after the start, and a plain call
 //! on the same connection has returned the revision in force.
 
-mod environment;
-
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use resolver_environment::stubs::GetProviderEnvironmentRequest;
+use resolver_environment::{dial, Credential, CredentialResolverClient, Snapshot, Watch};
+use sha2::{Digest, Sha256};
 use tokio::time::{sleep_until, Instant};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
-
-use environment::Installed;
-use stubs::credential_resolver_client::CredentialResolverClient;
-use stubs::watch_provider_environment_request::Message;
-use stubs::{Acknowledge, AcknowledgeOutcome, GetProviderEnvironmentRequest, Subscribe};
-use stubs::{ProviderEnvironment, WatchProviderEnvironmentRequest};
-
-pub mod stubs {
-    tonic::include_proto!("secretresolver.v1");
-}
-
-/// How often an idle connection is pinged: a supervisor finds a dead resolver in this time and the next.
-const PING_EVERY: Duration = Duration::from_secs(10);
-/// How long an answer to a ping may take.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -46,8 +28,8 @@ struct Options {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let options = parse(std::env::args().skip(1))?;
-    let channel = dial(&options).await?;
-    let installed = watch(channel.clone(), &options).await?;
+    let channel = dial(options.socket.clone(), &options.authority).await?;
+    let installed = watch(Watch::open(channel.clone()).await?, &options).await?;
     let current = CredentialResolverClient::new(channel)
         .get_provider_environment(GetProviderEnvironmentRequest::default())
         .await?
@@ -84,72 +66,91 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, Failure> {
     Ok(options)
 }
 
-/// Connects over the Unix socket. The URI only gives the `:authority` of each request.
-async fn dial(options: &Options) -> Result<Channel, Failure> {
-    let socket = options.socket.clone();
-    let connector = tower::service_fn(move |_| {
-        let socket = socket.clone();
-        async move { UnixStream::connect(socket).await.map(TokioIo::new) }
-    });
-    let channel = Endpoint::from_shared(format!("http://{}", options.authority))?
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .connect_with_connector(connector)
-        .await?;
-    Ok(channel)
-}
-
 /// Follows the watch until all rotations were seen and the time is over; returns what is then installed.
-async fn watch(channel: Channel, options: &Options) -> Result<Installed, Failure> {
-    let (requests, outgoing) = mpsc::channel(4);
-    requests.send(request(Message::Subscribe(Subscribe::default()))).await?;
-    let mut snapshots = CredentialResolverClient::new(channel)
-        .watch_provider_environment(ReceiverStream::new(outgoing))
-        .await?
-        .into_inner();
+async fn watch(mut watch: Watch, options: &Options) -> Result<Snapshot, Failure> {
     let end = Instant::now() + options.hold;
-    let mut installed = Installed::default();
+    let mut installed = Snapshot::default();
     let mut rotations = 0;
     loop {
         let over = rotations >= options.rotations && installed.revision != 0;
-        let snapshot = tokio::select! {
-            snapshot = snapshots.message() => snapshot?.ok_or("the resolver ended the watch")?,
+        let (revision, checked) = tokio::select! {
+            next = watch.next() => next?,
             () = sleep_until(end), if over => return Ok(installed),
         };
-        let first = installed.revision == 0;
-        let outcome = take(&mut installed, snapshot, &mut rotations, first);
-        requests.send(request(Message::Acknowledge(outcome))).await?;
+        let applied = checked.is_ok();
+        // A snapshot that violates a rule withdraws the previous one: an old value is not better than none.
+        let snapshot = checked.unwrap_or_else(|rule| {
+            println!("rejected {revision} {rule}");
+            Snapshot::default()
+        });
+        let old = std::mem::replace(&mut installed, snapshot);
+        if applied {
+            let changed = changed(&old, &installed).join(",");
+            if old.revision == 0 {
+                println!("snapshot {revision} {changed}");
+            } else {
+                rotations += 1;
+                println!("rotation {rotations} {revision} {changed}");
+            }
+        }
+        print(&installed);
+        watch.acknowledge(revision, applied).await;
     }
 }
 
-/// Installs a snapshot, or withdraws everything where it breaks a rule, and says which of the two it was.
-fn take(
-    installed: &mut Installed,
-    snapshot: ProviderEnvironment,
-    rotations: &mut u32,
-    first: bool,
-) -> Acknowledge {
-    let revision = snapshot.provider_env_revision;
-    let outcome = match installed.replace(snapshot) {
-        Ok(changed) if first => {
-            println!("snapshot {revision} {}", changed.join(","));
-            AcknowledgeOutcome::Applied
-        }
-        Ok(changed) => {
-            *rotations += 1;
-            println!("rotation {rotations} {revision} {}", changed.join(","));
-            AcknowledgeOutcome::Applied
-        }
-        Err(rule) => {
-            println!("rejected {revision} {rule}");
-            AcknowledgeOutcome::Rejected
-        }
+/// Names that were added, removed or changed.
+fn changed(old: &Snapshot, new: &Snapshot) -> Vec<String> {
+    let value_of = |from: &BTreeMap<String, Credential>, name: &str| {
+        from.get(name).map(|each| each.value.clone())
     };
-    installed.print();
-    Acknowledge { revision, outcome: outcome.into() }
+    let names = old.credentials.keys().chain(new.credentials.keys());
+    let differs =
+        |name: &&String| value_of(&old.credentials, name) != value_of(&new.credentials, name);
+    let mut names: Vec<String> = names.filter(differs).cloned().collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
-fn request(message: Message) -> WatchProviderEnvironmentRequest {
-    WatchProviderEnvironmentRequest { message: Some(message) }
+/// One line per credential: name, provider, handle, endpoints and digest, but no value.
+fn print(snapshot: &Snapshot) {
+    let nonce = std::env::var("INTEROP_NONCE").ok();
+    for (
+        name,
+        Credential {
+            provider,
+            value,
+            binding,
+            ..
+        },
+    ) in &snapshot.credentials
+    {
+        let endpoints = binding.endpoints.iter();
+        let endpoints: Vec<_> = endpoints
+            .map(|end| format!("{}:{}{}", end.host, end.port, end.path))
+            .collect();
+        println!(
+            "credential {name} {provider} {} {} {}",
+            binding.workload_credential_handle,
+            endpoints.join(","),
+            nonce
+                .as_deref()
+                .map_or("-".into(), |nonce| digest(nonce, value)),
+        );
+    }
+    for refusal in &snapshot.refusals {
+        println!(
+            "refusal {} {} {}",
+            refusal.provider, refusal.key, refusal.reason
+        );
+    }
+}
+
+fn digest(nonce: &str, value: &[u8]) -> String {
+    let hash = Sha256::new()
+        .chain_update(nonce)
+        .chain_update([0])
+        .chain_update(value)
+        .finalize();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,5 @@
 //! Makes the stubs from a descriptor set, so that neither protoc nor a parser of .proto files is compiled here:
-//! `buf build --path proto/secretresolver --output examples/rust/stubs/resolver.binpb` in the repository.
+//! `buf build --path proto/secretresolver --output examples/rust/resolver-environment/stubs/resolver.binpb` in the repository.
 
 use prost::Message;
 
