@@ -43,13 +43,16 @@ export interface Change {
   readonly subresource?: 'ephemeralcontainers';
 }
 
-/** Returns the path of a program that the module in this folder has, or has as a tool. */
-async function build(packagePath: string, name: string): Promise<string> {
+/** The tool of the module in this folder. */
+export const KUSTOMIZE = ['sigs.k8s.io/kustomize/kustomize/v5', 'kustomize'] as const;
+
+/** Returns the path of a program that the module of a folder, of this one unless given, has, or has as a tool. */
+export async function buildGo(packagePath: string, name: string, cwd = import.meta.dirname): Promise<string> {
   mkdirSync(PROGRAMS, { recursive: true });
   const program = join(PROGRAMS, name);
   // One build for all test files that start at the same time.
   await execa('flock', [`${program}.lock`, 'go', 'build', '-ldflags=-s -w', '-o', program, packagePath], {
-    cwd: import.meta.dirname,
+    cwd,
     // A Go that is older than go.mod asks for fetches that release.
     env: { GOTOOLCHAIN: 'auto' },
     timeout: BUILD_TIMEOUT_MS,
@@ -59,7 +62,7 @@ async function build(packagePath: string, name: string): Promise<string> {
 
 /** The objects that `kubectl apply -k` would apply. */
 export async function kustomize(folder: string): Promise<string> {
-  const program = await build('sigs.k8s.io/kustomize/kustomize/v5', 'kustomize');
+  const program = await buildGo(...KUSTOMIZE);
   return (await execa(program, ['build', folder])).stdout;
 }
 
@@ -108,7 +111,7 @@ export class ApiServer implements Disposable {
 
   /** Starts one whose cluster holds the objects of these manifests. */
   static async start(manifests: readonly string[]): Promise<ApiServer> {
-    const child = spawn(await build('.', 'api-server'));
+    const child = spawn(await buildGo('.', 'api-server'));
     let log = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       log += text;

@@ -64,10 +64,13 @@ const sandboxTemplate = z.strictObject({
 const CLUSTER_WIDE = /^(Namespace|ClusterSecretStore|(Mutating|Validating)AdmissionPolicy(Binding)?)$/;
 
 function yamlFiles(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.yaml'))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
+  return (
+    readdirSync(folder, { withFileTypes: true, recursive: true })
+      // plugin.yaml is helm's.
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.yaml') && entry.name !== 'plugin.yaml')
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort()
+  );
 }
 
 const documents = yamlFiles(DEPLOY).flatMap((file) =>
