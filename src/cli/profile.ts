@@ -1,8 +1,7 @@
 import { Command } from 'commander';
-import { readYaml } from '../config/files.ts';
+import { readFile } from '../config/files.ts';
 import type { ConfigFinding } from '../config/finding.ts';
-import { profileSources } from '../config/profile/documents.ts';
-import { lintProfile } from '../config/profile/lint.ts';
+import { lintProfiles } from '../config/profile/lint.ts';
 import { ConfigError, ExitCode } from '../domain/errors.ts';
 import type { CommandContext } from './context.ts';
 import { count, countLine, findingData, findingLine } from './findings.ts';
@@ -37,9 +36,8 @@ function lintFiles(files: readonly string[]): { findings: ConfigFinding[]; profi
   let profiles = 0;
   for (const file of files) {
     try {
-      for (const source of profileSources(readYaml(file))) {
+      for (const { source, id, findings: found } of lintProfiles(file, readFile(file))) {
         profiles++;
-        const { id, findings: found } = lintProfile(source);
         findings.push(...found);
         const other = id === undefined ? undefined : ids.get(id);
         if (other !== undefined) {

@@ -64,9 +64,13 @@ export class ConfigFiles {
 
 /** Every document of a file. Throws {@link ConfigError} where it cannot be read or is not YAML. */
 export function readYaml(file: string, files = new ConfigFiles()): YamlSource[] {
-  let text: string;
+  return parseYaml(file, readFile(file, files));
+}
+
+/** The text of a file. Throws {@link ConfigError} where it cannot be read. */
+export function readFile(file: string, files = new ConfigFiles()): string {
   try {
-    text = files.readText(file);
+    return files.readText(file);
   } catch (error) {
     throw wholeFile(
       file,
@@ -74,7 +78,6 @@ export function readYaml(file: string, files = new ConfigFiles()): YamlSource[] 
       'check the path, and that this user may read it',
     );
   }
-  return parseYaml(file, text);
 }
 
 /** Files of the folder that `field` of the configuration names. An issue does not repeat the folder: its place shows it. */

@@ -16,6 +16,7 @@ import {
   type Pair,
   parseAllDocuments,
   type Scalar,
+  type Tags,
   visit,
   type YAMLError,
   type YAMLMap,
@@ -201,8 +202,8 @@ const CORE_TAG = /^tag:yaml\.org,2002:(map|seq|str|int|float|bool|null)$/;
 
 const KEY_HINT = 'write letters, digits and "_", not beginning with a digit';
 
-/** Parses every document of a file; a file without any is one empty document. */
-export function parseYaml(file: string, text: string): YamlSource[] {
+/** Parses every document of a file. `customTags` changes how plain scalars are read. */
+export function parseYaml(file: string, text: string, customTags?: (tags: Tags) => Tags): YamlSource[] {
   if (Buffer.byteLength(text) > MAX_CONFIG_BYTES) {
     throw wholeFile(file, 'is larger than 1 MiB', 'split it, or check that it is the right file');
   }
@@ -213,6 +214,7 @@ export function parseYaml(file: string, text: string): YamlSource[] {
       prettyErrors: false,
       version: '1.2',
       schema: 'core',
+      ...(customTags && { customTags }),
       // The library compares each name with all before it, which takes 20 s for 150 KB. `#unusable` looks for them.
       uniqueKeys: false,
       // Warnings go to stderr and quote the source.

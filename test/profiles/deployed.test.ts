@@ -49,7 +49,7 @@ describe('profiles in deploy/profiles', () => {
 
   it.each([...profiles])('%s: named by its id, and without a finding but for the path', (id, text) => {
     const sources = parseYaml(`${id}.yaml`, text);
-    const found = sources.map(lintProfile);
+    const found = sources.map((source) => lintProfile(source));
     // Telegram wants its token in the path, where OpenShell resolves no handle; through the client library it works.
     const fields =
       id === 'telegram' ? ['credentials[0].auth_style', 'endpoints[0].path', 'endpoints[1].path'] : [];

@@ -4,9 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, describe, expect, it } from 'vitest';
-import { profileSources } from '../../src/config/profile/documents.ts';
-import { lintProfile } from '../../src/config/profile/lint.ts';
-import { parseYaml } from '../../src/config/yaml-source.ts';
+import { lintProfiles } from '../../src/config/profile/lint.ts';
 import { formatIssue } from '../../src/domain/errors.ts';
 
 const HEAD = 'id: gitlab\ndisplay_name: GitLab\ncredentials:\n';
@@ -16,8 +14,8 @@ const ENDPOINTS = `endpoints:\n  - {host: gitlab.example.com, ${REST}}\n`;
 const GOOD = `${HEAD}${CREDENTIAL}${ENDPOINTS}`;
 
 function lint(text: string): string[] {
-  return profileSources(parseYaml('p.yaml', text)).flatMap((source) =>
-    lintProfile(source).findings.map(
+  return lintProfiles('p.yaml', text).flatMap(({ findings }) =>
+    findings.map(
       ({ severity, by, issue }) => `${severity}: ${by}: ${formatIssue(issue).replace('p.yaml:', '')}`,
     ),
   );
@@ -66,8 +64,11 @@ describe('profile lint', () => {
     ['tcp', endpoint('host: example.com, port: 5432, protocol: tcp, allow_uninspected_credentials: true')],
     ['mcp', mcp('rules: [{allow: {method: tools/call, tool: "read_*"}}]')],
     ['all of mcp', mcp('mcp: {allow_all_known_mcp_methods: true}')],
-    ['a list of profiles', `- ${GOOD.replaceAll('\n', '\n  ').trimEnd()}\n`],
-    ['a list under profiles', `profiles:\n- ${GOOD.replaceAll('\n', '\n  ').trimEnd()}\n`],
+    ['fields without a value', `${GOOD}description:\nbinaries:\ndiscovery:\n  credentials:\nannotations:\n`],
+    ['a credential with fields without a value', credential('auth_style: , refresh: , token_grant: ~')],
+    ['options without a value', rest('access: full, mcp: null, rules: , deny_rules: Null')],
+    ['a null that is text', `${GOOD}description: null\n`],
+    ['a handle in capitals', GOOD.replace('[TOKEN]', `[s${'A'.repeat(64)}_X]`)],
   ])('finds nothing in %s', (_, text) => {
     expect(lint(text)).toEqual([]);
   });
@@ -442,10 +443,40 @@ describe('profile lint', () => {
       'endpoints[0].enforce: is not a field of a profile',
     ],
     [
-      'a mistake in a list of profiles',
-      `profiles:\n- id: a\n  display_name: A\n- id: B\n  display_name: B\n`,
-      'error: both: 4:3: profiles[1].id: must be lowercase',
+      'a null, which OpenShell reads as text',
+      credential('auth_style: null'),
+      'error: OpenShell: 4:38: credentials[0].auth_style: is not a way to present a credential',
     ],
+    ['a null category', `${GOOD}category: ~\n`, 'error: OpenShell: 7:1: category: is not a category'],
+    ['a null list', `${GOOD}binaries: null\n`, 'error: OpenShell: 7:1: binaries: has the wrong type'],
+    ['a null binary', `${GOOD}binaries: [null]\n`, 'error: OpenShell: 7:12: binaries[0]: has none'],
+    ['a null denial', rest('access: full, deny_rules: [null]'), 'deny_rules[0]: has the wrong type'],
+    [
+      'a number with a point where a text or a map may be',
+      rest('rules: [{allow: {method: GET, query: {version: 1.5}}}]'),
+      'error: OpenShell: 6:90: endpoints[0].rules[0].allow.query.version: has none of the accepted forms',
+    ],
+    [
+      'a port with a zero before it',
+      endpoint('host: example.com, port: 0443, protocol: rest, access: full'),
+      'error: OpenShell: 6:25: endpoints[0].port: has the wrong type, expected a number (correct this field)',
+    ],
+    [
+      'a port with a point',
+      endpoint('host: example.com, port: 443.0, protocol: rest, access: full'),
+      'error: OpenShell: 6:25: endpoints[0].port: has the wrong type, expected a number (correct this field)',
+    ],
+    [
+      'a byte order mark',
+      `\uFEFF${GOOD}`,
+      'error: OpenShell: 1:2: begins with a byte order mark (save the file as UTF-8 without one)',
+    ],
+    [
+      'a list of profiles',
+      `- ${GOOD.replaceAll('\n', '\n  ').trimEnd()}\n`,
+      'warning: OpenShell: 1:3: [0]: is in a list',
+    ],
+    ['several documents', `${GOOD}---\n${GOOD}`, 'warning: OpenShell: 1:1: is in a list or among several'],
     ['a field twice', `${GOOD}id: other\n`, 'duplicate field'],
   ])('finds %s', (_, text, expected) => {
     let found: string[];
@@ -457,6 +488,13 @@ describe('profile lint', () => {
     expect(found.join('\n')).toContain(expected);
     expect(found).toHaveLength(1);
   });
+});
+
+it('reports mistakes in a list where they are', () => {
+  expect(lint('profiles:\n- id: a\n  display_name: A\n- id: B\n  display_name: B\n')).toEqual([
+    expect.stringContaining('warning: OpenShell: 2:3: profiles[0]: is in a list'),
+    expect.stringContaining('error: both: 4:3: profiles[1].id: must be lowercase'),
+  ]);
 });
 
 describe('secret-resolver profile lint', () => {
@@ -476,7 +514,7 @@ describe('secret-resolver profile lint', () => {
     const { exitCode, stdout, stderr } = await run('good.yaml');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).toBe(
-      'warning: good.yaml:8:1: endpoints: declares no endpoint, so its credentials are withheld (name the hosts that may receive them, here or in the provider file) [secret-resolver]\n2 profiles, 0 errors, 1 warning',
+      'warning: good.yaml:1:1: is in a list or among several documents; OpenShell imports one profile per file (write each profile to a file of its own before you import it) [OpenShell]\nwarning: good.yaml:8:1: endpoints: declares no endpoint, so its credentials are withheld (name the hosts that may receive them, here or in the provider file) [secret-resolver]\n2 profiles, 0 errors, 2 warnings',
     );
   });
 

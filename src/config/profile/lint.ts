@@ -8,9 +8,10 @@ import { ConfigError, type ConfigIssue } from '../../domain/errors.ts';
 import { pathDifferences } from '../../domain/glob.ts';
 import { isSteeringName } from '../../domain/names.ts';
 import type { ConfigFinding } from '../finding.ts';
-import type { YamlSource } from '../yaml-source.ts';
+import { parseYaml, type YamlSource } from '../yaml-source.ts';
+import { profileSources } from './documents.ts';
 import { lintAsOpenShell } from './openshell-rules.ts';
-import { KNOWN_FIELDS, openShellProfileSchema } from './openshell-schema.ts';
+import { KNOWN_FIELDS, openShellProfileSchema, openShellTags } from './openshell-schema.ts';
 import { profileFileSchema, type RawProfile } from './schema.ts';
 
 /** Most credentials that OpenShell takes of one provider. */
@@ -23,16 +24,43 @@ type Report = (
   hint: string,
 ) => void;
 
-/** Checks one profile; its id is undefined where the resolver cannot load it. */
-export function lintProfile(source: YamlSource): {
-  id: string | undefined;
-  findings: ConfigFinding[];
-} {
+interface LintedProfile {
+  readonly source: YamlSource;
+  /** Undefined where the resolver cannot load the profile. */
+  readonly id: string | undefined;
+  readonly findings: ConfigFinding[];
+}
+
+/** Checks every profile of a file. Throws {@link ConfigError} where the text is not YAML. */
+export function lintProfiles(file: string, text: string): LintedProfile[] {
+  const documents = parseYaml(file, text);
+  const sources = profileSources(documents);
+  const theirs = profileSources(parseYaml(file, text, openShellTags));
+  const linted = sources.map((source, index) => ({
+    source,
+    ...lintProfile(source, theirs[index] ?? source),
+  }));
+  const [first] = linted;
+  const report = (severity: ConfigFinding['severity'], message: string, hint: string) =>
+    first?.findings.unshift({ severity, by: 'OpenShell', issue: first.source.issueAt([], message, hint) });
+  if (text.startsWith('\uFEFF'))
+    report('error', 'begins with a byte order mark', 'save the file as UTF-8 without one');
+  if (sources.length > 1 || first?.source !== documents[0])
+    report(
+      'warning',
+      'is in a list or among several documents; OpenShell imports one profile per file',
+      'write each profile to a file of its own before you import it',
+    );
+  return linted;
+}
+
+/** Checks one profile; `asOpenShell` is what OpenShell's YAML reader makes of it. */
+export function lintProfile(source: YamlSource, asOpenShell = source): Omit<LintedProfile, 'source'> {
   const theirs: ConfigFinding[] = [];
   const ours: ConfigFinding[] = [];
   const refused = (by: ConfigFinding['by'], issues: readonly ConfigIssue[]) =>
     issues.map((issue): ConfigFinding => ({ severity: 'error', by, issue }));
-  const shape = attempt(() => source.validate(openShellProfileSchema));
+  const shape = attempt(() => asOpenShell.validate(openShellProfileSchema));
   if (shape instanceof ConfigError) theirs.push(...refused('OpenShell', shape.issues));
   else
     lintAsOpenShell(shape, (path, message, hint) =>

@@ -1,5 +1,4 @@
 /** What OpenShell 0.0.x refuses in a profile of the right shape. Pure. Rules of MCP endpoints have a file of their own. */
-import { UNSERVABLE_NAME } from '../../domain/names.ts';
 import { lintMcp } from './openshell-mcp.ts';
 import type { OpenShellCredential, OpenShellEndpoint, OpenShellProfile } from './openshell-schema.ts';
 
@@ -101,7 +100,7 @@ function lintNames({ credentials, discovery }: OpenShellProfile, report: Report)
     (index) => report(pathOf(index), 'must not be empty', 'write an environment name'),
   );
   for (const { name, path } of variables)
-    if (UNSERVABLE_NAME.test(name.trim()))
+    if (/^(v\d+|s[\da-f]{64})_[A-Za-z0-9_]+$/.test(name.trim()))
       report(
         path,
         'is reserved: it reads as a revision or a handle inside a placeholder',
