@@ -33,21 +33,26 @@ export const HOST_PATTERN =
 
 /** How OpenShell's reading of a bound path differs from ours. */
 export type PathDifference =
-  /** Its `*` also matches "/", and `[...]` is a class there and literal here. */
+  /** Its `*` also matches "/". */
   | 'wider-there'
   /** It reads the pattern literally: it is no glob there, or a glob before `/**`. */
-  | 'wider-here';
+  | 'wider-here'
+  /** `[...]` is a class there and literal here. */
+  | 'class'
+  /** It has characters that are percent-encoded or cut off in every path that is compared. */
+  | 'nothing-there';
 
 /** Differences in the paths that a pattern matches; empty where both read it alike. */
 export function pathDifferences(pattern: string): PathDifference[] {
   const below = pattern.endsWith('/**');
+  const literal = below || !compiles(pattern) ? pattern : pattern.replaceAll(CLASS, '');
+  if (/[[\];%"<>\\^`|]|[^\x21-\x7e]/.test(literal)) return ['nothing-there'];
   const stars = (below ? pattern.slice(0, -3) : pattern).includes('*');
   if (below || !compiles(pattern)) return stars ? ['wider-here'] : [];
-  const classes = pattern.match(CLASS) ?? [];
   const globs = pattern.split('/').some((segment) => segment !== '**' && segment.includes('*'));
   return [
-    ...(globs || classes.length > 0 || pattern.endsWith('**/') ? ['wider-there' as const] : []),
-    ...(classes.some((each) => each.includes('*')) ? ['wider-here' as const] : []),
+    ...(globs || pattern.endsWith('**/') ? ['wider-there' as const] : []),
+    ...(literal === pattern ? [] : ['class' as const]),
   ];
 }
 

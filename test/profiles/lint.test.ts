@@ -315,6 +315,18 @@ describe('profile lint', () => {
       'endpoints[0].path: matches less in OpenShell',
     ],
     [
+      'brackets in a path',
+      rest('access: full, path: "/v[12]/a"'),
+      'warning: secret-resolver: 6:66: endpoints[0].path: has brackets, which are a class',
+    ],
+    ...['/a;b', '/a%2Fb/**', '/[a/b', '/[ab]/**', '/caf\u00e9', '/a|b'].map(
+      (path): [string, string, string] => [
+        `a path that no request has: ${path}`,
+        rest(`access: full, path: "${path}"`),
+        'warning: secret-resolver: 6:66: endpoints[0].path: matches nothing in OpenShell',
+      ],
+    ),
+    [
       'an endpoint twice',
       endpoint('host: example.com, ports: [443, 443], protocol: rest, access: full'),
       'warning: secret-resolver: 6:5: endpoints[0]: duplicate endpoint',

@@ -5,7 +5,7 @@
  * of them. A warning is what works and is seldom meant, or what the two read differently.
  */
 import { ConfigError, type ConfigIssue } from '../../domain/errors.ts';
-import { pathDifferences } from '../../domain/glob.ts';
+import { type PathDifference, pathDifferences } from '../../domain/glob.ts';
 import { isSteeringName } from '../../domain/names.ts';
 import type { ConfigFinding } from '../finding.ts';
 import { parseYaml, type YamlSource } from '../yaml-source.ts';
@@ -183,6 +183,25 @@ function lintEndpoints(profile: RawProfile, report: Report): void {
   });
 }
 
+const PATH_DIFFERENCES: Readonly<Record<PathDifference, { message: string; hint: string }>> = {
+  'wider-there': {
+    message: 'matches more in OpenShell than in the client library: its "*" also matches "/"',
+    hint: 'write a literal path, or one that ends in "/**"',
+  },
+  'wider-here': {
+    message: 'matches less in OpenShell than in the client library: OpenShell reads it literally',
+    hint: 'write a literal path before "/**", and "**" as a whole segment',
+  },
+  class: {
+    message: 'has brackets, which are a class of characters to OpenShell and literal to the client library',
+    hint: 'write one endpoint for each path',
+  },
+  'nothing-there': {
+    message: 'matches nothing in OpenShell: a request has these characters percent-encoded or loses them',
+    hint: 'end the path before them, with "/**"',
+  },
+};
+
 /** What is seldom meant in an endpoint, and what OpenShell and the client library read differently. */
 export function endpointWarnings({ host, path }: { readonly host: string; readonly path: string }) {
   const found: { readonly field: 'host' | 'path'; readonly message: string; readonly hint: string }[] = [];
@@ -206,18 +225,6 @@ export function endpointWarnings({ host, path }: { readonly host: string; readon
       hint: 'use "*", which stands for any text within a label',
     });
   for (const difference of pathDifferences(path))
-    found.push(
-      difference === 'wider-there'
-        ? {
-            field: 'path',
-            message: 'matches more in OpenShell than in the client library: its "*" also matches "/"',
-            hint: 'write a literal path, or one that ends in "/**"',
-          }
-        : {
-            field: 'path',
-            message: 'matches less in OpenShell than in the client library: OpenShell reads it literally',
-            hint: 'write a literal path before "/**", and "**" as a whole segment',
-          },
-    );
+    found.push({ field: 'path', ...PATH_DIFFERENCES[difference] });
   return found;
 }
