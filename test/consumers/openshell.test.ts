@@ -9,6 +9,7 @@ import {
   GetSandboxProviderEnvironmentResponseSchema,
 } from '../../src/gen/openshell/v1/openshell_pb.ts';
 import type { ServedCredential } from '../../src/snapshot/resolve.ts';
+import { compilesHost } from '../support/host-pattern.ts';
 import { MemoryLog } from '../support/memory-log.ts';
 import { RawClient } from '../support/raw-calls.ts';
 import { newSecret, registerSecret } from '../support/secrets.ts';
@@ -104,7 +105,7 @@ function complaints(response: GetSandboxProviderEnvironmentResponse, now = Date.
     check(binding.endpoints.length > 0, `${key}: endpoints`);
     for (const { host, port, path } of binding.endpoints) {
       check(port >= 1 && port <= 65535, `${key}: port`);
-      check(host !== '' && !/[{}\s]/.test(host) && !host.split('.').includes(''), `${key}: host`);
+      check(compilesHost(host), `${key}: host`);
       check(path === '' || path.startsWith('/'), `${key}: path`);
     }
   }
@@ -141,10 +142,14 @@ describe('the response', () => {
       ],
     });
     expect(complaints(response)).toEqual([]);
+    // 0.1.x reads the expiry from another field.
+    expect(response.credentialExpirationTimes).toMatchObject({
+      GITLAB_USER: { seconds: BigInt(Date.parse('2999-01-01T00:00:00Z') / 1000) },
+    });
     // Our own fields are far away from any that OpenShell may add; its field 4 (token grants) is never sent.
     const strangers = (response.$unknown ?? []).map(({ no }) => no);
     expect(strangers.length).toBeGreaterThan(0);
-    expect(strangers.filter((no) => no < 100)).toEqual([]);
+    expect(strangers.filter((no) => no < 1000)).toEqual([]);
   });
 
   it('is the very buffer of our own call where nothing is withheld, encoded once', async () => {
