@@ -7,7 +7,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { lintProfile } from '../../src/config/profile/lint.ts';
+import { lintProfiles } from '../../src/config/profile/lint.ts';
 import { loadConfig } from '../../src/consumers/index.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
 import { changes } from '../../src/snapshot/snapshot.ts';
@@ -115,13 +115,11 @@ it('profiles finds a linter that overlooks what the loader refuses', async () =>
   await mustFind(
     profiles,
     {
-      lint: (source) => {
-        const { id, findings } = lintProfile(source);
-        return {
-          id,
-          findings: findings.filter(({ issue }) => !issue.message.startsWith('must be lowercase')),
-        };
-      },
+      lint: (file, text) =>
+        lintProfiles(file, text).map((one) => ({
+          ...one,
+          findings: one.findings.filter(({ issue }) => !issue.message.startsWith('must be lowercase')),
+        })),
     },
     ['the linter overlooks what loading refuses'],
   );

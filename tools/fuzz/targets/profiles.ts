@@ -3,8 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../../src/config/config.ts';
-import { lintProfile } from '../../../src/config/profile/lint.ts';
-import { parseYaml } from '../../../src/config/yaml-source.ts';
+import { lintProfiles } from '../../../src/config/profile/lint.ts';
 import { loadConfig } from '../../../src/consumers/index.ts';
 import { ENVIRONMENT_NAME } from '../../../src/domain/names.ts';
 import { ENVIRONMENT } from '../../../test/config/examples.ts';
@@ -33,7 +32,7 @@ discovery: {credentials: [token]}
 
 /** What a test may replace. */
 export interface Subject {
-  readonly lint: typeof lintProfile;
+  readonly lint: typeof lintProfiles;
 }
 
 export const profiles: Target<Subject> = {
@@ -78,7 +77,7 @@ export const profiles: Target<Subject> = {
     `id: a\nx: &a [&b []${',*b'.repeat(400)}]\ny: [*a${',*a'.repeat(400)}]\n`,
   ],
 
-  async open({ lint = lintProfile } = {}) {
+  async open({ lint = lintProfiles } = {}) {
     const workspace = new Workspace();
     const { root, configFile } = workspace;
     const planted = new Planted();
@@ -98,7 +97,7 @@ export const profiles: Target<Subject> = {
         const text = planted.into(input).toString('utf8');
         writeFileSync(file, text);
         const linted = loadedOrComplained(
-          () => parseYaml(file, text).flatMap((source) => lint(source).findings),
+          () => lint(file, text).flatMap(({ findings }) => findings),
           planted,
           root,
         );
