@@ -217,6 +217,11 @@ describe('profile lint', () => {
       credential('token_grant: {token_endpoint: "https://a.example"}, header_name: Host'),
       'credentials[0].header_name: controls the connection itself',
     ],
+    [
+      'a grant that is not in a header, whatever its name',
+      credential('token_grant: {token_endpoint: "https://a.example"}, auth_style: basic, header_name: Host'),
+      'credentials[0].auth_style: must be bearer or header beside token_grant',
+    ],
     ['no endpoint', `${HEAD}${CREDENTIAL}`, 'warning: secret-resolver: 1:1: endpoints: declares no endpoint'],
     [
       'an endpoint without a host',

@@ -135,7 +135,11 @@ function lintCredential(
       'write an https URL',
     );
   if (!['', 'bearer', 'header'].includes(style))
-    report([...path, 'auth_style'], 'must be bearer or header beside token_grant', 'write bearer or header');
+    return report(
+      [...path, 'auth_style'],
+      'must be bearer or header beside token_grant',
+      'write bearer or header',
+    );
   const header = credential.header_name.trim();
   if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]*$/.test(header))
     report([...path, 'header_name'], 'is not the name of a header', 'write a name such as Authorization');
