@@ -15,6 +15,7 @@ import {
   GetSandboxProviderEnvironmentResponseSchema,
 } from '../../src/gen/openshell/v1/openshell_pb.ts';
 import { inProcess } from '../support/cli.ts';
+import { compilesHost } from '../support/host-pattern.ts';
 import { RawClient } from '../support/raw-calls.ts';
 import { newSecret } from '../support/secrets.ts';
 import { TestServer } from '../support/test-server.ts';
@@ -33,29 +34,11 @@ function refusal(response: GetSandboxProviderEnvironmentResponse): string | unde
     if (endpoints.length === 0) return 'no endpoint';
     if (!/^([0-9a-f]{64})?$/.test(workloadCredentialHandle)) return 'an invalid handle';
     for (const { host, port } of endpoints)
-      if (port < 1 || port > 65_535 || !hostCompiles(host)) return 'an invalid endpoint';
+      if (port < 1 || port > 65_535 || !compilesHost(host)) return 'an invalid endpoint';
   }
   // Prost refuses a message with a text that is not UTF-8; here it is decoded with replacements.
   if (Object.values(environment).some((value) => value.includes('\ufffd'))) return 'not UTF-8';
   return undefined;
-}
-
-function hostCompiles(host: string): boolean {
-  if (/[\s{}]/u.test(host)) return false;
-  return host.split('.').every((label) => label !== '' && (label === '**' || globCompiles([...label])));
-}
-
-/** As the glob crate scans a pattern without separators. */
-function globCompiles(chars: readonly string[]): boolean {
-  for (let at = 0; at < chars.length; at++) {
-    if (chars[at] === '*' && chars[at + 1] === '*' && chars.length > 2) return false;
-    if (chars[at] !== '[') continue;
-    const first = chars[at + 1] === '!' ? at + 2 : at + 1;
-    const end = chars.indexOf(']', first + 1);
-    if (end < 0) return false;
-    at = end;
-  }
-  return true;
 }
 
 const WITNESS = 'WITNESS_TOKEN';

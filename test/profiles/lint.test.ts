@@ -476,12 +476,12 @@ describe('profile lint', () => {
     [
       'a port with a zero before it',
       endpoint('host: example.com, port: 0443, protocol: rest, access: full'),
-      'error: OpenShell: 6:25: endpoints[0].port: has the wrong type, expected a number (correct this field)',
+      'error: OpenShell: 6:25: endpoints[0].port: has the wrong type, expected a number',
     ],
     [
       'a port with a point',
       endpoint('host: example.com, port: 443.0, protocol: rest, access: full'),
-      'error: OpenShell: 6:25: endpoints[0].port: has the wrong type, expected a number (correct this field)',
+      'error: OpenShell: 6:25: endpoints[0].port: has the wrong type, expected a number',
     ],
     [
       'a byte order mark',

@@ -134,14 +134,10 @@ function lintCredential(
       'must be an https URL, or http of loopback or of a Service in the cluster',
       'write an https URL',
     );
-  if (!['', 'bearer', 'header'].includes(style))
-    return report(
-      [...path, 'auth_style'],
-      'must be bearer or header beside token_grant',
-      'write bearer or header',
-    );
   const header = credential.header_name.trim();
-  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]*$/.test(header))
+  if (!['', 'bearer', 'header'].includes(style))
+    report([...path, 'auth_style'], 'must be bearer or header beside token_grant', 'write bearer or header');
+  else if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]*$/.test(header))
     report([...path, 'header_name'], 'is not the name of a header', 'write a name such as Authorization');
   else if (['host', 'content-length', 'transfer-encoding', 'connection'].includes(header.toLowerCase()))
     report([...path, 'header_name'], 'controls the connection itself', 'write a name such as Authorization');
