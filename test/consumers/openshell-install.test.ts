@@ -178,9 +178,9 @@ it('whatever is accepted leaves the other providers their credentials', async ()
         others += Object.keys(response.environment).length - 1;
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 120 },
   );
   // Neither side of the property is empty.
-  expect(accepted).toBeGreaterThan(30);
-  expect(others).toBeGreaterThan(30);
+  expect(accepted).toBeGreaterThan(15);
+  expect(others).toBeGreaterThan(15);
 });
