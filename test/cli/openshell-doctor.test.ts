@@ -1,12 +1,15 @@
-/** `openshell doctor` by its command line, beside a real `serve --gateway-driver`. Each case breaks one thing. */
+/** `openshell doctor` by its command line, beside a real driver. Each case breaks one thing. */
 import { linkSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { type CliProcess, cli, inProcess, startServe } from '../support/cli.ts';
+import { Audit } from '../../src/observe/audit/audit.ts';
+import { createLog } from '../../src/observe/log.ts';
+import { cli, inProcess } from '../support/cli.ts';
+import { Gateway } from '../support/gateway.ts';
 import { newSecret } from '../support/secrets.ts';
-import { NAMESPACE, Workspace } from '../support/workspace.ts';
+import { NAMESPACE, SANDBOX, Workspace } from '../support/workspace.ts';
 
 const PROFILE = { id: 'gitlab', display_name: 'GitLab', endpoints: [{ host: 'gitlab.com', port: 443 }] };
 const CREDENTIAL = 'GITLAB_TOKEN=secret-resolver://gitlab';
@@ -14,7 +17,7 @@ const MAP = { gitlab: { name: 'team-a-gitlab', key: 'token' } };
 
 let workspace: Workspace;
 let socket: string;
-let serve: CliProcess;
+let gateway: Gateway;
 
 beforeAll(async () => {
   workspace = new Workspace();
@@ -30,10 +33,14 @@ beforeAll(async () => {
   writeFileSync(workspace.configFile, stringify(config));
   file('profiles.json', JSON.stringify([PROFILE]));
   file('gateway.toml', toml());
-  serve = await startServe(workspace.configFile, ['--gateway-driver']);
+  const sink = { write: () => {}, [Symbol.asyncDispose]: async () => {} };
+  gateway = await Gateway.open(workspace.configFile, {
+    audit: new Audit(sink, SANDBOX),
+    log: createLog({ level: 'fatal' }),
+  });
 });
 afterAll(async () => {
-  await serve?.[Symbol.asyncDispose]();
+  await gateway?.[Symbol.asyncDispose]();
   workspace?.[Symbol.dispose]();
 });
 
