@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { stringify } from 'yaml';
 import { ThrowAwayAuthority } from '../../src/egress/authority.ts';
+import { SOCKET_VOLUME } from '../../src/manifest/names.ts';
 import { NODE_IN_IMAGE, RESOLVER_IMAGE } from '../support/images.ts';
 import type { Podman } from '../support/podman.ts';
 import { SecretVolume } from '../support/secret-volume.ts';
@@ -111,7 +112,7 @@ export async function prepareAgentPod(podman: Podman, name: string, shape: Shape
     volumes: {
       secrets: new Map([[SECRET, secret]]),
       config,
-      socket: await podman.tmpfs(`${name}-socket`, '0777'),
+      emptyDirs: new Map([[SOCKET_VOLUME, await podman.tmpfs(`${name}-socket`, '0777')]]),
     },
     secret,
     work,

@@ -23,8 +23,8 @@ export interface HostVolumes {
   readonly secrets: ReadonlyMap<string, Pick<SecretVolume, 'directory'>>;
   /** The configuration as the ConfigMaps would show it. */
   readonly config: string;
-  /** A tmpfs that anybody may write to. */
-  readonly socket: string;
+  /** A tmpfs that anybody may write to for each emptyDir, by the volume's name. */
+  readonly emptyDirs: ReadonlyMap<string, string>;
 }
 
 interface Container {
@@ -87,7 +87,7 @@ export function forPodman(injected: string, host: HostVolumes): PodManifest {
         : volume.projected !== undefined
           ? host.config
           : volume.emptyDir !== undefined
-            ? host.socket
+            ? host.emptyDirs.get(volume.name)
             : undefined;
     return path === undefined ? volume : { name: volume.name, hostPath: { path, type: 'Directory' } };
   });

@@ -11,7 +11,13 @@ const STARTUP_SECONDS = 30;
  * Starts a pod: the resolver, and once it serves podman's own order, in which init containers must end with 0
  * before any other container is started. The outcome is that of the latter.
  */
-export async function startPod(podman: Podman, pod: PodManifest, healthPort: number): Promise<Outcome> {
+export async function startPod(
+  podman: Podman,
+  pod: PodManifest,
+  healthPort: number,
+  /** Starts what comes between the resolver and the self-test. */
+  between: () => Promise<unknown> = async () => {},
+): Promise<Outcome> {
   await podman.playPod(pod, false);
   const resolver = `${pod.metadata.name}-${RESOLVER}`;
   await podman.run(['start', resolver]);
@@ -24,5 +30,6 @@ export async function startPod(podman: Podman, pod: PodManifest, healthPort: num
       `the resolver did not come to serve (health check: ${exitCode}):\n${await podman.logs(resolver)}`,
     );
   }
+  await between();
   return podman.run(['pod', 'start', pod.metadata.name], { mayFail: true });
 }

@@ -125,6 +125,20 @@ export async function importToolbox(podman: Podman, tag: string): Promise<void> 
   await podman.importTree(root, tag, [PATH_IN_IMAGE]);
 }
 
+/** Imports an image as Envoy's own distroless one is, with the certificates that it trusts. */
+export async function importEnvoy(
+  podman: Podman,
+  tag: string,
+  program: string,
+  trusted: string,
+): Promise<void> {
+  const root = newTree(podman, tag);
+  await copyProgram(root, program, '/usr/local/bin/envoy');
+  mkdirSync(dirname(join(root, CA_BUNDLE)), { recursive: true });
+  writeFileSync(join(root, CA_BUNDLE), trusted);
+  await podman.importTree(root, tag, [PATH_IN_IMAGE, 'ENTRYPOINT ["/usr/local/bin/envoy"]']);
+}
+
 /** A folder with the skeleton of a root file system. */
 function newTree(podman: Podman, tag: string): string {
   const root = join(podman.folder, 'trees', tag.replaceAll(/[^a-z0-9]+/g, '-'));
