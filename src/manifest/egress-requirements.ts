@@ -27,7 +27,7 @@ export function egressIssues(situation: Situation): ConfigIssue[] {
   if (kitCaller(config) === undefined)
     wrong(
       'callers lists no UID for the egress process but root, which it cannot run as',
-      'add {name: supervisor, uid: 1337, providers: ["*"]} to callers',
+      'add {name: egress, uid: 1337, providers: ["*"]} to callers',
     );
   for (const [field, folder] of Object.entries({ directory, caDirectory }))
     if (isWithin(folder, socketMount(config)))

@@ -47,9 +47,10 @@ export function addsEnvoy({ supervisors }: Roles): boolean {
   return supervisors.includes(EGRESS);
 }
 
-/** Whom the kit runs as: the first caller that is not root. */
+/** Whom the kit runs as: the caller of its name, or else the first, but never root. */
 export function kitCaller({ callers }: Config): Caller | undefined {
-  return callers.find(({ uid }) => uid !== 0);
+  const others = callers.filter(({ uid }) => uid !== 0);
+  return others.find(({ name }) => name === EGRESS) ?? others[0];
 }
 
 interface Images {

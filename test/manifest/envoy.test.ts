@@ -107,6 +107,22 @@ describe('inject --supervisor envoy', () => {
     expect(parse(uninject(requestFor(sorted)).text)).toEqual(parse(input));
   });
 
+  it('runs the egress process and Envoy as the caller of that name, or the first that is not root', () => {
+    const caller = { gid: undefined, exe: undefined, providers: ['*'] };
+    const uids = (...callers: { name: string; uid: number; gid?: number }[]) => {
+      const config = withConfig({ callers: callers.map((each) => ({ ...caller, ...each })) });
+      const { initContainers } = parse(inject(requestFor(input, config)).text).spec;
+      return initContainers
+        .slice(1, 3)
+        .map(({ securityContext }: { securityContext: object }) => securityContext);
+    };
+    const root = { name: 'root', uid: 0 };
+    const ids = (runAsUser: number, runAsGroup: number) =>
+      Array(2).fill(expect.objectContaining({ runAsUser, runAsGroup }));
+    expect(uids(root, { name: 'a', uid: 2001 }, { name: 'b', uid: 2002 })).toEqual(ids(2001, 2001));
+    expect(uids(root, { name: 'a', uid: 2001 }, { name: 'egress', uid: 2002, gid: 7 })).toEqual(ids(2002, 7));
+  });
+
   it('takes another image, and keeps it', () => {
     const image = 'registry.example/envoy@sha256:0';
     const { text } = inject(requestFor(input, { choice, settings: { ...settings, envoyImage: image } }));
