@@ -55,7 +55,7 @@ RUN sed -i "1s|.*|#!${NODE}|" app/dist/main.js \
  && ln -s /app/dist/main.js usr/local/bin/secret-resolver \
  && ln -s "${NODE}" app/node \
  && rm -rf app/node_modules/.package-lock.json app/node_modules/.bin \
- && (cd app/node_modules && grep '^[^#]' /build/left-out.txt | xargs rm -r) \
+ && sed -n 's|^[^#]|app/node_modules/&|p' /build/left-out.txt >/build/left-out && xargs rm -r </build/left-out \
  && find app/node_modules -depth -type d \( -name test -o -name specs -o -name benchmarks -o -name examples \
       -o -name fixtures -o -name 'musl_*' \) -exec rm -r {} + \
  && find app/dist -type f ! -name '*.js' -exec rm {} + \
@@ -70,6 +70,8 @@ FROM ${BASE_IMAGE} AS snapshot
 COPY --from=tree /out/ /
 COPY --from=build /src/dist/serve-snapshot.cjs /app/dist/
 COPY deploy/image/write-snapshot.ts deploy/image/code-cache.ts /build/
+# Of this stage only: it writes into /app.
+# hadolint ignore=DL3002
 USER 0:0
 WORKDIR /build
 # Exec form, because the base has no shell.
@@ -79,12 +81,14 @@ RUN ["/app/node", "/build/write-snapshot.ts", "/app/dist"]
 FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=
+ARG SOURCE=
 ARG BASE_IMAGE
 LABEL org.opencontainers.image.title="mounted-secret-resolver" \
       org.opencontainers.image.description="Serves credentials from mounted Kubernetes Secrets to a listed supervisor over a Unix socket" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 COPY --from=tree /out/ /
 COPY --from=snapshot /app/dist/serve.blob /app/dist/
