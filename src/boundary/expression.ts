@@ -1,5 +1,12 @@
 /** What the CEL of the controls is written with. */
-import { EGRESS, EGRESS_VOLUME, ENVOY, KNOWN_SUPERVISORS, SELF_TESTS } from '../manifest/names.ts';
+import {
+  Annotation,
+  EGRESS,
+  EGRESS_VOLUME,
+  ENVOY,
+  KNOWN_SUPERVISORS,
+  SELF_TESTS,
+} from '../manifest/names.ts';
 
 /** CEL text as it is written, backslashes included. */
 export const cel = String.raw;
@@ -29,9 +36,9 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   // Roles as inject finds them: annotation, what inject recorded, known names. An empty agent annotation, or a
   // record without an agent, says that the pod has none.
   annotations: 'object.metadata.?annotations.orValue({})',
-  record: 'variables.annotations[?"secret-resolver/injected"].orValue("")',
+  record: `variables.annotations[?"${Annotation.injected}"].orValue("")`,
   agent: cel`
-    variables.annotations[?"secret-resolver/agent"].orValue(
+    variables.annotations[?"${Annotation.agent}"].orValue(
       !variables.record.startsWith("{")
       ? (object.metadata.?labels[?"openshell.ai/component"].orValue("") == "supervisor"
         && object.spec.containers.all(c, c.name in ${celList(KNOWN_SUPERVISORS)}) ? "" : "agent")
@@ -39,10 +46,10 @@ export const VARIABLES: Readonly<Record<string, string>> = {
       : "")`,
   agents: 'object.spec.containers.filter(c, c.name == variables.agent)',
   supervisorsAreNamed: cel`
-    "secret-resolver/supervisors" in variables.annotations || variables.record.contains("\"supervisors\":[")`,
+    "${Annotation.supervisors}" in variables.annotations || variables.record.contains("\"supervisors\":[")`,
   supervisors: cel`
-    "secret-resolver/supervisors" in variables.annotations
-    ? variables.annotations["secret-resolver/supervisors"].split(",").map(s, s.trim()).filter(s, s != "").map(s,
+    "${Annotation.supervisors}" in variables.annotations
+    ? variables.annotations["${Annotation.supervisors}"].split(",").map(s, s.trim()).filter(s, s != "").map(s,
       s == "${ENVOY}" && variables.containers.exists(c, c.name == "${EGRESS}") ? "${EGRESS}" : s)
     : variables.supervisorsAreNamed
     ? variables.record.split("\"supervisors\":[")[1].split("]")[0].replace("\"", "").split(",")

@@ -15,6 +15,7 @@ import { DEFAULT_ENVOY_IMAGE } from '../manifest/egress.ts';
 import { type InjectRequest, inject, type Rewritten, uninject } from '../manifest/inject.ts';
 import { KNOWN_KINDS } from '../manifest/kinds.ts';
 import { lint } from '../manifest/lint.ts';
+import { Annotation } from '../manifest/names.ts';
 import type { Rule } from '../manifest/rule.ts';
 import { type InjectionSettings, PULL_POLICIES } from '../manifest/sidecar.ts';
 import type { CommandContext } from './context.ts';
@@ -94,11 +95,11 @@ and so are pods with neither an agent nor a supervisor. Comments, order and form
 what was injected and nothing else; pull policy, pull secrets and resources stay unless given again.
 
 Annotations of a pod template:
-  secret-resolver/agent: NAME          the agent's container
-  secret-resolver/supervisors: A,B     containers that may use the socket, or envoy
-  secret-resolver/inject: "false"      leave this template as it is
-  secret-resolver/resources: LIST      as --resources
-  secret-resolver/self-test-resources: LIST
+  ${Annotation.agent}: NAME          the agent's container
+  ${Annotation.supervisors}: A,B     containers that may use the socket, or envoy
+  ${Annotation.inject}: "false"      leave this template as it is
+  ${Annotation.resources}: LIST      as --resources
+  ${Annotation.selfTestResources}: LIST
 
 Examples:
   secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 | kubectl apply -f -

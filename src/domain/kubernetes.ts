@@ -1,5 +1,8 @@
 /** What lint, the admission policies, inject and the run-time checks decide by. Each list is written here once. */
 
+/** Begins every label and annotation of ours. A fork changes it here, then runs `npm run generate` and injects again. */
+export const LABEL_PREFIX = 'secret-resolver/';
+
 /** UID and GID of the resolver by default: not root, not OpenShell's 1000 and 1337, not 65534. */
 export const DEFAULT_UID = 10771;
 

@@ -1,5 +1,6 @@
 /** Names that inject gives and lint looks for. They are part of the interface: admission policies match on them. */
 import { createHash } from 'node:crypto';
+import { LABEL_PREFIX } from '../domain/kubernetes.ts';
 
 export const RESOLVER = 'secret-resolver';
 export const SELF_TEST = 'secret-resolver-self-test';
@@ -29,21 +30,29 @@ export const KNOWN_SUPERVISORS = ['openshell-supervisor-network', 'supervisor', 
 
 export const Annotation = {
   /** Written by inject: version, hash and what was created. */
-  injected: 'secret-resolver/injected',
+  injected: `${LABEL_PREFIX}injected`,
   /** Name of the agent's container; empty if the pod has no agent. */
-  agent: 'secret-resolver/agent',
+  agent: `${LABEL_PREFIX}agent`,
   /** Names of the supervisor containers, separated by commas. */
-  supervisors: 'secret-resolver/supervisors',
+  supervisors: `${LABEL_PREFIX}supervisors`,
   /** "false" leaves a template as it is. */
-  inject: 'secret-resolver/inject',
+  inject: `${LABEL_PREFIX}inject`,
   /** Changes to CPU, memory and storage of the resolver and of the self-test. */
-  resources: 'secret-resolver/resources',
-  selfTestResources: 'secret-resolver/self-test-resources',
+  resources: `${LABEL_PREFIX}resources`,
+  selfTestResources: `${LABEL_PREFIX}self-test-resources`,
+  /** Written by the mutating policy: why a pod that asks for a resolver has none. */
+  notInjected: `${LABEL_PREFIX}not-injected`,
+  /** On a Namespace: the Secrets that it reserves. */
+  reservedSecrets: `${LABEL_PREFIX}reserved-secrets`,
 } as const;
 
 export const Label = {
   /** On every pod that has a resolver: what the NetworkPolicy and the PodMonitor select. */
-  injected: 'secret-resolver/injected',
+  injected: `${LABEL_PREFIX}injected`,
+  /** On a Namespace, where pods may say by annotation who is who. */
+  annotatedRoles: `${LABEL_PREFIX}annotated-roles`,
+  /** On a Namespace that reserves Secrets. */
+  reserved: `${LABEL_PREFIX}reserved`,
   /** OpenShell 0.1.x puts `supervisor` here on the supervisor's own pod, in which no agent runs. */
   component: 'openshell.ai/component',
 } as const;

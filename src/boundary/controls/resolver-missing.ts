@@ -1,4 +1,4 @@
-import { RESOLVER } from '../../manifest/names.ts';
+import { Annotation, RESOLVER } from '../../manifest/names.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 
@@ -23,8 +23,8 @@ export const resolverMissing: Control = {
     messageCel: cel`
       variables.resolver.size() > 1
       ? "the pod has two containers secret-resolver; keep the one that inject wrote"
-      : "secret-resolver/not-injected" in variables.annotations
-      ? variables.annotations["secret-resolver/not-injected"] + " (namespace " + request.namespace + ")"
+      : "${Annotation.notInjected}" in variables.annotations
+      ? variables.annotations["${Annotation.notInjected}"] + " (namespace " + request.namespace + ")"
       : "the pod is to have a resolver and has none. Create the ConfigMap secret-resolver-injection in namespace "
         + request.namespace + ", with image and secrets, and check that the MutatingAdmissionPolicy"
         + " secret-resolver-inject is bound; or inject the manifest with: secret-resolver inject"`,

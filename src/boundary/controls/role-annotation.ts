@@ -1,10 +1,7 @@
 import { asMap } from '../../manifest/data.ts';
-import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS } from '../../manifest/names.ts';
+import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, Label } from '../../manifest/names.ts';
 import type { Control } from '../control.ts';
 import { cel, celList } from '../expression.ts';
-
-/** On a Namespace, where pods may say by annotation who is who. */
-const LABEL = 'secret-resolver/annotated-roles';
 
 export const roleAnnotation: Control = {
   id: 'role-annotation',
@@ -14,14 +11,14 @@ export const roleAnnotation: Control = {
   promise: 'Only the operator decides which container is the agent and which are supervisors.',
   rule: {
     about: 'pod',
-    remedy: `Say who is who by lint --agent and --supervisor; or let the namespace allow it by the label ${LABEL}: "true".`,
+    remedy: `Say who is who by lint --agent and --supervisor; or let the namespace allow it by the label ${Label.annotatedRoles}: "true".`,
     *find({ template, annotatedRoles }, all) {
       const { object, annotations } = template;
       const allowed = all.some(
         ({ kind, name, data }) =>
           kind === 'Namespace' &&
           name === object.namespace &&
-          asMap(asMap(data.metadata).labels)[LABEL] === 'true',
+          asMap(asMap(data.metadata).labels)[Label.annotatedRoles] === 'true',
       );
       if (!annotatedRoles || allowed) return;
       const key = [Annotation.supervisors, Annotation.agent].find((each) => each in annotations);
@@ -34,10 +31,10 @@ export const roleAnnotation: Control = {
   },
   expression: {
     cel: cel`
-      namespaceObject.metadata.?labels[?"${LABEL}"].orValue("") == "true"
+      namespaceObject.metadata.?labels[?"${Label.annotatedRoles}"].orValue("") == "true"
       || ((variables.agent in ${celList(KNOWN_AGENTS)}
           || (variables.record == "" && !("${Annotation.agent}" in variables.annotations)))
         && variables.supervisors.all(s, s in ${celList(KNOWN_SUPERVISORS)}))`,
-    message: `an annotation says which container is the agent or a supervisor, and the namespace has no label ${LABEL}: "true"`,
+    message: `an annotation says which container is the agent or a supervisor, and the namespace has no label ${Label.annotatedRoles}: "true"`,
   },
 };

@@ -1,3 +1,4 @@
+import { Annotation } from '../../manifest/names.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 
@@ -13,7 +14,6 @@ export const roleNotFound: Control = {
       && variables.supervisors.size() > 0
       && variables.supervisors.all(s, variables.containers.exists(c, c.name == s))
       && (variables.supervisors.size() == 1 || variables.supervisorsAreNamed)`,
-    message:
-      'the agent or a supervisor is not among the containers; name them in the annotations secret-resolver/agent and secret-resolver/supervisors',
+    message: `the agent or a supervisor is not among the containers; name them in the annotations ${Annotation.agent} and ${Annotation.supervisors}`,
   },
 };

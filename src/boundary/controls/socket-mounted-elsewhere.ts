@@ -1,3 +1,4 @@
+import { Annotation } from '../../manifest/names.ts';
 import { CLOSED, lazily, REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
@@ -15,7 +16,7 @@ export const socketMountedElsewhere: Control = {
     'Only supervisors mount the socket, and a peer that is not listed is closed before a byte of it is read.',
   rule: {
     about: 'pod',
-    remedy: 'Take out the volumeMount, or name the container in the annotation secret-resolver/supervisors.',
+    remedy: `Take out the volumeMount, or name the container in the annotation ${Annotation.supervisors}.`,
     *find(subject) {
       const socket = socketVolumes(subject);
       for (const container of others(subject)) {
