@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { BUILD_TIMEOUT_MS, buildGoProgram } from '../support/go-program.ts';
+import { BUILD_TIMEOUT_MS, buildGo } from '../admission/api-server.ts';
 import { find } from '../support/podman.ts';
 import { pythonTool } from '../support/python-tools.ts';
 import { describeIf } from '../support/root.ts';
@@ -32,11 +32,7 @@ describeIf('actionlint', withoutGo, () => {
   it(
     'finds nothing in the workflows',
     async () => {
-      const actionlint = await buildGoProgram(
-        MODULE,
-        'github.com/rhysd/actionlint/cmd/actionlint',
-        'actionlint',
-      );
+      const actionlint = await buildGo('github.com/rhysd/actionlint/cmd/actionlint', 'actionlint', MODULE);
       const { stdout, exitCode } = await execa(actionlint, ['-no-color', ...WORKFLOWS], {
         cwd: ROOT,
         reject: false,
@@ -135,7 +131,7 @@ describeIf('the scripts of a release', withoutGo, () => {
   it(
     'package a chart that defaults to the image that was released',
     async () => {
-      const helm = await buildGoProgram(MODULE, 'helm.sh/helm/v4/cmd/helm', 'helm');
+      const helm = await buildGo('helm.sh/helm/v4/cmd/helm', 'helm', MODULE);
       const digest = `sha256:${'ab'.repeat(32)}`;
       const image = 'ghcr.io/someone/mounted-secret-resolver';
       const { stdout } = await run('chart', [copy, image, digest], { HELM: helm });

@@ -2,9 +2,10 @@
 import { controlFiles } from './controls.ts';
 import { labelFiles } from './labels.ts';
 import { refusalFiles } from './refusals.ts';
+import { supplyFiles } from './supply.ts';
 import { wireFiles } from './wire.ts';
 
 export function generatedFiles(): ReadonlyMap<string, string> {
   const documents = new Map([...controlFiles(), ...refusalFiles(), ...wireFiles()]);
-  return new Map([...documents, ...labelFiles(documents)]);
+  return new Map([...documents, ...labelFiles(documents), ...supplyFiles(documents)]);
 }

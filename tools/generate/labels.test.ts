@@ -32,7 +32,7 @@ it('leaves images and paths', () => {
   );
 });
 
-it('stands in the sources once', () => {
+it('is written once in the sources', () => {
   const keys = [...Object.values(Annotation), ...Object.values(Label)].filter((key) =>
     key.startsWith(LABEL_PREFIX),
   );
