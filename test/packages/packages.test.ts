@@ -1,6 +1,6 @@
 /** What somebody has who installs a package: no warning, both module systems, two bundlers, every supported Node.js. */
 import { createHash } from 'node:crypto';
-import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { execa } from 'execa';
@@ -47,6 +47,18 @@ describe('the client package', () => {
     ]);
   });
 
+  it('holds the compiled client, what it imports, and no other file', () => {
+    const { folder, specifier } = client.newest;
+    const imported = ['domain/endpoint', 'domain/glob', 'domain/names', 'domain/secret-value'];
+    const sources = [
+      ...globSync('client/*.ts', { cwd: join(CHECKOUT, 'src') }),
+      ...[...imported, 'gen/secretresolver/v1/resolver_pb'].map((name) => `${name}.ts`),
+    ];
+    expect(filesBelow(join(folder, 'node_modules', specifier))).toEqual(
+      [...compiled(sources), 'LICENSE', 'README.md', 'package.json'].sort(),
+    );
+  });
+
   it('has two direct dependencies, no script and no native addon', () => {
     const { folder, specifier } = client.newest;
     const read = (file: string) => JSON.parse(readFileSync(file, 'utf8'));
@@ -64,10 +76,22 @@ describe('the client package', () => {
 });
 
 describe('the main package', () => {
-  it('has no source, test or tool in it, and a binary that is one', async () => {
-    const { folder } = main;
-    const files = globSync('**', { cwd: join(folder, 'node_modules/mounted-secret-resolver') });
-    expect(files.filter((file) => /(?<!\.d)\.ts$|^(src|test|tools|examples)\//.test(file))).toEqual([]);
+  it('holds the compiled sources, the protocol and the manifests, and no other file', () => {
+    // What only the image needs, and what a chart's package holds.
+    const elsewhere = /^(serve-snapshot|warm-up)\.ts$|^deploy\/(image|chart)\/|\.binpb$/;
+    const below = (folder: string) => filesBelow(join(CHECKOUT, folder)).map((name) => `${folder}/${name}`);
+    const sources = filesBelow(join(CHECKOUT, 'src')).filter((file) => !elsewhere.test(file));
+    const others = [...below('proto'), ...below('deploy')].filter((file) => !elsewhere.test(file));
+    const documents = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'];
+    expect(filesBelow(join(main.folder, 'node_modules/mounted-secret-resolver'))).toEqual(
+      [...compiled(sources), ...others, ...documents].sort(),
+    );
+  });
+
+  it('has a binary that is one, and is a plugin of kubectl by its second name', async () => {
+    expect(readlinkSync(join(main.folder, 'node_modules/.bin/kubectl-secret_resolver'))).toBe(
+      readlinkSync(commandOf(main)),
+    );
     for (const node of SUPPORTED) {
       const { stdout, stderr } = await execa(packages.nodes[node], [commandOf(main), '--version']);
       expect([stdout, stderr]).toEqual([VERSION, '']);
@@ -140,6 +164,22 @@ describe.each(SUPPORTED)('the README, with the %s Node.js', (node) => {
     120_000,
   );
 });
+
+function filesBelow(folder: string): string[] {
+  return globSync('**', { cwd: folder, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1))
+    .filter((name) => !name.startsWith('node_modules/'))
+    .sort();
+}
+
+/** What tsc writes for these sources. */
+function compiled(sources: readonly string[]): string[] {
+  return sources.flatMap((file) => [
+    `dist/${file.replace(/ts$/, 'js')}`,
+    `dist/${file.replace(/ts$/, 'd.ts')}`,
+  ]);
+}
 
 function commandOf({ folder }: Installed): string {
   return join(folder, 'node_modules/.bin/secret-resolver');
