@@ -1,6 +1,7 @@
 /** Values that operators choose, by what they are for. Together they set every value of the chart. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 
 const SHA = `sha256:${'0123456789abcdef'.repeat(4)}`;
 
@@ -29,6 +30,12 @@ const NOTHING = {
 };
 
 const OPENAI_PROFILE = readFileSync(join(import.meta.dirname, '../../deploy/profiles/openai.yaml'), 'utf8');
+
+/** The values that docs/helm.md shows. */
+const guide = readFileSync(join(import.meta.dirname, '../../docs/helm.md'), 'utf8');
+const [POLICIES, AGENTS] = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = '']) =>
+  parse(block),
+);
 
 export const MATRIX: Readonly<Record<string, object>> = {
   defaults: {},
@@ -108,4 +115,6 @@ export const MATRIX: Readonly<Record<string, object>> = {
     gatewayDriver: { enabled: true, gateway: { enabled: false } },
   },
   nothing: NOTHING,
+  'all policies but injection, as the guide installs them': POLICIES,
+  'agents, as the guide installs them': AGENTS,
 };

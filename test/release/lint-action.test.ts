@@ -5,6 +5,7 @@ import { execa } from 'execa';
 import type { Log } from 'sarif';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { VERSION } from '../../src/domain/version.ts';
 import { CHECKOUT, MAIN, NODE } from '../support/checkout.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -75,7 +76,8 @@ describe('the GitHub action', () => {
 
 it('the pre-commit hook is the command that lints files', async () => {
   const [hook] = parse(readFileSync(join(ROOT, '.pre-commit-hooks.yaml'), 'utf8'));
-  const [, ...words] = hook.entry.split(' ');
+  expect(hook.entry).toMatch(new RegExp(`^npx --yes mounted-secret-resolver@${VERSION} `));
+  const words = hook.entry.split(' ').slice(3);
   const { exitCode } = await execa(NODE, [MAIN, ...words, 'deploy/pod.yaml', 'deploy/base/namespace.yaml'], {
     cwd: CHECKOUT,
   });

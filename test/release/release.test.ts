@@ -82,7 +82,14 @@ describeIf('the scripts of a release', withoutGo, () => {
   let copy: string;
   beforeEach(() => {
     copy = mkdtempSync(join(tmpdir(), 'release-'));
-    for (const path of ['.ci', 'package.json', 'Dockerfile', 'CHANGELOG.md', 'deploy'])
+    for (const path of [
+      '.ci',
+      '.pre-commit-hooks.yaml',
+      'package.json',
+      'Dockerfile',
+      'CHANGELOG.md',
+      'deploy',
+    ])
       cpSync(join(ROOT, path), join(copy, path), { recursive: true, dereference: true });
     change('CHANGELOG.md', /^## \[Unreleased\]$/m, '## [0.1.0] - 2026-01-31');
   });
@@ -104,6 +111,7 @@ describeIf('the scripts of a release', withoutGo, () => {
     ['package.json', /"version": "0.1.0"/, '"version": "0.1.1"'],
     ['deploy/chart/Chart.yaml', /^version: 0.1.0/m, 'version: 0.1.1'],
     ['deploy/chart/Chart.yaml', /^appVersion: 0.1.0/m, 'appVersion: 0.1.1'],
+    ['.pre-commit-hooks.yaml', /resolver@0.1.0/, 'resolver@0.1.1'],
     ['Dockerfile', /ARG VERSION=0.1.0/, 'ARG VERSION=0.1.1'],
     ['CHANGELOG.md', /\[0.1.0\] - 2026-01-31/, '[0.1.0] - soon'],
   ])('refuse a tag that %s disagrees with (%s)', async (file, from, to) => {
