@@ -33,7 +33,13 @@ const FILES = [
   ...['config.yaml', 'dashboard.json', 'external-secret.yaml', 'gateway-driver.yaml', 'namespace.yaml'].map(
     file,
   ),
-  ...['network-policy.yaml', 'pod-monitor.yaml', 'providers/gitlab.yaml', 'sandbox-template.yaml'].map(file),
+  ...[
+    'network-policy.yaml',
+    'pod-monitor.yaml',
+    'prometheus-rule.yaml',
+    'providers/gitlab.yaml',
+    'sandbox-template.yaml',
+  ].map(file),
   ...['mutating-admission-policy', 'reserved-secrets', 'validating-admission-policy'].map(policy),
 ];
 

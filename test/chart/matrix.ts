@@ -92,6 +92,7 @@ export const MATRIX: Readonly<Record<string, object>> = {
   },
   'monitoring and a network of its own': {
     dashboard: { enabled: true, labels: { grafana_folder: 'agents' } },
+    prometheusRule: { enabled: true, labels: { release: 'prometheus' } },
     podMonitor: { interval: '1m', labels: { release: 'prometheus' } },
     networkPolicy: {
       monitoringNamespace: 'observability',
