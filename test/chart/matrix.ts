@@ -71,6 +71,7 @@ export const MATRIX: Readonly<Record<string, object>> = {
       config: { callers: [{ name: 'supervisor', uid: 0, gid: 1000, providers: ['openai', 'models'] }] },
       providers: { 'openai.yaml': OPENAI, 'models.yaml': MODELS },
       profiles: { 'openai.yaml': OPENAI_PROFILE },
+      credentials: ['OPENAI_API_KEY'],
       secrets: ['team.models-with-a-name-that-is-rather-long', 'openai'],
     },
     externalSecrets: {

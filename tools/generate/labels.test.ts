@@ -14,7 +14,7 @@ it('gives every label in deploy/ another prefix, and nothing else', () => {
     expect(withPrefix(changed), file).toBe(text);
     for (const [key] of changed.matchAll(/(?<=labels\.example\.com\/)[a-z-]+/g)) seen.add(LABEL_PREFIX + key);
     // Beside labels, only paths and images have this name before a slash.
-    const rest = changed.match(/.{12}\bsecret-resolver\/[\w.-]+/g) ?? [];
+    const rest = changed.match(/.{12}(?<![\w-])secret-resolver\/[\w.-]+/g) ?? [];
     for (const place of rest)
       expect(place, file).toMatch(/\/(run|etc|lib)\/secret-resolver\/|\/secret-resolver\/\w+\.md/);
   }
