@@ -42,7 +42,7 @@ describe('the GitHub action', () => {
   }
 
   it('passes manifests in order, whose notes it reports', async () => {
-    expect(await lint('deploy/pod.yaml\n\n  \ndeploy/base\n')).toEqual({
+    expect(await lint('deploy/base\n\n  \ndeploy/stores\n')).toEqual({
       status: 'status=0\n',
       results: ['capability', 'capability'],
     });
@@ -52,7 +52,7 @@ describe('the GitHub action', () => {
     const ignored = await lint('deploy/openshell/gateway-driver.yaml', '--ignore=role-annotation');
     expect(ignored).toMatchObject({ status: 'status=0\n' });
     const found = await lint(
-      'test/manifest/input/pod.yaml\ndeploy/pod.yaml',
+      'test/manifest/input/pod.yaml\ndeploy/base',
       '--image=other.example/secret-resolver:1',
     );
     expect(found.status).toBe('status=1\n');
@@ -78,7 +78,7 @@ it('the pre-commit hook is the command that lints files', async () => {
   const [hook] = parse(readFileSync(join(ROOT, '.pre-commit-hooks.yaml'), 'utf8'));
   expect(hook.entry).toMatch(new RegExp(`^npx --yes mounted-secret-resolver@${VERSION} `));
   const words = hook.entry.split(' ').slice(3);
-  const { exitCode } = await execa(NODE, [MAIN, ...words, 'deploy/pod.yaml', 'deploy/base/namespace.yaml'], {
+  const { exitCode } = await execa(NODE, [MAIN, ...words, 'deploy/base/sandbox-template.yaml', 'deploy/base/namespace.yaml'], {
     cwd: CHECKOUT,
   });
   expect(exitCode).toBe(0);
