@@ -6,10 +6,9 @@
 # `--build-arg BASE_IMAGE=<name>@sha256:<digest>`. Another base works if it has glibc and Node.js 26 or newer;
 # pass the path of its node with `--build-arg NODE=<path>`.
 #
-# `serve` starts from a snapshot of Node's heap, which the base's own node writes. Only that step runs a program of the
-# image's architecture: to build for another architecture, register an emulator with the kernel (binfmt_misc). The
-# snapshot contains times and addresses of that run, so its layer, the last one, differs between builds. All other
-# layers are reproducible.
+# `serve` starts from code that the base's own node compiled. Only that step runs a program of the image's architecture: to
+# build for another architecture, register an emulator with the kernel (binfmt_misc). V8 compiles the same code to other
+# bytes each time, so the layer of the compiled code, the last one, differs between builds. All other layers are reproducible.
 
 ARG BUILD_IMAGE=docker.io/library/node:26-trixie-slim
 ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian13:nonroot
@@ -58,24 +57,23 @@ RUN sed -i "1s|.*|#!${NODE}|" app/dist/main.js \
  && sed -n 's|^[^#]|app/node_modules/&|p' /build/left-out.txt >/build/left-out && xargs rm -r </build/left-out \
  && find app/node_modules -depth -type d \( -name test -o -name specs -o -name benchmarks -o -name examples \
       -o -name fixtures -o -name 'musl_*' \) -exec rm -r {} + \
- && find app/dist -type f ! -name '*.js' -exec rm {} + \
+ && find app/dist -type f ! -name '*.js' ! -name '*.cjs' -exec rm {} + \
  && find app/node_modules -type f ! \( -name '*.js' -o -name '*.cjs' -o -name '*.mjs' -o -name '*.json' \
       -o -name '*.node' -o -name '*.proto' -o -iname 'licen[cs]e*' -o -iname 'notice*' \) -exec rm {} + \
  && chmod -R u=rwX,go=rX app \
  && find app -type f -exec chmod 0644 {} + \
  && chmod 0755 app/dist/main.js
 
-# ---- the start-up snapshot, by the node that starts from it --------------------------------------------------
-FROM ${BASE_IMAGE} AS snapshot
+# ---- compiled code, by the node that starts from it ----------------------------------------------------------
+FROM ${BASE_IMAGE} AS compiled
 COPY --from=tree /out/ /
-COPY --from=build /src/dist/serve-snapshot.cjs /app/dist/
-COPY deploy/image/write-snapshot.ts deploy/image/code-cache.ts /build/
+COPY deploy/image/compile.ts /build/
 # Of this stage only: it writes into /app.
 # hadolint ignore=DL3002
 USER 0:0
 WORKDIR /build
 # Exec form, because the base has no shell.
-RUN ["/app/node", "/build/write-snapshot.ts", "/app/dist"]
+RUN ["/app/node", "/build/compile.ts", "/app/dist"]
 
 # ---- the image -----------------------------------------------------------------------------------------------
 FROM ${BASE_IMAGE}
@@ -91,7 +89,7 @@ LABEL org.opencontainers.image.title="mounted-secret-resolver" \
       org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 COPY --from=tree /out/ /
-COPY --from=snapshot /app/dist/serve.blob /app/dist/
+COPY --from=compiled /app/dist/serve.cache /app/dist/
 # One malloc arena for all threads: few threads run at once, and each arena keeps the memory freed in it.
 ENV NODE_ENV=production MALLOC_ARENA_MAX=1
 # A UID that nothing else in a pod uses: not root (0), the agent (1000), a mesh proxy (1337) or nobody (65534).
@@ -100,13 +98,12 @@ WORKDIR /
 # The flags that `serve` needs with the default paths in its configuration (see src/boundary/reexec.ts). With other
 # paths, `serve` re-executes itself once. Any other command re-executes as /usr/local/bin/secret-resolver, which is also
 # the command for `exec`.
-ENTRYPOINT ["/app/node", "--snapshot-blob=/app/dist/serve.blob", \
-  "--disable-sigusr1", "--disallow-code-generation-from-strings", \
+ENTRYPOINT ["/app/node", "--disable-sigusr1", "--disallow-code-generation-from-strings", \
   "--single-threaded-gc", "--max-semi-space-size=2", "--min-semi-space-size=2", "--heap-growing-percent=20", "--no-flush-bytecode", "--expose-gc", \
   "--v8-pool-size=1", \
   "--permission", "--allow-addons", "--allow-net", "--allow-fs-read=*", \
   "--allow-fs-write=/run/secret-resolver/socket", "--allow-fs-write=/run/secret-resolver/socket/*", \
   "--disable-warning=PERM0001", "--disable-warning=ExperimentalWarning", \
   "--allow-child-process", "--disable-warning=PERM0002", \
-  "secret-resolver"]
+  "/app/dist/start.cjs"]
 CMD ["serve", "--config", "/etc/secret-resolver/config.yaml"]

@@ -1,15 +1,15 @@
 /**
- * `serve` and all that it loads → one CommonJS file, the only form that node writes a start-up snapshot of. Run in a
- * checkout; writes dist/serve-snapshot.cjs, which deploy/image/write-snapshot.ts makes the snapshot of.
+ * `serve` and all that it loads → dist/serve.cjs, one file; dist/start.cjs starts it. Run in a checkout. The node that will
+ * run it then compiles it: deploy/image/compile.ts.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
 const dist = process.argv[2] ?? join(CHECKOUT, 'dist');
 
-/** V8 keeps a source with one character beyond Latin-1 in two bytes a character, and so does the snapshot. */
+/** V8 keeps a source with one character beyond Latin-1 in two bytes a character. */
 function asciiOnly(code: string): string {
   return code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
@@ -25,16 +25,16 @@ const version = {
 };
 
 const bundle = await rolldown({
-  input: join(CHECKOUT, 'src/serve-snapshot.ts'),
+  input: join(CHECKOUT, 'src/serve-bundle.ts'),
   platform: 'node',
-  // The native part is loaded from its own file, after the start. Attacks are never made by what serves.
+  // The native part is a file of its own. Attacks are never made by what serves.
   external: ['koffi', /^node:/, /\/attacks\/(?!types)/],
   plugins: [version],
 });
 const { output } = await bundle.generate({
   format: 'cjs',
   codeSplitting: false,
-  // Code in a snapshot cannot use import(): what is external is required when it is wanted.
+  // A script that starts from compiled code has no import().
   dynamicImportInCjs: false,
   // Names of functions stay: the stack trace of a defect must be readable.
   minify: {
@@ -42,8 +42,8 @@ const { output } = await bundle.generate({
     mangle: { toplevel: false, keepNames: { function: true, class: true } },
     codegen: true,
   },
-  banner: readFileSync(join(import.meta.dirname, 'built-ins.cjs'), 'utf8'),
 });
 await bundle.close();
 mkdirSync(dist, { recursive: true });
-writeFileSync(join(dist, 'serve-snapshot.cjs'), asciiOnly(output[0].code));
+writeFileSync(join(dist, 'serve.cjs'), asciiOnly(output[0].code));
+copyFileSync(join(import.meta.dirname, 'start.cjs'), join(dist, 'start.cjs'));

@@ -19,7 +19,7 @@ import { type Config, socketPaths } from '../config/config.ts';
 const FIRST_NODE_WITH_NET_PERMISSION = 25;
 
 /**
- * Flags of V8's own. A start-up snapshot is written under the same ones, or V8 throws away the code compiled in it.
+ * Flags of V8's own. deploy/image/start.cjs lists those of them that V8 would refuse compiled code for.
  * All but the first keep the memory of a long life small, which a pod pays for as long as it lives.
  */
 export const V8_FLAGS = [

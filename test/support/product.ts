@@ -11,35 +11,34 @@ export const IMAGE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 
 const OWN = resolve(import.meta.dirname, '../..');
 
-/** Laid out as in the image: dist with the start-up snapshot, package.json and node_modules. */
+/** Laid out as in the image: dist with `serve` in one file and its compiled code, package.json and node_modules. */
 export class Product implements Disposable {
   readonly folder: string;
-  readonly blob: string;
+  /** What node runs. */
+  readonly program: string;
 
-  /** Bundles, compiles and writes the snapshot: some seconds. `checkout` is where other UIDs find node_modules. */
+  /** Builds what the image holds: some seconds. `checkout` is where other UIDs find node_modules. */
   constructor(checkout = CHECKOUT) {
-    // The snapshot keeps the path that it was written at, so it is not made in one place and used in another.
     this.folder = mkdtempSync(join(tmpdir(), 'msr-product-'));
     chmodSync(this.folder, 0o755);
     const dist = join(this.folder, 'dist');
-    this.blob = join(dist, 'serve.blob');
+    this.program = join(dist, 'start.cjs');
     copyFileSync(join(OWN, 'package.json'), join(this.folder, 'package.json'));
     symlinkSync(join(checkout, 'node_modules'), join(this.folder, 'node_modules'));
     const options = { cwd: OWN, stdio: 'inherit' } as const;
     const tsc = ['node_modules/.bin/tsc', '-p', 'tsconfig.build.json', '--outDir', dist];
     execFileSync('nice', tsc, options);
-    for (const step of ['bundle', 'write-snapshot'])
+    for (const step of ['bundle', 'compile'])
       execFileSync('nice', [process.execPath, `deploy/image/${step}.ts`, dist], options);
   }
 
   /** What stands between node and `serve` in the image, with this socket in place of the default one. */
   entry(socket: string): readonly string[] {
-    return [...this.nodeFlags(socket), 'secret-resolver'];
+    return [...this.nodeFlags(socket), this.program];
   }
 
   nodeFlags(socket: string, audit?: string): readonly string[] {
-    const flags = startFlags({ socket: { path: socket }, audit: { path: audit } });
-    return [`--snapshot-blob=${this.blob}`, ...flags, ...ENTRY_FLAGS];
+    return [...startFlags({ socket: { path: socket }, audit: { path: audit } }), ...ENTRY_FLAGS];
   }
 
   [Symbol.dispose](): void {

@@ -1,9 +1,8 @@
 /** From the spawn to SERVING, and what the time goes into. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { V8_FLAGS } from '../../../src/boundary/reexec.ts';
 import { NODE } from '../../../test/support/checkout.ts';
 import { folderInMemory } from '../../../test/support/memory-folder.ts';
 import { BARE_ENVIRONMENT, killed, ours } from '../child.ts';
@@ -43,27 +42,15 @@ async function startBareNode(): Promise<Start> {
   return { flaggedMs: ms, provenMs: ms, socketMs: ms, servingMs: ms };
 }
 
-/** What no server over HTTP/2 is faster than: a snapshot of a script that does nothing but open one. */
-class EmptySnapshot implements Disposable {
+/** A server over HTTP/2 that does nothing but listen. */
+class EmptyServer implements Disposable {
   readonly #folder = folderInMemory();
   readonly #socket = join(this.#folder, 'socket');
-  readonly #blob = join(this.#folder, 'blob');
-
-  constructor() {
-    const script = join(this.#folder, 'script.cjs');
-    const listen = `require('node:http2').createServer().listen(${JSON.stringify(this.#socket)})`;
-    writeFileSync(
-      script,
-      `require('node:v8').startupSnapshot.setDeserializeMainFunction(() => { ${listen}; });`,
-    );
-    execFileSync(NODE, [...V8_FLAGS, `--snapshot-blob=${this.#blob}`, '--build-snapshot', script]);
-  }
 
   async start(): Promise<Start> {
+    const listen = `require('node:http2').createServer().listen(${JSON.stringify(this.#socket)})`;
     const from = performance.now();
-    const server = ours(
-      spawn(NODE, [`--snapshot-blob=${this.#blob}`, ...V8_FLAGS], { env: BARE_ENVIRONMENT, stdio: 'ignore' }),
-    );
+    const server = ours(spawn(NODE, ['-e', listen], { env: BARE_ENVIRONMENT, stdio: 'ignore' }));
     there(this.#socket);
     const ms = performance.now() - from;
     await killed(server);
@@ -77,7 +64,7 @@ class EmptySnapshot implements Disposable {
 }
 
 export async function start(scale: Scale): Promise<FigureResult> {
-  using empty = new EmptySnapshot();
+  using empty = new EmptyServer();
   const startEmpty = () => empty.start();
   await startResolver();
   await startBareNode();
@@ -112,7 +99,7 @@ export async function start(scale: Scale): Promise<FigureResult> {
           comparison,
         ),
         floor: {
-          name: 'empty HTTP/2 server from a snapshot, start to listening',
+          name: 'empty HTTP/2 server, start to listening',
           value: floorRatio(rounds, ({ servingMs }) => servingMs),
         },
       },

@@ -1,6 +1,6 @@
-/** `serve` from its start-up snapshot, as the image starts it: built from the checkout, with real processes. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+/** `serve` as the image starts it, from one file and its compiled code: built from the checkout, with real processes. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startFlags } from '../../src/boundary/reexec.ts';
@@ -12,11 +12,8 @@ import { Product } from '../support/product.ts';
 import { newSecret } from '../support/secrets.ts';
 import { Workspace } from '../support/workspace.ts';
 
-/** Bundling, compiling and writing the snapshot, in milliseconds. */
+/** In milliseconds. */
 const BUILD_TIMEOUT_MS = 120_000;
-
-/** Exit code of node where it cannot start from a snapshot. */
-const SNAPSHOT_REFUSED = 14;
 
 let product: Product;
 let workspace: Workspace;
@@ -40,7 +37,7 @@ afterEach(() => workspace[Symbol.dispose]());
 
 /** As the image starts it, for a socket. */
 function entry(socket = workspace.socket) {
-  return { program: 'secret-resolver', nodeFlags: product.nodeFlags(socket) };
+  return { program: product.program, nodeFlags: product.nodeFlags(socket) };
 }
 
 /** The words that the process was last started with: those of the image, unless it replaced itself. */
@@ -57,7 +54,7 @@ async function selfFindings(): Promise<(string | undefined)[]> {
   );
 }
 
-describe('serve from the start-up snapshot', () => {
+describe('serve as the image starts it', () => {
   it('serves as the process that was started, hardened, and may start nothing', async () => {
     await using serve = await startServe(workspace.configFile, [], entry());
     using client = connect({ socket: workspace.socket });
@@ -65,7 +62,7 @@ describe('serve from the start-up snapshot', () => {
     expect(words(serve)).toEqual([
       NODE,
       ...entry().nodeFlags,
-      'secret-resolver',
+      product.program,
       'serve',
       '--relaxed',
       '--config',
@@ -76,16 +73,15 @@ describe('serve from the start-up snapshot', () => {
     expect(serve.stderr).not.toContain('Warning');
   });
 
-  it('becomes itself once, from the snapshot again, where the socket is in another place', async () => {
+  it('becomes itself once, from the same file, where the socket is in another place', async () => {
     await using serve = await startServe(workspace.configFile, [], entry('/run/other/own/resolver.sock'));
     using client = connect({ socket: workspace.socket });
     expect((await client.getProviderEnvironment()).credentials.size).toBe(60);
     const [node, ...rest] = words(serve);
     expect(node).toBe(NODE);
-    expect(rest.slice(0, rest.indexOf('secret-resolver'))).toEqual([
-      ...startFlags({ socket: { path: workspace.socket }, audit: { path: undefined } }),
-      `--snapshot-blob=${product.blob}`,
-    ]);
+    expect(rest.slice(0, rest.indexOf(product.program))).toEqual(
+      startFlags({ socket: { path: workspace.socket }, audit: { path: undefined } }),
+    );
     expect(await selfFindings()).toEqual(['pass', 'pass', 'pass', 'pass']);
   });
 
@@ -161,7 +157,7 @@ describe('serve from the start-up snapshot', () => {
     ['a command that there is not', () => ['no-such-command']],
     ['another command', () => ['config', 'validate', workspace.configFile]],
     ['nothing at all', () => []],
-  ])('says the same as the program without a snapshot, and ends as that does: %s', async (_what, args) => {
+  ])('says the same as the program from its own files, and ends as that does: %s', async (_what, args) => {
     workspace.writeConfig({ callers: [{ name: 'supervisor', uid: 'nobody', providers: ['*'] }] });
     const own = await cli(args(), entry());
     const plain = await cli(args());
@@ -180,19 +176,34 @@ describe('serve from the start-up snapshot', () => {
     }
   });
 
-  it('is refused by node itself where another node wrote it', async () => {
-    const bytes = readFileSync(product.blob);
-    // The first string in it is the version of the node that wrote it.
-    const at = bytes.indexOf(process.versions.node);
-    bytes.write('00', at);
-    const foreign = join(product.folder, 'foreign.blob');
-    writeFileSync(foreign, bytes);
-    const { code, stderr } = await cli(['serve'], {
-      program: 'secret-resolver',
-      nodeFlags: [`--snapshot-blob=${foreign}`],
+  it('takes its compiled code, and that of Node, under flags that still forbid eval', () => {
+    const script = `process.argv = [process.execPath, ${JSON.stringify(product.program)}, 'serve', '--help'];
+      process.stdout.write = () => true;
+      const { script, withoutFlags } = require(process.argv[1]);
+      let refusal;
+      try { eval('0'); } catch (error) { refusal = error.message; }
+      const tag = withoutFlags(() => require('node:v8').cachedDataVersionTag());
+      console.error(JSON.stringify({ rejected: script.cachedDataRejected, refusal, tag }));`;
+    const flags = [...product.nodeFlags(workspace.socket), '--no-warnings'];
+    const { stderr } = spawnSync(NODE, [...flags, '--eval', script], { encoding: 'utf8' });
+    // The code in Node's binary has the tag of a V8 without flags.
+    const tag = Number(execFileSync(NODE, ['--print', 'v8.cachedDataVersionTag()'], { encoding: 'utf8' }));
+    expect(JSON.parse(stderr)).toEqual({
+      rejected: false,
+      refusal: 'Code generation from strings disallowed for this context',
+      tag,
     });
-    expect(code).toBe(SNAPSHOT_REFUSED);
-    expect(stderr).toContain('Failed to load the startup snapshot');
-    expect(stderr).toContain(`the current Node.js version is ${process.version}`);
+  });
+
+  it('compiles its code where it finds none', async () => {
+    const cache = join(product.folder, 'dist/serve.cache');
+    renameSync(cache, `${cache}.away`);
+    try {
+      await using _serve = await startServe(workspace.configFile, [], entry());
+      using client = connect({ socket: workspace.socket });
+      expect((await client.getProviderEnvironment()).credentials.size).toBe(60);
+    } finally {
+      renameSync(`${cache}.away`, cache);
+    }
   });
 });
