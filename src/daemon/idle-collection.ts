@@ -3,6 +3,8 @@
  * as it can for as long as it can, and a sidecar rests for nearly all of its life with what its busiest moment left.
  */
 
+import { trimMalloc } from '../native/native.ts';
+
 /** Milliseconds without work after which the process rests. The collection takes some 20 to 80 ms of nobody's time then. */
 const REST_MS = 1_000;
 const TICK_MS = 100;
@@ -63,8 +65,12 @@ export class IdleCollection implements Disposable {
   }
 }
 
-/** As before V8 gives up for want of memory: its caches go too. Code stays, by a flag of ours: a rotation must not wait for it. */
+/**
+ * As V8 does before it gives up for lack of memory: its caches go too. Code stays, by a flag of ours: a rotation must not
+ * wait for it. malloc then holds some 10 MiB that nobody uses, and would keep them.
+ */
 function collectAll(): void {
   // Not there where node was started without our flags: then V8 goes on as it does by itself.
   globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
+  trimMalloc();
 }

@@ -11,7 +11,6 @@
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import { startupSnapshot } from 'node:v8';
 
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
@@ -43,20 +42,11 @@ interface Libc {
   readonly prctl: (option: number, a: number, b: number, c: number, d: number) => number;
   readonly setrlimit: (resource: number, limit: Buffer) => number;
   readonly getrlimit: (resource: number, limit: Buffer) => number;
+  /** Only in glibc. */
+  readonly mallocTrim: ((pad: number) => number) | undefined;
 }
 
 let loaded: Libc | undefined;
-
-/** Used while a start-up snapshot is written: it cannot contain an addon, and no peer is connected yet. */
-const DURING_SNAPSHOT: Libc = {
-  errno: () => EBADF,
-  getsockopt: () => -1,
-  getsockname: () => -1,
-  poll: () => -1,
-  prctl: () => 0,
-  setrlimit: () => 0,
-  getrlimit: () => 0,
-};
 
 /**
  * Loads koffi's addon directly. Its loader searches many places and wraps calls that are not used here, which takes
@@ -77,7 +67,6 @@ export function loadKoffi(): KoffiModule {
 /** Loads the symbols at first use, so that `--help` and the client library do not pay for it. */
 export function libc(): Libc {
   if (loaded !== undefined) return loaded;
-  if (startupSnapshot.isBuildingSnapshot()) return DURING_SNAPSHOT;
   if (process.platform !== 'linux' || endianness() !== 'LE') {
     throw new Error('peer credentials are read on little-endian Linux only; run the resolver there');
   }
@@ -97,8 +86,22 @@ export function libc(): Libc {
     ) as Libc['prctl'],
     setrlimit: self.func('int setrlimit(int resource, uint8_t *limit)') as Libc['setrlimit'],
     getrlimit: self.func('int getrlimit(int resource, _Out_ uint8_t *limit)') as Libc['getrlimit'],
+    mallocTrim: mallocTrim(self),
   };
   return loaded;
+}
+
+function mallocTrim(self: ReturnType<KoffiModule['load']>): Libc['mallocTrim'] {
+  try {
+    return self.func('int malloc_trim(size_t pad)') as NonNullable<Libc['mallocTrim']>;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns to the kernel what malloc holds and nobody uses. musl does so by itself. */
+export function trimMalloc(): void {
+  libc().mallocTrim?.(0);
 }
 
 /** A libc call that failed. */
