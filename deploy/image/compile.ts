@@ -10,6 +10,7 @@ import type { Script } from 'node:vm';
 
 /** The image gives node all of `serve`'s flags at once, `--allow-net` among them, which is unknown before. */
 const FIRST_NODE_OF_THE_IMAGE = 25;
+const TIMEOUT_MS = 60_000;
 
 if (Number(process.versions.node.split('.')[0]) < FIRST_NODE_OF_THE_IMAGE) {
   throw new Error(
@@ -71,12 +72,13 @@ const { script, withoutFlags } = createRequire(import.meta.url)(program) as {
 };
 using client = connect({ socket: at('socket/resolver.sock') });
 let snapshots = 0;
-for await (const _ of client.watchProviderEnvironment()) {
+for await (const _ of client.watchProviderEnvironment({ signal: AbortSignal.timeout(TIMEOUT_MS) })) {
   await client.getProviderEnvironment();
   snapshots += 1;
   if (snapshots === 2) break;
   writeSecret('..second');
 }
+if (snapshots < 2) throw new Error(`the example was not served within ${TIMEOUT_MS / 1000} s`);
 // Readable by the user of the container, whatever the builder and its umask were.
 process.umask(0o022);
 rmSync(join(dist, 'serve.cache'), { force: true });
