@@ -76,7 +76,7 @@ describeAsRoot('a listed UID that means harm', () => {
         uid: RESOLVER,
         gid: RESOLVER,
         env: IMAGE_ENVIRONMENT,
-        program: 'secret-resolver',
+        program: product.program,
         nodeFlags: product.nodeFlags(workspace.socket, audit),
       }),
     );
