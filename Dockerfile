@@ -99,7 +99,7 @@ WORKDIR /
 # paths, `serve` re-executes itself once. Any other command re-executes as /usr/local/bin/secret-resolver, which is also
 # the command for `exec`.
 ENTRYPOINT ["/app/node", "--disable-sigusr1", "--disallow-code-generation-from-strings", \
-  "--single-threaded-gc", "--max-semi-space-size=2", "--min-semi-space-size=2", "--heap-growing-percent=20", "--no-flush-bytecode", "--expose-gc", \
+  "--single-threaded-gc", "--max-semi-space-size=1", "--min-semi-space-size=1", "--heap-growing-percent=20", "--no-flush-bytecode", "--expose-gc", \
   "--v8-pool-size=1", \
   "--permission", "--allow-addons", "--allow-net", "--allow-fs-read=*", \
   "--allow-fs-write=/run/secret-resolver/socket", "--allow-fs-write=/run/secret-resolver/socket/*", \
