@@ -1,24 +1,7 @@
 #!/usr/bin/env node
-import type { Commands } from './cli/run.ts';
+import { COMMANDS } from './cli/commands.ts';
 import { ExitCode } from './domain/errors.ts';
 import { nodeComplaint } from './domain/node-version.ts';
-
-/** Each is loaded when it is called: `get` does not pay for the isolation checks. */
-const COMMANDS: Commands = {
-  serve: () => import('./cli/serve.ts'),
-  egress: () => import('./cli/egress.ts'),
-  check: () => import('./cli/check.ts'),
-  get: () => import('./cli/get.ts'),
-  watch: () => import('./cli/watch.ts'),
-  list: () => import('./cli/list.ts'),
-  status: () => import('./cli/status.ts'),
-  config: () => import('./cli/config.ts'),
-  'self-test': () => import('./cli/self-test.ts'),
-  inject: () => import('./cli/inject.ts'),
-  lint: () => import('./cli/lint.ts'),
-  profile: () => import('./cli/profile.ts'),
-  openshell: () => import('./cli/openshell.ts'),
-};
 
 const complaint = nodeComplaint();
 if (complaint === undefined) {

@@ -86,13 +86,7 @@ function adviceFor(message: string): string {
 /** Help for the commands that ask a running resolver. */
 export const CALLER_HELP = `
 Asks a running \`secret-resolver serve\` over its socket, with the UID of this process. The resolver answers the
-UIDs that its \`callers\` list; its own UID sees names and states, and no values.
-
-Exit codes:
-  0  done
-  1  refused, or a provider or key is unknown
-  2  the command line is wrong
-  3  no answer on the socket`;
+UIDs that its \`callers\` list; its own UID sees names and states, and no values.`;
 
 /** For commands that write values: a terminal keeps what it shows. */
 export function refuseTerminal(context: CommandContext, confirmed: boolean): void {

@@ -9,6 +9,7 @@ import { loadConfig } from '../consumers/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
 import type { CommandContext } from './context.ts';
+import { examples } from './program.ts';
 
 interface CheckOptions {
   readonly config?: string;
@@ -19,7 +20,7 @@ interface CheckOptions {
 /** `check`: the findings that `serve` would judge itself by, for a person, a program or a review. */
 export function createCommand(context: CommandContext): Command {
   return new Command('check')
-    .description('prove the isolation boundary from here; exit 0 proven, 1 broken, 2 usage or configuration')
+    .description('prove the isolation boundary from here')
     .option('--config <file>', 'the configuration file; SECRET_RESOLVER_CONFIG unless given')
     .addOption(
       new Option('-o, --output <form>', 'how to print the findings')
@@ -30,10 +31,9 @@ export function createCommand(context: CommandContext): Command {
     .addHelpText(
       'after',
       `
-Run it where the resolver runs, as the resolver's user:
-  kubectl exec <pod> -c secret-resolver -- secret-resolver check
-It looks at its own process, at the mounts, at every process in sight and at the socket. File a review with
-  secret-resolver check --output html > boundary.html`,
+Run it where the resolver runs, as the resolver's user. It looks at its own process, at the mounts, at every process
+in sight and at the socket. Exit 1: the boundary is broken.
+${examples('kubectl exec POD -c secret-resolver -- secret-resolver check', 'secret-resolver check --output html > boundary.html')}`,
     )
     .action((options: CheckOptions) => check(options, context));
 }

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { z } from 'zod';
 import { CHECKS } from '../boundary/catalogue.ts';
 import { type Config, secretId } from '../config/config.ts';
@@ -13,11 +13,14 @@ import { predict } from '../snapshot/predict.ts';
 import type { CommandContext } from './context.ts';
 import { countLine, findingData, findingLine } from './findings.ts';
 import { type OutputFormat, outputOption, print } from './output.ts';
+import { examples } from './program.ts';
 
 interface ValidateOptions {
   readonly output: OutputFormat;
   readonly strict?: true;
   readonly resolverUid: string;
+  readonly providers?: string;
+  readonly profiles?: string;
 }
 
 /** `config validate` and `config schema`. */
@@ -31,13 +34,23 @@ exit 0, or 2 with every mistake found, or where a required credential is certain
     )
     .argument('<file>', 'the configuration file')
     .option('--strict', 'exit 2 for warnings, too')
+    .option('--providers <folder>', 'the provider files, in place of those in providersDir')
+    .option('--profiles <folder>', 'the profiles, in place of those in profilesDir')
     .option('--resolver-uid <uid>', 'UID that the resolver runs as', String(DEFAULT_UID))
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      examples(
+        'secret-resolver config validate /etc/secret-resolver/config.yaml',
+        'secret-resolver config validate config.yaml --providers providers --profiles profiles --strict',
+      ),
+    )
     .action((file: string, options: ValidateOptions) => validate(context, file, options));
   command
     .command('schema')
     .description('print a JSON Schema, for editors and for CI')
-    .argument('[name]', `one of ${Object.keys(SCHEMAS).join(', ')}`, 'config')
+    .addArgument(new Argument('[name]', 'the kind of file').choices(Object.keys(SCHEMAS)).default('config'))
+    .addHelpText('after', examples('secret-resolver config schema provider > provider.schema.json'))
     .action((name: string) => {
       context.stdout.write(`${JSON.stringify(jsonSchema(name), null, 2)}\n`);
     });
@@ -46,21 +59,14 @@ exit 0, or 2 with every mistake found, or where a required credential is certain
 
 /** The published JSON Schema of one kind of file. */
 export function jsonSchema(name: string): object {
-  const schema = Object.entries(SCHEMAS).find(([known]) => known === name)?.[1];
-  if (schema === undefined) {
-    throw new CommandError(
-      `there is no schema ${name}; write one of ${Object.keys(SCHEMAS).join(', ')}`,
-      ExitCode.usage,
-    );
-  }
-  return z.toJSONSchema(schema, { io: 'input' });
+  return z.toJSONSchema(SCHEMAS[name as keyof typeof SCHEMAS], { io: 'input' });
 }
 
 function validate(context: CommandContext, file: string, options: ValidateOptions): void {
   const resolverUid = Number(options.resolverUid);
   if (!/^\d{1,10}$/.test(options.resolverUid))
     throw new CommandError('--resolver-uid is not a UID', ExitCode.usage);
-  const { config, findings } = examine(context, file, resolverUid);
+  const { config, findings } = examine(context, file, resolverUid, options);
   if (config === undefined && (options.output === 'table' || options.output === 'wide'))
     throw new ConfigError(findings.map(({ issue }) => issue));
   const failed = findings.some(({ severity }) => options.strict === true || severity === 'error');
@@ -80,11 +86,16 @@ function examine(
   context: CommandContext,
   file: string,
   resolverUid: number,
+  { providers, profiles }: Pick<ValidateOptions, 'providers' | 'profiles'>,
 ): { readonly config: Config | undefined; readonly findings: readonly ConfigFinding[] } {
   const files = new ConfigFiles();
   const places = noPlaces();
   try {
-    const config = loadConfig(file, context.env, { files, places });
+    const folders = {
+      ...(providers === undefined ? {} : { providersDir: providers }),
+      ...(profiles === undefined ? {} : { profilesDir: profiles }),
+    };
+    const config = loadConfig(file, context.env, { files, places, ...folders });
     const enforced = new Set(CHECKS.filter(({ severity }) => severity === 'enforce').map(({ id }) => id));
     const { passedBy } = files;
     return {

@@ -14,7 +14,10 @@ export interface CommandContext {
   readonly exit: (code: ExitCode) => void;
 }
 
-/** What each file in `commands/` exports: the command with its options, help and action. */
+/** What the file of a command exports. `commands` is the registry that the command belongs to. */
 export interface CommandModule {
-  readonly createCommand: (context: CommandContext) => Command;
+  readonly createCommand: (context: CommandContext, commands: Commands) => Command;
 }
+
+/** Commands by name, each loaded when it is needed. */
+export type Commands = Readonly<Record<string, () => Promise<CommandModule>>>;

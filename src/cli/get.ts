@@ -5,8 +5,9 @@ import { CommandError, ExitCode } from '../domain/errors.ts';
 import { CredentialState } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { CALLER_HELP, providerOption, refuseTerminal, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
-import { plainListed } from './list.ts';
+import { destinations, plainListed } from './list.ts';
 import { groupedTables, type OutputFormat, outputOption, plainTable, print } from './output.ts';
+import { examples } from './program.ts';
 
 interface GetOptions {
   readonly socket: string;
@@ -28,11 +29,11 @@ export function createCommand(context: CommandContext): Command {
     .option('--yes', 'together with --reveal: write them to a terminal too')
     .addHelpText(
       'after',
-      `
-Examples:
-  secret-resolver get
-  secret-resolver get GITLAB_TOKEN --reveal | some-program --token-from-stdin
-${CALLER_HELP}`,
+      CALLER_HELP +
+        examples(
+          'secret-resolver get',
+          'secret-resolver get GITLAB_TOKEN --reveal | some-program --token-from-stdin',
+        ),
     )
     .action(async (keys: string[], options: GetOptions) => {
       if (options.reveal === true) await reveal(context, keys, options);
@@ -54,23 +55,24 @@ async function fingerprints(
   );
   expectAll(options.provider ?? [], new Set(credentials.map(({ provider }) => provider)));
   expectAll(keys, new Set(served.map(({ key }) => key)));
-  const plain = served.map(plainListed);
-  print(context, options.output, plain, (wide) =>
+  print(context, options.output, served.map(plainListed), (wide) =>
     wide
       ? plainTable(
-          ['key', 'provider', 'fingerprint', 'placeholder handle'],
-          plain.map(({ key, provider, fingerprint = '', handle = '' }) => [
-            key,
-            provider,
-            fingerprint,
-            handle,
+          ['key', 'provider', 'fingerprint', 'placeholder handle', 'endpoints'],
+          served.map((credential) => [
+            credential.key,
+            credential.provider,
+            credential.fingerprint,
+            credential.handle,
+            destinations([credential]).join(','),
           ]),
         )
       : groupedTables(
-          plain,
+          served,
           ({ provider }) => provider,
           ['key', 'fingerprint'],
-          ({ key, fingerprint = '' }) => [key, fingerprint],
+          ({ key, fingerprint }) => [key, fingerprint],
+          destinations,
         ),
   );
 }

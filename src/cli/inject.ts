@@ -27,6 +27,7 @@ import {
   rulesWithout,
   wantsColour,
 } from './manifest-io.ts';
+import { examples } from './program.ts';
 
 interface InjectOptions {
   readonly filename: string;
@@ -101,11 +102,12 @@ Annotations of a pod template:
   ${Annotation.resources}: LIST      as --resources
   ${Annotation.selfTestResources}: LIST
 
-Examples:
-  secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 | kubectl apply -f -
-  secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 --diff
-  secret-resolver inject -f agent.yaml -c config.yaml --image registry/secret-resolver:1 --supervisor envoy
-  secret-resolver inject -f sandbox.yaml --uninject --in-place
+${examples(
+  'secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 | kubectl apply -f -',
+  'secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 --diff',
+  'secret-resolver inject -f agent.yaml -c config.yaml --image registry/secret-resolver:1 --supervisor envoy',
+  'secret-resolver inject -f sandbox.yaml --uninject --in-place',
+)}
 
 --supervisor envoy adds a stock Envoy and the process that tells it what to do, and gives the agent placeholders, the
 proxy's address and the CA by environment variables. A pod with a container envoy of its own keeps that one.`,

@@ -8,6 +8,7 @@ import { jsonReport, sarifReport, textReport } from '../manifest/report.ts';
 import type { Severity } from '../manifest/rule.ts';
 import type { CommandContext } from './context.ts';
 import { readManifests, rulesWithout, wantsColour } from './manifest-io.ts';
+import { examples } from './program.ts';
 
 interface LintOptions {
   readonly filename?: readonly string[];
@@ -46,17 +47,13 @@ export function createCommand(context: CommandContext): Command {
       'after',
       `
 Checked: pods with a container secret-resolver, in objects of any kind, and the Secrets and ExternalSecrets beside them.
-Several files are checked as one stream.
+Several files are checked as one stream. A file that cannot be read, or has no Kubernetes object, is exit 2.
 
-Exit codes:
-  0  no finding of severity --fail-on or worse
-  1  at least one such finding
-  2  a file cannot be read, or has no Kubernetes object
-
-Examples:
-  kustomize build . | secret-resolver lint -f -
-  secret-resolver lint -f sandbox.yaml -f overlays/ -R
-  secret-resolver lint -f sandbox.yaml -o sarif > lint.sarif`,
+${examples(
+  'kustomize build . | secret-resolver lint -f -',
+  'secret-resolver lint -f sandbox.yaml -f overlays/ -R',
+  'secret-resolver lint -f sandbox.yaml -o sarif > lint.sarif',
+)}`,
     )
     .action(async (options: LintOptions) => {
       if (options.rules) {

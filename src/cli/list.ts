@@ -12,6 +12,7 @@ import {
   print,
   until,
 } from './output.ts';
+import { examples } from './program.ts';
 
 /** `list`: every configured credential, served or refused. */
 export function createCommand(context: CommandContext): Command {
@@ -19,7 +20,7 @@ export function createCommand(context: CommandContext): Command {
     .description('list the credentials that this user may see, with state and reason; never a value')
     .addOption(socketOption())
     .addOption(outputOption())
-    .addHelpText('after', CALLER_HELP)
+    .addHelpText('after', CALLER_HELP + examples('secret-resolver list', 'secret-resolver list -o wide'))
     .action(async (options: { socket: string; output: OutputFormat }) => {
       const { credentials } = await withClient(options, (client) => client.listCredentials());
       print(context, options.output, credentials.map(plainListed), (wide) =>
@@ -45,7 +46,21 @@ export function plainListed(credential: Listed) {
       : { expiresAt: new Date(Number(credential.expiresAtMs)).toISOString() }),
     ...(credential.fingerprint === '' ? {} : { fingerprint: credential.fingerprint }),
     ...(credential.handle === '' ? {} : { handle: credential.handle }),
+    endpoints: credential.endpoints.map(({ host, port, path, plainHttp }) => ({
+      host,
+      port,
+      path,
+      tls: !plainHttp,
+    })),
   };
+}
+
+/** The destinations of a provider's credentials, `host:port/path` each; `http://` where it is not TLS. */
+export function destinations(credentials: readonly Pick<Listed, 'endpoints'>[]): string[] {
+  const texts = credentials.flatMap(({ endpoints }) =>
+    endpoints.map(({ host, port, path, plainHttp }) => `${plainHttp ? 'http://' : ''}${host}:${port}${path}`),
+  );
+  return [...new Set(texts)];
 }
 
 function table(context: CommandContext, credentials: readonly Listed[], wide: boolean): string {
@@ -56,7 +71,7 @@ function table(context: CommandContext, credentials: readonly Listed[], wide: bo
   const footnote = credentials.some(({ required }) => required) ? '\n* required\n' : '';
   const rows = wide
     ? plainTable(
-        ['provider', 'key', 'state', 'expires', 'secret', 'fingerprint'],
+        ['provider', 'key', 'state', 'expires', 'secret', 'fingerprint', 'endpoints'],
         credentials.map((credential) => [
           credential.provider,
           name(credential),
@@ -64,6 +79,7 @@ function table(context: CommandContext, credentials: readonly Listed[], wide: bo
           until(credential.expiresAtMs, now),
           plainListed(credential).reference,
           credential.fingerprint || '-',
+          destinations([credential]).join(',') || '-',
         ]),
       )
     : groupedTables(
@@ -71,6 +87,7 @@ function table(context: CommandContext, credentials: readonly Listed[], wide: bo
         ({ provider }) => provider,
         ['key', 'state', 'expires'],
         (credential) => [name(credential), state(credential), until(credential.expiresAtMs, now)],
+        destinations,
       );
   return rows + footnote + advice(credentials);
 }

@@ -63,15 +63,25 @@ function visibleLength(text: string): number {
   return stripVTControlCharacters(text).length;
 }
 
+/** Destinations listed above a table. */
+const MAX_DESTINATIONS = 3;
+
 /** One table for each group, under the group's name: columns that repeat it would not fit a terminal. */
 export function groupedTables<T>(
   items: readonly T[],
   groupOf: (item: T) => string,
   head: readonly string[],
   rowOf: (item: T) => readonly string[],
+  destinationsOf: (members: readonly T[]) => readonly string[] = () => [],
 ): string {
   return [...Map.groupBy(items, groupOf)]
-    .map(([group, members]) => `${printable(group)}\n${plainTable(head, members.map(rowOf), 2)}`)
+    .map(([group, members]) => {
+      const destinations = destinationsOf(members);
+      const more = destinations.length - MAX_DESTINATIONS;
+      const lines = [group, ...destinations.slice(0, MAX_DESTINATIONS).map((each) => `  to ${each}`)];
+      if (more > 0) lines.push(`  and ${more} more (-o wide)`);
+      return `${lines.map((line) => `${printable(line)}\n`).join('')}${plainTable(head, members.map(rowOf), 2)}`;
+    })
     .join('\n');
 }
 

@@ -6,6 +6,7 @@ import { ConfigError, ExitCode } from '../domain/errors.ts';
 import type { CommandContext } from './context.ts';
 import { count, countLine, findingData, findingLine } from './findings.ts';
 import { type OutputFormat, outputOption, print } from './output.ts';
+import { examples } from './program.ts';
 
 /** `profile lint`. */
 export function createCommand(context: CommandContext): Command {
@@ -18,6 +19,7 @@ exit 0, or 2 with every error found; warnings do not change the exit code`,
     )
     .argument('<file...>', 'profile files in YAML, with several documents or a list of profiles in one file')
     .addOption(outputOption())
+    .addHelpText('after', examples('secret-resolver profile lint profiles/*.yaml'))
     .action((files: string[], { output }: { readonly output: OutputFormat }) => {
       const { findings, profiles } = lintFiles(files);
       const failed = findings.some(({ severity }) => severity === 'error');

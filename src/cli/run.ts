@@ -1,11 +1,8 @@
 /** argv → command; signals → one AbortController; errors → exit code. */
-import { Command, CommanderError } from 'commander';
+import { CommanderError } from 'commander';
 import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
-import { VERSION } from '../domain/version.ts';
-import type { CommandContext, CommandModule } from './context.ts';
-
-/** Commands by name, each loaded when it is wanted. */
-export type Commands = Readonly<Record<string, () => Promise<CommandModule>>>;
+import type { CommandContext, Commands } from './context.ts';
+import { createProgram } from './program.ts';
 
 /** Former names of commands. They work on, and no help shows them. */
 const FORMER_NAMES: ReadonlyMap<string, string> = new Map([['probe', 'self-test']]);
@@ -16,50 +13,12 @@ export async function main(
   commands: Commands,
   context: CommandContext,
 ): Promise<void> {
-  const program = new Command('secret-resolver')
-    .description(
-      'Serves credentials from mounted Kubernetes Secrets to a listed supervisor over a Unix socket, and proves that the agent beside it cannot reach them.',
-    )
-    .version(VERSION, '-V, --version', 'print the version')
-    .addHelpText(
-      'after',
-      `
-Exit codes:
-   0  done
-   1  refused: the boundary, a credential or a check
-   2  the command line or a configuration file is wrong
-   3  no answer on the socket, or the resolver is not ready
-  70  a defect of this program; please report it
-
-Examples:
-  secret-resolver config validate /etc/secret-resolver/config.yaml
-  secret-resolver lint -f pod.yaml
-  secret-resolver status`,
-    );
   const at = argv.findIndex((word) => !word.startsWith('-'));
   const named = FORMER_NAMES.get(argv[at] ?? '') ?? argv[at];
   const words = named === undefined ? argv : argv.with(at, named);
-  const loaders =
-    named !== undefined && Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands);
-  for (const load of loaders) {
-    if (load !== undefined) program.addCommand((await load()).createCommand(context));
-  }
-  prepare(program, context);
+  const only = named !== undefined && Object.hasOwn(commands, named) ? named : undefined;
+  const program = await createProgram(commands, context, only);
   await program.parseAsync(words, { from: 'user' });
-}
-
-/** Lets every command throw instead of exiting, write where the context says, and help in the same words. */
-function prepare(command: Command, context: CommandContext): void {
-  command
-    .exitOverride()
-    .helpOption('-h, --help', 'print this help')
-    .helpCommand(command.commands.length > 0)
-    .showHelpAfterError('(--help lists what can be written here)')
-    .configureOutput({
-      writeOut: (text) => context.stdout.write(text),
-      writeErr: (text) => context.stderr.write(text),
-    });
-  for (const child of command.commands) prepare(child, context);
 }
 
 /** Runs one command line, without the program's own name, in this process: its streams, signals and exit code. */

@@ -8,6 +8,7 @@ import { CommandError, ExitCode } from '../domain/errors.ts';
 import { DEFAULT_SOCKET } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { type OutputFormat, outputOption, print } from './output.ts';
+import { examples } from './program.ts';
 
 /** The default of the configuration, for where it cannot be read: the agent has no business with it. */
 const DEFAULT_SECRETS_ROOT = '/var/lib/secret-resolver/secrets';
@@ -63,7 +64,7 @@ export function createCommand(context: CommandContext): Command {
     .addOption(outputOption())
     .addHelpText(
       'after',
-      `\nAttacks:\n${ATTACKS.map(({ id, what }) => `  ${id.padEnd(24)}${what}`).join('\n')}\n`,
+      `\nAttacks:\n${ATTACKS.map(({ id, what }) => `  ${id.padEnd(24)}${what}`).join('\n')}\n${examples('secret-resolver self-test', 'secret-resolver self-test --secret team-a/app-gitlab --only secret-paths -o json')}`,
     )
     .action((flags: SelfTestFlags) => selfTest(flags, context));
 }

@@ -5,6 +5,7 @@ import { CONSUMERS } from '../consumers/index.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import type { CommandContext } from './context.ts';
+import { examples } from './program.ts';
 
 export function createCommand(context: CommandContext): Command {
   const command = new Command('serve')
@@ -30,10 +31,12 @@ Streams:
   stdout           audit, one OCSF 1.8.0 JSON object a line (or the file that audit.path names)
   stderr           log, one JSON object a line
 
-Environment, each from the downward API and each overridden by \`sandbox\` in the file:
+Environment:
+  SECRET_RESOLVER_CONFIG, and from the downward API, each overridden by \`sandbox\` in the file:
   SECRET_RESOLVER_SANDBOX_ID, SECRET_RESOLVER_SANDBOX_NAME, SECRET_RESOLVER_SANDBOX_NAMESPACE
 
-\`secret-resolver config validate FILE\` checks a file without serving; \`config schema\` prints its JSON Schema.`,
+\`secret-resolver config validate FILE\` checks a file without serving; \`config schema\` prints its JSON Schema.
+${examples('secret-resolver serve --config /etc/secret-resolver/config.yaml', 'secret-resolver serve --relaxed --config config.yaml')}`,
     )
     .action(async (options: Options) => {
       await serve(context, configPath(options.config, context), options);

@@ -12,6 +12,7 @@ import {
 import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { ago, colour, groupedTables, type OutputFormat, outputOption, plainTable, print } from './output.ts';
+import { examples } from './program.ts';
 
 /** `status`: why it is not serving, boundary, volumes, watchers. */
 export function createCommand(context: CommandContext): Command {
@@ -21,7 +22,11 @@ export function createCommand(context: CommandContext): Command {
     )
     .addOption(socketOption())
     .addOption(outputOption())
-    .addHelpText('after', CALLER_HELP)
+    .addHelpText(
+      'after',
+      CALLER_HELP +
+        examples('secret-resolver status', 'kubectl exec POD -c secret-resolver -- secret-resolver status'),
+    )
     .action(async (options: { socket: string; output: OutputFormat }) => {
       const status = await withClient(options, (client) => client.getStatus());
       print(context, options.output, plain(status), (wide) => text(context, status, wide));

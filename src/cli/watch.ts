@@ -7,6 +7,7 @@ import {
 } from '../client/index.ts';
 import { CALLER_HELP, commandError, providerOption, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
+import { examples } from './program.ts';
 
 interface WatchCommandOptions {
   readonly socket: string;
@@ -31,11 +32,11 @@ export function createCommand(context: CommandContext): Command {
     )
     .addHelpText(
       'after',
-      `
-Examples:
-  secret-resolver watch --provider nvbugs-gitlab
-  secret-resolver watch --wait --count 1 -o json
-${CALLER_HELP}`,
+      CALLER_HELP +
+        examples(
+          'secret-resolver watch --provider nvbugs-gitlab',
+          'secret-resolver watch --wait --count 1 -o json',
+        ),
     )
     .action((options: WatchCommandOptions) => watch(context, options));
 }

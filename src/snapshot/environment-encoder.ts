@@ -8,7 +8,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { WireType } from '@bufbuild/protobuf/wire';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { Sandbox } from '../config/config.ts';
+import type { Endpoint, Sandbox } from '../config/config.ts';
 import { speaksTls } from '../domain/endpoint.ts';
 import {
   CredentialRefusalSchema,
@@ -105,6 +105,12 @@ export class EnvironmentEncoder {
   }
 }
 
+/** An endpoint as it is on the wire. */
+export function binding(endpoint: Endpoint) {
+  const { host, port, path } = endpoint;
+  return { host, port, path, plainHttp: !speaksTls(endpoint) };
+}
+
 function encodeNames({ key, provider, endpoints, identity, handle, expiresAtMs }: ServedCredential): Kept {
   const message = create(ProviderEnvironmentSchema, {
     credentialProviders: { [key]: provider },
@@ -114,10 +120,7 @@ function encodeNames({ key, provider, endpoints, identity, handle, expiresAtMs }
     }),
     staticCredentialBindings: {
       [key]: create(StaticCredentialBindingSchema, {
-        endpoints: endpoints.map((endpoint) => {
-          const { host, port, path } = endpoint;
-          return { host, port, path, plainHttp: !speaksTls(endpoint) };
-        }),
+        endpoints: endpoints.map(binding),
         credentialIdentity: identity,
         workloadCredentialHandle: handle,
       }),

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { CHECKOUT, MAIN, NODE } from '../support/checkout.ts';
 import { CliProcess, cli, startServe } from '../support/cli.ts';
+import { runInProcess } from '../support/in-process.ts';
 import { newSecret } from '../support/secrets.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
 
@@ -50,9 +51,9 @@ describe('help', () => {
     ['status', ['boundary', 'exit 0 if it is serving, 1 if not', 'Exit codes:']],
     ['config', ['validate [options] <file>', 'schema [name]']],
     ['config validate', ['exit 0, or 2 with every mistake']],
-    ['config schema', ['one of config, provider, profile']],
+    ['config schema', ['choices: "config", "provider", "profile"']],
   ])('of %s says what a stranger needs', async (command, words) => {
-    const { code, stdout, stderr } = await cli([...command.split(' '), '--help']);
+    const { code, stdout, stderr } = await runInProcess(...command.split(' '), '--help');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^Usage: secret-resolver ${command} `));
     expect(stdout).toContain('-h, --help');
@@ -96,7 +97,7 @@ describe('a wrong command line is exit 2 and a sentence', () => {
       'secret-resolver: /nonexistent/x.yaml: cannot be read: ENOENT (check the path, and that this user may read it)\n',
     ],
   ])('%j', async (args, words) => {
-    const { code, stdout, stderr } = await cli(args);
+    const { code, stdout, stderr } = await runInProcess(...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(words);
     expect(stderr).not.toContain('    at ');
@@ -132,7 +133,7 @@ describe('config validate', () => {
       type: 'custom',
       credentials: { TOKEN: { source: { type: 'kubernetesSecret', name: 'x', key: 'y' } } },
     });
-    expect(await cli(['config', 'validate', workspace.configFile])).toMatchObject({
+    expect(await runInProcess('config', 'validate', workspace.configFile)).toMatchObject({
       code: 0,
       stderr: '',
       stdout: `warning: ${workspace.configFile}:19:9: callers[1].providers[0]: matches no provider (the providers are bare, gitlab) [secret-resolver]
@@ -149,7 +150,7 @@ ${workspace.configFile}: ok, 0 errors, 2 warnings
   test('says when nothing would be served', async () => {
     using workspace = new Workspace();
     workspace.writeConfig({ callers: [] });
-    const { stdout } = await cli(['config', 'validate', workspace.configFile]);
+    const { stdout } = await runInProcess('config', 'validate', workspace.configFile);
     expect(stdout).toBe(
       `warning: ${workspace.configFile}:6:1: providersDir: has no provider file, so nothing is served (add a file that ends in .yaml) [secret-resolver]
 warning: ${workspace.configFile}:11:1: callers: lists nobody, so nobody is served (list the supervisor) [secret-resolver]
@@ -285,16 +286,23 @@ describe('with a resolver', () => {
         expiresAt: '2999-01-01T00:00:00.000Z',
         fingerprint: expect.stringMatching(/^[0-9a-f]{8,}$/),
         handle: expect.stringMatching(/^[0-9a-f]{64}$/),
+        endpoints: ENDPOINTS.map((endpoint) => ({ ...endpoint, path: '', tls: true })),
       },
       expect.objectContaining({ provider: 'other', key: 'SECOND' }),
     ]);
     expect(parse((await ask('get', '-o', 'yaml')).stdout)).toEqual(json);
     const wide = (await ask('get', '-o', 'wide')).stdout.split('\n');
-    expect(wide[0]).toMatch(/^KEY +PROVIDER +FINGERPRINT +PLACEHOLDER HANDLE$/);
-    expect(wide[1]).toMatch(new RegExp(`^TOKEN +gitlab +${json[0].fingerprint} +${json[0].handle}$`));
+    expect(wide[0]).toMatch(/^KEY +PROVIDER +FINGERPRINT +PLACEHOLDER HANDLE +ENDPOINTS$/);
+    expect(wide[1]).toMatch(
+      new RegExp(`^TOKEN +gitlab +${json[0].fingerprint} +${json[0].handle} +\\S+:443\\S*$`),
+    );
     const table = (await ask('get')).stdout.split('\n');
-    expect(table.slice(0, 2)).toEqual(['gitlab', expect.stringMatching(/^ {2}KEY +FINGERPRINT$/)]);
-    expect(table[2]).toMatch(new RegExp(`^ {2}TOKEN +${json[0].fingerprint}$`));
+    expect(table.slice(0, 3)).toEqual([
+      'gitlab',
+      expect.stringMatching(/^ {2}to \S+:443\S*$/),
+      expect.stringMatching(/^ {2}KEY +FINGERPRINT$/),
+    ]);
+    expect(table[3]).toMatch(new RegExp(`^ {2}TOKEN +${json[0].fingerprint}$`));
   });
 
   /**
@@ -416,11 +424,13 @@ describe('with a resolver', () => {
     expect(code).toBe(0);
     expect(stdout.split('\n')).toEqual([
       'gitlab',
+      expect.stringMatching(/^ {2}to \S+:443$/),
       expect.stringMatching(/^ {2}KEY +STATE +EXPIRES$/),
       expect.stringMatching(/^ {2}MISSING +key-missing +-$/),
       expect.stringMatching(/^ {2}TOKEN +served +in \d+ d$/),
       '',
       'other',
+      expect.stringMatching(/^ {2}to \S+:443$/),
       expect.stringMatching(/^ {2}KEY +STATE +EXPIRES$/),
       expect.stringMatching(/^ {2}SECOND +served +-$/),
       '',
@@ -429,8 +439,8 @@ describe('with a resolver', () => {
       '',
     ]);
     const wide = (await ask('list', '-o', 'wide')).stdout.split('\n');
-    expect(wide[0]).toMatch(/^PROVIDER +KEY +STATE +EXPIRES +SECRET +FINGERPRINT$/);
-    expect(wide[1]).toMatch(new RegExp(`^gitlab +MISSING +key-missing +- +${NAMESPACE}/s/missing +-$`));
+    expect(wide[0]).toMatch(/^PROVIDER +KEY +STATE +EXPIRES +SECRET +FINGERPRINT +ENDPOINTS$/);
+    expect(wide[1]).toMatch(new RegExp(`^gitlab +MISSING +key-missing +- +${NAMESPACE}/s/missing +- +-$`));
     expect(JSON.parse((await ask('list', '-o', 'json')).stdout)).toHaveLength(3);
     expect(stdout).not.toContain(token);
   });

@@ -5,16 +5,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable, Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CommandContext } from '../../src/cli/context.ts';
-import { main } from '../../src/cli/run.ts';
 import { referencedSecrets, secretId } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/consumers/index.ts';
-import { CommandError } from '../../src/domain/errors.ts';
 import { resolve } from '../../src/snapshot/resolve.ts';
 import { wantedKeys } from '../../src/sources/wanted.ts';
 import { generation } from '../snapshot/given.ts';
+import { runInProcess } from '../support/in-process.ts';
 
 /** An ASN.1 sequence of one number, which is all that a block must hold. */
 const PEM = '-----BEGIN PRIVATE KEY-----\nMAMCAQU=\n-----END PRIVATE KEY-----\n';
@@ -118,34 +115,13 @@ function write(changes: Changes): string {
 
 async function validate(changes: Changes, ...flags: string[]): Promise<{ code: number; out: string }> {
   const root = write(changes);
-  let out = '';
-  let code = 0;
-  const sink = new Writable({
-    write: (chunk, _encoding, done) => {
-      out += String(chunk);
-      done();
-    },
-  });
-  const context: CommandContext = {
-    env: {},
-    stdin: Readable.from([]),
-    stdout: sink,
-    stderr: sink,
-    signal: new AbortController().signal,
-    exit: (exit) => {
-      code = exit;
-    },
-  };
   const file = flags.find((flag) => !flag.startsWith('-')) ?? 'config.yaml';
   const argv = ['config', 'validate', join(root, file), ...flags.filter((flag) => flag.startsWith('-'))];
-  try {
-    await main(argv, { config: () => import('../../src/cli/config.ts') }, context);
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    out += error.message;
-    code = error.exitCode;
-  }
-  return { code, out: out.replaceAll(`${root}/`, '') };
+  const { code, stdout, stderr } = await runInProcess(...argv);
+  return {
+    code,
+    out: `${stdout}${stderr.replace(/^secret-resolver: /, '').trimEnd()}`.replaceAll(`${root}/`, ''),
+  };
 }
 
 /** Name, what is changed, the exit code, and what is reported. */

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { describe, it } from 'vitest';
 
 /**
@@ -19,4 +21,10 @@ export function describeIf(name: string, missing: string | undefined, body: () =
   } else {
     describe.skip(`${name} (left out: ${missing})`, body);
   }
+}
+
+/** Runs the suite where a program of `.ci/install` is there. */
+export function describeWith(program: string, name: string, body: () => void): void {
+  const found = (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
+  describeIf(name, found ? undefined : `install ${program}`, body);
 }

@@ -6,7 +6,9 @@ import {
   CredentialSchema,
   CredentialState,
   ListCredentialsResponseSchema,
+  StaticCredentialEndpointBindingSchema,
 } from '../../gen/secretresolver/v1/resolver_pb.ts';
+import { binding } from '../../snapshot/environment-encoder.ts';
 import type { CredentialRefusal } from '../../snapshot/refusal.ts';
 import type { ServedCredential } from '../../snapshot/resolve.ts';
 import { fingerprint, itemId, type Snapshot } from '../../snapshot/snapshot.ts';
@@ -35,7 +37,7 @@ export function encodeList(
   for (const { item, id } of items) {
     const credential = 'value' in item ? served(item, processKey) : refused(item);
     bytes += toBinary(CredentialSchema, credential).byteLength + FRAME_BYTES;
-    if (bytes > PAGE_BYTES) break;
+    if (bytes > PAGE_BYTES && last !== '') break;
     credentials.push(credential);
     last = id;
   }
@@ -46,7 +48,7 @@ export function encodeList(
 }
 
 function served(credential: ServedCredential, processKey: Buffer): Credential {
-  const { provider, key, reference, required, expiresAtMs, handle } = credential;
+  const { provider, key, reference, required, expiresAtMs, handle, endpoints } = credential;
   return create(CredentialSchema, {
     provider,
     key,
@@ -56,6 +58,7 @@ function served(credential: ServedCredential, processKey: Buffer): Credential {
     expiresAtMs: BigInt(expiresAtMs ?? 0),
     fingerprint: fingerprint(credential, processKey),
     handle,
+    endpoints: endpoints.map(binding).map((each) => create(StaticCredentialEndpointBindingSchema, each)),
   });
 }
 
