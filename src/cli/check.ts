@@ -1,19 +1,21 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { gatherFacts } from '../boundary/facts/facts.ts';
 import { harden } from '../boundary/harden.ts';
 import { requireTruthfulPeers } from '../boundary/peer-truth.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
-import { type Report, renderHtml, renderJson, renderTable } from '../boundary/report.ts';
+import { type Report, renderTable, reportData } from '../boundary/report.ts';
+import { renderHtml } from '../boundary/report-html.ts';
 import { judge, runChecks } from '../boundary/verdict.ts';
 import { loadConfig } from '../consumers/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
 import type { CommandContext } from './context.ts';
+import { type OutputFormat, outputOption, print, wantsColour } from './output.ts';
 import { examples } from './program.ts';
 
 interface CheckOptions {
   readonly config?: string;
-  readonly output: 'table' | 'json' | 'html';
+  readonly output: OutputFormat | 'html';
   readonly all: boolean;
 }
 
@@ -22,11 +24,7 @@ export function createCommand(context: CommandContext): Command {
   return new Command('check')
     .description('prove the isolation boundary from here')
     .option('--config <file>', 'the configuration file; SECRET_RESOLVER_CONFIG unless given')
-    .addOption(
-      new Option('-o, --output <form>', 'how to print the findings')
-        .choices(['table', 'json', 'html'])
-        .default('table'),
-    )
+    .addOption(outputOption('html'))
     .option('--all', 'list the checks that passed, too', false)
     .addHelpText(
       'after',
@@ -56,19 +54,10 @@ async function check(options: CheckOptions, context: CommandContext): Promise<vo
     state,
     findings,
   };
-  context.stdout.write(render(report, options, context));
+  if (options.output === 'html') context.stdout.write(renderHtml(report));
+  else
+    print(context, options.output, reportData(report), (wide) =>
+      renderTable(report, { colour: wantsColour(context), all: options.all || wide }),
+    );
   context.exit(state === 'proven' ? ExitCode.ok : ExitCode.refused);
-}
-
-function render(report: Report, options: CheckOptions, context: CommandContext): string {
-  switch (options.output) {
-    case 'json':
-      return renderJson(report);
-    case 'html':
-      return renderHtml(report);
-    case 'table': {
-      const colour = context.stdout.isTTY === true && context.env.NO_COLOR === undefined;
-      return renderTable(report, { colour, all: options.all });
-    }
-  }
 }

@@ -11,7 +11,7 @@ import { matchGlob } from '../domain/glob.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';
 import { predict } from '../snapshot/predict.ts';
 import type { CommandContext } from './context.ts';
-import { countLine, findingData, findingLine } from './findings.ts';
+import { countLine, findingData, findingsText } from './findings.ts';
 import { type OutputFormat, outputOption, print } from './output.ts';
 import { examples } from './program.ts';
 
@@ -67,8 +67,6 @@ function validate(context: CommandContext, file: string, options: ValidateOption
   if (!/^\d{1,10}$/.test(options.resolverUid))
     throw new CommandError('--resolver-uid is not a UID', ExitCode.usage);
   const { config, findings } = examine(context, file, resolverUid, options);
-  if (config === undefined && (options.output === 'table' || options.output === 'wide'))
-    throw new ConfigError(findings.map(({ issue }) => issue));
   const failed = findings.some(({ severity }) => options.strict === true || severity === 'error');
   const data = {
     file,
@@ -77,7 +75,7 @@ function validate(context: CommandContext, file: string, options: ValidateOption
     providers: config === undefined ? [] : config.providers.map(providerData),
     callers: config === undefined ? [] : config.callers.map((caller) => callerData(config, caller)),
   };
-  print(context, options.output, data, () => summary(file, failed, findings, data));
+  print(context, options.output, data, () => summary(context, failed, findings, data));
   if (failed) context.exit(ExitCode.usage);
 }
 
@@ -131,15 +129,16 @@ function callerData({ providers }: Config, { name, uid, providers: patterns }: C
 }
 
 interface Summary {
+  readonly file: string;
   readonly providers: readonly ReturnType<typeof providerData>[];
   readonly callers: readonly ReturnType<typeof callerData>[];
 }
 
 function summary(
-  file: string,
+  context: CommandContext,
   failed: boolean,
   findings: readonly ConfigFinding[],
-  { providers, callers }: Summary,
+  { file, providers, callers }: Summary,
 ): string {
   const lines = providers.map(({ name, type, credentials, from }) => {
     const parts = [
@@ -152,5 +151,5 @@ function summary(
     lines.push(`  caller ${name} (uid ${uid}): ${seen.join(', ') || 'matches no provider'}\n`);
   const verdict = failed ? 'refused' : 'ok';
   const counts = findings.length === 0 ? '' : `, ${countLine(findings)}`;
-  return `${findings.map(findingLine).join('')}${file}: ${verdict}${counts}\n${lines.join('')}`;
+  return `${findingsText(context, findings)}${file}: ${verdict}${counts}\n${lines.join('')}`;
 }

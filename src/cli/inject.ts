@@ -8,7 +8,6 @@ import { loadConfig } from '../consumers/index.ts';
 import { changeResources, RESOLVER_RESOURCES, RESOURCES_FORM } from '../domain/container-resources.ts';
 import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';
-import { printable } from '../domain/printable.ts';
 import { VERSION } from '../domain/version.ts';
 import { unifiedDiff } from '../manifest/diff.ts';
 import { DEFAULT_ENVOY_IMAGE } from '../manifest/egress.ts';
@@ -16,17 +15,12 @@ import { type InjectRequest, inject, type Rewritten, uninject } from '../manifes
 import { KNOWN_KINDS } from '../manifest/kinds.ts';
 import { lint } from '../manifest/lint.ts';
 import { Annotation } from '../manifest/names.ts';
+import { lintFindingText } from '../manifest/report.ts';
 import type { Rule } from '../manifest/rule.ts';
 import { type InjectionSettings, PULL_POLICIES } from '../manifest/sidecar.ts';
 import type { CommandContext } from './context.ts';
-import {
-  encode,
-  type ManifestInput,
-  readManifests,
-  replaceFile,
-  rulesWithout,
-  wantsColour,
-} from './manifest-io.ts';
+import { encode, type ManifestInput, readManifests, replaceFile, rulesWithout } from './manifest-io.ts';
+import { wantsColour } from './output.ts';
 import { examples } from './program.ts';
 
 interface InjectOptions {
@@ -141,11 +135,7 @@ function refuseFaults(
 ): void {
   const { findings } = lint({ file, text, choice: {}, image, rules });
   const worse = findings.filter(({ severity }) => severity !== 'note');
-  for (const { object, path, severity, message, rule, remedy } of worse) {
-    context.stderr.write(
-      `${printable(`${file}: ${severity}: ${object}: ${path}: ${message} [${rule}]`)}\n    fix: ${remedy}\n`,
-    );
-  }
+  for (const finding of worse) context.stderr.write(lintFindingText(finding, false));
   const errors = worse.filter(({ severity }) => severity === 'error').length;
   if (errors === 0) return;
   throw new CommandError(

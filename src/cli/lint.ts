@@ -4,16 +4,17 @@ import { CommandError, ExitCode, formatIssue } from '../domain/errors.ts';
 import { printable } from '../domain/printable.ts';
 import { VERSION } from '../domain/version.ts';
 import { isAtLeast, lintAll, SEVERITIES } from '../manifest/lint.ts';
-import { jsonReport, sarifReport, textReport } from '../manifest/report.ts';
+import { sarifReport, textReport } from '../manifest/report.ts';
 import type { Severity } from '../manifest/rule.ts';
 import type { CommandContext } from './context.ts';
-import { readManifests, rulesWithout, wantsColour } from './manifest-io.ts';
+import { readManifests, rulesWithout } from './manifest-io.ts';
+import { type OutputFormat, outputOption, print, wantsColour } from './output.ts';
 import { examples } from './program.ts';
 
 interface LintOptions {
   readonly filename?: readonly string[];
   readonly recursive?: boolean;
-  readonly output: 'text' | 'json' | 'sarif';
+  readonly output: OutputFormat | 'sarif';
   readonly agent?: string;
   readonly supervisor?: readonly string[];
   readonly image?: string;
@@ -28,11 +29,7 @@ export function createCommand(context: CommandContext): Command {
     .description('find what in a stream of manifests breaks the boundary or keeps a rotation from arriving')
     .option('-f, --filename <file...>', 'manifests to read: a file, a folder, or - for standard input')
     .option('-R, --recursive', 'read the folders below a folder, too')
-    .addOption(
-      new Option('-o, --output <format>', 'form of the findings')
-        .choices(['text', 'json', 'sarif'])
-        .default('text'),
-    )
+    .addOption(outputOption('sarif'))
     .option('--agent <container>', 'container of the agent (default: as annotated, or agent)')
     .option('--supervisor <container...>', 'supervisor containers (default: as annotated, or known)')
     .option('--image <image>', 'the image that the resolver and its self-test must have')
@@ -57,7 +54,11 @@ ${examples(
     )
     .action(async (options: LintOptions) => {
       if (options.rules) {
-        for (const { id, severity, why } of RULES) context.stdout.write(`${id} (${severity}): ${why}\n`);
+        const rules = RULES.map(({ id, severity, why, remedy }) => ({ id, severity, why, remedy }));
+        if (options.output === 'sarif') throw new CommandError('--rules has no SARIF form', ExitCode.usage);
+        print(context, options.output, rules, () =>
+          rules.map(({ id, severity, why }) => `${id} (${severity}): ${why}\n`).join(''),
+        );
         return;
       }
       const rules = rulesWithout(options.ignore ?? []);
@@ -78,17 +79,8 @@ ${examples(
       });
       for (const issue of result.errors) context.stderr.write(`secret-resolver: ${formatIssue(issue)}\n`);
       for (const passed of result.passed) context.stderr.write(`not checked: ${printable(passed)}\n`);
-      switch (options.output) {
-        case 'text':
-          context.stdout.write(textReport(result, wantsColour(context)));
-          break;
-        case 'json':
-          context.stdout.write(jsonReport(result));
-          break;
-        case 'sarif':
-          context.stdout.write(sarifReport(result, RULES, VERSION));
-          break;
-      }
+      if (options.output === 'sarif') context.stdout.write(sarifReport(result, RULES, VERSION));
+      else print(context, options.output, result, () => textReport(result, wantsColour(context)));
       const failed = result.findings.some(({ severity }) => isAtLeast(severity, options.failOn));
       context.exit(result.errors.length > 0 ? ExitCode.usage : failed ? ExitCode.refused : ExitCode.ok);
     });

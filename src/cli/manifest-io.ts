@@ -104,11 +104,6 @@ function guarded<T>(file: string, what: string, work: () => T): T {
   }
 }
 
-/** Whether a stream is to be coloured: a terminal, unless NO_COLOR says otherwise. */
-export function wantsColour(context: CommandContext): boolean {
-  return context.stdout.isTTY === true && (context.env.NO_COLOR ?? '') === '';
-}
-
 /** All rules but these. A mistyped id is refused: it would be ignored in silence. */
 export function rulesWithout(ids: readonly string[]): Rule[] {
   const unknown = ids.find((id) => !RULES.some((rule) => rule.id === id));

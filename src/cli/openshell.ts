@@ -12,9 +12,10 @@ import { loadConfig } from '../consumers/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { ENVIRONMENT_NAME } from '../domain/names.ts';
 import type { CommandContext } from './context.ts';
-import { countLine, findingData, findingLine } from './findings.ts';
+import { countLine, findingData, findingsText } from './findings.ts';
 import { readManifests } from './manifest-io.ts';
 import { type OutputFormat, outputOption, print } from './output.ts';
+import { examples } from './program.ts';
 
 interface DoctorOptions {
   readonly config: string;
@@ -54,17 +55,11 @@ export function createCommand(context: CommandContext): Command {
       `
 Reads files and calls the driver's socket. It does not call the gateway, and prints no value.
 The folders providers and profiles are those beside the configuration, if they exist.
-
-Exit codes:
-  0  no error; a warning says what was not checked
-  1  at least one error
-  2  a file cannot be read, or the configuration is wrong
-
-Examples:
-  secret-resolver openshell doctor -c config.yaml -g gateway.toml
-  helm template openshell CHART | secret-resolver openshell doctor -c config.yaml -g - --no-socket
-  secret-resolver openshell doctor -c config.yaml -g gateway.toml --profiles profiles.json \\
-    --workspace team-a --type gitlab --credential GITLAB_TOKEN=secret-resolver://gitlab`,
+${examples(
+  'secret-resolver openshell doctor -c config.yaml -g gateway.toml',
+  'helm template openshell CHART | secret-resolver openshell doctor -c config.yaml -g - --no-socket',
+  'secret-resolver openshell doctor -c config.yaml --type gitlab --credential GITLAB_TOKEN=secret-resolver://gitlab',
+)}`,
     )
     .action((options: DoctorOptions) => doctor(context, options));
   return command;
@@ -78,7 +73,7 @@ async function doctor(context: CommandContext, options: DoctorOptions): Promise<
     failed || examined.type === undefined ? undefined : providerCommand(examined, examined.workspace);
   const data = { ok: !failed, findings: findings.map(findingData), ...(next && { next }) };
   const last = `${countLine(findings)}\n${next === undefined ? '' : `next: ${next}\n`}`;
-  print(context, options.output, data, () => `${findings.map(findingLine).join('')}${last}`);
+  print(context, options.output, data, () => `${findingsText(context, findings)}${last}`);
   context.exit(failed ? ExitCode.refused : ExitCode.ok);
 }
 

@@ -8,8 +8,10 @@ import type { CommandContext } from './context.ts';
 export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
-export function outputOption(): Option {
-  return new Option('-o, --output <format>', 'how to print').choices(OUTPUT_FORMATS).default('table');
+export function outputOption(...more: readonly string[]): Option {
+  return new Option('-o, --output <format>', 'how to print')
+    .choices([...OUTPUT_FORMATS, ...more])
+    .default('table');
 }
 
 /** Prints `data` as JSON or YAML, or what `table` makes of it: at most 80 columns wide, unless it is `wide`. Big integers become strings: JSON has none. */
@@ -91,9 +93,12 @@ export function colour(
   style: Parameters<typeof styleText>[0],
   text: string,
 ): string {
-  return context.stdout.isTTY === true && !context.env.NO_COLOR
-    ? styleText(style, text, { validateStream: false })
-    : text;
+  return wantsColour(context) ? styleText(style, text, { validateStream: false }) : text;
+}
+
+/** Whether stdout is to be coloured: a terminal, unless NO_COLOR says otherwise. */
+export function wantsColour({ stdout, env }: CommandContext): boolean {
+  return stdout.isTTY === true && (env.NO_COLOR ?? '') === '';
 }
 
 /** `2 min ago`, for times in Unix milliseconds; `never` for 0. */

@@ -4,7 +4,7 @@ import type { ConfigFinding } from '../config/finding.ts';
 import { lintProfiles } from '../config/profile/lint.ts';
 import { ConfigError, ExitCode } from '../domain/errors.ts';
 import type { CommandContext } from './context.ts';
-import { count, countLine, findingData, findingLine } from './findings.ts';
+import { count, countLine, findingData, findingsText } from './findings.ts';
 import { type OutputFormat, outputOption, print } from './output.ts';
 import { examples } from './program.ts';
 
@@ -25,7 +25,7 @@ exit 0, or 2 with every error found; warnings do not change the exit code`,
       const failed = findings.some(({ severity }) => severity === 'error');
       const data = { valid: !failed, profiles, findings: findings.map(findingData) };
       const last = `${count(profiles, 'profile')}, ${countLine(findings)}\n`;
-      print(context, output, data, () => `${findings.map(findingLine).join('')}${last}`);
+      print(context, output, data, () => `${findingsText(context, findings)}${last}`);
       context.exit(failed ? ExitCode.usage : ExitCode.ok);
     });
   return command;

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
+import { stringify } from 'yaml';
 import {
   eraseEnvironment,
   type ProviderEnvironment,
@@ -7,6 +8,7 @@ import {
 } from '../client/index.ts';
 import { CALLER_HELP, commandError, providerOption, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
+import { type OutputFormat, outputOption } from './output.ts';
 import { examples } from './program.ts';
 
 interface WatchCommandOptions {
@@ -14,7 +16,7 @@ interface WatchCommandOptions {
   readonly provider?: string[];
   readonly count?: number;
   readonly wait?: true;
-  readonly output: 'text' | 'json';
+  readonly output: OutputFormat;
 }
 
 /** `watch`: one line a change, until interrupted. Never a value. */
@@ -25,11 +27,7 @@ export function createCommand(context: CommandContext): Command {
     .addOption(providerOption())
     .option('--count <n>', 'end after this many snapshots', positive)
     .option('--wait', 'wait for a resolver that does not answer yet, instead of exiting with 3')
-    .addOption(
-      new Option('-o, --output <format>', 'lines of text, or one JSON object a line')
-        .choices(['text', 'json'])
-        .default('text'),
-    )
+    .addOption(outputOption())
     .addHelpText(
       'after',
       CALLER_HELP +
@@ -45,7 +43,7 @@ async function watch(context: CommandContext, options: WatchCommandOptions): Pro
   // `watch | head`: the reader has closed the pipe, so the watch ends.
   const gone = new AbortController();
   context.stdout.once('error', () => gone.abort());
-  const write = (event: WatchEvent) => context.stdout.write(`${lineOf(event, options.output)}\n`);
+  const write = (event: WatchEvent) => context.stdout.write(`${textOf(event, options.output)}\n`);
   let connected = false;
   let reported = false;
   let failed: ResolverError | undefined;
@@ -88,8 +86,10 @@ type WatchEvent = { readonly at: string } & (
     }
 );
 
-function lineOf(event: WatchEvent, output: WatchCommandOptions['output']): string {
+/** One JSON object a line, one YAML document, or a line of text. */
+function textOf(event: WatchEvent, output: OutputFormat): string {
   if (output === 'json') return JSON.stringify(event);
+  if (output === 'yaml') return `---\n${stringify(event).trimEnd()}`;
   if (event.event === 'snapshot') {
     return `${event.at} revision ${event.revision}: ${event.served} served, ${event.refused} refused`;
   }

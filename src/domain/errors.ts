@@ -53,9 +53,12 @@ export class ConfigError extends CommandError {
 
 /** `file:line:column: field: message (hint)`: the format that editors and terminals turn into a link. */
 export function formatIssue(issue: ConfigIssue): string {
-  const place = issue.line > 0 ? `${issue.file}:${issue.line}:${issue.column}` : issue.file;
   const field = issue.field === '' ? '' : `${issue.field}: `;
-  return `${place}: ${field}${issue.message} (${issue.hint})`;
+  return `${placeOf(issue)}: ${field}${issue.message} (${issue.hint})`;
+}
+
+export function placeOf({ file, line, column }: ConfigIssue): string {
+  return line > 0 ? `${file}:${line}:${column}` : file;
 }
 
 /** The `code` of a system error (`ENOENT`), or the error's name: never its message, which may quote content. */

@@ -1,26 +1,13 @@
 /** Findings as text, JSON and SARIF. */
 import type { Location, Log, Notification, Result } from 'sarif';
+import { findingText } from '../domain/finding-text.ts';
 import { printable } from '../domain/printable.ts';
 import type { Finding, LintResult } from './lint.ts';
 import type { Rule, Severity } from './rule.ts';
 
-const COLOURS: Readonly<Record<Severity, string>> = {
-  error: '\u001b[31m',
-  warning: '\u001b[33m',
-  note: '\u001b[36m',
-};
-const RESET = '\u001b[0m';
-
-/** Four lines a finding: what, where, why, and what to do. */
+/** What, where, why, and what to do. */
 export function textReport(result: LintResult, colour: boolean): string {
-  const paint = (severity: Severity) => (colour ? `${COLOURS[severity]}${severity}${RESET}` : severity);
-  const lines = result.findings.map(
-    (finding) =>
-      `${printable(`${finding.file}:${finding.line}:${finding.column}`)}: ${paint(finding.severity)}: ${printable(finding.message)} [${finding.rule}]\n` +
-      `    ${printable(`${finding.object}: ${finding.path}`)}\n` +
-      `    why: ${finding.why}\n` +
-      `    fix: ${finding.remedy}\n`,
-  );
+  const lines = result.findings.map((finding) => lintFindingText(finding, colour));
   const count = (severity: Severity) =>
     result.findings.filter((finding) => finding.severity === severity).length;
   const checked =
@@ -31,8 +18,13 @@ export function textReport(result: LintResult, colour: boolean): string {
   return `${lines.join('')}${checked}: ${count('error')} errors, ${count('warning')} warnings, ${count('note')} notes${tail}\n`;
 }
 
-export function jsonReport(result: LintResult): string {
-  return `${JSON.stringify(result, null, 2)}\n`;
+export function lintFindingText(finding: Finding, colour: boolean): string {
+  const { file, line, column, severity, message, rule, object, path, why, remedy } = finding;
+  const place = `${file}:${line}:${column}`;
+  return findingText(
+    { place, severity, message, rule, where: `${object}: ${path}`, why, fix: remedy },
+    colour,
+  );
 }
 
 /** SARIF 2.1.0, which code scanning takes. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../src/boundary/finding.ts';
-import { type Report, renderHtml, renderJson, renderTable } from '../../src/boundary/report.ts';
+import { type Report, renderTable, reportData } from '../../src/boundary/report.ts';
+import { renderHtml } from '../../src/boundary/report-html.ts';
 import { describeAsRoot } from '../support/root.ts';
 import { AGENT_UID, GOOD_POD, RESOLVER_UID, runPod, unprivileged } from './pod.ts';
 
@@ -34,9 +35,9 @@ const PASSED: Finding = {
 describe('the table', () => {
   it('says what is wrong and what to write, and counts what passed', () => {
     expect(renderTable(report(PASSED, FAILED), { colour: false, all: false })).toBe(
-      `FAIL  process-same-uid: ${HOSTILE}
-      write: securityContext.runAsUser: 10771
-ok    1 checks passed (self 1); --all lists them
+      `error: ${HOSTILE} [process-same-uid]
+    fix: securityContext.runAsUser: 10771
+1 checks passed (self 1); --all lists them
 
 the isolation boundary is broken: nothing is served (1 of 2 checks failed)
 `,
@@ -44,18 +45,18 @@ the isolation boundary is broken: nothing is served (1 of 2 checks failed)
   });
 
   it('lists what passed when asked', () => {
-    expect(renderTable(report(PASSED), { colour: false, all: true })).toContain(
-      'ok    self-uid: UID 10771\n',
-    );
+    expect(renderTable(report(PASSED), { colour: false, all: true })).toContain('ok: UID 10771 [self-uid]\n');
   });
 
   it('says so where a fact could not be taken', () => {
     const text = renderTable(report({ ...FAILED, outcome: 'unknown' }), { colour: false, all: false });
-    expect(text).toContain('FAIL  process-same-uid (unknown): ');
+    expect(text).toContain('error: unknown: pid 7 ');
   });
 
   it('has colour only when told', () => {
-    expect(renderTable(report(FAILED), { colour: true, all: false })).toContain('\x1b[31;1mFAIL\x1b[0m');
+    expect(renderTable(report(FAILED), { colour: true, all: false })).toContain(
+      '\x1b[31m\x1b[1merror\x1b[22m\x1b[39m: ',
+    );
     expect(renderTable(report(FAILED), { colour: false, all: false })).not.toContain('\x1b');
   });
 });
@@ -74,7 +75,7 @@ describe('the HTML report', () => {
   });
 
   it('has a row for each finding, with the remedy', () => {
-    expect(html.match(/<tr><td/g)).toHaveLength(2);
+    expect(html.match(/<tr><td|<article/g)).toHaveLength(2);
     expect(html).toContain('<code>securityContext.runAsUser: 10771</code>');
   });
 });
@@ -82,7 +83,7 @@ describe('the HTML report', () => {
 describe('JSON', () => {
   it('is the report, whole', () => {
     const given = report(PASSED, FAILED);
-    expect(JSON.parse(renderJson(given))).toEqual({ ...given, exceptions: [] });
+    expect(reportData(given)).toEqual({ ...given, exceptions: [] });
   });
 });
 
@@ -103,10 +104,10 @@ describeAsRoot('check as a person sees it', () => {
     const lines = stdout.trimEnd().split('\n');
     expect(lines.length).toBeLessThanOrEqual(24);
     for (const line of [
-      '      write: securityContext.seccompProfile: {type: RuntimeDefault}',
-      '      write: securityContext.readOnlyRootFilesystem: true',
-      "      write: volumeMounts: take the Secret (or the hostPath of kubelet's folder) out of that container",
-      `      write: securityContext.runAsUser: on each container, and ${RESOLVER_UID} on ours alone (not on the pod)`,
+      '    fix: securityContext.seccompProfile: {type: RuntimeDefault}',
+      '    fix: securityContext.readOnlyRootFilesystem: true',
+      "    fix: volumeMounts: take the Secret (or the hostPath of kubelet's folder) out of that container",
+      `    fix: securityContext.runAsUser: on each container, and ${RESOLVER_UID} on ours alone (not on the pod)`,
     ]) {
       expect(lines).toContain(line);
     }

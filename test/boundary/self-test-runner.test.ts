@@ -54,6 +54,8 @@ describe('run of the self-test', () => {
 
   it.for([
     { attacks: [HELD, ABSENT], changes: {}, passed: true },
+    { attacks: [ABSENT, ABSENT], changes: { lenient: true }, passed: false },
+    { attacks: [], changes: {}, passed: false },
     { attacks: [HELD, UNCLEAR], changes: {}, passed: false },
     { attacks: [HELD, UNCLEAR], changes: { lenient: true }, passed: true },
     { attacks: [HELD, BROKEN], changes: { lenient: true }, passed: false },

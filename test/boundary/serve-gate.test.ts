@@ -48,8 +48,8 @@ describeAsRoot('serve in a pod', () => {
       program: SERVE,
     });
     expect(code).toBe(1);
-    expect(stderr).toContain('FAIL  self-uid');
-    expect(stderr).toContain('write: securityContext.seccompProfile: {type: RuntimeDefault}');
+    expect(stderr).toMatch(/^error: .* \[self-uid\]$/m);
+    expect(stderr).toContain('fix: securityContext.seccompProfile: {type: RuntimeDefault}');
     expect(stderr).toContain('the isolation boundary is not proven; nothing is served');
     const lines = audit(stdout);
     expect(

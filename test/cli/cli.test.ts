@@ -136,8 +136,10 @@ describe('config validate', () => {
     expect(await runInProcess('config', 'validate', workspace.configFile)).toMatchObject({
       code: 0,
       stderr: '',
-      stdout: `warning: ${workspace.configFile}:19:9: callers[1].providers[0]: matches no provider (the providers are bare, gitlab) [secret-resolver]
-warning: ${workspace.root}/providers/b.yaml:1:1: provider.endpoints: provider bare has no endpoints, neither here nor in a profile: each of its credentials is refused (write endpoints: [{host: api.example.com}]) [secret-resolver]
+      stdout: `${workspace.configFile}:19:9: warning: callers[1].providers[0]: matches no provider [secret-resolver]
+    fix: the providers are bare, gitlab
+${workspace.root}/providers/b.yaml:1:1: warning: provider.endpoints: provider bare has no endpoints, neither here nor in a profile: each of its credentials is refused [secret-resolver]
+    fix: write endpoints: [{host: api.example.com}]
 ${workspace.configFile}: ok, 0 errors, 2 warnings
   provider bare (custom): TOKEN = ${NAMESPACE}/x/y
   provider gitlab (custom): allKeys of ${NAMESPACE}/s
@@ -152,8 +154,10 @@ ${workspace.configFile}: ok, 0 errors, 2 warnings
     workspace.writeConfig({ callers: [] });
     const { stdout } = await runInProcess('config', 'validate', workspace.configFile);
     expect(stdout).toBe(
-      `warning: ${workspace.configFile}:6:1: providersDir: has no provider file, so nothing is served (add a file that ends in .yaml) [secret-resolver]
-warning: ${workspace.configFile}:11:1: callers: lists nobody, so nobody is served (list the supervisor) [secret-resolver]
+      `${workspace.configFile}:6:1: warning: providersDir: has no provider file, so nothing is served [secret-resolver]
+    fix: add a file that ends in .yaml
+${workspace.configFile}:11:1: warning: callers: lists nobody, so nobody is served [secret-resolver]
+    fix: list the supervisor
 ${workspace.configFile}: ok, 0 errors, 2 warnings
 `,
     );

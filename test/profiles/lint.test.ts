@@ -531,7 +531,7 @@ describe('secret-resolver profile lint', () => {
     const { exitCode, stdout, stderr } = await run('good.yaml');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).toBe(
-      'warning: good.yaml:1:1: is in a list or among several documents; OpenShell imports one profile per file (write each profile to a file of its own before you import it) [OpenShell]\nwarning: good.yaml:8:1: endpoints: declares no endpoint, so its credentials are withheld (name the hosts that may receive them, here or in the provider file) [secret-resolver]\n2 profiles, 0 errors, 2 warnings',
+      'good.yaml:1:1: warning: is in a list or among several documents; OpenShell imports one profile per file [OpenShell]\n    fix: write each profile to a file of its own before you import it\ngood.yaml:8:1: warning: endpoints: declares no endpoint, so its credentials are withheld [secret-resolver]\n    fix: name the hosts that may receive them, here or in the provider file\n2 profiles, 0 errors, 2 warnings',
     );
   });
 
@@ -541,9 +541,9 @@ describe('secret-resolver profile lint', () => {
     writeFileSync(join(folder, 'broken.yaml'), 'id: [');
     const { exitCode, stdout } = await run('a.yaml', 'b.yaml', 'broken.yaml', 'none.yaml');
     expect(exitCode).toBe(2);
-    expect(stdout).toContain('error: b.yaml:1:1: id: is the id of a profile in a.yaml too');
-    expect(stdout).toContain('error: broken.yaml:1:');
-    expect(stdout).toContain('error: none.yaml: cannot be read: ENOENT');
+    expect(stdout).toContain('b.yaml:1:1: error: id: is the id of a profile in a.yaml too');
+    expect(stdout).toMatch(/^broken\.yaml:1:\d+: error: /m);
+    expect(stdout).toContain('none.yaml: error: cannot be read: ENOENT');
     expect(stdout).toMatch(/2 profiles, [3-9] errors, 0 warnings$/);
   });
 

@@ -60,8 +60,11 @@ function details(attack: AttackReport): string[] {
 function conclusion(report: SelfTestReport, paint: (outcome: Outcome, text: string) => string): string {
   const { counts } = report;
   const numbers = `${counts.held} held, ${counts.broken} broken, ${counts.unclear} unclear, ${counts['not-applicable']} not applicable`;
+  const tried = report.attacks.length > counts['not-applicable'];
   const verdict = report.passed
     ? paint('held', 'The boundary held.')
-    : paint('broken', 'The boundary did not hold: do not start the agent here.');
+    : tried
+      ? paint('broken', 'The boundary did not hold: do not start the agent here.')
+      : paint('broken', 'Nothing was attacked, so nothing is shown: run it beside a running resolver.');
   return `\n${verdict} ${numbers}, in ${(report.durationMs / 1000).toFixed(1)} s`;
 }

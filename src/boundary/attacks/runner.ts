@@ -53,7 +53,9 @@ export async function runSelfTest(options: RunOptions): Promise<SelfTestReport> 
     secretsRoot: options.context.secretsRoot,
     attacks,
     counts,
-    passed: attacks.every((report) => isPassed(report, options.lenient)),
+    passed:
+      attacks.some(({ outcome }) => outcome !== 'not-applicable') &&
+      attacks.every((report) => isPassed(report, options.lenient)),
     durationMs: Math.round(performance.now() - start),
   };
 }
