@@ -763,13 +763,13 @@ describe('config validate', () => {
       'a provider file',
       'providers/gitlab.yaml',
       {},
-      'is a provider file (give the configuration, whose providersDir is the folder of this file)',
+      'is a provider file [secret-resolver]\n    fix: give the configuration, whose providersDir is the folder of this file',
     ],
     [
       'a profile',
       'profiles/gitlab.yaml',
       {},
-      'is a provider profile (give the configuration, or run `secret-resolver profile lint` on this file)',
+      'is a provider profile [secret-resolver]\n    fix: give the configuration, or run `secret-resolver profile lint` on this file',
     ],
     ['a list of profiles', 'p.yaml', { 'p.yaml': 'profiles: []\n' }, 'is a provider profile'],
     [
@@ -780,6 +780,6 @@ describe('config validate', () => {
     ],
   ])('recognises %s in place of the configuration', async (_, file, changes, expected) => {
     const { code, out } = await validate(changes, file);
-    expect({ code, out }).toEqual({ code: 2, out: expect.stringContaining(`${file}:1:1: ${expected}`) });
+    expect({ code, out }).toEqual({ code: 2, out: expect.stringContaining(`${file}:1:1: error: ${expected}`) });
   });
 });
