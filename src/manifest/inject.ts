@@ -13,7 +13,7 @@ import { Annotation, Label, RESOLVER, VOLUME_PREFIX } from './names.ts';
 import { findOwnedParts, formatRecord, type InjectionRecord, readRecord } from './ownership.ts';
 import { readPod } from './pod.ts';
 import { planRemovals, removeFromModel, rollUp } from './remove.ts';
-import { requirementIssues, templateIssues, tokenNotes } from './requirements.ts';
+import { profileNotes, requirementIssues, templateIssues, tokenNotes } from './requirements.ts';
 import { choiceFor, explainRoleProblem, findRoles, isRoleProblem, type RoleChoice } from './roles.ts';
 import { settingsFor } from './settings.ts';
 import { addedVariables, type InjectionSettings, podAdditions } from './sidecar.ts';
@@ -180,7 +180,7 @@ function planTemplate(
     return {
       splices: plan(additions).splices,
       model: applyToModel(raw, additions),
-      notes: tokenNotes(template),
+      notes: [...tokenNotes(template), ...profileNotes(config)],
     };
   } catch (error) {
     if (error instanceof CannotInsert) throw new ConfigError([cannotInsert(stream, template, error)]);

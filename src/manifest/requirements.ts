@@ -68,6 +68,18 @@ export function tokenNotes({ object, spec }: PodTemplate): string[] {
   ];
 }
 
+/** A provider whose profile nobody reads has no endpoints and no names but its own. */
+export function profileNotes({ file, profilesDir, providers }: Config): string[] {
+  if (profilesDir !== undefined) return [];
+  return providers
+    .filter(({ type }) => type !== 'custom')
+    .map(({ name, type, endpoints }) => {
+      const result =
+        endpoints.length === 0 ? 'each of its credentials is refused' : 'its own endpoints count';
+      return `${file}: provider ${name} has the type ${type}, but profilesDir is not set, so no profile is read and ${result} (set profilesDir, or write type: custom)`;
+    });
+}
+
 /** The containers of a pod share one network: a port is free for one of them. */
 function portIssues({ stream, template, pod, roles, config }: Situation): ConfigIssue[] {
   const listeners = [

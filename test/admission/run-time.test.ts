@@ -37,6 +37,7 @@ const AT_RUN_TIME: Readonly<Record<string, AtRunTime>> = {
   'self-test-missing': { unseen: ORDER },
   'host-path': { checks: ['process-secret-mounts'], unseen: OTHER_CONTAINERS },
   'mount-tmpfs': { checks: ['mount-tmpfs'] },
+  'mount-namespace': { checks: ['mount-point'] },
   'optional-secret': { unseen: 'a volume that is optional looks like any other once it is mounted' },
   'reserved-folder': { unseen: OTHER_CONTAINERS },
   'resolver-volume-shared': { checks: ['process-secret-mounts'], unseen: OTHER_CONTAINERS },

@@ -780,6 +780,9 @@ describe('config validate', () => {
     ],
   ])('recognises %s in place of the configuration', async (_, file, changes, expected) => {
     const { code, out } = await validate(changes, file);
-    expect({ code, out }).toEqual({ code: 2, out: expect.stringContaining(`${file}:1:1: error: ${expected}`) });
+    expect({ code, out }).toEqual({
+      code: 2,
+      out: expect.stringContaining(`${file}:1:1: error: ${expected}`),
+    });
   });
 });

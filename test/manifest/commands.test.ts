@@ -1,9 +1,18 @@
 /** `inject` and `lint` as commands: real processes, files and pipes. */
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { cli } from '../support/cli.ts';
+import { runInProcess } from '../support/in-process.ts';
 import { CONFIG_FILE, readInput } from './support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'secret-resolver-manifest-'));
@@ -24,6 +33,28 @@ describe('inject', () => {
 
     const back = await cli(['inject', '--uninject', '-f', '-'], { input: injected.stdout });
     expect(back).toMatchObject({ code: 0, stdout: input });
+  });
+
+  it('tells of a provider whose profile is never read', async () => {
+    const config = join(folder, 'no-profiles.yaml');
+    writeFileSync(config, readFileSync(CONFIG_FILE, 'utf8').replace(/^profilesDir: .*$/m, ''));
+    const providers = join(folder, 'typed');
+    mkdirSync(providers);
+    const source = '{type: kubernetesSecret, name: gitlab, key: token}';
+    writeFileSync(
+      join(providers, 'p.yaml'),
+      `provider: {name: p, type: gitlab, credentials: {TOKEN: {source: ${source}}}}\n`,
+    );
+    const manifest = join(folder, 'typed.yaml');
+    writeFileSync(manifest, readInput('pod.yaml'));
+    const flags = ['-f', manifest, '-c', config, '--image', 'i:1', '--providers', providers];
+    expect(await runInProcess('inject', ...flags)).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(
+        'note: ' +
+          `${config}: provider p has the type gitlab, but profilesDir is not set, so no profile is read and each of its credentials is refused`,
+      ),
+    });
   });
 
   it('shows a diff and writes nothing', async () => {

@@ -144,6 +144,18 @@ export const POD_FAULTS: readonly PodFault[] = [
     at: /initContainers\[\d\]\.volumeMounts\[\d\]$/,
   },
   {
+    rule: 'mount-namespace',
+    name: 'a Secret below the name of another namespace',
+    plant: (pod) => {
+      for (const entry of pod.resolver.volumeMounts as unknown as Tree[]) {
+        if (String(entry.name).includes('-secret-gitlab'))
+          set(entry, 'mountPath', '/var/lib/secret-resolver/secrets/tenant-b/gitlab');
+      }
+    },
+    at: /initContainers\[\d\]\.volumeMounts\[\d\]\.mountPath$/,
+    lintOnly: 'the configuration may name another namespace, which the policy does not read',
+  },
+  {
     rule: 'optional-secret',
     name: 'an optional Secret',
     plant: (pod) => set(pod.secret, 'optional', true),

@@ -14,6 +14,7 @@ export { hostPath } from './host-path.ts';
 export { hostPid } from './host-pid.ts';
 export { immutableSecret } from './immutable-secret.ts';
 export { mountLayout } from './mount-layout.ts';
+export { mountNamespace } from './mount-namespace.ts';
 export { mountNotWritable } from './mount-not-writable.ts';
 export { mountParents } from './mount-parents.ts';
 export { mountPoint } from './mount-point.ts';
