@@ -51,15 +51,16 @@ exit 0, or 2 with every mistake found, or where a required credential is certain
     .description('print a JSON Schema, for editors and for CI')
     .addArgument(new Argument('[name]', 'the kind of file').choices(Object.keys(SCHEMAS)).default('config'))
     .addHelpText('after', examples('secret-resolver config schema provider > provider.schema.json'))
-    .action((name: string) => {
+    .action((name: keyof typeof SCHEMAS) => {
       context.stdout.write(`${JSON.stringify(jsonSchema(name), null, 2)}\n`);
     });
   return command;
 }
 
 /** The published JSON Schema of one kind of file. */
-export function jsonSchema(name: string): object {
-  return z.toJSONSchema(SCHEMAS[name as keyof typeof SCHEMAS], { io: 'input' });
+function jsonSchema(name: keyof typeof SCHEMAS): object {
+  const { $schema, description, ...rest } = z.toJSONSchema(SCHEMAS[name], { io: 'input' });
+  return { $schema, $id: `urn:secret-resolver:schema:${name}`, title: description, ...rest };
 }
 
 function validate(context: CommandContext, file: string, options: ValidateOptions): void {
