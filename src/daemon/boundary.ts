@@ -90,7 +90,12 @@ export class Boundary {
     for (const finding of [...broken, ...noted]) audit.boundaryFinding(finding);
     if (!serves) {
       this.#showTable(round);
-      throw new CommandError('the isolation boundary is not proven; nothing is served', ExitCode.refused);
+      const { env } = this.#options;
+      const hint = relaxedRefusal(env) === undefined ? ' (on a laptop: serve --relaxed)' : '';
+      throw new CommandError(
+        `the isolation boundary is not proven; nothing is served${hint}`,
+        ExitCode.refused,
+      );
     }
     if (broken.length > 0) {
       log.warn(

@@ -17,7 +17,7 @@ import type { StatusFacts } from '../consumers/status-facts.ts';
 import { VERSION } from '../domain/version.ts';
 import { Audit } from '../observe/audit/audit.ts';
 import { referenceText } from '../observe/audit/record.ts';
-import { openAuditSink } from '../observe/audit/sink.ts';
+import { NO_SINK, openAuditSink } from '../observe/audit/sink.ts';
 import { createLog, type ProcessLog } from '../observe/log.ts';
 import { Metrics, NO_METER } from '../observe/metrics.ts';
 import { healthRoutes, Responder } from '../observe/responder.ts';
@@ -37,7 +37,7 @@ export interface DaemonOptions {
   /** What the command line says of consumers. */
   readonly consumers: ServeOptions;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdout: Writable;
+  readonly stdout: Writable & { readonly isTTY?: boolean };
   readonly stderr: Writable & { readonly isTTY?: boolean };
   /** Asks the daemon to end; its reason is the signal's name. */
   readonly signal: AbortSignal;
@@ -109,10 +109,14 @@ export class Daemon implements AsyncDisposable {
     const hardening = protectProcess(env, config, relaxed);
     await startThreadPool();
     await using opened = new AsyncDisposableStack();
-    const log = opened.use(createLog({ level: config.log.level, relaxed }));
-    const audit = opened.use(
-      new Audit(openAuditSink(config.audit.path, options.stdout, log), config.sandbox),
-    );
+    const { level } = config.log;
+    // Of a laptop only: a pod may have a terminal too, and needs all of its audit and JSON.
+    const forPerson = relaxed && options.stderr.isTTY === true ? { colour: !env.NO_COLOR } : undefined;
+    const log = opened.use(createLog({ level, relaxed, ...(forPerson && { forPerson }) }));
+    const mixed = relaxed && options.stdout.isTTY === true && config.audit.path === undefined;
+    if (mixed) log.info('audit records are not shown on a terminal: redirect stdout, or set audit.path');
+    const sink = mixed ? NO_SINK : openAuditSink(config.audit.path, options.stdout, log);
+    const audit = opened.use(new Audit(sink, config.sandbox));
     const daemon = new Daemon(options, config, files, { startedAtMs, log, audit, hardening });
     opened.move();
     return daemon;

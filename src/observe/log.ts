@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { pino } from 'pino';
 import type { LogLevel } from '../domain/log-level.ts';
 import { type LineTrouble, LineWriter, standardTarget } from './line-writer.ts';
+import { logText } from './log-text.ts';
 
 export type { Logger } from 'pino';
 
@@ -20,12 +21,12 @@ const MAX_STACK = 2_048;
 export type ProcessLog = Logger & AsyncDisposable;
 
 /**
- * The log: one JSON object a line on stderr. stdout belongs to the audit and to a command's result.
+ * The log: one JSON object a line on stderr, or a text with `forPerson`. stdout belongs to the audit and to a command's result.
  * Nothing waits for it to be written; dispose it last, so that the line that explains an exit is there when the
  * process is gone. Where the process ends without that, what stderr takes at once is still written.
  */
 export function createLog(
-  options: { level: LogLevel; relaxed?: boolean },
+  options: { level: LogLevel; relaxed?: boolean; forPerson?: { colour: boolean } },
   stderr: Writable = process.stderr,
 ): ProcessLog {
   const writer = new LineWriter(standardTarget(2, stderr), {
@@ -47,7 +48,9 @@ export function createLog(
       write: (line) => {
         unwritten.add(writer);
         // Lines that explain an exit: a few in the life of a process.
-        writer.write(line, line.startsWith('{"level":"fatal"'));
+        const { forPerson } = options;
+        const shown = forPerson === undefined ? line : logText(line, forPerson.colour);
+        writer.write(shown, line.startsWith('{"level":"fatal"'));
       },
     },
   );

@@ -50,7 +50,9 @@ describeAsRoot('serve in a pod', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^error: .* \[self-uid\]$/m);
     expect(stderr).toContain('fix: securityContext.seccompProfile: {type: RuntimeDefault}');
-    expect(stderr).toContain('the isolation boundary is not proven; nothing is served');
+    expect(stderr).toContain(
+      'the isolation boundary is not proven; nothing is served (on a laptop: serve --relaxed)',
+    );
     const lines = audit(stdout);
     expect(
       lines.filter(({ class_uid }) => class_uid === 2004).map(({ unmapped }) => unmapped.finding),

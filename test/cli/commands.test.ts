@@ -1,6 +1,5 @@
 /** What is made from the registry of commands: help, completion and man pages. */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,9 +7,9 @@ import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { createProgram } from '../../src/cli/program.ts';
-import { until } from '../support/cli.ts';
 import { keptContext, runInProcess } from '../support/in-process.ts';
 import { describeWith } from '../support/root.ts';
+import { Terminal } from '../support/terminal.ts';
 
 let folder: string;
 let leaves: string[][];
@@ -134,39 +133,6 @@ describeWith('zsh', 'completion in zsh, on a terminal', () => {
     expectOffered(answers);
   });
 });
-
-/** An interactive shell on a pseudo terminal. */
-class Terminal implements AsyncDisposable {
-  readonly #child: ChildProcess;
-  text = '';
-  constructor(command: readonly string[], cwd: string) {
-    this.#child = spawn('script', ['-qfec', `stty cols 200; exec ${command.join(' ')}`, '/dev/null'], {
-      cwd,
-      env: { PATH: process.env.PATH ?? '', TERM: 'dumb', HOME: cwd },
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
-    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.text += text;
-    });
-  }
-  write(text: string): void {
-    this.#child.stdin?.write(text);
-  }
-  /** Waits for all of these words; a test that waits in vain shows what there was. */
-  async shows(...words: readonly string[]): Promise<void> {
-    const lacking = () => words.filter((word) => !this.text.split(/\s+/).includes(word));
-    await until(
-      () => lacking().length === 0,
-      5_000,
-      () => `no ${lacking()}: ${this.text}`,
-    );
-  }
-  async [Symbol.asyncDispose](): Promise<void> {
-    const ended = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await ended;
-  }
-}
 
 function expectOffered(answers: readonly string[]): void {
   for (const [index, [line, offered, absent]] of LINES.entries()) {

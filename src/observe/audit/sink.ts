@@ -24,6 +24,9 @@ export interface AuditSink extends AsyncDisposable {
   readonly state?: WriterState;
 }
 
+/** For a laptop's terminal, where records would be mixed with the log. */
+export const NO_SINK: AuditSink = { write: () => {}, [Symbol.asyncDispose]: () => Promise.resolve() };
+
 /** Opens the stream. Throws {@link CommandError} where the file cannot be opened: nothing is served without audit. */
 export function openAuditSink(path: string | undefined, stdout: Writable, log: Logger): AuditSink {
   const target = path === undefined ? standardTarget(1, stdout) : fileTarget(opened(path));
