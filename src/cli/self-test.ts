@@ -7,7 +7,7 @@ import { loadConfig, selfTestCalls } from '../consumers/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { DEFAULT_SOCKET } from './caller.ts';
 import type { CommandContext } from './context.ts';
-import { type OutputFormat, outputOption, print } from './output.ts';
+import { type OutputFormat, outputOption, print, wantsColour } from './output.ts';
 import { examples } from './program.ts';
 
 /** The default of the configuration, for where it cannot be read: the agent has no business with it. */
@@ -71,8 +71,7 @@ export function createCommand(context: CommandContext): Command {
 
 async function selfTest(flags: SelfTestFlags, context: CommandContext): Promise<void> {
   const report = await runSelfTest(runOptions(flags, context));
-  const inColour = context.stdout.isTTY === true && !context.env.NO_COLOR;
-  print(context, flags.output, report, () => formatReport(report, inColour));
+  print(context, flags.output, report, (wide) => formatReport(report, wantsColour(context), wide));
   context.exit(report.passed ? ExitCode.ok : ExitCode.refused);
 }
 

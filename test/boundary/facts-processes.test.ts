@@ -8,9 +8,11 @@ import { gatherProcesses } from '../../src/boundary/facts/facts-processes.ts';
 import { readMounts } from '../../src/domain/mountinfo.ts';
 import { CHECKOUT, NODE } from '../support/checkout.ts';
 import { describeAsRoot } from '../support/root.ts';
-import { AGENT_UID, unprivileged } from './pod.ts';
+import { unprivileged } from './pod.ts';
 
 const BOMB = join(CHECKOUT, 'test/boundary/fixtures/mount-bomb.ts');
+/** A UID of nobody else on the machine: another test may still be ending, and people have 1000. */
+const AGENT_UID = 4_303;
 const AS_AGENT = `exec setpriv ${unprivileged(AGENT_UID)}`;
 const IN_NAMESPACES = 'unshare --user --map-root-user --mount';
 
@@ -63,7 +65,7 @@ describeAsRoot('gatherProcesses', () => {
     await start(`${AS_AGENT} bash -c 'while :; do ${one} $((RANDOM % 60)); done 2> /dev/null'`);
     let seen = 0;
     const until = Date.now() + 5_000;
-    while (Date.now() < until) {
+    while (Date.now() < until || (seen <= 10 && Date.now() < until + 10_000)) {
       const { others } = await gather();
       const agents = others.filter(({ uids }) => uids.length === 1 && uids[0] === AGENT_UID);
       seen += agents.length;
@@ -89,7 +91,8 @@ describeAsRoot('gatherProcesses', () => {
       let seen = 0;
       // Some three in a hundred were once mistaken.
       const until = Date.now() + 15_000;
-      while (seen < 1_000 && Date.now() < until) {
+      // On busy cores fewer are seen in that time.
+      while (seen < 1_000 && (Date.now() < until || (seen <= 50 && Date.now() < until + 30_000))) {
         const { others } = await gather();
         const ours = others.filter(({ uids }) => uids.includes(uid));
         seen += ours.length;
@@ -97,7 +100,7 @@ describeAsRoot('gatherProcesses', () => {
       }
       expect(seen).toBeGreaterThan(50);
     },
-    20_000,
+    60_000,
   );
 
   it('reads the mounts of a process whose leader has ended from a thread that lives on', async () => {
@@ -114,11 +117,16 @@ describeAsRoot('gatherProcesses', () => {
   }, 20_000);
 
   it('is not held up by a mount table of 50 MB in a user namespace of the agent', async () => {
-    await start(`${AS_AGENT} ${IN_NAMESPACES} ${NODE} ${BOMB} 14`);
+    const { pid } = await start(`${AS_AGENT} ${IN_NAMESPACES} ${NODE} ${BOMB} 14`);
     const before = process.memoryUsage().rss;
     const pause = await longestPause(async () => {
-      const bomb = (await gather()).others.find(({ uids }) => uids.includes(AGENT_UID));
-      expect(bomb).toMatchObject({ userNamespace: 'below', container: 'other', mountsCut: false });
+      const bomb = (await gather()).others.find((process) => process.pid === pid);
+      expect(bomb).toMatchObject({
+        uids: [AGENT_UID],
+        userNamespace: 'below',
+        container: 'other',
+        mountsCut: false,
+      });
     });
     expect(pause).toBeLessThan(150);
     expect(process.memoryUsage().rss - before).toBeLessThan(32 * 1024 * 1024);

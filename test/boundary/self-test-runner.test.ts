@@ -65,6 +65,23 @@ describe('run of the self-test', () => {
     expect((await runSelfTest(options(attacks, changes))).passed).toBe(passed);
   });
 
+  it('fits its table into 80 columns unless it is wide, and says so if nothing was attacked', async () => {
+    const long = attack('a-long-answer', (_, tries) => tries.unclear(`/proc/${'x'.repeat(90)}`, 'EIO'));
+    const report = await runSelfTest(options([HELD, long]));
+    const rows = (wide: boolean) =>
+      /^ATTACK.*\n(?:\S.*\n)+/m.exec(formatReport(report, false, wide))?.[0] ?? '';
+    expect(
+      Math.max(
+        ...rows(false)
+          .split('\n')
+          .map(({ length }) => length),
+      ),
+    ).toBe(80);
+    expect(rows(true)).toContain('x'.repeat(90));
+    const nothing = await runSelfTest(options([ABSENT]));
+    expect(formatReport(nothing, false)).toContain('Nothing was attacked, so nothing is shown');
+  });
+
   it('calls an attack that fails to run unclear, and repeats no word of its error', async () => {
     const secret = newSecret();
     const failing = attack('failing', () => {

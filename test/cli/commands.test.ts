@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { createProgram } from '../../src/cli/program.ts';
+import { CHECKOUT } from '../support/checkout.ts';
 import { keptContext, runInProcess } from '../support/in-process.ts';
 import { describeWith } from '../support/root.ts';
 import { Terminal } from '../support/terminal.ts';
@@ -39,6 +41,50 @@ describe('help', () => {
       expect({ path, examples: lines.length > 0 }).toEqual({ path, examples: true });
       for (const line of lines) await parses(line);
       expect((await runInProcess('help', ...path.slice(0, 1))).code).toBe(0);
+    }
+  });
+});
+
+describe('output', () => {
+  /** What they write is a file, a script or a stream of its own. */
+  const OTHERS = ['serve', 'egress', 'config schema', 'inject', 'completion', 'man'];
+
+  test('of every command that reports something is a table, JSON or YAML', async () => {
+    const program = await createProgram(COMMANDS, keptContext().context);
+    for (const path of leaves) {
+      const command = path.reduce(
+        (at, name) => at.commands.find((each) => each.name() === name) ?? at,
+        program,
+      );
+      const choices = command.options.find(({ long }) => long === '--output')?.argChoices;
+      if (OTHERS.includes(path.join(' '))) expect({ path, choices }).toEqual({ path, choices: undefined });
+      else
+        expect({ path, choices }).toMatchObject({
+          path,
+          choices: expect.arrayContaining(['table', 'wide', 'json', 'yaml']),
+        });
+    }
+  });
+
+  test('in YAML says the same as in JSON, and words and numbers are no sentences', async () => {
+    writeFileSync(
+      join(folder, 'pod.yaml'),
+      'apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: n}\nspec:\n  hostPID: true\n  initContainers: [{name: secret-resolver, image: i}]\n  containers: [{name: agent, image: i}]\n',
+    );
+    const commands = [
+      ['lint', '-f', join(folder, 'pod.yaml')],
+      ['lint', '--rules'],
+      ['profile', 'lint', join(CHECKOUT, 'deploy/profiles/gitlab.yaml'), join(folder, 'pod.yaml')],
+      ['config', 'validate', join(folder, 'pod.yaml')],
+    ];
+    for (const command of commands) {
+      const json = JSON.parse((await runInProcess(...command, '-o', 'json')).stdout);
+      expect(parse((await runInProcess(...command, '-o', 'yaml')).stdout)).toEqual(json);
+      for (const { severity, line, remedy } of json.findings ?? json) {
+        expect(['error', 'warning', 'note']).toContain(severity);
+        expect(remedy).toMatch(/\w/);
+        if (command[1] !== '--rules') expect(line).toEqual(expect.any(Number));
+      }
     }
   });
 });

@@ -228,6 +228,37 @@ test('`config schema` prints the one of the configuration, and knows its names',
   });
 });
 
+interface SchemaNode {
+  readonly $id?: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly properties?: Record<string, SchemaNode>;
+  readonly items?: SchemaNode;
+  readonly additionalProperties?: SchemaNode | boolean;
+}
+
+/** Fields without a description, as paths. */
+function undescribed(node: SchemaNode | boolean | undefined, path = ''): string[] {
+  if (typeof node !== 'object') return [];
+  return [
+    ...Object.entries(node.properties ?? {}).flatMap(([name, child]) => [
+      ...(child.description === undefined ? [`${path}.${name}`] : []),
+      ...undescribed(child, `${path}.${name}`),
+    ]),
+    ...undescribed(node.items, `${path}[]`),
+    ...undescribed(node.additionalProperties, `${path}.*`),
+  ];
+}
+
+test.each(KINDS)('the schema of a %s has an id, a title, and a description of each field', (kind) => {
+  const schema = JSON.parse(
+    readFileSync(join(SCHEMA_DIRECTORY, `${kind}.schema.json`), 'utf8'),
+  ) as SchemaNode;
+  expect(schema.$id).toBe(`urn:secret-resolver:schema:${kind}`);
+  expect(schema.title).toMatch(/\w/);
+  expect(undescribed(schema)).toEqual([]);
+});
+
 test('all that is generated is current', () => {
   expect(staleFiles()).toEqual([]);
 });

@@ -3,13 +3,18 @@ import { styleText } from 'node:util';
 import { printable } from '../../domain/printable.ts';
 import type { AttackReport, Outcome, SelfTestReport } from './types.ts';
 
-/** Draws the report. With `colour`, with the escapes of a terminal. */
-export function formatReport(report: SelfTestReport, colour: boolean): string {
+/** Characters of an answer in a table of 80 columns. */
+const ANSWER_WIDTH = 80 - 24 - 17;
+
+/** Draws the report. With `colour`, with the escapes of a terminal; answers are cut to 80 columns unless it is `wide`. */
+export function formatReport(report: SelfTestReport, colour: boolean, wide = true): string {
+  const cut = (text: string) =>
+    wide || text.length <= ANSWER_WIDTH ? text : `${text.slice(0, ANSWER_WIDTH - 1)}…`;
   const paint = (outcome: Outcome, text: string) =>
     colour ? styleText(COLOURS[outcome], text, { validateStream: false }) : text;
   const rows = report.attacks.map(
     (attack) =>
-      `${attack.id.padEnd(24)}${paint(attack.outcome, outcomeText(attack).padEnd(17))}${printable(attack.reason)}`,
+      `${attack.id.padEnd(24)}${paint(attack.outcome, outcomeText(attack).padEnd(17))}${cut(printable(attack.reason))}`,
   );
   const { agent } = report;
   const groups = agent.groups.length > 0 ? `, groups ${agent.groups.join(' ')}` : '';
