@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CHECKOUT, NODE } from '../support/checkout.ts';
+import { endWithUs } from '../support/leftovers.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -42,6 +43,7 @@ class LanguageServer implements AsyncDisposable {
   constructor() {
     const program = require.resolve('yaml-language-server/bin/yaml-language-server');
     this.#child = spawn(NODE, [program, '--stdio'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    endWithUs(this.#child);
     this.#child.stdout?.on('data', (chunk: Buffer) => {
       this.#bytes = Buffer.concat([this.#bytes, chunk]);
       for (let end = this.#bytes.indexOf('\r\n\r\n'); end !== -1; end = this.#bytes.indexOf('\r\n\r\n')) {

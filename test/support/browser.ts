@@ -1,10 +1,11 @@
 /** Debian's chromium without a window, by the DevTools protocol over a pipe: no port is opened. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { endWithUs, removeWithUs } from './leftovers.ts';
 
 interface Message {
   readonly id?: number;
@@ -17,6 +18,7 @@ interface Message {
 export class Browser implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #profile = mkdtempSync(join(tmpdir(), 'msr-browser-'));
+  readonly #removeProfile = removeWithUs(this.#profile);
   readonly #waiting = new Map<number, PromiseWithResolvers<Record<string, unknown>>>();
   #session: string | undefined;
   #next = 1;
@@ -43,6 +45,7 @@ export class Browser implements AsyncDisposable {
         env: { ...process.env, HOME: this.#profile },
       },
     );
+    endWithUs(this.#child, true);
     (this.#child.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => {
       const parts = (this.#buffer + text).split('\0');
       this.#buffer = parts.pop() ?? '';
@@ -90,6 +93,6 @@ export class Browser implements AsyncDisposable {
     // Its helpers are of its process group.
     process.kill(-(this.#child.pid ?? 0), 'SIGKILL');
     await ended;
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    this.#removeProfile();
   }
 }

@@ -7,6 +7,7 @@ import { Writable } from 'node:stream';
 import { type Commands, main } from '../../src/cli/run.ts';
 import { CommandError } from '../../src/domain/errors.ts';
 import { MAIN, NODE } from './checkout.ts';
+import { endWithUs } from './leftovers.ts';
 import { ARTIFACTS } from './secrets.ts';
 
 export interface CliOptions {
@@ -29,12 +30,6 @@ export interface Finished {
   readonly stdout: string;
   readonly stderr: string;
 }
-
-/** Running processes. A test that times out never reaches the end of its `await using`. */
-const running = new Set<ChildProcess>();
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
 
 /** A CLI process that may still run. */
 export class CliProcess implements AsyncDisposable {
@@ -59,8 +54,7 @@ export class CliProcess implements AsyncDisposable {
         ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       },
     );
-    running.add(this.child);
-    this.child.once('exit', () => running.delete(this.child));
+    endWithUs(this.child);
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
       appendFileSync(join(this.artifacts, 'stdout'), text);

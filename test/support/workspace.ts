@@ -1,9 +1,10 @@
 /** The folder of one test, with configuration, providers, Secrets and socket. Removed at the end. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { removeWithUs } from './leftovers.ts';
 import { SecretVolume } from './secret-volume.ts';
 import { registerSecret } from './secrets.ts';
 
@@ -20,9 +21,11 @@ export class Workspace implements Disposable {
   readonly configFile: string;
   readonly socket: string;
   readonly secretsRoot: string;
+  readonly #remove: () => void;
 
   constructor() {
     this.root = mkdtempSync(join(tmpdir(), 'msr-'));
+    this.#remove = removeWithUs(this.root);
     // Other UIDs of the test reach their files through it; each part has its own mode.
     chmodSync(this.root, 0o755);
     this.configFile = join(this.root, 'config.yaml');
@@ -95,6 +98,6 @@ export class Workspace implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.root, { recursive: true, force: true });
+    this.#remove();
   }
 }
