@@ -86,7 +86,7 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Patterns of `case` for the places before which a word is a command. */
+/** Patterns of `case` for the places before which what follows is a command. */
 function ways(all: readonly Place[]): string {
   return all
     .filter(({ at }) => at !== '')

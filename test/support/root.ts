@@ -23,7 +23,7 @@ export function describeIf(name: string, missing: string | undefined, body: () =
   }
 }
 
-/** Runs the suite where a program of `.ci/install` is there. */
+/** Runs the suite where a program of `.ci/install` is installed. */
 export function describeWith(program: string, name: string, body: () => void): void {
   const found = (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
   describeIf(name, found ? undefined : `install ${program}`, body);
