@@ -1,5 +1,5 @@
 /** What configuration and pod must agree on before anything is injected. Each disagreement would show only in the cluster. */
-import { NO_AGENT, referencedSecrets, secretId } from '../config/config.ts';
+import { type Config, NO_AGENT, referencedSecrets, secretId } from '../config/config.ts';
 import type { ConfigIssue } from '../domain/errors.ts';
 import { RESERVED_UIDS, SHARED_FOLDERS } from '../domain/kubernetes.ts';
 import { asMap, asText } from './data.ts';
