@@ -99,47 +99,47 @@ test.each<[string, () => Readonly<Record<string, string>>, string]>([
   [
     'a missing profile',
     () => ({ '--profiles': file('empty.json', '[]') }),
-    'error: empty.json: gitlab: is not a profile of workspace team-a: a provider without one makes the supervisor drop every credential of its sandbox (run: openshell --workspace team-a provider profile import -f PROFILES/gitlab.yaml) [OpenShell]',
+    'empty.json: error: gitlab: is not a profile of workspace team-a: a provider without one makes the supervisor drop every credential of its sandbox [OpenShell]\n    fix: run: openshell --workspace team-a provider profile import -f PROFILES/gitlab.yaml',
   ],
   [
     'the wrong workspace',
     () => ({ '--workspace': 'team-b' }),
-    `error: CONFIG:<workspaces>:3: gatewayDriver.workspaces: does not list workspace team-b, so each of its references is refused (run: ${CREATE} ${CREDENTIAL}) [secret-resolver]`,
+    `CONFIG:<workspaces>:3: error: gatewayDriver.workspaces: does not list workspace team-b, so each of its references is refused [secret-resolver]\n    fix: run: ${CREATE} ${CREDENTIAL}`,
   ],
   [
     'the combined topology',
     () => ({ '--gateway-config': file('combined.toml', toml({ topology: 'combined' })) }),
-    'error: combined.toml:12:1: openshell.drivers.kubernetes.topology: is combined, also where it is not set: supervisor and agent share a container, so nothing keeps the agent from the values (run: helm upgrade openshell oci://ghcr.io/nvidia/openshell/helm-chart --reuse-values --set supervisor.topology=sidecar) [OpenShell]',
+    'combined.toml:12:1: error: openshell.drivers.kubernetes.topology: is combined, also where it is not set: supervisor and agent share a container, so nothing keeps the agent from the values [OpenShell]\n    fix: run: helm upgrade openshell oci://ghcr.io/nvidia/openshell/helm-chart --reuse-values --set supervisor.topology=sidecar',
   ],
   [
     'a missing socket',
     () => ({ '--socket': join(workspace.root, 'nowhere.sock') }),
-    'error: nowhere.sock: does not exist (run: secret-resolver serve --config CONFIG --gateway-driver) [secret-resolver]',
+    'nowhere.sock: error: does not exist [secret-resolver]\n    fix: run: secret-resolver serve --config CONFIG --gateway-driver',
   ],
   [
     'a name that is not mapped',
     () => ({ '--credential': 'GITLAB_TOKEN=secret-resolver://npm' }),
-    'error: CONFIG:<names>:7: gatewayDriver.workspaces[0].names: does not list npm, which GITLAB_TOKEN refers to (map npm to {name: SECRET, key: KEY} there, then run: secret-resolver config validate CONFIG) [secret-resolver]',
+    'CONFIG:<names>:7: error: gatewayDriver.workspaces[0].names: does not list npm, which GITLAB_TOKEN refers to [secret-resolver]\n    fix: map npm to {name: SECRET, key: KEY} there, then run: secret-resolver config validate CONFIG',
   ],
   [
     'a name that is nearly one that is mapped',
     () => ({ '--credential': 'GITLAB_TOKEN=secret-resolver://gitlb' }),
-    `error: CONFIG:<names>:7: gatewayDriver.workspaces[0].names: does not list gitlb, which GITLAB_TOKEN refers to (run: ${CREATE} ${CREDENTIAL}) [secret-resolver]`,
+    `CONFIG:<names>:7: error: gatewayDriver.workspaces[0].names: does not list gitlb, which GITLAB_TOKEN refers to [secret-resolver]\n    fix: run: ${CREATE} ${CREDENTIAL}`,
   ],
   [
     'a Secret that the workspace does not list',
     () => ({ '--credential': `NPM_TOKEN=k8s-secret://${NAMESPACE}/npm/token` }),
-    `error: CONFIG:<secrets>:7: gatewayDriver.workspaces[0].secrets: does not list ${NAMESPACE}/npm/token, which NPM_TOKEN refers to (list {namespace: ${NAMESPACE}, name: npm, keys: [token]} there, then run: secret-resolver config validate CONFIG) [secret-resolver]`,
+    `CONFIG:<secrets>:7: error: gatewayDriver.workspaces[0].secrets: does not list ${NAMESPACE}/npm/token, which NPM_TOKEN refers to [secret-resolver]\n    fix: list {namespace: ${NAMESPACE}, name: npm, keys: [token]} there, then run: secret-resolver config validate CONFIG`,
   ],
   [
     'a key that references.allow does not list',
     () => ({ '--credential': `GITLAB_TOKEN=k8s-secret://${NAMESPACE}/team-a-gitlab/other` }),
-    `error: CONFIG:<allow>:3: references.allow: does not list ${NAMESPACE}/team-a-gitlab/other, which GITLAB_TOKEN refers to (list {namespace: ${NAMESPACE}, name: team-a-gitlab, keys: [other]} there, then run: secret-resolver config validate CONFIG) [secret-resolver]`,
+    `CONFIG:<allow>:3: error: references.allow: does not list ${NAMESPACE}/team-a-gitlab/other, which GITLAB_TOKEN refers to [secret-resolver]\n    fix: list {namespace: ${NAMESPACE}, name: team-a-gitlab, keys: [other]} there, then run: secret-resolver config validate CONFIG`,
   ],
   [
     'a driver table that the gateway would not read',
     () => ({ '--gateway-config': file('typo.toml', toml({ table: 'credential_driver' })) }),
-    'error: typo.toml:7:1: openshell.credential_driver: is not a table that the gateway knows, so it does not start (write credential_drivers, then run: kubectl -n openshell rollout restart statefulset/openshell) [OpenShell]',
+    'typo.toml:7:1: error: openshell.credential_driver: is not a table that the gateway knows, so it does not start [OpenShell]\n    fix: write credential_drivers, then run: kubectl -n openshell rollout restart statefulset/openshell',
   ],
   [
     'a driver table among the compute drivers, in the ConfigMap of a chart',
@@ -149,7 +149,7 @@ test.each<[string, () => Readonly<Record<string, string>>, string]>([
         stringify({ kind: 'ConfigMap', data: { 'gateway.toml': toml({ table: 'drivers' }) } }),
       ),
     }),
-    'error: rendered.yaml:10:1: openshell.drivers.secret-resolver: is not read: openshell.drivers is for compute drivers (write [openshell.credential_drivers.secret-resolver], then run: kubectl -n openshell rollout restart statefulset/openshell) [OpenShell]',
+    'rendered.yaml:10:1: error: openshell.drivers.secret-resolver: is not read: openshell.drivers is for compute drivers [OpenShell]\n    fix: write [openshell.credential_drivers.secret-resolver], then run: kubectl -n openshell rollout restart statefulset/openshell',
   ],
 ])('finds %s', async (_, changes, expected) => {
   const { code, stderr, lines } = await doctor(changes());
@@ -160,7 +160,7 @@ test.each<[string, () => Readonly<Record<string, string>>, string]>([
     .replace(/<(\w+)>/, (_, field: string) => String(lineOf(field)))
     .replaceAll('CONFIG', 'config.yaml')
     .replace('PROFILES', join(import.meta.dirname, '../../deploy/profiles'));
-  expect(lines[0]).toBe(places);
+  expect(lines.slice(0, 2).join('\n')).toBe(places);
 });
 
 test('finds a socket on which nobody listens, one that is not a socket, and one of another service', async () => {
@@ -172,12 +172,12 @@ test('finds a socket on which nobody listens, one that is not a socket, and one 
   const linked = join(dirname(dead), 'kept.sock');
   linkSync(dead, linked);
   await new Promise((done) => server.close(done));
-  const first = async (path: string) => (await doctor({ '--socket': path })).lines[0];
+  const first = async (path: string) => (await doctor({ '--socket': path })).lines.slice(0, 2).join('\n');
   expect(await first(linked)).toMatch(
-    /kept\.sock: exists, and no process listens on it \(run: secret-resolver/,
+    /kept\.sock: error: exists, and no process listens on it \[.*\]\n {4}fix: run: secret-resolver/,
   );
   expect(await first(join(workspace.root, 'gateway.toml'))).toMatch(
-    /: exists but is not a socket \(remove it, then run: /,
+    /: error: exists but is not a socket \[.*\]\n {4}fix: remove it, then run: /,
   );
   expect(await first(workspace.socket)).toContain("is the resolver's own socket and not the driver's");
 });
@@ -209,7 +209,9 @@ test('repeats no raw value that was given as a reference', async () => {
     expect(`${lines.join('')}${stderr}`).not.toContain(raw);
   }
   const { lines } = await doctor({ '--gateway-config': file('broken.toml', `[a]\nb = ${raw}\n`) });
-  expect(lines[0]).toMatch(/^error: broken\.toml:2:1: is not valid TOML \(fix the syntax here, then run: /);
+  expect(lines.slice(0, 2).join('\n')).toMatch(
+    /^broken\.toml:2:1: error: is not valid TOML \[.*\]\n {4}fix: fix the syntax here, then run: /,
+  );
 });
 
 test('refuses a configuration without a driver, and manifests without a gateway.toml', async () => {
