@@ -21,6 +21,16 @@ export type AgentTask =
   | { readonly task: 'read'; readonly path: string }
   | { readonly task: 'connect'; readonly path: string };
 
+/** What the agent answers. */
+export interface AgentResult {
+  readonly done: AgentTask['task'];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly status?: number;
+  readonly body?: string;
+  readonly client?: string;
+  readonly result?: string;
+}
+
 const say = (result: object) => process.stdout.write(`${JSON.stringify(result)}\n`);
 
 for await (const line of createInterface({ input: process.stdin })) {
@@ -60,17 +70,12 @@ interface Answer {
 }
 
 async function send(url: string, headers: readonly string[], user: string | undefined): Promise<Answer> {
+  // The proxy and its certificate come from the environment, as for every other program of the agent. Where the proxy
+  // refuses a CONNECT there is no answer, and the status is the proxy's.
   const args = [
-    '--silent',
-    '--show-error',
-    '--max-time',
-    '10',
-    '--write-out',
-    '\n%{http_code}',
-    '--proxy',
-    process.env.HTTPS_PROXY ?? '',
+    ...['--silent', '--show-error', '--max-time', '10'],
+    ...['--write-out', '\n%{http_connect} %{http_code}'],
   ];
-  if (process.env.CA_FILE !== undefined) args.push('--cacert', process.env.CA_FILE);
   for (const header of headers) args.push('--header', header);
   if (user !== undefined) args.push('--user', user);
   const ran = await new Promise<{ code: string; output: string }>((done) => {
@@ -82,9 +87,13 @@ async function send(url: string, headers: readonly string[], user: string | unde
   });
   if (ran.code === 'ENOENT') return sendWithNode(expand(url), headers);
   const at = ran.output.lastIndexOf('\n');
+  const [connected, answered] = ran.output
+    .slice(at + 1)
+    .split(' ')
+    .map(Number);
   return {
     client: 'curl',
-    status: Number(ran.output.slice(at + 1)) || 0,
+    status: answered || connected || 0,
     body: ran.output.slice(0, Math.max(0, at)).trim(),
   };
 }

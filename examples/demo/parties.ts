@@ -7,6 +7,9 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
+/** A party that ends is noticed at once; this is for one that hangs, on a busy machine too. */
+export const START_TIMEOUT_MS = 30_000;
+
 export interface Party {
   readonly name: string;
   readonly uid: number;
@@ -58,12 +61,21 @@ export class RunningParty implements AsyncDisposable {
     return this.#errors.slice(-20).join('\n');
   }
 
+  /** Everything that it has written so far. */
+  get output(): string {
+    return [...this.#lines, ...this.#errors].join('\n');
+  }
+
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** Waits for the first line from `from` on that `wanted` takes something from. */
   async next<T>(
     wanted: (line: string) => T | undefined,
     what: string,
     from = 0,
-    timeoutMs = 10_000,
+    timeoutMs = START_TIMEOUT_MS,
   ): Promise<T> {
     const deadline = performance.now() + timeoutMs;
     let at = from;
@@ -73,7 +85,7 @@ export class RunningParty implements AsyncDisposable {
         if (found !== undefined) return found;
       }
       const left = deadline - performance.now();
-      if (left <= 0 || this.#child.exitCode !== null) {
+      if (left <= 0 || this.ended) {
         throw new Error(`${this.name} did not say ${what}\n${this.complaints}`);
       }
       await new Promise<void>((resolve) => {
@@ -92,7 +104,7 @@ export class RunningParty implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (!this.ended) {
       // First the party itself, the first process of its PID namespace: with it goes all that it started. The
       // death signal that unshare sets is lost when the party changes its UID.
       for (const pid of childrenOf(this.#child.pid)) process.kill(pid, 'SIGKILL');

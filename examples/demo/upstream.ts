@@ -5,7 +5,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { ThrowAwayAuthority } from '../../src/egress/authority.ts';
 
 /** What arrived with a request. */
-export interface Arrival {
+interface Arrival {
   readonly where: 'header' | 'basic' | 'query' | 'nowhere';
   readonly credential: string;
 }
@@ -14,8 +14,6 @@ export interface Upstream extends AsyncDisposable {
   readonly httpPort: number;
   readonly httpsPort: number;
   readonly ca: string;
-  /** The last request received. */
-  last(): Arrival | undefined;
 }
 
 /** Starts HTTP and HTTPS on loopback. `identify` names a credential without showing it. */
@@ -23,11 +21,10 @@ export async function startUpstream(
   host: string,
   identify: (credential: string) => string,
 ): Promise<Upstream> {
-  let last: Arrival | undefined;
   const answer = (request: IncomingMessage, response: ServerResponse) => {
-    last = arrival(request, identify);
+    const { where, credential } = arrival(request, identify);
     response.writeHead(200, { 'content-type': 'text/plain' });
-    response.end(`${host} says: ${last.credential} arrived in ${last.where}\n`);
+    response.end(`${host} says: ${credential} arrived in ${where}\n`);
   };
   const authority = await ThrowAwayAuthority.create('demo upstream', Date.now());
   const { key, certificate: cert } = await authority.issue(host);
@@ -38,7 +35,6 @@ export async function startUpstream(
     httpPort,
     httpsPort,
     ca: authority.certificate,
-    last: () => last,
     async [Symbol.asyncDispose]() {
       http.closeAllConnections();
       https.closeAllConnections();
