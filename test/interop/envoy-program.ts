@@ -117,6 +117,10 @@ export class Envoy implements AsyncDisposable {
     this.#ended = new Promise((done) => this.#child.once('close', done).once('error', done));
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** One request of an agent: the status, and the header that its upstream saw. */
   async get(): Promise<{ readonly status: number; readonly body: string }> {
     return get(join(this.#folder, 'egress.sock'), '/');
@@ -168,7 +172,11 @@ function bootstrap({ folder, resolver, upstream, api, file, change }: EnvoyOptio
   if (file === undefined) return JSON.stringify(config);
   const sds = join(folder, 'sds.yaml');
   const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
-  const secret = { '@type': type, name: 'GITLAB_TOKEN', generic_secret: { secret: { filename: file } } };
+  const secret = {
+    '@type': type,
+    name: 'GITLAB_TOKEN',
+    generic_secret: { secret: { filename: file, watched_directory: { path: resolve(file, '..') } } },
+  };
   writeFileSync(sds, stringify({ resources: [secret] }));
   const watched = { path_config_source: { path: sds, watched_directory: { path: resolve(file, '..') } } };
   return JSON.stringify(config, (key, value) => (key === 'sds_config' ? watched : value));
