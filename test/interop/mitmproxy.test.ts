@@ -85,13 +85,13 @@ describeIf('mitmproxy with the addon', missing && `install ${missing}`, () => {
     value = newSecret();
     secret.write({ GITLAB_TOKEN: value });
   };
-  const inForce = () =>
+  const inForce = (timeoutMs = 20_000) =>
     until(
       async () => {
         await curl(...TOKEN, url());
         return seen.at(-1)?.headers['private-token'] === value;
       },
-      30_000,
+      timeoutMs,
       () => `the value does not arrive:\n${log}`,
     );
 
@@ -144,7 +144,8 @@ describeIf('mitmproxy with the addon', missing && `install ${missing}`, () => {
         log += text;
         appendFileSync(join(ARTIFACTS, 'mitmproxy.log'), text);
       });
-    await inForce();
+    // Python compiles what mitmproxy imports when it starts for the first time.
+    await inForce(120_000);
   }, 300_000);
   afterAll(async () => {
     mitmdump?.kill('SIGKILL');
