@@ -78,8 +78,12 @@ it('the pre-commit hook is the command that lints files', async () => {
   const [hook] = parse(readFileSync(join(ROOT, '.pre-commit-hooks.yaml'), 'utf8'));
   expect(hook.entry).toMatch(new RegExp(`^npx --yes mounted-secret-resolver@${VERSION} `));
   const words = hook.entry.split(' ').slice(3);
-  const { exitCode } = await execa(NODE, [MAIN, ...words, 'deploy/base/sandbox-template.yaml', 'deploy/base/namespace.yaml'], {
-    cwd: CHECKOUT,
-  });
+  const { exitCode } = await execa(
+    NODE,
+    [MAIN, ...words, 'deploy/base/sandbox-template.yaml', 'deploy/base/namespace.yaml'],
+    {
+      cwd: CHECKOUT,
+    },
+  );
   expect(exitCode).toBe(0);
 });
