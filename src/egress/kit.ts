@@ -6,6 +6,7 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { rootCertificates } from 'node:tls';
 import { ResolverError } from '../client/errors.ts';
 import { connect } from '../client/index.ts';
 import type { Config } from '../config/config.ts';
@@ -31,6 +32,8 @@ export class Kit implements AsyncDisposable {
   readonly #current: Current;
   readonly #stop = new AbortController();
   #config: Config;
+  /** That of the CA, in PEM. */
+  #certificate = '';
   #close: () => Promise<void> = async () => {};
   #watching: Promise<void> = Promise.resolve();
 
@@ -54,9 +57,8 @@ export class Kit implements AsyncDisposable {
       kit.#close = await serveEnvoy({ socket, current: kit.#current, certificates, log: options.log });
       // Envoy has our UID; nobody else may ask.
       chmodSync(socket, 0o600);
-      // Read by the agent, and by nobody else: the one file of the kit's that it can see.
-      write(join(egress.caDirectory, 'ca.crt'), authority.certificate, 0o644);
-      kit.#writeEnvoy();
+      kit.#certificate = authority.certificate;
+      kit.#writeFiles();
       write(join(egress.directory, FILES.bootstrap), JSON.stringify(bootstrap(egress)), 0o600);
     } catch (error) {
       await kit[Symbol.asyncDispose]();
@@ -81,7 +83,7 @@ export class Kit implements AsyncDisposable {
       egress: { ...config.egress, listen, directory, caDirectory },
     };
     this.#current.destinations = new Destinations(this.#config);
-    this.#writeEnvoy();
+    this.#writeFiles();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -91,9 +93,12 @@ export class Kit implements AsyncDisposable {
     await this.#close();
   }
 
-  /** The clusters first: a listener may name a new one. */
-  #writeEnvoy(): void {
+  /** What the agent and Envoy read. The clusters before the listeners, which may name a new one. */
+  #writeFiles(): void {
     const { egress } = this.#config;
+    // Through a tunnel the agent meets the servers' own certificates, and most programs trust this file alone.
+    const others = egress.unlisted === 'tunnel' ? rootCertificates : [];
+    write(join(egress.caDirectory, 'ca.crt'), [this.#certificate.trimEnd(), ...others, ''].join('\n'), 0o644);
     const { destinations } = this.#current;
     write(join(egress.directory, FILES.clusters), JSON.stringify(clusters(egress, destinations)), 0o600);
     write(join(egress.directory, FILES.listeners), JSON.stringify(listeners(egress, destinations)), 0o600);

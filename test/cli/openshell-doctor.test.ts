@@ -6,8 +6,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { Audit } from '../../src/observe/audit/audit.ts';
 import { createLog } from '../../src/observe/log.ts';
-import { cli, inProcess } from '../support/cli.ts';
+import { cli } from '../support/cli.ts';
 import { Gateway } from '../support/gateway.ts';
+import { runInProcess } from '../support/in-process.ts';
 import { newSecret } from '../support/secrets.ts';
 import { NAMESPACE, SANDBOX, Workspace } from '../support/workspace.ts';
 
@@ -80,9 +81,7 @@ function line(changes: Readonly<Record<string, string>> = {}): string[] {
 }
 
 async function run(argv: readonly string[]) {
-  const { stdout, ...rest } = await inProcess(argv, {
-    openshell: () => import('../../src/cli/openshell.ts'),
-  });
+  const { stdout, ...rest } = await runInProcess(...argv);
   return { ...rest, stdout, lines: stdout.replaceAll(`${workspace.root}/`, '').trimEnd().split('\n') };
 }
 

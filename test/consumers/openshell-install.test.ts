@@ -14,8 +14,8 @@ import {
   type GetSandboxProviderEnvironmentResponse,
   GetSandboxProviderEnvironmentResponseSchema,
 } from '../../src/gen/openshell/v1/openshell_pb.ts';
-import { inProcess } from '../support/cli.ts';
 import { compilesHost } from '../support/host-pattern.ts';
+import { runInProcess } from '../support/in-process.ts';
 import { RawClient } from '../support/raw-calls.ts';
 import { newSecret } from '../support/secrets.ts';
 import { TestServer } from '../support/test-server.ts';
@@ -155,8 +155,7 @@ it('whatever is accepted leaves the other providers their credentials', async ()
         given.forEach((each, index) => {
           workspace.writeProvider(`p${index}.yaml`, { name: `p${index}`, type: 'custom', ...each });
         });
-        const validate = ['config', 'validate', workspace.configFile];
-        const { code } = await inProcess(validate, { config: () => import('../../src/cli/config.ts') });
+        const { code } = await runInProcess('config', 'validate', workspace.configFile);
         if (code !== 0) return;
         accepted++;
         server.config = loadConfig(workspace.configFile, {});

@@ -290,7 +290,7 @@ describe('the cause is named where', () => {
     const { code, stdout, stderr } = (await others).broken;
     expect(code).toBe(1);
     expect(stderr).toContain('the isolation boundary is not proven; nothing is served');
-    const id = /^FAIL +([\w-]+)/m.exec(stderr)?.[1];
+    const id = /^error: .*\[([\w-]+)\]$/m.exec(stderr)?.[1];
     expect(stdout).toContain(`"finding":"${id}"`);
     // With --relaxed it serves, and status and metric say so.
     expect(logged('boundary check failed; serving anyway because of --relaxed')[0]).toMatchObject({

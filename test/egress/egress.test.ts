@@ -1,5 +1,7 @@
 /** A placeholder of the agent's, through curl, the real Envoy and the kit, to a server; and everything that may not get there. */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { callOn, openConnection } from '../../src/boundary/attacks/grpc-wire.ts';
 import type { Rpc } from '../../src/boundary/attacks/types.ts';
@@ -302,6 +304,9 @@ describeWithEnvoy('where the operator opts in', () => {
     const url = `https://other.localhost:${world.tlsPort}/`;
     expect((await world.curl([...TOKEN, '--insecure', url])).status).toBe(200);
     expect(world.seen[0]?.headers['private-token']).toBe(PLACEHOLDER);
+    // The agent meets the certificates of such servers themselves.
+    const trusted = readFileSync(world.caFile, 'utf8').match(/BEGIN CERTIFICATE/g) ?? [];
+    expect(trusted.length).toBe(1 + rootCertificates.length);
   });
 
   it('sends no value to what is not listed by plain HTTP', async () => {

@@ -8,7 +8,7 @@ import { parse, parseAllDocuments, stringify } from 'yaml';
 import { RULES } from '../../src/boundary/catalogue.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { BUILD_TIMEOUT_MS, buildGo, KUSTOMIZE } from '../admission/api-server.ts';
-import { inProcess } from '../support/cli.ts';
+import { runInProcess } from '../support/in-process.ts';
 import { find } from '../support/podman.ts';
 import { describeIf } from '../support/root.ts';
 
@@ -101,9 +101,7 @@ describeIf(
         '--no-socket',
       ];
       const provider = '--workspace team-a --type gitlab --credential GITLAB_TOKEN=secret-resolver://gitlab';
-      const { stdout } = await inProcess([...doctor, ...provider.split(' ')], {
-        openshell: () => import('../../src/cli/openshell.ts'),
-      });
+      const { stdout } = await runInProcess(...doctor, ...provider.split(' '));
       expect(stdout).toContain('0 errors, 2 warnings\n');
     });
 

@@ -66,6 +66,11 @@ export interface Shape {
   readonly sharedPid?: boolean;
 }
 
+/** The program of the service at the other end. */
+export function copyUpstream(folder: string): void {
+  for (const file of ['upstream.ts', 'forge.ts']) cpSync(join(import.meta.dirname, file), join(folder, file));
+}
+
 /** The demo's proxy as one file. */
 async function bundleProxy(file: string): Promise<void> {
   const input = join(import.meta.dirname, '../../examples/demo/supervisor.ts');
@@ -93,7 +98,7 @@ export async function prepareAgentPod(podman: Podman, name: string, shape: Shape
   const proxy = folder('proxy');
   await bundleProxy(join(proxy, 'supervisor.mjs'));
   const upstream = folder('upstream');
-  cpSync(join(import.meta.dirname, 'upstream.ts'), join(upstream, 'upstream.ts'));
+  copyUpstream(upstream);
   const authority = await ThrowAwayAuthority.create('authority of the upstream', Date.now());
   const { key, certificate } = await authority.issue('gitlab.example.com');
   writeFileSync(join(upstream, 'key.pem'), key);

@@ -1,7 +1,8 @@
 /** The output of `inject --supervisor envoy` in a real pod: only Envoy, the kit and the resolver between the agent and the server. */
 import { createHmac, randomBytes } from 'node:crypto';
-import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { ThrowAwayAuthority } from '../../src/egress/authority.ts';
@@ -18,7 +19,7 @@ import {
 import { describeWithPodman, Podman } from '../support/podman.ts';
 import { SecretVolume } from '../support/secret-volume.ts';
 import { newSecret } from '../support/secrets.ts';
-import { HEALTH_PORT, METRICS_PORT, TOOLBOX } from './agent-pod.ts';
+import { copyUpstream, HEALTH_PORT, METRICS_PORT, TOOLBOX } from './agent-pod.ts';
 import { forPodman } from './for-podman.ts';
 import { startPod } from './kubelet.ts';
 
@@ -92,12 +93,22 @@ describeWithPodman('a pod whose supervisor is a stock Envoy', () => {
     writeFileSync(join(config, 'providers/gitlab.yaml'), stringify(PROVIDER));
     const upstream = join(folder, 'upstream');
     mkdirSync(upstream);
-    cpSync(join(import.meta.dirname, 'upstream.ts'), join(upstream, 'upstream.ts'));
+    copyUpstream(upstream);
+    const repositories = join(folder, 'repositories');
+    await execa('git', [
+      'init',
+      '--quiet',
+      '--bare',
+      '--initial-branch=main',
+      join(repositories, 'project.git'),
+    ]);
+    await execa('git', ['-C', join(repositories, 'project.git'), 'config', 'http.receivepack', 'true']);
+    await execa('chown', ['--recursive', `${UID.upstream}:${UID.upstream}`, repositories]);
     const { key, certificate } = await authority.issue(HOST);
     writeFileSync(join(upstream, 'key.pem'), key);
     writeFileSync(join(upstream, 'certificate.pem'), certificate);
     const file = join(folder, 'pod.yaml');
-    writeFileSync(file, stringify(podManifest(upstream, fingerprintKey)));
+    writeFileSync(file, stringify(podManifest({ upstream, repositories }, fingerprintKey)));
 
     secret = new SecretVolume(await podman.tmpfs('envoy-secret'));
     mount();
@@ -175,6 +186,52 @@ describeWithPodman('a pod whose supervisor is a stock Envoy', () => {
     expect((await arrivals()).at(-1)).toMatchObject({ credential: fingerprint(values.at(-1) ?? '') });
   });
 
+  it('carries it from git, Python and npm as they are', { timeout: 60_000 }, async () => {
+    const before = (await arrivals()).length;
+    const placeholder = encodeURIComponent('openshell:resolve:env:GITLAB_TOKEN');
+    const git = 'git -c user.name=a -c user.email=a@example.com';
+    const scripts = {
+      git: `cd /tmp && rm -rf clone again && ${git} clone -q https://oauth2:${placeholder}@${HOST}:${PORT}/project.git clone &&
+        cd clone && echo content > file && git add file && ${git} commit -qm first && git push -q origin HEAD:main &&
+        cd .. && git clone -q https://oauth2:${placeholder}@${HOST}:${PORT}/project.git again && git -C again log --format=%s`,
+      python: `/usr/bin/python3 -c "
+import os
+from pip._vendor import requests
+requests.get('https://${HOST}:${PORT}/', headers={'PRIVATE-TOKEN': os.environ['GITLAB_TOKEN']}).raise_for_status()
+print('first')"`,
+      npm: `printf '//${HOST}:${PORT}/npm/:_authToken=\${GITLAB_TOKEN}\n' > /tmp/.npmrc &&
+        ${NODE_IN_IMAGE} /usr/lib/node_modules/npm/bin/npm-cli.js view ours version --registry https://${HOST}:${PORT}/npm/`,
+    };
+    for (const [name, script] of Object.entries(scripts)) {
+      const { stdout, stderr } = await agent(script);
+      expect(stdout.trim(), `${name}: ${stderr}`).toBe(name === 'npm' ? '1.2.3' : 'first');
+    }
+    const arrived = (await arrivals()).slice(before);
+    // git asks without a password first.
+    const credentials = new Set(arrived.flatMap(({ credential }) => credential ?? []));
+    expect([...credentials]).toEqual([fingerprint(values.at(-1) ?? '')]);
+    expect(new Set(arrived.map(({ where }) => where))).toEqual(
+      new Set(['nowhere', 'basic', 'header', 'bearer']),
+    );
+  });
+
+  it('answers each spelling of a host that is not listed with a refusal', async () => {
+    for (const host of [
+      `${HOST}.`,
+      `${HOST.toUpperCase()}.`,
+      'gitlab.exämple.com',
+      '\u212aitlab.example.com',
+      '127.0.0.1',
+      `${HOST}%00.example.com`,
+    ]) {
+      const { status } = await curl(
+        `--insecure --header "PRIVATE-TOKEN: $GITLAB_TOKEN" "https://${host}:${PORT}/"`,
+      );
+      expect({ host, status }).toEqual({ host, status: 0 });
+    }
+    expect(await curl(HEADER.replace(HOST, HOST.toUpperCase()))).toMatchObject({ status: 200 });
+  });
+
   it('lets nothing through to another server', async () => {
     const before = await arrivals();
     expect(
@@ -234,7 +291,10 @@ describeWithPodman('a pod whose supervisor is a stock Envoy', () => {
   });
 });
 
-function podManifest(upstream: string, fingerprintKey: string): object {
+function podManifest(
+  { upstream, repositories }: { readonly upstream: string; readonly repositories: string },
+  fingerprintKey: string,
+): object {
   const securityContext = (uid: number) => ({
     runAsUser: uid,
     runAsGroup: uid,
@@ -243,6 +303,9 @@ function podManifest(upstream: string, fingerprintKey: string): object {
     seccompProfile: { type: 'RuntimeDefault' },
   });
   const container = { image: TOOLBOX, imagePullPolicy: 'Never' };
+  // This machine's programs, so that nobody's client is a copy of ours.
+  const tools = Object.entries({ usr: '/usr', lib: '/lib', lib64: '/lib64' });
+  const programs = tools.map(([name, mountPath]) => ({ name, mountPath, readOnly: true }));
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -252,17 +315,31 @@ function podManifest(upstream: string, fingerprintKey: string): object {
       containers: [
         {
           ...{ ...container, name: 'agent', command: ['/bin/sleep', '3600'] },
+          env: [{ name: 'HOME', value: '/tmp' }],
           securityContext: securityContext(UID.agent),
+          volumeMounts: programs,
         },
         {
           ...{ ...container, name: 'upstream' },
           command: [NODE_IN_IMAGE, '/upstream/upstream.ts', '/upstream', String(PORT)],
-          env: [{ name: 'FINGERPRINT_KEY', value: fingerprintKey }],
+          env: [
+            { name: 'FINGERPRINT_KEY', value: fingerprintKey },
+            { name: 'REPOSITORIES', value: '/repositories' },
+          ],
           securityContext: securityContext(UID.upstream),
-          volumeMounts: [{ name: 'upstream', mountPath: '/upstream', readOnly: true }],
+          volumeMounts: [
+            ...programs,
+            { name: 'upstream', mountPath: '/upstream', readOnly: true },
+            { name: 'repositories', mountPath: '/repositories' },
+          ],
         },
       ],
-      volumes: [{ name: 'upstream', hostPath: { path: upstream, type: 'Directory' } }],
+      volumes: Object.entries({ upstream, repositories, ...Object.fromEntries(tools) }).map(
+        ([name, path]) => ({
+          name,
+          hostPath: { path, type: 'Directory' },
+        }),
+      ),
     },
   };
 }

@@ -3,10 +3,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
-import type { Commands } from '../../src/cli/context.ts';
-import { main } from '../../src/cli/run.ts';
-import { CommandError } from '../../src/domain/errors.ts';
 import { MAIN, NODE } from './checkout.ts';
 import { endWithUs } from './leftovers.ts';
 import { ARTIFACTS } from './secrets.ts';
@@ -104,38 +100,6 @@ export class CliProcess implements AsyncDisposable {
 /** Runs the CLI until it exits. */
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Finished> {
   return new CliProcess(args, options).finished;
-}
-
-/** Runs a command line in this process, where many would each take a process half a second. */
-export async function inProcess(
-  argv: readonly string[],
-  commands: Commands,
-): Promise<Omit<Finished, 'signal'>> {
-  const finished = { code: 0, stdout: '', stderr: '' };
-  const into = (stream: 'stdout' | 'stderr') =>
-    new Writable({
-      write: (chunk, _encoding, done) => {
-        finished[stream] += String(chunk);
-        done();
-      },
-    });
-  const context = {
-    env: {},
-    stdin: process.stdin,
-    stdout: into('stdout'),
-    stderr: into('stderr'),
-    signal: new AbortController().signal,
-    exit: (code: number) => {
-      finished.code = code;
-    },
-  };
-  try {
-    await main(argv, commands, context);
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    return { ...finished, stderr: error.message, code: error.exitCode };
-  }
-  return finished;
 }
 
 /** Starts `serve` and waits until it listens. Relaxed, because a bare machine lacks a pod's boundary; test/boundary tests that. */
