@@ -98,7 +98,9 @@ describe('a proven boundary with exceptions', () => {
     const table = await check();
     expect(table.code).toBe(0);
     expect(table.stdout).toContain(`${verdict} (${findings.length} checks)\n`);
-    expect((await check('--output', 'html')).stdout).toContain(`${verdict}</p>\n<ul><li>${names[0]}</li>`);
+    const html = (await check('--output', 'html')).stdout;
+    expect(html).toContain(`${verdict}. `);
+    expect(html).toContain(`<h2>Exceptions</h2>\n<ul><li>${names[0]}</li>`);
     for (const name of names) expect(table.stdout).toContain(`exception: ${name}\n`);
 
     await using serve = await startServe(workspace.configFile);

@@ -125,7 +125,8 @@ describeAsRoot('self-test: nothing to attack', () => {
     for (const { outcome, reason } of reportOf(result).attacks) {
       expect([outcome, reason]).toEqual(['not-applicable', expect.stringContaining('(ENOENT)')]);
     }
-    expect(result.exitCode).toBe(0);
+    // Nothing was attacked: that is no success.
+    expect(result.exitCode).toBe(1);
   });
 });
 

@@ -119,14 +119,14 @@ describe('files and folders', () => {
     // In a child: root, which may run this, reads everything.
     chmodSync(join(workspace.root, 'providers'), 0o000);
     const asRoot = process.getuid?.() === 0;
-    const { code, stderr } = await cli(
+    const { code, stdout } = await cli(
       ['config', 'validate', workspace.configFile],
       asRoot ? { uid: 1500, gid: 1500 } : {},
     );
     chmodSync(join(workspace.root, 'providers'), 0o755);
     expect(code).toBe(2);
-    expect(stderr).toBe(
-      `secret-resolver: ${workspace.configFile}:6:1: providersDir: the folder cannot be read: EACCES (mount the folder, or set the field to where it is)\n`,
+    expect(stdout).toContain(
+      `${workspace.configFile}:6:1: error: providersDir: the folder cannot be read: EACCES [secret-resolver]\n    fix: mount the folder, or set the field to where it is\n`,
     );
   });
 });

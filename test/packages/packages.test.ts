@@ -78,7 +78,7 @@ describe('the client package', () => {
 describe('the main package', () => {
   it('holds the compiled sources, the protocol and the manifests, and no other file', () => {
     // What only the image needs, and what a chart's package holds.
-    const elsewhere = /^(serve-snapshot|warm-up)\.ts$|^deploy\/(image|chart)\/|\.binpb$/;
+    const elsewhere = /^serve-bundle\.ts$|^deploy\/(image|chart)\/|\.binpb$/;
     const below = (folder: string) => filesBelow(join(CHECKOUT, folder)).map((name) => `${folder}/${name}`);
     const sources = filesBelow(join(CHECKOUT, 'src')).filter((file) => !elsewhere.test(file));
     const others = [...below('proto'), ...below('deploy')].filter((file) => !elsewhere.test(file));
