@@ -27,11 +27,11 @@ it('exits 2 for a configuration that is not there, and names it', () => {
 it('exits 2 for a form of output that it does not know', () => {
   const { status, stderr } = check('--output', 'pdf');
   expect(status).toBe(2);
-  expect(stderr).toContain('table, json, html');
+  expect(stderr).toContain('table, wide, json, yaml, html');
 });
 
 it('has a help text that says where to run it', () => {
   const { status, stdout } = check('--help');
   expect(status).toBe(0);
-  expect(stdout).toContain('kubectl exec <pod> -c secret-resolver -- secret-resolver check');
+  expect(stdout).toContain('kubectl exec POD -c secret-resolver -- secret-resolver check');
 });

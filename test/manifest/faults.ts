@@ -151,6 +151,10 @@ export const POD_FAULTS: readonly PodFault[] = [
         if (String(entry.name).includes('-secret-gitlab'))
           set(entry, 'mountPath', '/var/lib/secret-resolver/secrets/tenant-b/gitlab');
       }
+      const words = (pod.selfTest.args as unknown as string[]).map((word) =>
+        word.replace('tenant-a/gitlab', 'tenant-b/gitlab'),
+      );
+      set(pod.selfTest, 'args', words);
     },
     at: /initContainers\[\d\]\.volumeMounts\[\d\]\.mountPath$/,
     lintOnly: 'the configuration may name another namespace, which the policy does not read',
