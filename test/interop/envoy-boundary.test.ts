@@ -18,7 +18,8 @@ function socketIn(folder: string): string | undefined {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     const socket = `/proc/${pid}/root${folder}/pod/run/own/resolver.sock`;
     try {
-      if (statSync(`/proc/${pid}`).uid === RESOLVER_UID && statSync(socket).isSocket()) return socket;
+      const isResolver = readFileSync(`/proc/${pid}/status`, 'utf8').includes(`\nUid:\t${RESOLVER_UID}\t`);
+      if (isResolver && statSync(socket).isSocket()) return socket;
     } catch {
       // It has ended, or is no resolver.
     }
@@ -38,6 +39,8 @@ describeWithEnvoy('Envoy', () => {
         ...GOOD_POD,
         processNamespace: 'shared',
         neighbours: [{ identity: unprivileged(RESOLVER_UID), onceTrue: '[ -e break ]', afterSeconds: 0 }],
+        // Until it has its UID, the neighbour is root.
+        config: 'boundary: {trusted: [{uid: 0}]}',
         program: 'app/src/main.ts serve --config pod/etc/config.yaml',
       },
       async (_sandbox, folder) => {

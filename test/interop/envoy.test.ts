@@ -140,8 +140,12 @@ describeWithEnvoy('Envoy', () => {
       const dump = await envoy.dump();
       expect(dump).toContain('GITLAB_TOKEN');
       for (const each of values) expect(dump.includes(each)).toBe(false);
-      const audit = serve.lines('stdout').map(({ unmapped }) => unmapped as Record<string, unknown>);
-      expect(audit).toContainEqual(expect.objectContaining({ outcome: 'acknowledged', node: 'envoy' }));
+      const acknowledged = () =>
+        serve
+          .lines('stdout')
+          .map(({ unmapped }) => unmapped as Record<string, unknown>)
+          .some(({ outcome, node }) => outcome === 'acknowledged' && node === 'envoy');
+      await until(acknowledged);
     },
   );
 });
