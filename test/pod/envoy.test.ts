@@ -120,7 +120,7 @@ describeWithPodman('a pod whose supervisor is a stock Envoy', () => {
     ]);
     expect(injected.stderr).toBe('');
     expect(injected.code).toBe(0);
-    const volumes = [SOCKET_VOLUME, EGRESS_VOLUME, CA_VOLUME];
+    const volumes = [SOCKET_VOLUME, EGRESS_VOLUME, CA_VOLUME, 'tmp'];
     const emptyDirs = new Map<string, string>();
     for (const name of volumes) emptyDirs.set(name, await podman.tmpfs(`envoy-${name}`, '0777'));
     const host = { secrets: new Map([['gitlab', secret]]), config, emptyDirs };
@@ -221,7 +221,7 @@ print('first')"`,
       `${HOST.toUpperCase()}.`,
       'gitlab.exämple.com',
       '\u212aitlab.example.com',
-      '127.0.0.1',
+      '127.0.0.2',
       `${HOST}%00.example.com`,
     ]) {
       const { status } = await curl(
@@ -317,7 +317,7 @@ function podManifest(
           ...{ ...container, name: 'agent', command: ['/bin/sleep', '3600'] },
           env: [{ name: 'HOME', value: '/tmp' }],
           securityContext: securityContext(UID.agent),
-          volumeMounts: programs,
+          volumeMounts: [...programs, { name: 'tmp', mountPath: '/tmp' }],
         },
         {
           ...{ ...container, name: 'upstream' },
@@ -334,12 +334,13 @@ function podManifest(
           ],
         },
       ],
-      volumes: Object.entries({ upstream, repositories, ...Object.fromEntries(tools) }).map(
-        ([name, path]) => ({
+      volumes: [
+        { name: 'tmp', emptyDir: {} },
+        ...Object.entries({ upstream, repositories, ...Object.fromEntries(tools) }).map(([name, path]) => ({
           name,
           hostPath: { path, type: 'Directory' },
-        }),
-      ),
+        })),
+      ],
     },
   };
 }
