@@ -10,6 +10,8 @@ import { type Lookup, replacePlain } from './placeholder-text.ts';
 
 /** Largest size of a compressed body after decompression, in bytes: a decompression bomb must not exhaust the memory. */
 export const MAX_DECOMPRESSED_BYTES = 8 * 1024 * 1024;
+/** Most codings of one body: thousands fit into a header, and each may have the largest size. */
+export const MAX_CODINGS = 3;
 
 /** The headers that describe a body, and whether to rewrite it. */
 export interface BodyKind {
@@ -72,6 +74,7 @@ function decompress(body: Buffer, encoding: string | undefined): Buffer | undefi
     .split(',')
     .map((coding) => coding.trim())
     .filter((coding) => coding !== '' && coding !== 'identity');
+  if (codings.length > MAX_CODINGS) return undefined;
   const limit = { maxOutputLength: MAX_DECOMPRESSED_BYTES };
   let plain = body;
   try {

@@ -19,6 +19,6 @@ function rewriteSegment(segment: string, lookup: Lookup): Rewriting<string> {
 }
 
 /** Keeps ":" and "@", which have no special meaning in a segment: some servers expect them unencoded in path tokens. */
-function encodeForPath(value: string): string {
+export function encodeForPath(value: string): string {
   return encodeForUrl(value).replaceAll('%3A', ':').replaceAll('%40', '@');
 }

@@ -192,6 +192,8 @@ function http(
       http_protocol_options: { accept_http_10: true },
       route_config: {
         name,
+        // Envoy may read new listeners before the clusters, and would refuse them for good.
+        validate_clusters: false,
         request_headers_to_remove: ['x-forwarded-proto'],
         virtual_hosts: [{ name: 'all', domains: ['*'], routes }],
       },

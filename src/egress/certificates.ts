@@ -11,8 +11,11 @@ import { Status } from '../socket/grpc-status.ts';
 import type { ThrowAwayAuthority } from './authority.ts';
 import type { Current } from './current.ts';
 
-/** Names that have a certificate at a time: Envoy keeps what it asked for once, and an agent may ask for any. */
-export const MAX_NAMES = 1_000;
+/**
+ * Names that have a certificate at a time, beside those that a provider writes: Envoy keeps what it asked for once, with a
+ * stream for each, and an agent may ask for whatever a pattern matches. Envoy opens 1,024 streams.
+ */
+export const MAX_NAMES = 500;
 
 const TYPE_URL = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
 
@@ -57,9 +60,10 @@ export class Certificates {
   }
 
   async #answer(names: readonly string[], nonce: string): Promise<DeltaDiscoveryResponse> {
-    const granted = names.filter(
-      (name) => this.#names <= MAX_NAMES && this.#current.destinations.hasName(name),
-    );
+    const granted = names.filter((name) => {
+      const listed = this.#current.destinations.nameOf(name);
+      return listed === 'written' || (listed === 'pattern' && this.#names <= MAX_NAMES);
+    });
     const resources = granted.map(async (name) => {
       const { certificate, key } = await this.#authority.issue(name);
       return {

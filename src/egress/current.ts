@@ -7,6 +7,8 @@ import { Destinations } from './destinations.ts';
 export class Current {
   readonly resolver = new PlaceholderResolver({ acceptCanonical: true });
   destinations: Destinations;
+  /** Counts the snapshots. */
+  generation = 0;
   #environment: ProviderEnvironment | undefined;
 
   constructor(config: Config) {
@@ -17,6 +19,7 @@ export class Current {
   update(environment: ProviderEnvironment | undefined): void {
     const before = this.#environment;
     this.#environment = environment;
+    this.generation += 1;
     this.resolver.update(environment);
     if (before !== undefined) eraseEnvironment(before);
   }

@@ -29,9 +29,12 @@ export class Destinations {
     return this.#of(server).length > 0;
   }
 
-  /** Whether a certificate may be made for a name. */
-  hasName(host: string): boolean {
-    return this.#listed.some((entry) => entry.tls && matchHost(entry.host, host));
+  /** Whether a certificate may be made for a name: as the provider writes it, by a pattern, or not. */
+  nameOf(host: string): 'written' | 'pattern' | undefined {
+    const name = lowerAscii(host);
+    const here = this.#listed.filter((entry) => entry.tls && matchHost(entry.host, name));
+    if (here.length === 0) return undefined;
+    return here.some((entry) => entry.host === name) ? 'written' : 'pattern';
   }
 
   /** Whether placeholders in a body to this server are replaced. */

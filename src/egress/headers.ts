@@ -28,7 +28,7 @@ export function mutation(before: Headers, after: Headers, remove: readonly strin
     // A header with two values is removed, and each of them added again.
     removeHeaders: [...remove, ...[...changed].filter((name) => sent(name) > 1)],
     setHeaders: after
-      .filter(([name]) => changed.has(name))
+      .filter(([name]) => changed.has(name) && !remove.includes(name))
       .map(([key, value]) => ({
         header: { key, rawValue: Buffer.from(value, 'latin1') },
         append: sent(key) > 1,

@@ -4,19 +4,28 @@
  * what it was sent (compress it, reverse it, one character at a time) gets it past any such search.
  */
 
+import { encodeForPath } from '../client/placeholder-path.ts';
+import { encodeForUrl } from '../client/placeholder-text.ts';
+
 /** Shorter values are found in innocent text. */
 export const MIN_BYTES = 8;
 const REPLACEMENT = Buffer.from('[CREDENTIAL]');
 
 export class Redaction implements Disposable {
-  readonly #needles: readonly Buffer[];
+  #needles: readonly Buffer[] = [];
   /** The end of what was seen, where it may be the beginning of a value. */
   #held: Buffer = Buffer.alloc(0);
 
   constructor(values: readonly Buffer[]) {
+    this.add(values);
+  }
+
+  /** Looks for these, too: a response may outlast a rotation. */
+  add(values: readonly Buffer[]): void {
     const forms = values.filter(({ byteLength }) => byteLength >= MIN_BYTES).flatMap(formsOf);
     // The longest first: a value may be the beginning of another.
-    this.#needles = [...new Map(forms.map((form) => [form.toString('latin1'), form])).values()].sort(
+    const all = [...this.#needles, ...forms];
+    this.#needles = [...new Map(all.map((form) => [form.toString('latin1'), form])).values()].sort(
       (a, b) => b.byteLength - a.byteLength,
     );
   }
@@ -76,15 +85,25 @@ export class Redaction implements Disposable {
 
 function formsOf(value: Buffer): Buffer[] {
   const text = value.toString('utf8');
-  const url = encodeURIComponent(text);
+  // As encodeURIComponent writes it, and as the kit does in a query and in a path.
+  const urls = [encodeURIComponent(text), encodeForUrl(text), encodeForPath(text)];
   const json = JSON.stringify(text).slice(1, -1);
   return [
     value,
-    ...[url, url.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()), url.replaceAll('%20', '+')],
+    ...urls.flatMap((url) => [
+      url,
+      url.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+      url.replaceAll('%20', '+'),
+    ]),
     ...[json, json.replaceAll('/', '\\/')],
     ...[0, 1, 2].flatMap((offset) => {
       const core = base64Core(value, offset);
-      return [core, core.replaceAll('+', '-').replaceAll('/', '_')];
+      return [
+        core,
+        core.replaceAll('+', '-').replaceAll('/', '_'),
+        core.replaceAll('/', '\\/'),
+        encodeURIComponent(core),
+      ];
     }),
   ].map((form) => Buffer.from(form));
 }

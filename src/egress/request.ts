@@ -1,7 +1,10 @@
 /** One HTTP request on its way through Envoy: what becomes of each of its parts. No I/O. */
+
+import { isDeepStrictEqual } from 'node:util';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type BodyKind, type Refusal, redactTarget, statusOf } from '../client/index.ts';
 import { lowerAscii } from '../client/placeholder-endpoint.ts';
+import { refuse } from '../client/placeholder-refusal.ts';
 import {
   BodySendMode as Body,
   type HeaderMap,
@@ -41,6 +44,9 @@ export class ProxiedRequest implements Disposable {
   readonly #options: RequestOptions;
   #body: { readonly kind: BodyKind; readonly server: Server; readonly path: string } | undefined;
   #redaction: Redaction | undefined;
+  #redacted: { readonly providers: ReadonlySet<string>; generation: number } | undefined;
+  /** The request is still in Envoy while its body comes in: whether the values in it may still be sent. */
+  #headersStillHold: ((now: number) => Refusal | undefined) | undefined;
   /** Nothing more of it is wanted. */
   done = false;
 
@@ -65,7 +71,7 @@ export class ProxiedRequest implements Disposable {
       case 'responseHeaders':
         return this.#response(request.value.headers, request.value.endOfStream);
       case 'responseBody': {
-        const body = this.#redaction?.chunk(request.value.body, request.value.endOfStream);
+        const body = this.#redactionNow()?.chunk(request.value.body, request.value.endOfStream);
         return answer({
           case: 'responseBody',
           value: { response: body && { bodyMutation: { mutation: { case: 'body', value: body } } } },
@@ -90,35 +96,47 @@ export class ProxiedRequest implements Disposable {
     // What is dialled is the authority: it is the server that TLS was made for, or nothing is sent.
     if (!names(authority, server)) return this.#deny('host_mismatch', 'host-mismatch', server);
     const target = header(headers, ':path') ?? '';
-    const rewriting = resolver.rewriteRequest(
-      {
-        ...server,
-        method: header(headers, ':method') ?? '',
-        target,
-        headers: headers.filter(([name]) => name !== ':path' && name !== ':method'),
-        body: undefined,
-        rewriteBody: false,
-      },
-      now,
-    );
+    const asked = {
+      ...server,
+      method: header(headers, ':method') ?? '',
+      target,
+      headers: headers.filter(([name]) => name !== ':path' && name !== ':method'),
+      body: undefined,
+      rewriteBody: false,
+    };
+    const rewriting = resolver.rewriteRequest(asked, now);
     if (rewriting.kind === 'refused') return this.#refuse(rewriting, server);
     const redacted = destinations.redactedProviders(server);
-    if (redacted.size > 0) this.#redaction = new Redaction(this.#options.current.valuesOf(redacted));
+    if (redacted.size > 0) {
+      const { current } = this.#options;
+      this.#redaction = new Redaction(current.valuesOf(redacted));
+      this.#redacted = { providers: redacted, generation: current.generation };
+    }
     if (!message.endOfStream && destinations.rewritesBodies(server)) {
       const kind = { type: header(headers, 'content-type'), encoding: header(headers, 'content-encoding') };
       const [path = ''] = redactTarget(target).split('?');
       this.#body = { kind: { ...kind, optedIn: true }, server, path };
+      if (rewriting.keys.length > 0) {
+        const [key] = rewriting.keys;
+        this.#headersStillHold = (later) => {
+          const again = resolver.rewriteRequest(asked, later);
+          if (again.kind === 'refused') return again;
+          // Rotated meanwhile: the value that Envoy holds is the old one.
+          const same = isDeepStrictEqual(again.value, rewriting.value);
+          return same ? undefined : refuse('stale-revision', 'request', key);
+        };
+      }
     }
     const before: Headers = [
       [':path', target],
       ...headers.filter(([name]) => !/^:(path|method)$/.test(name)),
     ];
     const after: Headers = [[':path', rewriting.value.target], ...rewriting.value.headers];
+    // A body that is packed cannot be looked into.
+    const remove = this.#redaction === undefined ? [] : ['accept-encoding'];
     const dialled = after.map(([name, value]) =>
       name === ':authority' ? ([name, withPort(value, server)] as const) : ([name, value] as const),
     );
-    // A body that is packed cannot be looked into.
-    const remove = this.#redaction === undefined ? [] : ['accept-encoding'];
     return answer(
       { case: 'requestHeaders', value: { response: { headerMutation: mutation(before, dialled, remove) } } },
       this.#modes(),
@@ -138,6 +156,8 @@ export class ProxiedRequest implements Disposable {
   #bodyOf({ body }: HttpBody, now: number): ProcessingResponse {
     if (this.#body === undefined) throw new Error('Envoy sent a body that the kit did not ask for');
     const { kind, server, path } = this.#body;
+    const refusal = this.#headersStillHold?.(now);
+    if (refusal !== undefined) return this.#refuse(refusal, server);
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     const rewriting = this.#options.current.resolver.rewriteBody(bytes, kind, { ...server, path }, now);
     if (rewriting.kind === 'refused') return this.#refuse(rewriting, server);
@@ -157,7 +177,7 @@ export class ProxiedRequest implements Disposable {
   }
 
   #response(map: HeaderMap | undefined, endOfStream: boolean): ProcessingResponse {
-    const redaction = this.#redaction;
+    const redaction = this.#redactionNow();
     if (redaction === undefined) return answer({ case: 'responseHeaders', value: {} });
     const headers = readHeaders(map);
     const after: Headers = headers.map(([name, value]) => [name, redaction.text(value)]);
@@ -167,6 +187,16 @@ export class ProxiedRequest implements Disposable {
       { case: 'responseHeaders', value: { response: { headerMutation } } },
       looked ? { responseBodyMode: Body.STREAMED } : undefined,
     );
+  }
+
+  /** With the values of this moment beside those of the request's. */
+  #redactionNow(): Redaction | undefined {
+    const { current } = this.#options;
+    if (this.#redacted !== undefined && this.#redacted.generation !== current.generation) {
+      this.#redacted.generation = current.generation;
+      this.#redaction?.add(current.valuesOf(this.#redacted.providers));
+    }
+    return this.#redaction;
   }
 
   #refuse({ reason, detail, key }: Refusal, server: Server): ProcessingResponse {

@@ -408,6 +408,14 @@ describe('bodies', () => {
     expect(send(true, harmless)).toMatchObject({ kind: 'rewritten', value: harmless, keys: [] });
   });
 
+  it('refuses a body of more than three codings, each of which may be a bomb', () => {
+    const three = gzipSync(gzipSync(gzipSync('hello')));
+    const ask = (body: Buffer, encoding: string) =>
+      resolver().rewriteBody(body, { type: 'text/plain', optedIn: true, encoding }, HERE, NOW).kind;
+    expect(ask(three, 'gzip, gzip, gzip')).toBe('rewritten');
+    expect(ask(gzipSync(three), 'gzip, gzip, gzip, gzip')).toBe('refused');
+  });
+
   it('refuses a body that it cannot look into', () => {
     const kind = { type: 'text/plain', optedIn: true };
     for (const encoding of ['gzip', 'compress', 'gzip, made-up']) {

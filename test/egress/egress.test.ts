@@ -201,6 +201,17 @@ describeWithEnvoy('an agent behind Envoy and the kit', () => {
     await until(works);
   });
 
+  it('has a certificate for a listed host, however many names an agent asks for', async () => {
+    const ask = await world.certificates();
+    const names = Array.from({ length: 600 }, (_, at) => `n${at}.wild.localhost`);
+    const { granted, refused } = await ask(names);
+    expect([granted.length, refused.length]).toEqual([0, 600]);
+    expect((await ask([HOST.toUpperCase(), HOST, 'other.localhost'])).granted).toEqual([
+      HOST.toUpperCase(),
+      HOST,
+    ]);
+  });
+
   it('follows the configuration', { timeout: 30_000 }, async () => {
     const ask = () => world.curl([...TOKEN, `https://${HOST}:${world.tlsPort}/`]);
     world.writeProvider([{ host: HOST, port: world.plainPort, tls: false }]);
@@ -288,6 +299,66 @@ describeWithEnvoy('where the operator opts in', () => {
     expect(answer.headers).toContain('[CREDENTIAL]');
     expect(`${answer.headers}${answer.body}`).not.toContain(value);
     expect(`${answer.headers}${answer.body}`).not.toContain(basic);
+  });
+
+  it('takes out what the agent makes part of a header that is not passed on, and forms that the kit writes', async () => {
+    const special = `${newSecret()}!'()*`;
+    world.secret.write({ GITLAB_TOKEN: special });
+    world.answer = (request, response) => {
+      response.setHeader('content-type', 'text/plain');
+      response.end(`${request.headers['accept-encoding']} ${request.url}`);
+    };
+    await until(async () => {
+      const args = [
+        '--header',
+        `accept-encoding: gzip, ${PLACEHOLDER}`,
+        world.url(`/${PLACEHOLDER}?q=${PLACEHOLDER}`),
+      ];
+      const { body, status } = await world.curl(args);
+      if (!decodeURIComponent(world.seen.at(-1)?.url ?? '').includes(special)) return false;
+      expect({ body, status }).toEqual({ body: 'undefined /[CREDENTIAL]?q=[CREDENTIAL]', status: 200 });
+      return true;
+    });
+    world.secret.write({ GITLAB_TOKEN: value });
+    await until(async () => {
+      await world.curl([...TOKEN, world.url()]);
+      return world.seen.at(-1)?.headers['private-token'] === value;
+    });
+  });
+
+  it('takes a value out of a response that was begun before its rotation', async () => {
+    const next = newSecret();
+    world.answer = (_request, response) => {
+      response.setHeader('content-type', 'text/plain');
+      response.write('begin ');
+      const send = () =>
+        world.seen.some(({ headers }) => headers['private-token'] === next) ? response.end(next) : 0;
+      const timer = setInterval(() => send() && clearInterval(timer), 20);
+      response.once('close', () => clearInterval(timer));
+    };
+    const long = world.curl([world.url('/long')]);
+    await until(() => world.seen.length > 0);
+    const { answer } = world;
+    world.answer = undefined;
+    world.secret.write({ GITLAB_TOKEN: next });
+    await until(async () => {
+      await world.curl([...TOKEN, world.url()]);
+      return world.seen.at(-1)?.headers['private-token'] === next;
+    });
+    value = next;
+    expect(answer).toBeDefined();
+    expect((await long).body).toBe('begin [CREDENTIAL]');
+  });
+
+  it('sends no value that was revoked while a body was on its way', async () => {
+    const upload = await world.openUpload(TOKEN[1] ?? '');
+    world.secret.write({ OTHER: newSecret() });
+    await until(async () => (await world.curl([...TOKEN, world.url()])).status === 500);
+    world.seen.length = 0;
+    expect(await upload.finish()).toBe(500);
+    expect(world.seen).toEqual([]);
+    world.secret.write({ GITLAB_TOKEN: value });
+    await until(async () => (await world.curl([...TOKEN, world.url()])).status === 200);
   });
 
   it('passes other responses on as they are', async () => {

@@ -18,6 +18,13 @@ const FORMS = {
   'Basic of three': Buffer.from(`usr:${value}!`).toString('base64'),
 };
 
+describe('a value that the kit wrote into a query', () => {
+  it('is taken out of an echo of it', () => {
+    using one = new Redaction([Buffer.from("ab!c(d)*e'f:g@h i")]);
+    expect(one.chunk(Buffer.from('ab%21c%28d%29%2Ae%27f%3Ag%40h%20i'), true).toString()).toBe('[CREDENTIAL]');
+  });
+});
+
 describe('a redaction', () => {
   const redaction = () => new Redaction([Buffer.from(value)]);
 

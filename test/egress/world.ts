@@ -1,17 +1,27 @@
 /** The whole way of a request: resolver, kit, the real Envoy, and a server that tells what it was sent. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { appendFileSync, constants, copyFileSync, existsSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { appendFileSync, constants, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import {
   createServer as createHttp,
   type IncomingHttpHeaders,
+  type IncomingMessage,
   type RequestListener,
   type Server,
 } from 'node:http';
-import { createServer as createHttps } from 'node:https';
+import { Agent, createServer as createHttps, request as httpsRequest } from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { Client, credentials } from '@grpc/grpc-js';
 import { ThrowAwayAuthority } from '../../src/egress/authority.ts';
+import {
+  DeltaDiscoveryRequestSchema,
+  DeltaDiscoveryResponseSchema,
+  SecretDiscoveryService,
+} from '../../src/gen/envoy/service/secret/v3/sds_pb.ts';
 import { installEnvoy } from '../interop/envoy-program.ts';
 import { CliProcess, startServe, until } from '../support/cli.ts';
 import { freePort } from '../support/free-port.ts';
@@ -56,6 +66,7 @@ export class EgressWorld implements AsyncDisposable {
   envoy!: ChildProcess;
   envoyLog = '';
   readonly #servers: Server[] = [];
+  readonly #clients: Client[] = [];
   #program = '';
 
   /** Starts everything. `egress` is that part of the configuration. */
@@ -214,7 +225,49 @@ export class EgressWorld implements AsyncDisposable {
     });
   }
 
+  /** Asks the kit for certificates, as Envoy does. */
+  async certificates(): Promise<(names: string[]) => Promise<{ granted: string[]; refused: string[] }>> {
+    const client = new Client(`unix:${this.directory}/egress.sock`, credentials.createInsecure());
+    this.#clients.push(client);
+    const same = (bytes: Buffer) => bytes;
+    const { typeName, method } = SecretDiscoveryService;
+    const stream = client.makeBidiStreamRequest(`/${typeName}/${method.deltaSecrets.name}`, same, same);
+    stream.on('error', () => {});
+    return async (resourceNamesSubscribe) => {
+      const request = create(DeltaDiscoveryRequestSchema, { resourceNamesSubscribe });
+      stream.write(Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)));
+      const [bytes] = (await once(stream, 'data')) as [Buffer];
+      const { resources, removedResources } = fromBinary(DeltaDiscoveryResponseSchema, bytes);
+      return { granted: resources.map(({ name }) => name), refused: removedResources };
+    };
+  }
+
+  /** A POST of which all but the last byte is sent. */
+  async openUpload(header: string): Promise<{ readonly finish: () => Promise<number> }> {
+    const agent = new Agent({
+      ca: readFileSync(this.caFile),
+      proxyEnv: { HTTPS_PROXY: `http://127.0.0.1:${this.proxyPort}` },
+    });
+    const [name = '', text = ''] = header.split(': ');
+    const headers = { [name]: text, 'content-type': 'text/plain', 'content-length': '2' };
+    const call = httpsRequest({ agent, host: HOST, port: this.tlsPort, method: 'POST', headers });
+    const answered = once(call, 'response') as Promise<[IncomingMessage]>;
+    call.write('a');
+    // Envoy has the headers, and has asked the kit about them.
+    await sleep(500);
+    return {
+      finish: async () => {
+        call.end('b');
+        const [response] = await answered;
+        response.resume();
+        agent.destroy();
+        return response.statusCode ?? 0;
+      },
+    };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client.close();
     this.envoy?.kill('SIGKILL');
     await this.kit?.[Symbol.asyncDispose]();
     await this.serve?.[Symbol.asyncDispose]();
