@@ -5,6 +5,7 @@
 import { chownSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile } from 'simple-statistics';
 import { EgressWorld, HOST, UID } from '../../test/egress/world.ts';
 import { until } from '../../test/support/cli.ts';
@@ -16,6 +17,8 @@ const ROUNDS = 5;
 const PATIENCE_MS = 20_000;
 const REQUESTS = 400;
 const CONNECTIONS = [1, 4, 16, 64];
+/** Requests a second of the calm load; the other one sends the next as soon as one is answered. */
+const CALM_RATE = 200;
 
 await using world = await EgressWorld.start();
 world.secret.write({ GITLAB_TOKEN: newSecret() });
@@ -49,7 +52,7 @@ interface Figures {
   readonly perSecond: number;
 }
 
-async function measure(proxyPort: number, connections: number, value: string): Promise<Figures> {
+async function measure(proxyPort: number, connections: number, value: string, pauseMs = 0): Promise<Figures> {
   const agent = new Agent({
     ...{ keepAlive: true, maxSockets: connections, ca: readFileSync(world.caFile) },
     proxyEnv: { HTTPS_PROXY: `http://127.0.0.1:${proxyPort}` },
@@ -72,7 +75,13 @@ async function measure(proxyPort: number, connections: number, value: string): P
     });
   const times: number[] = [];
   const worker = async (count: number) => {
-    for (let at = 0; at < count; at++) times.push(await ask());
+    // Not all at once, where there is a pause between them.
+    if (pauseMs > 0) await sleep(Math.random() * pauseMs);
+    for (let at = 0; at < count; at++) {
+      const took = await ask();
+      times.push(took);
+      if (pauseMs > took) await sleep(pauseMs - took);
+    }
   };
   const all = (count: number) =>
     Promise.all(Array.from({ length: connections }, () => worker(Math.ceil(count / connections))));
@@ -92,23 +101,23 @@ const middle = (figures: readonly Figures[], of: keyof Figures) =>
     0.5,
   );
 await until(async () => (await measure(barePort, 1, 'x').catch(() => undefined)) !== undefined, PATIENCE_MS);
-for (const connections of CONNECTIONS) {
-  const withKit: Figures[] = [];
-  const without: Figures[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    without.push(await measure(barePort, connections, 'a value of the same length and so on'));
-    withKit.push(await measure(world.proxyPort, connections, PLACEHOLDER));
+for (const calm of [true, false]) {
+  for (const connections of CONNECTIONS) {
+    const pauseMs = calm ? (connections / CALM_RATE) * 1_000 : 0;
+    const withKit: Figures[] = [];
+    const without: Figures[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      without.push(await measure(barePort, connections, 'a value of the same length and so on', pauseMs));
+      withKit.push(await measure(world.proxyPort, connections, PLACEHOLDER, pauseMs));
+    }
+    const pair = (of: keyof Figures, digits: number) =>
+      `${middle(without, of).toFixed(digits)} → ${middle(withKit, of).toFixed(digits)}`;
+    const added = (middle(withKit, 'p50') - middle(without, 'p50')).toFixed(2);
+    const load = calm ? `${CALM_RATE} a second` : `${pair('perSecond', 0)} a second, as many as go`;
+    console.log(
+      `${connections} connections, ${load}: p50 ${pair('p50', 2)} ms (+${added}), p99 ${pair('p99', 2)} ms`,
+    );
   }
-  const [added, p50, p99] = [
-    middle(withKit, 'p50') - middle(without, 'p50'),
-    ...(['p50', 'p99'] as const).map(
-      (of) => `${middle(without, of).toFixed(2)} → ${middle(withKit, of).toFixed(2)}`,
-    ),
-  ];
-  const rate = `${middle(without, 'perSecond').toFixed(0)} → ${middle(withKit, 'perSecond').toFixed(0)}`;
-  console.log(
-    `${connections} connections: p50 ${p50} ms (+${added.toFixed(2)}), p99 ${p99} ms, ${rate} a second`,
-  );
 }
 for (const [name, pid] of [
   ['resolver', world.serve.pid],
