@@ -20,8 +20,11 @@ export function everyReading(value: OutgoingRequest | object): string[] {
   const collect = (part: unknown): void => {
     if (typeof part === 'string') {
       read(part, found, 6);
-      const basic = /^[\s\x1c-\x1f\x85]*basic[\s\x1c-\x1f\x85]+(\S.*)$/i.exec(part)?.[1];
-      if (basic !== undefined) read(Buffer.from(basic, 'base64').toString('latin1'), found, 5);
+      // Some proxies join two headers by a comma.
+      for (const each of [part, ...part.split(',')]) {
+        const basic = /^[\s\x1c-\x1f\x85]*basic[\s\x1c-\x1f\x85]+(\S.*)$/i.exec(each)?.[1];
+        if (basic !== undefined) read(Buffer.from(basic, 'base64').toString('latin1'), found, 5);
+      }
     } else if (Buffer.isBuffer(part)) read(part.toString('latin1'), found, 6);
     else if (typeof part === 'object' && part !== null) Object.values(part).forEach(collect);
   };

@@ -1,6 +1,10 @@
 /** A placeholder of the agent's, through curl, the real Envoy and the kit, to a server; and everything that may not get there. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { callOn, openConnection } from '../../src/boundary/attacks/grpc-wire.ts';
@@ -240,6 +244,26 @@ describeWithEnvoy('an agent behind Envoy and the kit', () => {
       ).toBe(1);
     const read = asAgent(`console.log(require('fs').readFileSync(${JSON.stringify(world.caFile)}, 'utf8'))`);
     expect(read.stdout).toMatch(/^-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\s*$/);
+  });
+
+  it('has no value in its configuration, of which a second Envoy shows everything', async () => {
+    const folder = join(world.workspace.root, 'shown');
+    const admin = join(folder, 'admin.sock');
+    world.copyConfiguration(folder, { admin: { address: { pipe: { path: admin } } } });
+    const envoy = world.spawnEnvoy(folder);
+    const ended = once(envoy, 'close');
+    for (const output of [envoy.stdout, envoy.stderr]) output?.resume();
+    const show = async () => {
+      const path = '/config_dump?include_eds';
+      const [response] = (await once(get({ socketPath: admin, path }), 'response')) as [IncomingMessage];
+      return text(response);
+    };
+    await until(async () => (await show().catch(() => '')).includes('on_demand_secret'), 15_000);
+    const dump = await show();
+    envoy.kill('SIGKILL');
+    await ended;
+    expect(dump).toContain('ext_proc');
+    for (const secret of [value, 'PRIVATE KEY']) expect(dump).not.toContain(secret);
   });
 
   it('writes no value to a log', () => {

@@ -1,7 +1,16 @@
 /** The whole way of a request: resolver, kit, the real Envoy, and a server that tells what it was sent. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, constants, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chownSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import {
   createServer as createHttp,
   type IncomingHttpHeaders,
@@ -172,6 +181,29 @@ export class EgressWorld implements AsyncDisposable {
     if (!existsSync(own)) copyFileSync(this.#program, own, constants.COPYFILE_FICLONE);
     const args = ['-c', join(directory, 'envoy.yaml'), '--disable-hot-restart', '--concurrency', '1'];
     return spawn(own, args, { uid: UID, gid: UID, stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+
+  /** What the kit wrote, in another folder and on another port, with additions to the bootstrap; the kit is the same. */
+  copyConfiguration(
+    folder: string,
+    more: object,
+    port = 0,
+    change = (_key: string, value: unknown) => value,
+  ): void {
+    mkdirSync(folder);
+    chownSync(folder, UID, UID);
+    for (const file of ['envoy.yaml', 'listeners.yaml', 'clusters.yaml']) {
+      const written = readFileSync(join(this.directory, file), 'utf8');
+      const config = JSON.parse(written.replaceAll(`${this.directory}/`, `${folder}/`), (key, value) => {
+        if (key === 'pipe') return { path: join(this.directory, 'egress.sock') };
+        return key === 'port_value' && value === this.proxyPort ? port : change(key, value);
+      });
+      writeFileSync(
+        join(folder, file),
+        JSON.stringify(file === 'envoy.yaml' ? { ...config, ...more } : config),
+      );
+      chownSync(join(folder, file), UID, UID);
+    }
   }
 
   async stopEnvoy(): Promise<void> {

