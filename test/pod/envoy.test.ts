@@ -1,6 +1,6 @@
 /** The output of `inject --supervisor envoy` in a real pod: only Envoy, the kit and the resolver between the agent and the server. */
 import { createHmac, randomBytes } from 'node:crypto';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ import {
   RESOLVER_IMAGE,
   resolverImage,
 } from '../support/images.ts';
-import { describeWithPodman, Podman } from '../support/podman.ts';
+import { describeWithPodman, find, Podman } from '../support/podman.ts';
 import { SecretVolume } from '../support/secret-volume.ts';
 import { newSecret } from '../support/secrets.ts';
 import { copyUpstream, HEALTH_PORT, METRICS_PORT, TOOLBOX } from './agent-pod.ts';
@@ -200,7 +200,7 @@ from pip._vendor import requests
 requests.get('https://${HOST}:${PORT}/', headers={'PRIVATE-TOKEN': os.environ['GITLAB_TOKEN']}).raise_for_status()
 print('first')"`,
       npm: `printf '//${HOST}:${PORT}/npm/:_authToken=\${GITLAB_TOKEN}\n' > /tmp/.npmrc &&
-        ${NODE_IN_IMAGE} /usr/lib/node_modules/npm/bin/npm-cli.js view ours version --registry https://${HOST}:${PORT}/npm/`,
+        ${NODE_IN_IMAGE} ${realpathSync(find('npm') ?? '')} view ours version --registry https://${HOST}:${PORT}/npm/`,
     };
     for (const [name, script] of Object.entries(scripts)) {
       const { stdout, stderr } = await agent(script);
