@@ -17,16 +17,18 @@ export function simplyMatches(endpoint: CredentialEndpoint, request: AgentReques
 /** Every text that somebody could read out of a request: each part as it is, decoded step by step, unescaped, and a Basic header out of its Base64. */
 export function everyReading(value: OutgoingRequest | object): string[] {
   const found = new Set<string>();
-  const collect = (part: unknown): void => {
+  const collect = (part: unknown, header = false): void => {
     if (typeof part === 'string') {
       read(part, found, 6);
       // Some proxies join two headers by a comma.
-      for (const each of [part, ...part.split(',')]) {
+      for (const each of header ? [part, ...part.split(',')] : [part]) {
         const basic = /^[\s\x1c-\x1f\x85]*basic[\s\x1c-\x1f\x85]+(\S.*)$/i.exec(each)?.[1];
         if (basic !== undefined) read(Buffer.from(basic, 'base64').toString('latin1'), found, 5);
       }
     } else if (Buffer.isBuffer(part)) read(part.toString('latin1'), found, 6);
-    else if (typeof part === 'object' && part !== null) Object.values(part).forEach(collect);
+    else if (typeof part === 'object' && part !== null) {
+      for (const [name, value] of Object.entries(part)) collect(value, header || name === 'headers');
+    }
   };
   collect(value);
   return [...found];
