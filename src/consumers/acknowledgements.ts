@@ -88,8 +88,7 @@ export class Acknowledgements<Id> {
     const servedLagMs = mountedAt === undefined ? 0 : at - mountedAt;
     if (mountedAt !== undefined) meter.served(servedLagMs);
     this.#served = { servedRevision: revision, servedLagMs };
-    // No cache: one that is filled before the start-up snapshot would give every process the same ids.
-    const correlation = randomUUID({ disableEntropyCache: true });
+    const correlation = randomUUID();
     this.#sent.delete(id);
     this.#sent.set(id, { revision, at, correlation, facts: audit.shortList(credentials) });
     const [oldest] = this.#sent.keys();
