@@ -20,7 +20,7 @@ export const DEFAULT_ENVOY_IMAGE = 'docker.io/envoyproxy/envoy:distroless-v1.40.
 
 /** The command in the resolver's image, for probes. Its entry point only starts `serve`. */
 export const IMAGE_COMMAND = '/usr/local/bin/secret-resolver';
-/** Seconds that the kit may take to start: it waits for the resolver's first snapshot. */
+/** Seconds that the kit may take to start, on a node whose other pods start at the same time. */
 const STARTUP_SECONDS = 120;
 const PROBE_TIMEOUT_SECONDS = 5;
 
