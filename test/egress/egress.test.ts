@@ -11,6 +11,7 @@ import { callOn, openConnection } from '../../src/boundary/attacks/grpc-wire.ts'
 import type { Rpc } from '../../src/boundary/attacks/types.ts';
 import { selfTestCalls } from '../../src/consumers/index.ts';
 import { describeWithEnvoy } from '../interop/envoy-program.ts';
+import { NODE } from '../support/checkout.ts';
 import { until } from '../support/cli.ts';
 import { newSecret } from '../support/secrets.ts';
 import { EgressWorld, HOST, WRONG_HOST } from './world.ts';
@@ -232,7 +233,7 @@ describeWithEnvoy('an agent behind Envoy and the kit', () => {
 
   it('shows the agent a certificate and nothing else', async () => {
     const asAgent = (script: string) =>
-      spawnSync(process.execPath, ['--eval', script], { uid: 1000, gid: 1000, encoding: 'utf8' });
+      spawnSync(NODE, ['--eval', script], { uid: 1000, gid: 1000, encoding: 'utf8' });
     const net = (path: string) =>
       asAgent(
         `require('net').connect(${JSON.stringify(path)}).on('error', (e) => { console.log(e.code); })`,
