@@ -22,7 +22,8 @@ const TYPE_URL = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.
 export class Certificates {
   readonly #authority: ThrowAwayAuthority;
   readonly #current: Current;
-  #names = 0;
+  /** Names that match a pattern and have a certificate, over all streams. */
+  #held = 0;
 
   constructor(authority: ThrowAwayAuthority, current: Current) {
     this.#authority = authority;
@@ -31,10 +32,11 @@ export class Certificates {
 
   accept(call: GrpcCall): void {
     let nonce = 0;
-    let names = 0;
+    const held = new Set<string>();
     const ended = () => call.end({ code: Status.OK, details: '' });
     call.onClose(() => {
-      this.#names -= names;
+      this.#held -= held.size;
+      held.clear();
     });
     call.receive({
       message: (bytes) => {
@@ -45,11 +47,10 @@ export class Certificates {
           return ended();
         }
         const { resourceNamesSubscribe: wanted, resourceNamesUnsubscribe: unwanted } = request;
-        names += wanted.length - unwanted.length;
-        this.#names += wanted.length - unwanted.length;
+        for (const name of unwanted) if (held.delete(name)) this.#held -= 1;
         if (wanted.length === 0) return;
         nonce += 1;
-        this.#answer(wanted, String(nonce)).then(
+        this.#answer(wanted, held, String(nonce)).then(
           (response) => call.write(Buffer.from(toBinary(DeltaDiscoveryResponseSchema, response))),
           ended,
         );
@@ -59,11 +60,22 @@ export class Certificates {
     });
   }
 
-  async #answer(names: readonly string[], nonce: string): Promise<DeltaDiscoveryResponse> {
-    const granted = names.filter((name) => {
-      const listed = this.#current.destinations.nameOf(name);
-      return listed === 'written' || (listed === 'pattern' && this.#names <= MAX_NAMES);
+  /** Of the names that a stream asks for, those that get a certificate. Counts those that a pattern lists. */
+  #grant(names: readonly string[], held: Set<string>): string[] {
+    const { destinations } = this.#current;
+    const fresh = new Set(names.filter((name) => !held.has(name) && destinations.nameOf(name) === 'pattern'));
+    if (this.#held + fresh.size <= MAX_NAMES) {
+      for (const name of fresh) held.add(name);
+      this.#held += fresh.size;
+    }
+    return names.filter((name) => {
+      const listed = destinations.nameOf(name);
+      return listed === 'written' || (listed === 'pattern' && held.has(name));
     });
+  }
+
+  async #answer(names: readonly string[], held: Set<string>, nonce: string): Promise<DeltaDiscoveryResponse> {
+    const granted = this.#grant(names, held);
     const resources = granted.map(async (name) => {
       const { certificate, key } = await this.#authority.issue(name);
       return {

@@ -258,20 +258,21 @@ export class EgressWorld implements AsyncDisposable {
   }
 
   /** Asks the kit for certificates, as Envoy does. */
-  async certificates(): Promise<(names: string[]) => Promise<{ granted: string[]; refused: string[] }>> {
+  certificates() {
     const client = new Client(`unix:${this.directory}/egress.sock`, credentials.createInsecure());
     this.#clients.push(client);
     const same = (bytes: Buffer) => bytes;
     const { typeName, method } = SecretDiscoveryService;
     const stream = client.makeBidiStreamRequest(`/${typeName}/${method.deltaSecrets.name}`, same, same);
     stream.on('error', () => {});
-    return async (resourceNamesSubscribe) => {
+    const ask = async (resourceNamesSubscribe: string[]) => {
       const request = create(DeltaDiscoveryRequestSchema, { resourceNamesSubscribe });
       stream.write(Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)));
       const [bytes] = (await once(stream, 'data')) as [Buffer];
       const { resources, removedResources } = fromBinary(DeltaDiscoveryResponseSchema, bytes);
       return { granted: resources.map(({ name }) => name), refused: removedResources };
     };
+    return { ask, [Symbol.dispose]: () => stream.cancel() };
   }
 
   /** A POST of which all but the last byte is sent. */
