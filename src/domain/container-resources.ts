@@ -27,7 +27,7 @@ export const EGRESS_RESOURCES: ContainerResources = {
   requests: { cpu: '100m', memory: '96Mi', 'ephemeral-storage': '16Mi' },
   limits: { cpu: '1', memory: '256Mi', 'ephemeral-storage': '512Mi' },
 };
-/** With one worker Envoy takes 72 MB, and it starts one for each core of the node. */
+/** With one worker Envoy takes 72 MB; it starts one for each core of its limit. */
 export const ENVOY_RESOURCES: ContainerResources = {
   requests: { cpu: '100m', memory: '96Mi', 'ephemeral-storage': '16Mi' },
   limits: { cpu: '2', memory: '512Mi', 'ephemeral-storage': '512Mi' },
