@@ -29,7 +29,7 @@ export interface Limits {
   readonly requestBurst: number;
   /** Calls started in one turn of the event loop; further ones wait until every other UID had its turn. */
   readonly requestsPerTurn: number;
-  /** Bytes of requests that are not complete yet. */
+  /** Bytes of requests that are not complete yet. Above half of it the UID's connections are read one after the other. */
   readonly inboundBytesPerUid: number;
   /** Sustained rate of bytes read per second, of any kind. */
   readonly inboundBytesPerSecond: number;
@@ -68,7 +68,8 @@ export const DEFAULT_LIMITS: Limits = {
   requestBurst: 1_000,
   // What one connection can begin is done before the next one's turn: 2 ms of work, the longest that another UID waits.
   requestsPerTurn: 8,
-  // Four of the largest requests of any method, or the first ones of 64 streams of Envoy.
+  // Four of the largest requests of any method. Half of it is more than the first requests of one connection of Envoy,
+  // 32 with 61 KB each.
   inboundBytesPerUid: 4 * 1024 * 1024,
   // 10,000 of the largest acknowledgements a second, and a few milliseconds of the cheapest frames.
   inboundBytesPerSecond: 1024 * 1024,

@@ -66,7 +66,7 @@ export async function serveEnvoy(options: ServiceOptions): Promise<() => Promise
   });
   server.on('sessionError', () => {});
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    const call = new GrpcCall(stream, usage, LIMITS);
+    const call = new GrpcCall(stream, { usage }, LIMITS);
     switch (headers[':path']) {
       case `/${ExternalProcessor.typeName}/${ExternalProcessor.method.process.name}`:
         return proxied(call, headers, { current, denied: denials.add, log });

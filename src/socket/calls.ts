@@ -139,7 +139,7 @@ export class Calls {
     }
     const method = this.#methods.get(headers[':path'] ?? '');
     const { messageTimeoutMs, requestBytes } = limits;
-    const call = new GrpcCall(stream, usage, {
+    const call = new GrpcCall(stream, connection, {
       messageTimeoutMs,
       requestBytes: method?.requestBytes ?? requestBytes,
       byteWeight: method?.requestBytes === undefined ? 1 : LARGE_REQUEST_WEIGHT,

@@ -31,6 +31,8 @@ export interface PeerConnection {
   readonly caller: Authorised;
   readonly audited: AuditedCaller;
   readonly usage: UidUsage;
+  /** What the usage knows it by. */
+  readonly readable: Readable;
   /** Beyond the limit: every call is refused. */
   readonly excess: boolean;
   /** Notes that a call began, which ends the time that the peer has for its first. */
@@ -126,10 +128,12 @@ export class Connections {
       rules.some((one) => one.uid === uid && one.exe !== undefined) ? undefined : rules;
     let settled = settledBy(this.#options.callers());
     let finish = () => {};
+    const readable = readableOf(socket, hungUp);
     const connection: PeerConnection = {
       caller,
       audited: audited(anchor, caller.name),
       usage,
+      readable,
       excess: usage.connections >= this.#options.limits.connectionsPerUid,
       began: () => clearTimeout(firstCall),
       stillAllowed: () => {
@@ -149,7 +153,6 @@ export class Connections {
     };
     this.#open.add(connection);
     usage.connections += 1;
-    const readable = readableOf(socket, hungUp);
     socket.once('close', () => {
       clearTimeout(firstCall);
       usage.connections -= 1;

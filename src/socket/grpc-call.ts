@@ -7,6 +7,7 @@ import type { Limits } from '../domain/limits.ts';
 import { Status } from './grpc-status.ts';
 import type { Message } from './method.ts';
 import { type CallRefusal, socketRefusal, type WireStatus } from './refusal.ts';
+import type { Readable } from './throttle.ts';
 import type { UidUsage } from './usage.ts';
 
 /** A flag, and the length of the message in four bytes. */
@@ -24,9 +25,16 @@ export interface Receiver {
 /** `byteWeight`: what a byte counts for in the rate of bytes. */
 type CallLimits = Pick<Limits, 'requestBytes' | 'messageTimeoutMs'> & { readonly byteWeight: number };
 
+/** Whom a call is counted against. `readable`: its connection, where that can be held back. */
+export interface CallOrigin {
+  readonly usage: UidUsage;
+  readonly readable?: Readable;
+}
+
 export class GrpcCall {
   readonly #stream: ServerHttp2Stream;
   readonly #usage: UidUsage;
+  readonly #readable: Readable | undefined;
   readonly #limits: CallLimits;
   #receiver: Receiver | undefined;
   #chunks: Buffer[] = [];
@@ -34,9 +42,10 @@ export class GrpcCall {
   #deadline: NodeJS.Timeout | undefined;
   #status: WireStatus | undefined;
 
-  constructor(stream: ServerHttp2Stream, usage: UidUsage, limits: CallLimits) {
+  constructor(stream: ServerHttp2Stream, { usage, readable }: CallOrigin, limits: CallLimits) {
     this.#stream = stream;
     this.#usage = usage;
+    this.#readable = readable;
     this.#limits = limits;
     usage.calls += 1;
     // A peer that goes away is no event; without a listener it would end the process.
@@ -141,9 +150,8 @@ export class GrpcCall {
       this.#fault(socketRefusal({ kind: 'too-much-unfinished' }));
       return;
     }
-    inbound.take(chunk.byteLength);
-    this.#held += chunk.byteLength;
     this.#chunks.push(chunk);
+    this.#hold(chunk.byteLength);
     while (this.#receiver !== undefined && this.#held >= PREFIX_BYTES) {
       const prefix = this.#gathered(PREFIX_BYTES);
       const length = prefix.readUInt32BE(1);
@@ -179,8 +187,15 @@ export class GrpcCall {
     const [first, ...others] = this.#chunks;
     if (first === undefined) return;
     this.#chunks = first.byteLength === bytes ? others : [first.subarray(bytes), ...others];
-    this.#held -= bytes;
-    this.#usage.inbound.give(bytes);
+    this.#hold(-bytes);
+  }
+
+  #hold(bytes: number): void {
+    const { inbound, throttle } = this.#usage;
+    this.#held += bytes;
+    if (bytes > 0) inbound.take(bytes);
+    else inbound.give(-bytes);
+    if (this.#readable !== undefined) throttle.holds(this.#readable, bytes);
   }
 
   #await(): void {
@@ -206,8 +221,7 @@ export class GrpcCall {
     this.#clearDeadline();
     for (const chunk of this.#chunks) chunk.fill(0);
     this.#chunks = [];
-    this.#usage.inbound.give(this.#held);
-    this.#held = 0;
+    this.#hold(-this.#held);
   }
 }
 

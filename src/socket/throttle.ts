@@ -10,7 +10,7 @@ const PENALTY_MS = 250;
 /** Milliseconds between two looks at bytes read: in a flood, and otherwise. */
 const SWEEP_MS = { busy: 25, idle: 1_000 } as const;
 
-/** A connection that can be held back. */
+/** A connection that can be held back, and is the key to what is known of it. */
 export interface Readable {
   /** Bytes read so far. */
   readonly bytesRead: number;
@@ -20,9 +20,18 @@ export interface Readable {
   readonly close: () => void;
 }
 
+/** What a connection had read at the last sweep, and the bytes of its messages that are not complete. */
+interface Taken {
+  read: number;
+  unfinished: number;
+}
+
 export class Throttle {
   readonly #limits: Pick<Limits, 'requestsPerTurn' | 'inboundBytesPerSecond'>;
-  readonly #connections = new Map<Readable, number>();
+  readonly #inbound: { readonly crowded: boolean };
+  readonly #connections = new Map<Readable, Taken>();
+  /** The one connection that is read while the UID's unfinished messages are many. */
+  #alone: Readable | undefined;
   #turn = 0;
   #turnEnds: NodeJS.Immediate | undefined;
   #resume: NodeJS.Timeout | undefined;
@@ -32,14 +41,18 @@ export class Throttle {
   #counted = 0;
   #bytesAllowed: number;
 
-  constructor(limits: Pick<Limits, 'requestsPerTurn' | 'inboundBytesPerSecond'>) {
+  constructor(
+    limits: Pick<Limits, 'requestsPerTurn' | 'inboundBytesPerSecond'>,
+    inbound: { readonly crowded: boolean },
+  ) {
     this.#limits = limits;
+    this.#inbound = inbound;
     this.#bytesAllowed = limits.inboundBytesPerSecond;
   }
 
   add(connection: Readable): void {
-    this.#connections.set(connection, 0);
-    if (this.#resume !== undefined) connection.stop();
+    this.#connections.set(connection, { read: 0, unfinished: 0 });
+    if (this.#resume !== undefined || this.#alone !== undefined) connection.stop();
     if (this.#sweep !== undefined) return;
     this.#sweptAt = performance.now();
     this.#schedule(SWEEP_MS.idle);
@@ -47,6 +60,7 @@ export class Throttle {
 
   delete(connection: Readable): void {
     this.#connections.delete(connection);
+    if (connection === this.#alone) this.#takeTurns();
     if (this.#connections.size > 0) return;
     clearTimeout(this.#sweep);
     this.#sweep = undefined;
@@ -57,11 +71,35 @@ export class Throttle {
     this.#turn += calls;
     this.#turnEnds ??= setImmediate(() => {
       this.#turnEnds = undefined;
-      const stopped = this.#turn > this.#limits.requestsPerTurn;
+      const stopped = this.#turnIsOver;
       this.#turn = 0;
-      if (stopped && this.#resume === undefined) this.#read();
+      if (stopped) this.#read();
     });
-    if (this.#turn > this.#limits.requestsPerTurn) this.#stop();
+    if (this.#turnIsOver) this.#stop();
+  }
+
+  get #turnIsOver(): boolean {
+    return this.#turn > this.#limits.requestsPerTurn;
+  }
+
+  /**
+   * A connection holds more bytes of messages that are not complete than before, or fewer. Where the UID holds many, its
+   * connections are read one after the other, each until its messages are complete: read in turns, all of them would
+   * begin messages and have no room to end one. Envoy begins as many as it has secrets.
+   */
+  holds(connection: Readable, bytes: number): void {
+    const taken = this.#connections.get(connection);
+    if (taken !== undefined) taken.unfinished += bytes;
+    const { crowded } = this.#inbound;
+    const done = this.#alone === connection && taken?.unfinished === 0;
+    if (crowded ? this.#alone === undefined || done : this.#alone !== undefined) this.#takeTurns();
+  }
+
+  #takeTurns(): void {
+    const [next] = [...this.#connections].find(([, { unfinished }]) => unfinished > 0) ?? [];
+    this.#alone = this.#inbound.crowded ? next : undefined;
+    this.#stop();
+    this.#read();
   }
 
   /** Whether nothing is read at present. What was read before may still come in. */
@@ -86,10 +124,12 @@ export class Throttle {
     for (const connection of this.#connections.keys()) connection.stop();
   }
 
+  /** Reads again what nothing holds back. */
   #read(): void {
+    if (this.paused || this.#turnIsOver) return;
     for (const connection of [...this.#connections.keys()]) {
       if (connection.hungUp()) connection.close();
-      else connection.resume();
+      else if (this.#alone === undefined || this.#alone === connection) connection.resume();
     }
   }
 
@@ -115,9 +155,9 @@ export class Throttle {
     const { inboundBytesPerSecond } = this.#limits;
     const now = performance.now();
     let read = 0;
-    for (const [connection, before] of this.#connections) {
-      read += connection.bytesRead - before;
-      this.#connections.set(connection, connection.bytesRead);
+    for (const [connection, taken] of this.#connections) {
+      read += connection.bytesRead - taken.read;
+      taken.read = connection.bytesRead;
       if (connection.hungUp()) connection.close();
     }
     const refill = ((now - this.#sweptAt) / 1_000) * inboundBytesPerSecond;

@@ -16,6 +16,11 @@ export class HeldBytes {
     return this.#used >= this.#limit;
   }
 
+  /** More than half of the limit is used. */
+  get crowded(): boolean {
+    return this.#used > this.#limit / 2;
+  }
+
   /** Counts bytes; those of the last message may exceed the limit. */
   take(bytes: number): void {
     this.#used += bytes;
@@ -57,6 +62,6 @@ export class UidUsage {
     this.requests = new TokenBucket(limits.requestsPerSecond, limits.requestBurst, now);
     this.inbound = new HeldBytes(limits.inboundBytesPerUid);
     this.unread = new HeldBytes(limits.unreadBytesPerUid);
-    this.throttle = new Throttle(limits);
+    this.throttle = new Throttle(limits, this.inbound);
   }
 }

@@ -1,7 +1,10 @@
 /** What a listed peer may do to the others: nothing. */
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { once } from 'node:events';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -43,6 +46,29 @@ function rawConnection(): Socket {
 async function answersStill(): Promise<void> {
   using client = new RawClient(server.socket);
   expect((await client.call('GetProviderEnvironment')).code).toBe(status.OK);
+}
+
+function beginCall(session: ClientHttp2Session, bytes: Uint8Array): ClientHttp2Stream {
+  const request = session.request({
+    ':method': 'POST',
+    ':path': '/secretresolver.v1.CredentialResolver/GetProviderEnvironment',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  request.on('error', () => {});
+  request.write(bytes);
+  return request;
+}
+
+/** A request with a field of this length that no version of the protocol has, after the message's length. */
+function paddedRequest(bytes: number): Buffer {
+  const field = new BinaryWriter()
+    .tag(15_000, WireType.LengthDelimited)
+    .bytes(new Uint8Array(bytes))
+    .finish();
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(field.byteLength, 1);
+  return Buffer.concat([prefix, field]);
 }
 
 describe('a listed peer', () => {
@@ -131,17 +157,7 @@ describe('a listed peer', () => {
       settings: { initialWindowSize: 0 },
     });
     session.on('error', () => {});
-    const ask = () => {
-      const request = session.request({
-        ':method': 'POST',
-        ':path': '/secretresolver.v1.CredentialResolver/GetProviderEnvironment',
-        'content-type': 'application/grpc',
-        te: 'trailers',
-      });
-      request.on('error', () => {});
-      request.end(Buffer.alloc(5));
-      return request;
-    };
+    const ask = () => beginCall(session, Buffer.alloc(5)).end();
     const held = [ask(), ask()];
     await until(() => server.audited('served').length === 2);
     const third = ask();
@@ -159,6 +175,33 @@ describe('a listed peer', () => {
       return (await client.call('GetProviderEnvironment')).code === status.OK;
     });
     session.destroy();
+  });
+
+  it.each([
+    { what: 'is read one connection at a time, and served', connections: 12, calls: 4, refused: 0 },
+    { what: 'is refused where one connection alone holds too much', connections: 1, calls: 30, refused: 1 },
+  ])('that begins many large requests at once $what', async ({ connections, calls, refused }) => {
+    await server[Symbol.asyncDispose]();
+    await open({ inboundBytesPerUid: 512 * 1024, inboundBytesPerSecond: 1e9 });
+    const message = paddedRequest(60_000);
+    const sessions = Array.from({ length: connections }, () =>
+      connectHttp2('http://localhost', { createConnection: () => rawConnection() }),
+    );
+    // Of each message one half, on every connection, before the first has its other half: 1.4 MB on 12 connections.
+    const requests = sessions.flatMap((session) =>
+      Array.from({ length: calls }, () => beginCall(session, message.subarray(0, 30_000))),
+    );
+    const ended = requests.map((request) =>
+      Promise.race([once(request, 'trailers'), once(request, 'response')]),
+    );
+    await setTimeout(100);
+    for (const request of requests) request.resume().end(message.subarray(30_000));
+    const codes = (await Promise.all(ended)).map(([headers]) => headers['grpc-status']);
+    for (const session of sessions) session.destroy();
+    const reasons = new Set(server.audited('denied').map(({ unmapped }) => unmapped.reason));
+    expect(reasons).toEqual(new Set(refused > 0 ? ['too-much-unfinished'] : []));
+    expect(codes.includes(String(status.RESOURCE_EXHAUSTED))).toBe(refused > 0);
+    await answersStill();
   });
 
   it('that acknowledges without end is told to slow down, and fills no audit', async () => {
