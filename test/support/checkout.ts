@@ -3,7 +3,7 @@
  * creates), so tests run by root see it through a read-only bind mount.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -20,7 +20,7 @@ export const NODE = process.execPath.startsWith(OWN)
   : process.execPath;
 export const MAIN = join(CHECKOUT, 'src/main.ts');
 
-/** Folders of the checkout that child processes of other UIDs need; package.json beside them. */
+/** Folders of the checkout that child processes of other UIDs need. */
 export const CHECKOUT_FOLDERS = ['src', 'test', 'tools', 'examples', 'proto', 'deploy', 'node_modules'];
 
 /** Makes the checkout reachable if it is not; returns a function that undoes this. */
@@ -28,7 +28,9 @@ export function exposeCheckout(): () => void {
   if (process.getuid?.() !== 0 || reachable(OWN)) return () => {};
   const exposed = mkdtempSync(join(tmpdir(), 'msr-checkout-'));
   chmodSync(exposed, 0o755);
-  copyFileSync(join(OWN, 'package.json'), join(exposed, 'package.json'));
+  for (const entry of readdirSync(OWN, { withFileTypes: true })) {
+    if (entry.isFile()) copyFileSync(join(OWN, entry.name), join(exposed, entry.name));
+  }
   // One mount for each folder: a mount of the whole checkout would be as inaccessible as the checkout.
   for (const folder of CHECKOUT_FOLDERS) {
     mkdirSync(join(exposed, folder));
