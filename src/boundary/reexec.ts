@@ -6,7 +6,7 @@
  * Nothing is added to argv but flags, and nothing to the environment.
  *
  * What the permission model takes away: child processes, workers, WASI, the inspector, a further execve, and
- * writing anywhere but the sockets' folders and the audit file. What it does not cover, as tried with Node 26:
+ * writing anywhere but the sockets' folders and the audit file, or the two folders of `egress`. What it does not cover, as tried with Node 26:
  * - reading: it stays open, because the checks stat every folder up to `/` and read every /proc/<pid>, and
  *   /proc/self/root is the whole file system again. The UID and the mounts are the fence for reading.
  * - symbolic links are followed out of a permitted folder, and descriptors that are open already work on.
@@ -41,12 +41,15 @@ export const V8_FLAGS = [
 /** What of the configuration decides where the process may write. */
 type WritablePlaces = Pick<Config, 'audit'> & Parameters<typeof socketPaths>[0];
 
-/** Flags that `serve` and `check` run under. Pure; `nodeMajor` is an argument for the tests' sake. */
+/**
+ * Flags that `serve`, `check` and `egress` run under, with the folders that they write to. Pure; `nodeMajor` is an
+ * argument for the tests' sake.
+ */
 export function startFlags(
   config: WritablePlaces,
   nodeMajor = Number(process.versions.node.split('.')[0]),
+  folders: readonly string[] = [...new Set(socketPaths(config).map(dirname))],
 ): string[] {
-  const folders = [...new Set(socketPaths(config).map(dirname))];
   return [
     // SIGUSR1 would open the inspector, and whoever attaches to it reads every value.
     '--disable-sigusr1',
@@ -78,8 +81,8 @@ export const ENTRY_FLAGS = ['--allow-child-process', '--disable-warning=PERM0002
  * Flags that it was started with stay, but for those that permit something: an `--inspect` is for the checks to
  * find, not for us to hide. Returns only where there is nothing left to do, and the checks say what is lacking.
  */
-export function reexecOnce(config: WritablePlaces): void {
-  const flags = startFlags(config);
+export function reexecOnce(config: WritablePlaces, folders?: readonly string[]): void {
+  const flags = startFlags(config, undefined, folders);
   if (flags.every((flag) => process.execArgv.includes(flag)) && giveUpChildren()) return;
   // An enforcing permission model forbids execve, unless it permits children: an operator chose flags of his own.
   if (process.execve === undefined || !mayStartOthers()) return;

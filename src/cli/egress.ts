@@ -1,15 +1,19 @@
 /** `egress`: the kit that makes a stock Envoy a supervisor. */
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { harden } from '../boundary/harden.ts';
+import { reexecOnce } from '../boundary/reexec.ts';
 import { ConfigFiles } from '../config/files.ts';
 import { loadConfig } from '../consumers/index.ts';
 import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
-import { socketPath } from '../egress/bootstrap.ts';
+import { FILES, socketPath } from '../egress/bootstrap.ts';
 import { Kit } from '../egress/kit.ts';
 import { createLog } from '../observe/log.ts';
 import { ConfigWatch } from '../sources/config-watch.ts';
 import type { CommandContext } from './context.ts';
+import { examples } from './program.ts';
 import { configPath } from './serve.ts';
 
 interface Options {
@@ -32,10 +36,7 @@ refuses every request with a placeholder.
 Files, in the folders that \`egress\` of the configuration names:
   directory    envoy.yaml to start Envoy with, and the socket that Envoy asks. For the kit and Envoy alone
   caDirectory  ca.crt, which the agent trusts. Its key is made at start and never leaves the process
-
-Examples:
-  secret-resolver egress --config /etc/secret-resolver/config.yaml
-  envoy -c /run/secret-resolver-egress/envoy.yaml --disable-hot-restart`,
+${examples('secret-resolver egress --config /etc/secret-resolver/config.yaml', 'envoy -c /run/secret-resolver-egress/envoy.yaml --disable-hot-restart')}`,
     )
     .action(async (options: Options) => {
       const file = configPath(options.config, context);
@@ -48,6 +49,8 @@ async function egress(file: string, context: CommandContext): Promise<void> {
   const { env, signal } = context;
   let files = new ConfigFiles();
   const config = loadConfig(file, env, { files });
+  const { directory, caDirectory } = config.egress;
+  reexecOnce({ ...config, audit: { path: undefined } }, [directory, caDirectory]);
   // Before a value is here: no core, no ptrace by a process of the same UID.
   harden();
   await using log = createLog({ level: config.log.level }, context.stderr);
@@ -69,12 +72,15 @@ async function egress(file: string, context: CommandContext): Promise<void> {
     },
     log,
   });
-  log.info({ directory: config.egress.directory }, 'Envoy can be started');
+  log.info({ directory }, 'Envoy can be started');
   if (!signal.aborted) await new Promise((done) => signal.addEventListener('abort', done, { once: true }));
 }
 
 async function ready(file: string, context: CommandContext): Promise<void> {
-  const socket = socketPath(loadConfig(file, context.env).egress);
+  const { egress } = loadConfig(file, context.env);
+  const bootstrap = join(egress.directory, FILES.bootstrap);
+  if (!existsSync(bootstrap)) throw new CommandError(`${bootstrap} is not there yet`, ExitCode.unavailable);
+  const socket = socketPath(egress);
   await new Promise<void>((resolve, reject) => {
     const connection = connect(socket, () => {
       connection.destroy();

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -249,6 +249,19 @@ describeWithEnvoy('an agent behind Envoy and the kit', () => {
       ).toBe(1);
     const read = asAgent(`console.log(require('fs').readFileSync(${JSON.stringify(world.caFile)}, 'utf8'))`);
     expect(read.stdout).toMatch(/^-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----\s*$/);
+  });
+
+  it('opens no inspector, and writes to its own folders alone', () => {
+    const flags = readFileSync(`/proc/${world.kit.pid}/cmdline`, 'utf8').split('\0');
+    expect(flags).toEqual(expect.arrayContaining(['--disable-sigusr1', '--permission']));
+    const caDirectory = dirname(world.caFile);
+    expect(flags.filter((flag) => flag.startsWith('--allow-fs-write'))).toEqual(
+      [world.directory, caDirectory].flatMap((folder) => [
+        `--allow-fs-write=${folder}`,
+        `--allow-fs-write=${folder}/*`,
+      ]),
+    );
+    expect(flags).not.toContain('--allow-child-process');
   });
 
   it('has no value in its configuration, of which a second Envoy shows everything', async () => {
