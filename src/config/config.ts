@@ -105,7 +105,9 @@ export interface Caller {
 /** What the rest of the resolver must know of a consumer's settings. */
 export interface PartSettings {
   /** Secrets that it reads besides those of the providers, with the keys, `*` for any text. */
-  readonly secrets?: readonly (SecretName & { readonly keys: readonly string[] })[];
+  readonly secrets?: readonly ReferenceRule[];
+  /** The same with every option of `serve` that the part has. */
+  readonly mayRead?: readonly ReferenceRule[];
   /** The socket that it makes. */
   readonly socket?: SocketSettings;
 }

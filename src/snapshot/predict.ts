@@ -7,7 +7,6 @@ import {
   type Config,
   type ExplicitCredential,
   type Provider,
-  partSecrets,
   type SecretReference,
   secretId,
   takesKey,
@@ -75,16 +74,18 @@ function predictConfig(
   source: YamlSource,
   report: Report,
 ): void {
-  const { callers, boundary, references, providers } = config;
+  const { callers, boundary, references, providers, parts } = config;
   const names = providers.map(({ name }) => name);
-  if (names.length === 0)
+  // A gateway's driver has callers and Secrets of its own.
+  const servesOthers = Object.values(parts).some((part) => part?.mayRead !== undefined);
+  if (names.length === 0 && !servesOthers)
     report(
       false,
       ['providersDir'],
       'has no provider file, so nothing is served',
       'add a file that ends in .yaml',
     );
-  if (callers.length === 0)
+  if (callers.length === 0 && !servesOthers)
     report(false, ['callers'], 'lists nobody, so nobody is served', 'list the supervisor');
   callers.forEach(({ providers: patterns, uid, exe }, index) => {
     patterns.forEach((pattern, at) => {
@@ -114,7 +115,7 @@ function predictConfig(
       report(
         false,
         ['references', 'allow', index],
-        'allows nothing that a provider refers to',
+        'allows nothing that is referred to',
         'remove it, or check its spelling',
       );
     });
@@ -146,7 +147,7 @@ function rulesOut(config: Config, rule: Config['references']['allow'][number]): 
   );
   const whole = [
     ...config.providers.flatMap(({ from }) => from.map(({ secret }) => secret)),
-    ...partSecrets(config),
+    ...Object.values(config.parts).flatMap((part) => part?.mayRead ?? []),
   ];
   return (
     !explicit.some((reference) => referenceAllowed([rule], reference)) &&

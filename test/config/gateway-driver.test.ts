@@ -24,6 +24,7 @@ describe('gatewayDriver', () => {
       handleKeys: [{ namespace: NAMESPACE, ...SEAL }],
       workspaces: [{ name: 'default', names: new Map(), secrets: [] }],
       required: [],
+      mayRead: [{ namespace: NAMESPACE, name: SEAL.name, keys: [SEAL.key] }],
       enabled: false,
     });
   });
@@ -60,6 +61,13 @@ describe('gatewayDriver', () => {
         },
       ],
       required: [],
+      mayRead: [
+        { namespace: NAMESPACE, name: 'gitlab', keys: ['*'] },
+        { namespace: 'tenant-b', name: 'npm', keys: ['token'] },
+        { namespace: NAMESPACE, name: 'pypi', keys: ['token'] },
+        { namespace: 'ops', name: 'seal', keys: ['new'] },
+        { namespace: 'ops', name: 'seal', keys: ['old'] },
+      ],
       enabled: false,
     });
   });

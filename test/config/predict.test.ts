@@ -561,7 +561,7 @@ const MORE: readonly Case[] = [
     'a rule that allows nothing',
     config('callers:', '    - {name: app-gitlap}\ncallers:'),
     0,
-    'config.yaml:8:7: warning: references.allow[1]: allows nothing that a provider refers to',
+    'config.yaml:8:7: warning: references.allow[1]: allows nothing that is referred to',
   ],
   [
     'a rule for keys that nothing refers to',
@@ -696,6 +696,21 @@ describe('config validate', () => {
   caller supervisor (uid 1337): bulk, gitlab, model, tls
 `,
     });
+  });
+
+  it('misses no provider and no caller where a gateway alone is served', async () => {
+    const none = Object.fromEntries(
+      ['gitlab', 'model', 'bulk', 'tls'].map((name) => [`providers/${name}.yaml`, undefined]),
+    );
+    const driver = `${GOOD['config.yaml']?.replace(/^callers:\n.*\n/m, '')}gatewayDriver:
+  callers: [{name: gateway, uid: 1337}]
+  handleKey: {name: app-seal, key: key}
+  workspaces: [{name: team-a, names: {gitlab: {name: app-gitlab, key: token}}}]
+`;
+    const changes = { ...none, 'config.yaml': driver };
+    expect(await validate(changes, '--strict')).toEqual({ code: 0, out: 'config.yaml: ok\n' });
+    const { out } = await validate({ ...none, 'config.yaml': driver.replace('name: app-*', 'name: other') });
+    expect(out).toContain('references.allow[0]: allows nothing that is referred to');
   });
 
   it.each([...TRIED, ...MORE])('%s', async (_, changes, exit, expected) => {

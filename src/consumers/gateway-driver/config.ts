@@ -101,6 +101,7 @@ export interface GatewaySettings extends PartSettings {
   readonly workspaces: readonly GatewayWorkspace[];
   /** Environment names of each credential that a profile requires: one of them must have a value. */
   readonly required: readonly (readonly string[])[];
+  readonly mayRead: readonly ReferenceRule[];
   /** Whether `--gateway-driver` asked for it. */
   readonly enabled: boolean;
 }
@@ -118,7 +119,14 @@ export const gatewayPart: ConfigPart<Raw, GatewaySettings> = {
     current && { ...(next ?? { ...current, ...NOTHING_ALLOWED }), socket: current.socket },
 };
 
-const NOTHING_ALLOWED = { callers: [], handleKeys: [], workspaces: [], required: [], secrets: [] };
+const NOTHING_ALLOWED = {
+  callers: [],
+  handleKeys: [],
+  workspaces: [],
+  required: [],
+  mayRead: [],
+  secrets: [],
+};
 
 function settingsFrom(raw: Raw, { sandbox, profiles }: PartContext): GatewaySettings {
   const { handleKey } = raw;
@@ -128,15 +136,21 @@ function settingsFrom(raw: Raw, { sandbox, profiles }: PartContext): GatewaySett
   });
   const { namespace, name } = own(handleKey);
   const keys = handleKey.previousKey === undefined ? [handleKey.key] : [handleKey.key, handleKey.previousKey];
+  const handleKeys = keys.map((key) => ({ namespace, name, key }));
+  const workspaces = raw.workspaces.map((workspace) => ({
+    name: workspace.name,
+    secrets: workspace.secrets.map(own),
+    names: new Map(Object.entries(workspace.names).map(([name, reference]) => [name, own(reference)])),
+  }));
   return {
     socket: socketSettings(raw.socket),
     callers: raw.callers.map(({ name, uid, gid, exe }) => ({ name, uid, gid, exe, providers: [] })),
-    handleKeys: keys.map((key) => ({ namespace, name, key })),
-    workspaces: raw.workspaces.map((workspace) => ({
-      name: workspace.name,
-      secrets: workspace.secrets.map(own),
-      names: new Map(Object.entries(workspace.names).map(([name, reference]) => [name, own(reference)])),
-    })),
+    handleKeys,
+    workspaces,
+    mayRead: [
+      ...workspaces.flatMap(({ secrets, names }) => [...secrets, ...[...names.values()].map(oneKey)]),
+      ...handleKeys.map(oneKey),
+    ],
     required: [...profiles.values()].flatMap(requiredNames),
     enabled: false,
   };
@@ -160,14 +174,10 @@ export function configureGateway(settings: unknown, options: ServeOptions): Gate
       ExitCode.usage,
     );
   }
-  const { workspaces, handleKeys } = configured;
   return {
     ...configured,
     enabled: true,
-    secrets: [
-      ...workspaces.flatMap(({ secrets, names }) => [...secrets, ...[...names.values()].map(oneKey)]),
-      ...handleKeys.map(oneKey),
-    ],
+    secrets: configured.mayRead,
     ...(typeof bindSocket === 'string' && { socket: { ...configured.socket, path: bindSocket } }),
   };
 }
