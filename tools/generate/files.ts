@@ -6,6 +6,16 @@ import { supplyFiles } from './supply.ts';
 import { wireFiles } from './wire.ts';
 
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const documents = new Map([...controlFiles(), ...refusalFiles(), ...wireFiles()]);
+  const documents = new Map(
+    [...controlFiles(), ...refusalFiles(), ...wireFiles()].map(([file, text]) => [
+      file,
+      file.startsWith('docs/reference/') ? withoutTags(text) : text,
+    ]),
+  );
   return new Map([...documents, ...labelFiles(documents), ...supplyFiles(documents)]);
+}
+
+/** Texts of the program say `<pid>`, which Markdown outside of code takes for HTML. */
+function withoutTags(markdown: string): string {
+  return markdown.replaceAll(/`[^`\n]*`|<(?!!--)/g, (found) => (found === '<' ? '\\<' : found));
 }

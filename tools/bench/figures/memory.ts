@@ -103,7 +103,7 @@ export async function memoryAtRest(scale: Scale): Promise<FigureResult> {
   return {
     rows: rows('memory-rest', 'memory at rest', sides, { rssRatio: 1.4, privateDirty: 20 }),
     notes: [
-      `memory at rest: ${KEYS} credentials, ${restMs / 1000} s after SERVING, from /proc/<pid>/smaps_rollup.`,
+      `memory at rest: ${KEYS} credentials, ${restMs / 1000} s after SERVING, from /proc/PID/smaps_rollup.`,
     ],
   };
 }
