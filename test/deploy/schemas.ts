@@ -1,8 +1,14 @@
-/** The published schemas of every kind of object that deploy/ has. */
+/** The published schemas of every kind of object that deploy/ and docs/how-to/ have. */
 import {
   ClusterSecretStore,
   ExternalSecret,
 } from '@kubernetes-models/external-secrets/external-secrets.io/v1';
+import {
+  ECRAuthorizationToken,
+  GithubAccessToken,
+  STSSessionToken,
+  VaultDynamicSecret,
+} from '@kubernetes-models/external-secrets/generators.external-secrets.io/v1alpha1';
 import { PodMonitor, PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import {
   MutatingAdmissionPolicy,
@@ -30,6 +36,10 @@ const MODELS: Readonly<Record<string, Model>> = {
   'admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding': ValidatingAdmissionPolicyBinding,
   'external-secrets.io/v1/ExternalSecret': ExternalSecret,
   'external-secrets.io/v1/ClusterSecretStore': ClusterSecretStore,
+  'generators.external-secrets.io/v1alpha1/ECRAuthorizationToken': ECRAuthorizationToken,
+  'generators.external-secrets.io/v1alpha1/GithubAccessToken': GithubAccessToken,
+  'generators.external-secrets.io/v1alpha1/STSSessionToken': STSSessionToken,
+  'generators.external-secrets.io/v1alpha1/VaultDynamicSecret': VaultDynamicSecret,
   'monitoring.coreos.com/v1/PodMonitor': PodMonitor,
   'monitoring.coreos.com/v1/PrometheusRule': PrometheusRule,
 };
