@@ -3,7 +3,6 @@ import {
   mkdirSync,
   mkdtempDisposableSync,
   readdirSync,
-  readFileSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,6 +15,7 @@ import { RULES } from '../../src/boundary/catalogue.ts';
 import { loadConfig } from '../../src/consumers/index.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { validateObject } from '../deploy/schemas.ts';
+import { blocks } from './blocks.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PAGES = join(ROOT, 'docs/how-to');
@@ -26,14 +26,13 @@ const ENVIRONMENT = {
 };
 const MODELS = '@kubernetes-models/external-secrets';
 
-const blocks = readdirSync(PAGES).flatMap((page) => {
-  const text = readFileSync(join(PAGES, page), 'utf8');
-  return [...text.matchAll(/^```ya?ml\n([\s\S]*?)^```/gm)].map(([, block = ''], index) => ({
+const all = readdirSync(PAGES).flatMap((page) =>
+  blocks(join(PAGES, page), 'yaml').map((block, index) => ({
     page,
     where: `${page}, block ${index + 1}`,
     block,
-  }));
-});
+  })),
+);
 
 /** What the documents of a block are, and their data. */
 function documentsOf(block: string) {
@@ -57,10 +56,10 @@ function load(block: string, isProvider: boolean): void {
 
 describe('the how-to pages', () => {
   it('have blocks on each page', () => {
-    expect([...new Set(blocks.map(({ page }) => page))].sort()).toEqual(readdirSync(PAGES).sort());
+    expect([...new Set(all.map(({ page }) => page))].sort()).toEqual(readdirSync(PAGES).sort());
   });
 
-  it.each(blocks)('$where is valid', ({ block }) => {
+  it.each(all)('$where is valid', ({ block }) => {
     for (const data of documentsOf(block)) {
       if (data.apiVersion !== undefined) validateObject(data);
       else load(block, data.provider !== undefined);
@@ -69,7 +68,7 @@ describe('the how-to pages', () => {
 
   // The published schemas pass unknown fields over; the published types do not.
   it('have no field that the objects do not know', async () => {
-    const objects = blocks.flatMap(({ block }) => documentsOf(block)).filter(({ apiVersion }) => apiVersion);
+    const objects = all.flatMap(({ block }) => documentsOf(block)).filter(({ apiVersion }) => apiVersion);
     const lines = objects.map(
       (data, index) =>
         `export const o${index}: import('${MODELS}/${data.apiVersion}').I${data.kind} = ${JSON.stringify(data)};`,
@@ -87,9 +86,7 @@ describe('the how-to pages', () => {
   });
 
   it('have ExternalSecrets that lint finds nothing in', () => {
-    const text = blocks
-      .map(({ block }) => block)
-      .filter((block) => block.includes('\nkind: ExternalSecret\n'));
+    const text = all.map(({ block }) => block).filter((block) => block.includes('\nkind: ExternalSecret\n'));
     const { findings, checked } = lint({
       file: 'how-to',
       text: text.join('---\n'),
@@ -101,7 +98,7 @@ describe('the how-to pages', () => {
   });
 
   it('take the time of expiry from a key that the ExternalSecret before writes', () => {
-    const documents = blocks
+    const documents = all
       .filter(({ page }) => page === 'short-lived.md')
       .flatMap(({ block }) => documentsOf(block));
     const written = new Map(
