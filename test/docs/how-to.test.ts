@@ -1,11 +1,5 @@
 /** Every YAML block of the how-to pages is valid, whoever's it is, and the blocks of a page fit together. */
-import {
-  mkdirSync,
-  mkdtempDisposableSync,
-  readdirSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempDisposableSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
