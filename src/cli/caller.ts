@@ -86,7 +86,8 @@ function adviceFor(message: string): string {
 /** Help for the commands that ask a running resolver. */
 export const CALLER_HELP = `
 Asks a running \`secret-resolver serve\` over its socket, with the UID of this process. The resolver answers the
-UIDs that its \`callers\` list; its own UID sees names and states, and no values.`;
+UIDs that its \`callers\` list; its own UID sees names and states, and no values.
+`;
 
 /** For commands that write values: a terminal keeps what it shows. */
 export function refuseTerminal(context: CommandContext, confirmed: boolean): void {

@@ -16,7 +16,7 @@ import { examples } from './program.ts';
 interface CheckOptions {
   readonly config?: string;
   readonly output: OutputFormat | 'html';
-  readonly all: boolean;
+  readonly all?: true;
 }
 
 /** `check`: the findings that `serve` would judge itself by, for a person, a program or a review. */
@@ -25,7 +25,7 @@ export function createCommand(context: CommandContext): Command {
     .description('prove the isolation boundary from here')
     .option('--config <file>', 'the configuration file; SECRET_RESOLVER_CONFIG unless given')
     .addOption(outputOption('html'))
-    .option('--all', 'list the checks that passed, too', false)
+    .option('--all', 'list the checks that passed, too')
     .addHelpText(
       'after',
       `
@@ -57,7 +57,7 @@ async function check(options: CheckOptions, context: CommandContext): Promise<vo
   if (options.output === 'html') context.stdout.write(renderHtml(report));
   else
     print(context, options.output, reportData(report), (wide) =>
-      renderTable(report, { colour: wantsColour(context), all: options.all || wide }),
+      renderTable(report, { colour: wantsColour(context), all: options.all === true || wide }),
     );
   context.exit(state === 'proven' ? ExitCode.ok : ExitCode.refused);
 }

@@ -58,7 +58,7 @@ exit 0, or 2 with every mistake found, or where a required credential is certain
 }
 
 /** The published JSON Schema of one kind of file. */
-function jsonSchema(name: keyof typeof SCHEMAS): object {
+export function jsonSchema(name: keyof typeof SCHEMAS): object {
   const { $schema, description, ...rest } = z.toJSONSchema(SCHEMAS[name], { io: 'input' });
   return { $schema, $id: `urn:secret-resolver:schema:${name}`, title: description, ...rest };
 }

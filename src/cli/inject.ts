@@ -96,15 +96,14 @@ Annotations of a pod template:
   ${Annotation.resources}: LIST      as --resources
   ${Annotation.selfTestResources}: LIST
 
+--supervisor envoy adds a stock Envoy and the process that tells it what to do, and gives the agent placeholders, the
+proxy's address and the CA by environment variables. A pod with a container envoy of its own keeps that one.
 ${examples(
   'secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 | kubectl apply -f -',
   'secret-resolver inject -f sandbox.yaml -c config.yaml --image registry/secret-resolver:1 --diff',
   'secret-resolver inject -f agent.yaml -c config.yaml --image registry/secret-resolver:1 --supervisor envoy',
   'secret-resolver inject -f sandbox.yaml --uninject --in-place',
-)}
-
---supervisor envoy adds a stock Envoy and the process that tells it what to do, and gives the agent placeholders, the
-proxy's address and the CA by environment variables. A pod with a container envoy of its own keeps that one.`,
+)}`,
     )
     .action(async (options: InjectOptions) => {
       const [input, second] = await readManifests(options.filename, false, context);

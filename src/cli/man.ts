@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
+import { type CommandPage, commandPages, type Entry } from './command-page.ts';
 import type { CommandContext, Commands } from './context.ts';
-import { createProgram, examples, helpAfter } from './program.ts';
+import { createProgram, examples, PROGRAM } from './program.ts';
 
 export function createCommand(context: CommandContext, commands: Commands): Command {
   return new Command('man')
@@ -17,45 +18,42 @@ export function createCommand(context: CommandContext, commands: Commands): Comm
       examples('secret-resolver man lint | man -l -', 'secret-resolver man --directory man1'),
     )
     .action(async (names: string[], { directory }: { readonly directory?: string }) => {
-      const program = await createProgram(commands, context);
-      if (directory !== undefined) writeAll(program, directory);
-      else context.stdout.write(page(find(program, names)));
+      const pages = commandPages(await createProgram(commands, context));
+      if (directory !== undefined) writeAll(pages, directory);
+      else context.stdout.write(roffPage(find(pages, names)));
     });
 }
 
-function find(program: Command, names: readonly string[]): Command {
-  return names.reduce((command, name) => {
-    const next = command.commands.find((child) => child.name() === name);
-    if (next === undefined)
-      throw new CommandError(`unknown command ${names.join(' ')} (--help lists them)`, ExitCode.usage);
-    return next;
-  }, program);
+function find(pages: readonly CommandPage[], names: readonly string[]): CommandPage {
+  const page = pages.find(({ name }) => name === [PROGRAM, ...names].join(' '));
+  if (page === undefined)
+    throw new CommandError(`unknown command ${names.join(' ')} (--help lists them)`, ExitCode.usage);
+  return page;
 }
 
-function writeAll(command: Command, directory: string): void {
-  const file = join(directory, `${title(command)}.1`);
-  try {
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(file, page(command));
-  } catch (error) {
-    throw new CommandError(
-      `${file}: cannot be written: ${errorCode(error)} (check the path, and that this user has access to it)`,
-      ExitCode.usage,
-      { cause: error },
-    );
+function writeAll(pages: readonly CommandPage[], directory: string): void {
+  for (const page of pages) {
+    const file = join(directory, `${title(page.name)}.1`);
+    try {
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(file, roffPage(page));
+    } catch (error) {
+      throw new CommandError(
+        `${file}: cannot be written: ${errorCode(error)} (check the path, and that this user has access to it)`,
+        ExitCode.usage,
+        { cause: error },
+      );
+    }
   }
-  for (const child of command.commands) writeAll(child, directory);
 }
 
 /** `secret-resolver-config-validate`, as git names its pages. */
-function title(command: Command): string {
-  return command.parent === null ? command.name() : `${title(command.parent)}-${command.name()}`;
+function title(name: string): string {
+  return name.replaceAll(' ', '-');
 }
 
-function page(command: Command): string {
-  const help = command.createHelp();
-  const [summary = '', ...description] = command.description().split(/\n+/);
-  const list = (heading: string, entries: readonly (readonly [term: string, text: string])[]) =>
+function roffPage(page: CommandPage): string {
+  const list = (heading: string, entries: readonly Entry[]) =>
     entries.length === 0
       ? []
       : [
@@ -63,52 +61,34 @@ function page(command: Command): string {
           ...entries.flatMap(([term, text]) => ['.TP', `\\fB${roff(term)}\\fR`, roff(text)]),
         ];
   return [
-    `.TH ${roff(title(command).toUpperCase())} 1 "" "secret\\-resolver ${VERSION}"`,
+    `.TH ${roff(title(page.name).toUpperCase())} 1 "" "secret\\-resolver ${VERSION}"`,
     '.SH NAME',
-    `${roff(title(command))} \\- ${roff(summary.split(/[;:]/)[0] ?? '')}`,
+    `${roff(title(page.name))} \\- ${roff(page.summary.split(/[;:]/)[0] ?? '')}`,
     '.SH SYNOPSIS',
-    `\\fB${roff(help.commandUsage(command))}\\fR`,
+    `\\fB${roff(page.usage)}\\fR`,
     '.SH DESCRIPTION',
-    ...[summary, ...description].flatMap((text) => ['.PP', roff(text)]).slice(1),
-    ...list(
-      'ARGUMENTS',
-      help.visibleArguments(command).map((each) => [each.name(), help.argumentDescription(each)]),
-    ),
-    ...list(
-      'OPTIONS',
-      help.visibleOptions(command).map((each) => [each.flags, help.optionDescription(each)]),
-    ),
-    ...list(
-      'COMMANDS',
-      help.visibleCommands(command).map((each) => [each.name(), each.description()]),
-    ),
-    ...after(helpAfter(command)),
-    ...seeAlso(command),
+    ...page.description.flatMap((text) => ['.PP', roff(text)]).slice(1),
+    ...list('ARGUMENTS', page.arguments),
+    ...list('OPTIONS', page.options),
+    ...list('COMMANDS', page.commands),
+    ...after(page.sections),
+    '.SH SEE ALSO',
+    page.related.map((name) => `\\fB${roff(title(name))}\\fR(1)`).join(',\n'),
     '',
   ].join('\n');
 }
 
-/** The text behind the options: `Word:` begins a section, an indented line is kept as it is. */
-function after(text: string): string[] {
-  return text
-    .trim()
-    .split(/\n{2,}/)
-    .flatMap((block) => {
-      const lines = block.split('\n');
-      const heading = /^(.+):$/.exec(lines[0] ?? '')?.[1];
-      const rest = heading === undefined ? lines : lines.slice(1);
-      const kept = rest.map((line) => (line.startsWith('  ') ? `.nf\n${roff(line)}\n.fi` : roff(line)));
+/** The text behind the options. */
+function after(sections: CommandPage['sections']): string[] {
+  return sections
+    .flatMap(({ heading, lines }) => {
+      const kept = lines.map((line) => (line.startsWith('  ') ? `.nf\n${roff(line)}\n.fi` : roff(line)));
       return [
         heading === undefined ? '.SH NOTES' : `.SH "${roff(heading.toUpperCase())}"`,
         ...kept.join('\n').replaceAll('\n.fi\n.nf\n', '\n').split('\n'),
       ];
     })
     .filter((line, index, lines) => line !== '.SH NOTES' || !lines.slice(0, index).includes(line));
-}
-
-function seeAlso(command: Command): string[] {
-  const others = [command.parent, ...command.commands].filter((each) => each !== null);
-  return ['.SH SEE ALSO', others.map((each) => `\\fB${roff(title(each))}\\fR(1)`).join(',\n')];
 }
 
 /** Text in which roff finds no requests. */

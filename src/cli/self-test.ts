@@ -24,8 +24,8 @@ interface SelfTestFlags {
   readonly search?: readonly string[];
   readonly accept?: readonly string[];
   readonly only?: readonly string[];
-  readonly signals: boolean;
-  readonly lenient: boolean;
+  readonly signals?: true;
+  readonly lenient?: true;
   readonly output: OutputFormat;
 }
 
@@ -59,8 +59,8 @@ export function createCommand(context: CommandContext): Command {
       attackId,
     )
     .option('--only <attack>', 'make this attack alone (may be repeated)', attackId)
-    .option('--signals', 'send real signals where signal 0 was allowed; ends what it reaches', false)
-    .option('--lenient', 'let an attack that failed for another reason count as held', false)
+    .option('--signals', 'send real signals where signal 0 was allowed; ends what it reaches')
+    .option('--lenient', 'let an attack that failed for another reason count as held')
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -103,12 +103,12 @@ function runOptions(flags: SelfTestFlags, context: CommandContext): RunOptions {
       rpcs: selfTestCalls(config?.sandbox.id ?? context.env.SECRET_RESOLVER_SANDBOX_ID ?? ''),
       allowedMounts: flags.allowMount ?? [],
       searchPaths: flags.search ?? [],
-      realSignals: flags.signals,
+      realSignals: flags.signals === true,
       env: context.env,
     },
     attacks: ATTACKS.filter(({ id }) => flags.only?.includes(id) ?? true),
     accepted: flags.accept ?? [],
-    lenient: flags.lenient,
+    lenient: flags.lenient === true,
     signal: context.signal,
   };
 }
