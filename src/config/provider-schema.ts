@@ -5,9 +5,9 @@ import {
   environmentName,
   itemPath,
   keyGlobs,
-  namespaceName,
   secretKey,
   secretName,
+  secretNamespace,
 } from './schema.ts';
 
 const PROVIDER_NAME = /^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$/;
@@ -43,10 +43,11 @@ const credentialSchema = (sourceType: z.ZodType<string>) =>
       source: z
         .strictObject({
           type: sourceType,
-          namespace: namespaceName.optional(),
+          namespace: secretNamespace,
           name: secretName,
           key: itemPath,
         })
+        .meta({ title: 'where the value is' })
         .describe('{type, namespace, name, key}'),
       required: z
         .boolean()
@@ -64,7 +65,8 @@ const bulkSchema = (sourceType: z.ZodType<string>) =>
   z
     .strictObject({
       source: z
-        .strictObject({ type: sourceType, namespace: namespaceName.optional(), name: secretName })
+        .strictObject({ type: sourceType, namespace: secretNamespace, name: secretName })
+        .meta({ title: 'the Secret whose keys become credentials' })
         .describe('{type, namespace, name}'),
       mode: z
         .enum(['providerProfileKeys', 'allKeys'])
@@ -115,7 +117,11 @@ function makeSchema(types: readonly string[]) {
             .record(environmentName, credentialSchema(sourceType))
             .optional()
             .describe('a map from environment name to {source, …}'),
-          credentialsFrom: z.array(bulkSchema(sourceType)).optional().describe('a list of {source, mode}'),
+          credentialsFrom: z
+            .array(bulkSchema(sourceType))
+            .optional()
+            .meta({ title: 'credentials from whole Secrets' })
+            .describe('a list of {source, mode}'),
           endpoints: z
             .array(endpointSchema)
             .optional()
@@ -124,7 +130,10 @@ function makeSchema(types: readonly string[]) {
         .refine((provider) => provider.credentials !== undefined || provider.credentialsFrom !== undefined, {
           error: 'has neither credentials nor credentialsFrom',
         })
-        .meta({ anyOf: [{ required: ['credentials'] }, { required: ['credentialsFrom'] }] })
+        .meta({
+          title: 'a provider has credentials, credentialsFrom or both',
+          anyOf: [{ required: ['credentials'] }, { required: ['credentialsFrom'] }],
+        })
         .describe('{name, type, credentials, credentialsFrom, endpoints}'),
     })
     .describe('A provider of secret-resolver');

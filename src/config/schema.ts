@@ -1,7 +1,8 @@
 /**
  * Shape of the files that an operator writes. Every `describe` is read three times: as the hint of an error
  * message, in the published JSON Schema, and by the next engineer. It says what to write. A rule is a pattern
- * where it can be one, and has a `meta` beside it where not: the JSON Schema must refuse what this refuses.
+ * where it can be one, and has a `meta` beside it where not: the JSON Schema must refuse what this refuses. A `title`
+ * says what a field is for where its description says only how to write it.
  */
 import { z } from 'zod';
 import { HOST_PATTERN } from '../domain/glob.ts';
@@ -38,6 +39,11 @@ export const namespaceName = z
   .string()
   .regex(DNS_LABEL, { error: 'is not a Kubernetes namespace name' })
   .describe('a Kubernetes namespace: lowercase letters, digits and "-", at most 63 characters');
+
+/** Beside the name of a Secret. */
+export const secretNamespace = namespaceName
+  .optional()
+  .meta({ title: "the namespace of the Secret, the sandbox's own unless set" });
 
 export const secretName = z
   .string()
@@ -114,7 +120,7 @@ export const keyGlobs = z
 
 const referenceRuleSchema = z
   .strictObject({
-    namespace: namespaceName.optional(),
+    namespace: secretNamespace,
     name: z
       .string()
       .regex(GLOB, { error: 'is not a name or glob' })
@@ -139,7 +145,9 @@ export const socketSchema = (path: string) =>
         .meta({ maxLength: MAX_SOCKET_PATH_BYTES })
         .default(path),
       mode: mode.default('0660'),
-      gid: id('group').optional(),
+      gid: id('group')
+        .optional()
+        .meta({ title: 'the group that the socket is given to, one that the resolver is in' }),
     })
     .prefault({});
 
@@ -153,8 +161,8 @@ export const callerShape = {
     .refine((uid) => uid !== UNMAPPED_UID, {
       error: '65534 means "not mapped in this user namespace": it is everybody and is always refused',
     })
-    .meta({ not: { const: UNMAPPED_UID } }),
-  gid: id('group').optional(),
+    .meta({ title: 'the user that the peer runs as', not: { const: UNMAPPED_UID } }),
+  gid: id('group').optional().meta({ title: 'a group that the peer must be in; any unless set' }),
   exe: absolutePath(
     'the path of the program that the peer must run; "*" stands for any text within one folder',
   ).optional(),
@@ -218,7 +226,9 @@ export const configSchema = z
           .max(253)
           .optional()
           .describe('the sandbox name; SECRET_RESOLVER_SANDBOX_NAME unless set'),
-        namespace: namespaceName.optional(),
+        namespace: namespaceName
+          .optional()
+          .meta({ title: "the sandbox's namespace, SECRET_RESOLVER_SANDBOX_NAMESPACE unless set" }),
       })
       .default({})
       .describe('{id, name, namespace}; each from the downward API unless set'),
@@ -249,8 +259,10 @@ export const configSchema = z
       .describe('a list of {name, uid, gid, exe, providers}; nobody unless listed'),
     agent: z
       .strictObject({
-        uid: id('user').default(1000),
-        gid: id('group').optional(),
+        uid: id('user').default(1000).meta({ title: 'the user that the agent runs as' }),
+        gid: id('group')
+          .optional()
+          .meta({ title: 'the group that the agent runs as, the number of uid unless set' }),
         present: z.boolean().default(true).describe('false where the pod has no agent; true unless set'),
       })
       .prefault({})
@@ -290,7 +302,7 @@ export const configSchema = z
         trusted: z
           .array(
             z.strictObject({
-              uid: id('user'),
+              uid: id('user').meta({ title: 'the user that the process runs as' }),
               exe: absolutePath(
                 'the path of the program; "*" stands for any text within one folder',
               ).optional(),

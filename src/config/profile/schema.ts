@@ -16,7 +16,12 @@ export const profileFileSchema = z
             .array(environmentName)
             .default([])
             .describe('a list of environment names, the first choice first'),
-          required: z.boolean().default(false).describe('true or false'),
+          required: z
+            .boolean()
+            .default(false)
+            .describe(
+              'true to withhold a provider that takes providerProfileKeys while none of env_vars is served',
+            ),
         }),
       )
       .default([])

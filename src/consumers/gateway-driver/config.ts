@@ -14,8 +14,8 @@ import {
   callerShape,
   itemPath,
   keyGlobs,
-  namespaceName,
   secretName,
+  secretNamespace,
   socketSchema,
 } from '../../config/schema.ts';
 import { CommandError, ExitCode } from '../../domain/errors.ts';
@@ -28,7 +28,7 @@ export const REFERENCE_NAME = /^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,126}[a-zA-Z0-9])?$/
 const secretsSchema = z
   .array(
     z
-      .strictObject({ namespace: namespaceName.optional(), name: secretName, keys: keyGlobs })
+      .strictObject({ namespace: secretNamespace, name: secretName, keys: keyGlobs })
       .describe('{namespace, name, keys} of one mounted Secret'),
   )
   .default([])
@@ -40,7 +40,7 @@ const namesSchema = z
   .record(
     z.string().regex(REFERENCE_NAME, { error: 'is not a name' }),
     z
-      .strictObject({ namespace: namespaceName.optional(), name: secretName, key: itemPath })
+      .strictObject({ namespace: secretNamespace, name: secretName, key: itemPath })
       .describe('{namespace, name, key} of a mounted Secret'),
   )
   .default({})
@@ -68,10 +68,12 @@ const schema = z
       .describe('a list of {name, uid, gid, exe}: the gateway; nobody unless listed'),
     handleKey: z
       .strictObject({
-        namespace: namespaceName.optional(),
+        namespace: secretNamespace,
         name: secretName,
-        key: itemPath,
-        previousKey: itemPath.optional(),
+        key: itemPath.meta({ title: 'seals new handles, and opens them' }),
+        previousKey: itemPath
+          .optional()
+          .meta({ title: 'opens handles that were sealed before the last change of key' }),
       })
       .describe(
         '{namespace, name, key, previousKey}: keys of a mounted Secret that handles are sealed with, 32 random bytes each',
