@@ -10,9 +10,9 @@ import { referenceText } from './audit/record.ts';
 import type { WriterState } from './line-writer.ts';
 
 /** Upper bounds of lags, in seconds: from a rotation on an idle node to a supervisor that hangs. */
-const LAG_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+export const LAG_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** Every metric. deploy/README.md has the same table for people, and a test compares the two. */
+/** Every metric. docs/reference/metrics.md is generated from it. */
 export const METRICS = {
   boundary: {
     name: 'secret_resolver_boundary_proven',
@@ -54,7 +54,7 @@ export const METRICS = {
     name: 'secret_resolver_generation_age_seconds',
     type: 'gauge',
     labels: ['secret'],
-    help: 'Time since the content of a mounted Secret was first read; none where it cannot be read.',
+    help: 'Time since the content of a mounted Secret was first read, which a restart or reload resets; none where it cannot be read.',
   },
   rotations: {
     name: 'secret_resolver_rotations_total',

@@ -242,16 +242,6 @@ describe('the metrics listener', () => {
 });
 
 describe('the documents', () => {
-  it('list each metric with its type and labels, and no other', () => {
-    const text = readFileSync('deploy/README.md', 'utf8');
-    const rows = [...text.matchAll(/^\| `(secret_resolver_\w+)(?:\{([\w,]+)\})?` +\| (\w+) +\|/gm)].map(
-      ([, name, labels, type]) => ({ name, labels: labels?.split(',') ?? [], type }),
-    );
-    expect(rows).toEqual(
-      Object.values(METRICS).map(({ name, labels, type }) => ({ name, labels: [...labels], type })),
-    );
-  });
-
   it('draw every metric, and no other', () => {
     const dashboard = readFileSync('deploy/grafana/dashboard.json', 'utf8');
     const drawn = new Set(

@@ -1,17 +1,22 @@
 /** Every generated document by its path, except for what buf and the schemas make. */
+import { commandFiles } from './commands.ts';
+import { configurationFiles } from './configuration.ts';
 import { controlFiles } from './controls.ts';
 import { labelFiles } from './labels.ts';
+import { metricFiles } from './metrics.ts';
 import { refusalFiles } from './refusals.ts';
 import { supplyFiles } from './supply.ts';
 import { wireFiles } from './wire.ts';
 
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const documents = new Map(
-    [...controlFiles(), ...refusalFiles(), ...wireFiles()].map(([file, text]) => [
-      file,
-      file.startsWith('docs/reference/') ? withoutTags(text) : text,
-    ]),
-  );
+  const documents = new Map([
+    ...[...controlFiles(), ...refusalFiles(), ...wireFiles()].map(
+      ([file, text]) => [file, file.startsWith('docs/reference/') ? withoutTags(text) : text] as const,
+    ),
+    ...commandFiles(),
+    ...configurationFiles(),
+    ...metricFiles(),
+  ]);
   return new Map([...documents, ...labelFiles(documents), ...supplyFiles(documents)]);
 }
 
