@@ -1,18 +1,10 @@
 /** Both packages packed and installed in empty folders, and the versions of Node.js that they must run on. */
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { CHECKOUT, NODE } from '../support/checkout.ts';
+import { npmProgram } from '../support/npm.ts';
 
 /** Beside the one of the checkout: the oldest that is supported, and what Debian users have. */
 const VERSIONS = { oldest: '24.21.0', tooOld: '20.20.2' } as const;
@@ -92,19 +84,4 @@ export class Packages implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.#root, { recursive: true });
   }
-}
-
-function npmProgram(): string {
-  const found = (process.env.PATH ?? '')
-    .split(':')
-    .map((folder) => join(folder, 'npm'))
-    .flatMap((file) => {
-      try {
-        return [realpathSync(file)];
-      } catch {
-        return [];
-      }
-    });
-  if (found[0] === undefined) throw new Error('no npm in PATH');
-  return found[0];
 }
