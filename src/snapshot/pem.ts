@@ -1,5 +1,5 @@
 /**
- * Whether OpenSSL can load a PEM block, as far as its form is concerned, and if not, why. Pure. Nothing is decoded but
+ * Whether OpenSSL can load PEM blocks, as far as their form is concerned, and if not, why. Pure. Nothing is decoded but
  * the first bytes, and the time is linear: a text of thousands of beginnings must not cost the square of its length.
  */
 import type { RefusalReason } from './refusal.ts';
@@ -8,21 +8,34 @@ const BEGIN = /^-----BEGIN ([A-Z0-9 ]{1,64})-----$/;
 /** Labels whose content is one ASN.1 sequence. An OpenSSH key is not one. */
 const DER = /^(?!OPENSSH ).*\b(CERTIFICATE|CRL|KEY|REQUEST|PARAMETERS|PKCS7|CMS)$/;
 
-/** The first block decides. OpenSSL passes over what is before it and after it. */
+/** Where a block begins, if only one takes what stands before it away. */
+const ALMOST_BEGIN = /^[^\w#]*-----BEGIN /;
+
+/** Every block, for a chain is loaded to its end. OpenSSL passes over what is before, between and after them. */
 export function pemFault(bytes: Buffer): RefusalReason | undefined {
   const text = bytes.toString('latin1');
   const lines = text.split('\n').map((line) => line.replace(/[ \t\r]{1,256}$/, ''));
-  const begin = lines.findIndex((line) => BEGIN.test(line));
-  const label = BEGIN.exec(lines[begin] ?? '')?.[1];
-  const end = lines.indexOf(`-----END ${label}-----`, begin + 1);
-  if (label === undefined || end < 0) return brokenLines(text, lines);
-  const block = lines.slice(begin + 1, end);
+  let next = 0;
+  for (const [at, line] of lines.entries()) {
+    if (at < next || !ALMOST_BEGIN.test(line)) continue;
+    const label = BEGIN.exec(line)?.[1];
+    const end = lines.indexOf(`-----END ${label}-----`, at + 1);
+    if (label === undefined || end < 0) return brokenLines(text, lines);
+    const fault = blockFault(label, lines.slice(at + 1, end));
+    if (fault !== undefined) return fault;
+    next = end + 1;
+  }
+  return next === 0 ? brokenLines(text, lines) : undefined;
+}
+
+function blockFault(label: string, block: readonly string[]): RefusalReason | undefined {
   // PGP's armour is alike and not PEM: it has other headers, and a checksum at the end.
   if (label.startsWith('PGP ')) return undefined;
   const encrypted = block[0]?.startsWith('Proc-Type: 4,ENCRYPTED') === true;
   const body = encrypted ? block.slice(block.indexOf('') + 1) : block.slice(block[0] === '' ? 1 : 0);
   if (body.length === 0 || body.includes('')) return 'not-pem';
   const base64 = body.join('').replaceAll(/[ \t]/g, '');
+  if (base64.includes('\\n')) return 'pem-escaped-newlines';
   if (base64.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return 'not-pem';
   return encrypted || !DER.test(label) || isWholeSequence(base64) ? undefined : 'not-pem';
 }

@@ -57,7 +57,7 @@ export const REMEDIES: Readonly<Record<RefusalReason, string>> = {
   empty: 'the value is empty; set it in the source',
   'not-utf8': 'store the value as UTF-8 text (PowerShell may write UTF-16), or encode it as Base64',
   'byte-order-mark':
-    'the value begins with a byte order mark (EF BB BF): remove it, or leave trim at trailingNewline, which drops one',
+    'the value has a byte order mark (EF BB BF): remove it; at the beginning, trim: trailingNewline drops one',
   'line-break-or-nul':
     'remove the line break or NUL, or set format: json or format: pem (in credentialsFrom for each key: `format: {KEY: pem}`)',
   'not-json': 'the value is not JSON; fix it, or remove format: json',

@@ -25,12 +25,19 @@ export function decodeValue(raw: SecretValue, options: Pick<ExplicitCredential, 
   const bytes = trimmed(raw.reveal(), options.trim);
   const reason = fault(bytes, options.format);
   if (reason !== undefined) return { kind: 'refused', reason };
-  const jwt = options.format === 'json' || options.format === 'pem' ? undefined : readJwt(bytes);
+  const jwt = jwtIn(bytes, options.format);
   if (options.format === 'jwt' && jwt === undefined) return { kind: 'refused', reason: 'not-jwt' };
   // A buffer of its own from the start: SecretValue takes it as it is, and no second copy is left behind.
   const own = Buffer.from(new ArrayBuffer(bytes.byteLength));
   own.set(bytes);
   return { kind: 'value', value: SecretValue.from(own), jwtExpiresAtMs: jwt?.expiresAtMs };
+}
+
+/** In text, blanks around a JWT do not keep an upstream from reading it. */
+function jwtIn(bytes: Buffer, format: ExplicitCredential['format']): ReturnType<typeof readJwt> {
+  if (format === 'json' || format === 'pem') return undefined;
+  const text = bytes.toString('latin1');
+  return readJwt(format === 'text' ? text.trim() : text);
 }
 
 /** Drops a byte order mark and one line end (LF or CR LF): what an editor or `echo` adds, and nothing that could be meant. */
@@ -62,6 +69,8 @@ function fault(bytes: Buffer, format: ExplicitCredential['format']): RefusalReas
       return pemFault(bytes);
     case 'text':
     case 'jwt':
+      // Within it, where `Bearer ` was put before a file that begins with one.
+      if (bytes.includes(BYTE_ORDER_MARK)) return 'byte-order-mark';
       return bytes.includes(LF) || bytes.includes(CR) ? 'line-break-or-nul' : undefined;
   }
 }
@@ -77,23 +86,26 @@ function isJson(bytes: Buffer): boolean {
 }
 
 /**
- * A JWT, or an Authorization header's value with one. Its segments may carry the Base64 padding that the standard leaves
- * out: many decoders take it. No case folding, and one run for each part: linear in the length.
+ * A JWT, or a header's value with one, or the whole header. Its segments may carry the Base64 padding that the standard
+ * leaves out: many decoders take it. One run for each part: linear in the length.
  */
-const JWT = /^(?:(?:[Bb]earer|BEARER|[Tt]oken|JWT) +)?([\w-]+)={0,2}\.([\w-]+)={0,2}\.[\w-]*={0,2}$/;
+const JWT = /^(?:[\w-]+:[ \t]*)?(?:[\w-]+[ \t]+)?([\w-]+)={0,2}\.([\w-]+)={0,2}\.[\w-]*={0,2}$/;
+/** Some issuers write a number as text, and PyJWT for one reads it. */
+const NUMERIC = /^\d{1,15}(\.\d{1,9})?$/;
 
 /** A JWT's expiry; undefined where the bytes are no JWT. The signature is the upstream's business. */
-function readJwt(bytes: Buffer): { readonly expiresAtMs: number | undefined } | undefined {
-  // Cheap for nearly all that is none: every JWT begins with the Base64 of `{`.
-  if (!'eBbTtJ'.includes(bytes.toString('latin1', 0, 1))) return undefined;
-  const [, header, payload] = JWT.exec(bytes.toString('latin1')) ?? [];
+function readJwt(text: string): { readonly expiresAtMs: number | undefined } | undefined {
+  // Cheap for nearly all that is none.
+  if (text.indexOf('.') === text.lastIndexOf('.')) return undefined;
+  const [, header, payload] = JWT.exec(text) ?? [];
   if (header === undefined || payload === undefined) return undefined;
   const claims = parseSegment(payload);
   if (claims === undefined || parseSegment(header) === undefined) return undefined;
   const { exp } = claims as { exp?: unknown };
+  const seconds = typeof exp === 'string' && NUMERIC.test(exp) ? Number(exp) : exp;
   // A number beyond what a Date or an int64 holds is as good as the last time there is.
   return {
-    expiresAtMs: typeof exp === 'number' ? Math.min(Math.floor(exp * 1000), MAX_TIME_MS) : undefined,
+    expiresAtMs: typeof seconds === 'number' ? Math.min(Math.floor(seconds * 1000), MAX_TIME_MS) : undefined,
   };
 }
 

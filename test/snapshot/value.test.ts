@@ -54,12 +54,9 @@ describe('trim', () => {
 });
 
 describe('text', () => {
-  it.each(['x', 'späte Grüße', '🔑', 'x\ufeff', '\t', 'a\u2028b', '__proto__', '[secret]'])(
-    'takes %j',
-    (text) => {
-      expect(decode(text)).toBe(text);
-    },
-  );
+  it.each(['x', 'späte Grüße', '🔑', '\t', 'a\u2028b', '__proto__', '[secret]'])('takes %j', (text) => {
+    expect(decode(text)).toBe(text);
+  });
   it.each([
     ['nothing', '', 'empty'],
     ['a byte that is no UTF-8', Buffer.from([0x61, 0xff]), 'not-utf8'],
@@ -69,6 +66,8 @@ describe('text', () => {
     ['UTF-16, as PowerShell writes it', Buffer.from('\ufefftok', 'utf16le'), 'not-utf8'],
     ['two byte order marks', '\ufeff\ufefftok', 'byte-order-mark'],
     ['a byte order mark and nothing else', '\ufeff\n', 'empty'],
+    ['a byte order mark behind a scheme', 'Bearer \ufefftok', 'byte-order-mark'],
+    ['a byte order mark at the end', 'tok\ufeff', 'byte-order-mark'],
     ['a NUL', 'a\0b', 'line-break-or-nul'],
     ['an LF within', 'a\nb', 'line-break-or-nul'],
     ['a CR within, as header injection has it', 'a\r\nX-Evil: 1', 'line-break-or-nul'],
@@ -128,6 +127,10 @@ describe('pem', () => {
   it.each([
     ['no block', 'TUlJ'],
     ['no end', '-----BEGIN CERTIFICATE-----\nTUlJ\n'],
+    ['a second block without end', `${block('A')}\n-----BEGIN A-----\nTUlJ\n`],
+    ['a second block on the line of an end', `${block('A')}\n${block('A')}${block('A')}`],
+    ['a second block behind a byte order mark', `${block('A')}\n\ufeff${block('A')}`],
+    ['a second block that is cut off', `${block('CERTIFICATE', SEQUENCE)}\n${block('CERTIFICATE')}`],
     ['another end', '-----BEGIN CERTIFICATE-----\nTUlJ\n-----END PRIVATE KEY-----'],
     ['an end before the beginning', '-----END A-----\n-----BEGIN A-----\n'],
     ['no body', '-----BEGIN A-----\n-----END A-----'],
@@ -136,6 +139,13 @@ describe('pem', () => {
     ['a label without end', `-----BEGIN ${'A'.repeat(65)}-----\nTUlJ\n`],
   ])('refuses %s', (_, text) => {
     expect(decode(text, 'pem')).toEqual({ refused: 'not-pem' });
+  });
+  it.each([
+    ['in a second block', `${block('A')}\n${block('A').replaceAll('\n', '\\n')}`, 'pem-escaped-newlines'],
+    ['in the body alone', block('A', 'TUlJ\\nQUJD\n'), 'pem-escaped-newlines'],
+    ['before a second block', `${block('A')}\n  ${block('A')}`, 'pem-indented'],
+  ] as const)('says what is wrong %s', (_, text, refused) => {
+    expect(decode(text, 'pem')).toEqual({ refused });
   });
   it('takes time linear in the length of the input', () => {
     const evil = '-----BEGIN A-----\n'.repeat(3_600);
@@ -164,11 +174,28 @@ describe('jwt', () => {
     ['a scheme', (token: string) => `Bearer ${token}`],
     ['a scheme in small letters and two blanks', (token: string) => `bearer  ${token}`],
     ['another scheme', (token: string) => `JWT ${token}`],
+    ['a scheme in mixed letters', (token: string) => `BeAReR ${token}`],
+    ['a scheme and a tab', (token: string) => `Bearer\t${token}`],
+    ['the whole header', (token: string) => `Authorization: Bearer ${token}`],
+    ['the whole header of its own', (token: string) => `private-token:${token}`],
     ['a scheme and padding', (token: string) => `Token ${token.replace('.', '=.')}`],
   ])('reads the expiry of one with %s, in both formats, and serves it as it is', (_, change) => {
     const text = change(jwt({ exp: 1_000, a: '' }));
     expect([expiry(text), expiry(text, 'jwt')]).toEqual([1_000_000, 1_000_000]);
     expect([decode(text), decode(text, 'jwt')]).toEqual([text, text]);
+  });
+  it.each([
+    ['blanks before it', (token: string) => ` \t${token}`],
+    ['blanks behind it', (token: string) => `${token}  `],
+  ])('reads the expiry of one with %s in text, and refuses it as a JWT', (_, change) => {
+    const text = change(jwt({ exp: 1_000 }));
+    expect([expiry(text), expiry(text, 'jwt')]).toEqual([1_000_000, 'not-jwt']);
+  });
+  it('takes time linear in the length of the input', () => {
+    const before = performance.now();
+    for (const part of ['a', 'a.', 'a ', ' ', 'a:', '=', '-'])
+      for (const around of ['', '..', 'Bearer ']) expiry(`${around}${part.repeat(30_000)}`);
+    expect(performance.now() - before).toBeLessThan(2_000);
   });
   it('takes one, and reads when it ends, in text too', () => {
     const text = jwt({ exp: 1_800_000_000 });
@@ -180,7 +207,9 @@ describe('jwt', () => {
   it.each([
     ['no exp', {}, undefined],
     ['in a header with blanks', '{ "exp": 2 }', 2_000],
-    ['a text', { exp: '1800000000' }, undefined],
+    ['a number as text', { exp: '1800000000' }, 1_800_000_000_000],
+    ['a text', { exp: 'tomorrow' }, undefined],
+    ['an empty text', { exp: '' }, undefined],
     ['null', { exp: null }, undefined],
     ['an inherited one', JSON.parse('{"__proto__": {"exp": 1}}'), undefined],
     ['a fraction, rounded down', { exp: 1.0009 }, 1_000],
