@@ -1,5 +1,6 @@
 /** Provider files → providers, and the names that they claim. */
 import type { ConfigIssue } from '../domain/errors.ts';
+import { nearest } from '../domain/nearest.ts';
 import { shownName } from '../domain/shown-name.ts';
 import { parseTime } from '../domain/time.ts';
 import {
@@ -75,7 +76,7 @@ function providerFrom(
         source.issueAt(
           ['provider', 'credentialsFrom', index, 'mode'],
           `there is no profile ${shownName(raw.type)} to take keys from`,
-          'add the profile to profilesDir, or use mode allKeys',
+          nearest(raw.type, [...profiles.keys()]) ?? 'add the profile to profilesDir, or use mode allKeys',
         ),
       );
     }
@@ -125,7 +126,7 @@ function credentialFrom(
       issues.push(
         source.issueAt(
           ['provider', 'credentials', key, 'expiresAt'],
-          'is not a time',
+          /^\d{1,11}$/.test(expiresAt) ? 'reads as Unix seconds; milliseconds are wanted' : 'is not a time',
           'write an RFC 3339 time such as 2027-01-31T00:00:00Z, or Unix milliseconds',
         ),
       );

@@ -87,7 +87,15 @@ function predictConfig(
     );
   if (callers.length === 0 && !servesOthers)
     report(false, ['callers'], 'lists nobody, so nobody is served', 'list the supervisor');
+  predictSocket(config, resolverUid, report);
   callers.forEach(({ providers: patterns, uid, exe }, index) => {
+    if (patterns.length === 0)
+      report(
+        false,
+        ['callers', index, 'providers'],
+        'lists no provider, so this caller is served nothing',
+        'list the providers, or ["*"]',
+      );
     patterns.forEach((pattern, at) => {
       if (names.some((name) => matchGlob(pattern, name))) return;
       const hint =
@@ -138,6 +146,18 @@ function predictConfig(
       'remove exe, or give --resolver-uid if it runs as another UID',
     );
   }
+}
+
+/** A caller that is root, as OpenShell's supervisor, may connect whatever the mode is. */
+function predictSocket({ socket, callers }: Config, resolverUid: number, report: Report): void {
+  if ((socket.mode & 0o022) !== 0 || callers.length === 0) return;
+  if (callers.some(({ uid }) => uid === 0 || uid === resolverUid)) return;
+  report(
+    false,
+    ['socket', 'mode'],
+    'lets the resolver alone connect, so no caller is served',
+    'write "0666": `callers` decides who is served; or "0660" with socket.gid',
+  );
 }
 
 /** Whether nothing in the configuration refers to what a rule allows. */
@@ -191,7 +211,29 @@ function predictProvider(
       report(bulkRequired(bulk), [...path, 'source'], ...notAllowed(bulk.secret));
     else if (bulk.mode === 'providerProfileKeys') predictProfileKeys(options, provider, bulk, path, report);
     predictKeys(provider, bulk, path, report);
+    predictWhole(options.config.providers, bulk, path, report);
   });
+}
+
+/** Keys of a whole Secret that are certain to be taken by none, or by two. */
+function predictWhole(providers: readonly Provider[], bulk: BulkSource, path: Path, report: Report): void {
+  const { include, exclude } = bulk;
+  // A glob that matches the text of another matches whatever that one does.
+  if (include.every((glob) => exclude.some((other) => matchGlob(other, glob))))
+    report(false, path, 'takes nothing: include and exclude leave every key out', 'remove one of the two');
+  const isWhole = (each: BulkSource) =>
+    each.mode === 'allKeys' && each.include.includes('*') && each.exclude.length === 0;
+  if (!isWhole(bulk)) return;
+  for (const { name, from } of providers)
+    if (
+      from.some((each) => each !== bulk && isWhole(each) && secretId(each.secret) === secretId(bulk.secret))
+    )
+      report(
+        false,
+        path,
+        `takes the same keys as provider ${shownName(name)}, so those without a new name are refused: claimed-twice`,
+        'take the Secret once, or divide its keys by include and exclude',
+      );
 }
 
 function notAllowed(secret: SecretReference | BulkSource['secret']): [string, string] {
@@ -219,6 +261,13 @@ function predictCredential(
       [...path, 'expiresAt'],
       'is in the past, so the credential is refused',
       'write the time when it ends',
+    );
+  if (expiresAt !== undefined && 'key' in expiresAt && expiresAt.key === reference.key)
+    report(
+      required,
+      [...path, 'expiresAt', 'key'],
+      'is the key of the value itself, which is no time, so the credential is refused',
+      'write the key that holds the time',
     );
 }
 

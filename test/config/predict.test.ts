@@ -606,6 +606,58 @@ const MORE: readonly Case[] = [
     'provider.credentials.TLS_KEY.expiresAt: reads as Unix microseconds',
   ],
   [
+    'an expiry in seconds, as text',
+    tls('2099-01-31T00:00:00Z', '"1801353600"'),
+    2,
+    'providers/tls.yaml:9:7: error: provider.credentials.TLS_KEY.expiresAt: reads as Unix seconds; milliseconds are wanted',
+  ],
+  [
+    'an expiry in the key of the value',
+    tls('2099-01-31T00:00:00Z', '{key: tls.key}'),
+    0,
+    'providers/tls.yaml:9:19: warning: provider.credentials.TLS_KEY.expiresAt.key: is the key of the value itself, which is no time, so the credential is refused',
+  ],
+  [
+    'a type that is nearly a profile',
+    model('type: model', 'type: modle'),
+    2,
+    'providers/model.yaml:6:7: error: provider.credentialsFrom[0].mode: there is no profile modle to take keys from [secret-resolver]\n    fix: write model',
+  ],
+  [
+    'globs that leave every key out',
+    bulk('rename: {api-key: API_KEY}', 'include: [A_*, B]\n      exclude: ["*"]'),
+    0,
+    'providers/bulk.yaml:6:7: warning: provider.credentialsFrom[0]: takes nothing: include and exclude leave every key out',
+  ],
+  [
+    'an empty list of keys',
+    bulk('rename: {api-key: API_KEY}', 'include: []'),
+    0,
+    'warning: provider.credentialsFrom[0]: takes nothing',
+  ],
+  [
+    'a whole Secret for two providers',
+    {
+      'providers/bulk2.yaml': GOOD['providers/bulk.yaml']
+        ?.replace('name: bulk', 'name: bulk2')
+        .replace(/\n +rename.*/, ''),
+    },
+    0,
+    'providers/bulk2.yaml:6:7: warning: provider.credentialsFrom[0]: takes the same keys as provider bulk, so',
+  ],
+  [
+    'a caller of no provider',
+    config('[gitlab, model, bulk, tls]', '[]'),
+    0,
+    'config.yaml:9:35: warning: callers[0].providers: lists no provider, so this caller is served nothing',
+  ],
+  [
+    'a socket for the resolver alone',
+    config('"0660"', '"0600"'),
+    0,
+    'config.yaml:4:59: warning: socket.mode: lets the resolver alone connect, so no caller is served',
+  ],
+  [
     'a caller rule with the program of another UID',
     config('uid: 1337,', 'uid: 1337, exe: /openshell-sandbox,'),
     2,
@@ -722,7 +774,9 @@ describe('config validate', () => {
   });
 
   const refusals = [...TRIED, ...MORE].filter(([, , , expected]) =>
-    /is refused|has no endpoints|which references\.allow|is in the past|takes no key/.test(expected),
+    /is refused|has no endpoints|which references\.allow|is in the past|takes no key|takes the same keys/.test(
+      expected,
+    ),
   );
   it.each([['nothing', {}, 0, ''] as Case, ...refusals])(
     'predicts what resolving values comes to: %s',
@@ -746,7 +800,10 @@ describe('config validate', () => {
         }),
       );
       const { refusals: found } = resolve(config, generous, Date.now());
-      const certain = ['reserved-name', 'illegal-name', 'reference-not-allowed', 'no-endpoints', 'expired'];
+      const certain = [
+        ...['reserved-name', 'illegal-name', 'reference-not-allowed', 'no-endpoints', 'expired'],
+        ...['expiry-malformed', 'claimed-twice'],
+      ];
       const reasons = found.map(({ reason }) => reason).filter((reason) => certain.includes(reason));
       expect(reasons.length > 0).toBe(name !== 'nothing');
       if (name === 'nothing') expect(found).toEqual([]);
