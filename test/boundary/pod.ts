@@ -15,6 +15,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -139,6 +140,20 @@ export async function runPod(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The resolver's socket, as its own process sees it. */
+export function socketIn(folder: string): string | undefined {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    const socket = `/proc/${pid}/root${folder}/pod/run/own/resolver.sock`;
+    try {
+      const isResolver = readFileSync(`/proc/${pid}/status`, 'utf8').includes(`\nUid:\t${RESOLVER_UID}\t`);
+      if (isResolver && statSync(socket).isSocket()) return socket;
+    } catch {
+      // It has ended, or is no resolver.
+    }
+  }
+  return undefined;
 }
 
 function writePod(folder: string, spec: PodSpec): void {

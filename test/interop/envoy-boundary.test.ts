@@ -1,9 +1,9 @@
 /** The real Envoy, on the socket of a resolver whose boundary is proven, and then broken by a process with its UID. */
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { GOOD_POD, RESOLVER_UID, runPod, unprivileged } from '../boundary/pod.ts';
+import { GOOD_POD, RESOLVER_UID, runPod, socketIn, unprivileged } from '../boundary/pod.ts';
 import { until } from '../support/cli.ts';
 import { describeWithEnvoy, Envoy, installEnvoy, RELEASES } from './envoy-program.ts';
 
@@ -12,20 +12,6 @@ const TIMEOUT_MS = 90_000;
 const VARIANTS = RELEASES.flatMap((release) =>
   (['GRPC', 'DELTA_GRPC'] as const).map((api) => ({ release, api })),
 );
-
-/** The resolver's socket, as its own process sees it. */
-function socketIn(folder: string): string | undefined {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    const socket = `/proc/${pid}/root${folder}/pod/run/own/resolver.sock`;
-    try {
-      const isResolver = readFileSync(`/proc/${pid}/status`, 'utf8').includes(`\nUid:\t${RESOLVER_UID}\t`);
-      if (isResolver && statSync(socket).isSocket()) return socket;
-    } catch {
-      // It has ended, or is no resolver.
-    }
-  }
-  return undefined;
-}
 
 describeWithEnvoy('Envoy', () => {
   it('injects nothing from the moment that the boundary is broken, by each variant', {
