@@ -13,7 +13,7 @@ const COLOURS = {
 
 /** `19:04:12 info  listening  socket=/run/x serving=true`, for a line of JSON. */
 export function logText(line: string, colour: boolean): string {
-  const { level, time, pid: _, relaxed: __, msg = '', ...facts } = JSON.parse(line);
+  const { level, time, relaxed: _, msg = '', ...facts } = JSON.parse(line);
   const name = String(level) as keyof typeof COLOURS;
   const label = colour ? styleText(COLOURS[name], name, { validateStream: false }) : name;
   const words = Object.entries(facts).map(([key, fact]) => {

@@ -36,7 +36,8 @@ export function createLog(
   const log = pino(
     {
       level: options.level,
-      base: { pid: process.pid, ...(options.relaxed === true ? { relaxed: true } : {}) },
+      // Without the resolver's own pid: a fact of that name is the caller's, and one name twice is no JSON for many stores.
+      base: options.relaxed === true ? { relaxed: true } : {},
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),

@@ -349,6 +349,12 @@ describe('at last the cause is named where', () => {
   });
 });
 
+it('each line of the log and of the audit has each name once', () => {
+  const lines = [serve.stderr, serve.stdout].flatMap((text) => text.trimEnd().split('\n'));
+  expect(lines.length).toBeGreaterThan(20);
+  expect(lines.filter((line) => JSON.stringify(JSON.parse(line)) !== line)).toEqual([]);
+});
+
 describe('docs/faults.md', () => {
   it('names log lines that were written, and metrics and alerts that exist', async () => {
     const said = serve.stderr + (await others).failing.stderr;
