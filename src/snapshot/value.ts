@@ -35,9 +35,15 @@ export function decodeValue(raw: SecretValue, options: Pick<ExplicitCredential, 
 
 /** In text, blanks around a JWT do not keep an upstream from reading it. */
 function jwtIn(bytes: Buffer, format: ExplicitCredential['format']): ReturnType<typeof readJwt> {
-  if (format === 'json' || format === 'pem') return undefined;
+  if (format === 'json' || format === 'pem' || !hasTwoDots(bytes)) return undefined;
   const text = bytes.toString('latin1');
   return readJwt(format === 'text' ? text.trim() : text);
+}
+
+/** Before a text is made of the bytes, which would be a copy that nobody can erase. */
+function hasTwoDots(bytes: Buffer): boolean {
+  const first = bytes.indexOf('.');
+  return first >= 0 && bytes.includes('.', first + 1);
 }
 
 /** Drops a byte order mark and one line end (LF or CR LF): what an editor or `echo` adds, and nothing that could be meant. */
@@ -95,8 +101,6 @@ const NUMERIC = /^\d{1,15}(\.\d{1,9})?$/;
 
 /** A JWT's expiry; undefined where the bytes are no JWT. The signature is the upstream's business. */
 function readJwt(text: string): { readonly expiresAtMs: number | undefined } | undefined {
-  // Cheap for nearly all that is none.
-  if (text.indexOf('.') === text.lastIndexOf('.')) return undefined;
   const [, header, payload] = JWT.exec(text) ?? [];
   if (header === undefined || payload === undefined) return undefined;
   const claims = parseSegment(payload);

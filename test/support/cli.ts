@@ -111,7 +111,7 @@ export async function startServe(
   const serve = new CliProcess(['serve', '--relaxed', '--config', configFile, ...args], options);
   await until(
     () => serve.stderr.includes('"msg":"listening"') || serve.child.exitCode !== null,
-    15_000,
+    60_000,
     () => `serve did not start:\n${serve.stderr}`,
   );
   if (serve.child.exitCode !== null)
