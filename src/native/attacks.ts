@@ -8,13 +8,22 @@ const PTRACE_DETACH = 17;
 const PTRACE_SEIZE = 0x4206;
 const PTRACE_INTERRUPT = 0x4207;
 const WAIT_FOR_TRACEE = 0x4000_0001; // __WALL | WNOHANG
-const SYS_PIDFD_OPEN = 434;
-const SYS_PIDFD_GETFD = 438;
-const SYS_RENAMEAT2 = process.arch === 'arm64' ? 276 : 316;
 const AT_FDCWD = -100;
 const RENAME_EXCHANGE = 2;
 const MS_BIND = 4096;
 const MNT_DETACH = 2;
+
+/** Numbers of the system calls made without a wrapper, by architecture. */
+export const SYSTEM_CALLS = {
+  x64: { renameat2: 316, pidfd_open: 434, pidfd_getfd: 438 },
+  arm64: { renameat2: 276, pidfd_open: 434, pidfd_getfd: 438 },
+} as const;
+
+function systemCall(name: keyof (typeof SYSTEM_CALLS)['x64']): number {
+  const { arch } = process;
+  if (arch !== 'x64' && arch !== 'arm64') throw new Error(`the number of ${name} on ${arch} is unknown`);
+  return SYSTEM_CALLS[arch][name];
+}
 
 interface AttackCalls {
   readonly address: (buffer: Buffer) => bigint;
@@ -112,19 +121,19 @@ export function readProcessMemory(pid: number, address: bigint, length: number):
 
 /** pidfd_open(2). The caller closes the descriptor. */
 export function openPidFd(pid: number): number {
-  return orThrow('pidfd_open', attackCalls().syscall(SYS_PIDFD_OPEN, pid, 0, 0, 0, 0));
+  return orThrow('pidfd_open', attackCalls().syscall(systemCall('pidfd_open'), pid, 0, 0, 0, 0));
 }
 
 /** pidfd_getfd(2): a copy of descriptor `fd` of the process behind `pidFd`. The caller closes it. */
 export function copyForeignDescriptor(pidFd: number, fd: number): number {
-  return orThrow('pidfd_getfd', attackCalls().syscall(SYS_PIDFD_GETFD, pidFd, fd, 0, 0, 0));
+  return orThrow('pidfd_getfd', attackCalls().syscall(systemCall('pidfd_getfd'), pidFd, fd, 0, 0, 0));
 }
 
 /** renameat2(2) with RENAME_EXCHANGE: both names exist throughout, and their files are swapped. */
 export function exchangeNames(a: string, b: string): void {
   orThrow(
     'renameat2(RENAME_EXCHANGE)',
-    attackCalls().renameat2(SYS_RENAMEAT2, AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE),
+    attackCalls().renameat2(systemCall('renameat2'), AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE),
   );
 }
 

@@ -265,6 +265,14 @@ describe('provePeers', () => {
     expect(descriptors()).toBe(before);
   });
 
+  it('needs no more of clone() than qemu-user has', () => {
+    const child = join(import.meta.dirname, 'emulated-clone-child.ts');
+    const { stdout, stderr } = spawnSync(NODE, [child], { encoding: 'utf8' });
+    const EINVAL = 22;
+    expect(stderr).toBe('');
+    expect(stdout).toBe(`-1 ${EINVAL} true\n`);
+  });
+
   it('passes over a stranger that finds the socket and connects first', async () => {
     const spin = String.raw`
       use Socket; $| = 1; $/ = undef; print "ready\n";
