@@ -25,7 +25,7 @@ import { RUN_DIRECTORY } from './secrets.ts';
 export const RESOLVER_IMAGE = 'localhost/mounted-secret-resolver:test';
 
 /** What test images are built from: our own bases in place of the Dockerfile's public ones. */
-const BUILD_BASE = 'localhost/build-base:test';
+export const BUILD_BASE = 'localhost/build-base:test';
 export const NODE_BASE = 'localhost/node-base:test';
 
 /** Where node is in our bases: the place that distroless images have, which the Dockerfile expects. */
