@@ -454,14 +454,14 @@ describe('with a resolver', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(
       new RegExp(
-        `^serving\nresolver \\S+, sandbox ${NAMESPACE}/nvbugs \\(sandbox-0001\\), started \\d+ s ago\nboundary: `,
+        `^serving\nresolver \\S+, sandbox ${NAMESPACE}/nvbugs \\(sandbox-0001\\), started \\d+ (?:s|min) ago\nboundary: `,
       ),
     );
     expect(stdout).toMatch(
-      new RegExp(`^${NAMESPACE}\n {2}SECRET +STATE +KEYS +READ\n {2}s +ready +2 +\\d+ s ago$`, 'm'),
+      new RegExp(`^${NAMESPACE}\n {2}SECRET +STATE +KEYS +READ\n {2}s +ready +2 +\\d+ (?:s|min) ago$`, 'm'),
     );
     expect((await ask('status', '-o', 'wide')).stdout).toMatch(
-      new RegExp(`^${NAMESPACE} +s +ready +\\.\\.\\d{4}_\\S+ +2 +\\d+ s ago +\\d+$`, 'm'),
+      new RegExp(`^${NAMESPACE} +s +ready +\\.\\.\\d{4}_\\S+ +2 +\\d+ (?:s|min) ago +\\d+$`, 'm'),
     );
     expect(stdout).toMatch(/no watchers\n$/);
     const json = JSON.parse((await ask('status', '-o', 'json')).stdout);
