@@ -1,4 +1,5 @@
 /** Every generated document by its path, except for what buf and the schemas make. */
+import { scaleFiles } from '../scale/page.ts';
 import { commandFiles } from './commands.ts';
 import { configurationFiles } from './configuration.ts';
 import { controlFiles } from './controls.ts';
@@ -17,7 +18,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ...configurationFiles(),
     ...metricFiles(),
   ]);
-  return new Map([...documents, ...labelFiles(documents), ...supplyFiles(documents)]);
+  return new Map([...documents, ...labelFiles(documents), ...supplyFiles(documents), ...scaleFiles()]);
 }
 
 /** Texts of the program say `<pid>`, which Markdown outside of code takes for HTML. */
