@@ -11,8 +11,8 @@ export const INPUTS = {
   idleCores: 0.000719,
   /** Measured here, s: rename of `..data` until the supervisor has it, p99; tools/bench/results/bench.md. */
   resolverSeconds: 0.00252,
-  /** Measured here, MiB: one resolver with the credentials of 30 pods; tools/scale/measure.ts. */
-  nodeAgentMiB: 23.9,
+  /** Measured here, MiB: one resolver with 600 credentials, those of 30 pods; `main.ts measure 1 600`. */
+  nodeAgentMiB: 27.1,
   /** Measured here, MiB: resolver, kit and Envoy after 20,000 requests at full load; docs/envoy.md. */
   withEnvoyMiB: 41 + 74 + 24,
   /** deploy/base: requests of the sidecar, and how often kubelet probes it in a second (every 5 s and every 10 s). */
