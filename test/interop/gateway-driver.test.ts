@@ -30,7 +30,6 @@ const REFUSALS = {
   'other-provider': 'PermissionDenied',
   'other-key': 'PermissionDenied',
   'request-twice': 'InvalidArgument',
-  'missing-key': 'NotFound',
   'other-contract': 'FailedPrecondition',
   list: 'Unimplemented',
 };
@@ -90,6 +89,7 @@ describeIf('a gateway in Go', missing === undefined ? undefined : `no ${missing}
       ...values(after),
       'resolved 32',
       'deleted 32',
+      'absent 0 1',
       ...Object.entries(REFUSALS).map(([what, code]) => `refused ${what} ${code}`),
       'done',
     ]);
@@ -99,6 +99,6 @@ describeIf('a gateway in Go', missing === undefined ? undefined : `no ${missing}
     const denied = serve
       .lines('stdout')
       .filter(({ unmapped }) => (unmapped as { outcome: string }).outcome === 'denied');
-    expect(denied).toHaveLength(Object.keys(REFUSALS).length);
+    expect(denied).toHaveLength(Object.keys(REFUSALS).length + 1); // And the absent key.
   });
 });

@@ -1,7 +1,7 @@
 /**
- * ResolveCredentials: every request_id is answered, or a gateway drops the environment as a whole. So a credential of a
- * batch that cannot be resolved is answered as expired, which makes the gateway leave out that one alone; unless a
- * profile requires it.
+ * ResolveCredentials: every request_id is answered, or a gateway drops the sandbox's environment as a whole, and it asks
+ * for one provider at a time. So a credential that cannot be resolved is answered as expired, which makes the gateway
+ * leave out that one alone; with the rest of its provider where a profile requires it.
  */
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { SecretReference } from '../../config/config.ts';
@@ -12,6 +12,7 @@ import {
   ResolveCredentialsResponseSchema,
 } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import { referenceText } from '../../observe/audit/record.ts';
+import type { RefusalReason } from '../../snapshot/refusal.ts';
 import { refuse } from '../../socket/calls.ts';
 import { type CallRefusal, socketRefusal } from '../../socket/refusal.ts';
 import { encode, type GatewayDriver, meant, open } from './gateway-access.ts';
@@ -30,7 +31,7 @@ type Value = Extract<ResolvedReference, { kind: 'value' }>;
 interface Answer {
   readonly request: ResolveCredentialRequest;
   readonly reference: SecretReference | undefined;
-  readonly outcome: Value | CallRefusal;
+  outcome: Value | CallRefusal;
 }
 
 export interface Batch {
@@ -62,7 +63,7 @@ export function resolveBatch(driver: GatewayDriver, requests: readonly ResolveCr
           });
       answers.push({ request, reference, outcome });
     }
-    refuseIfNeeded(driver, answers);
+    withholdWhereRequired(driver, answers);
     const values = answers.flatMap(({ outcome }) => ('value' in outcome ? outcome.value.byteLength : []));
     if (values.reduce((sum, bytes) => sum + bytes, 0) > MAX_RESPONSE_BYTES)
       refuse(gatewayRefusal({ kind: 'response-too-large', credentials: requests.length }));
@@ -89,29 +90,43 @@ function resolveOne(
   reference: SecretReference,
   now: number,
 ): Value | CallRefusal {
-  const asked = auditedRequest(request);
   const resolved = resolveReference(driver.reads(), reference, now);
-  if (resolved.kind === 'value') return resolved;
-  const { reason } = resolved;
-  const text = referenceText(reference);
-  return gatewayRefusal({ kind: 'reference-not-resolved', request: asked, reference: text, reason });
+  return resolved.kind === 'value' ? resolved : notResolved(request, reference, resolved.reason);
 }
 
-/** Ends a request of one credential, and a batch in which no alternative to a required one has a value. */
-function refuseIfNeeded(driver: GatewayDriver, answers: readonly Answer[]): void {
+function notResolved(request: ResolveCredentialRequest, reference: SecretReference, reason: RefusalReason) {
+  return gatewayRefusal({
+    kind: 'reference-not-resolved',
+    request: auditedRequest(request),
+    reference: referenceText(reference),
+    reason,
+  });
+}
+
+/** Withholds each provider in which a required credential, and every alternative to it, has no value. */
+function withholdWhereRequired(driver: GatewayDriver, answers: Answer[]): void {
   const { required } = driver.settings();
   const usable = new Set(
     answers.flatMap(({ request, outcome }) =>
       'value' in outcome ? `${request.providerId}\0${request.credentialKey}` : [],
     ),
   );
-  for (const { request, outcome } of answers) {
-    if ('value' in outcome) continue;
-    const { providerId, credentialKey } = request;
-    const needed = required.some(
-      (names) => names.includes(credentialKey) && !names.some((name) => usable.has(`${providerId}\0${name}`)),
-    );
-    if (answers.length === 1 || needed) refuse(outcome);
+  const withheld = new Set(
+    answers.flatMap(({ request: { providerId, credentialKey }, outcome }) =>
+      !('value' in outcome) &&
+      required.some(
+        (names) =>
+          names.includes(credentialKey) && !names.some((name) => usable.has(`${providerId}\0${name}`)),
+      )
+        ? providerId
+        : [],
+    ),
+  );
+  for (const answer of answers) {
+    const { request, reference, outcome } = answer;
+    if (!('value' in outcome) || reference === undefined || !withheld.has(request.providerId)) continue;
+    outcome.value.erase();
+    answer.outcome = notResolved(request, reference, 'provider-withheld');
   }
 }
 

@@ -58,7 +58,7 @@ export const gatewayRefusal = refusalsOf<GatewayRefusal>((refusal) => {
       };
     case 'reference-not-resolved':
       return {
-        code: isAbsent(refusal.reason) ? Status.NOT_FOUND : Status.FAILED_PRECONDITION,
+        code: Status.NOT_FOUND,
         details: `credential ${refusal.request.key}: no usable value; the driver's audit has the reason`,
       };
     case 'handle-key-unusable':
@@ -71,7 +71,3 @@ export const gatewayRefusal = refusalsOf<GatewayRefusal>((refusal) => {
       return { code: Status.UNIMPLEMENTED, details: 'this driver lists nothing' };
   }
 });
-
-function isAbsent(reason: RefusalReason): boolean {
-  return reason === 'secret-missing' || reason === 'key-missing';
-}

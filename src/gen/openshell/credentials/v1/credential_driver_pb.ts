@@ -522,8 +522,8 @@ export const CredentialDriver: GenService<{
     output: typeof DeleteCredentialResponseSchema;
   },
   /**
-   * Values for handles, from the generation that is mounted now. Every request is answered. In a batch a credential
-   * that has no usable value, or may not be referred to any more, is answered as expired; the others live.
+   * Values for handles, from the generation that is mounted now. Every request is answered. A credential that
+   * has no usable value, or may not be referred to any more, is answered as expired; the others live.
    *
    * @generated from rpc openshell.credentials.v1.CredentialDriver.ResolveCredentials
    */
