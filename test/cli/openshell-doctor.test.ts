@@ -162,6 +162,65 @@ test.each<[string, () => Readonly<Record<string, string>>, string]>([
   expect(lines.slice(0, 2).join('\n')).toBe(places);
 });
 
+const MINTED = [{ name: 'token', refresh: { strategy: 'oauth2_client_credentials' } }];
+const EXPORT = 'openshell --workspace team-a provider profile export gitlab > PROFILE.yaml';
+const UPDATE = 'openshell --workspace team-a provider profile update gitlab -f PROFILE.yaml';
+
+test.each<[string, object, string]>([
+  ['of the workspace', { source: 'user', scope: 'workspace' }, `remove refresh in it, then run: ${UPDATE}`],
+  [
+    'of all workspaces',
+    { source: 'user', scope: 'platform' },
+    `remove refresh in it, then run: ${UPDATE} --global`,
+  ],
+  [
+    'that is built in, which the gateway never changes',
+    { source: 'builtin' },
+    'write another id and remove refresh in it, then run: openshell --workspace team-a provider profile import -f PROFILE.yaml',
+  ],
+])('finds credentials that the gateway mints, in a profile %s', async (_, of, hint) => {
+  const profiles = file('minted.json', JSON.stringify([{ ...PROFILE, ...of, credentials: MINTED }]));
+  const { code, lines } = await doctor({ '--profiles': profiles });
+  expect({ code, fault: lines.slice(0, 2).join('\n') }).toEqual({
+    code: 1,
+    fault: `minted.json: error: gitlab: has a credential that the gateway mints and stores, and this driver stores nothing [OpenShell]\n    fix: run: ${EXPORT}, ${hint}`,
+  });
+});
+
+test('warns of a profile without an endpoint, which a policy can still bind', async () => {
+  const profiles = file('bare.json', JSON.stringify([{ ...PROFILE, endpoints: [] }]));
+  const { code, lines } = await doctor({ '--profiles': profiles });
+  expect({ code, hint: lines[1] }).toEqual({
+    code: 0,
+    hint: `    fix: run: ${EXPORT}, add an endpoint in it, then run: ${UPDATE}`,
+  });
+  expect(lines[0]).toMatch(/^bare\.json: warning: gitlab: has no endpoint, /);
+});
+
+test("does not take the driver's own UID, which no caller is, for a fault", async () => {
+  using own = new Workspace();
+  const path = join(own.root, 'run/driver/driver.sock');
+  own.writeGatewayConfig(path, {});
+  const config = parse(readFileSync(own.configFile, 'utf8'));
+  config.gatewayDriver.callers = [{ name: 'gateway', uid: 61_000 }];
+  writeFileSync(own.configFile, stringify(config));
+  const sink = { write: () => {}, [Symbol.asyncDispose]: async () => {} };
+  await using _ = await Gateway.open(own.configFile, {
+    audit: new Audit(sink, SANDBOX),
+    log: createLog({ level: 'fatal' }),
+  });
+  const gatewayConfig = join(workspace.root, 'gateway.toml');
+  const options = ['--config', own.configFile, '--gateway-config', gatewayConfig, '--type', 'gitlab'];
+  const { stdout } = await run(['openshell', 'doctor', ...options, '--socket', path, '-o', 'json']);
+  const found = JSON.parse(stdout).findings.find((finding: Record<string, string>) => finding.file === path);
+  expect(found).toMatchObject({
+    severity: 'warning',
+    message: expect.stringMatching(
+      /^a process listens on it, and gatewayDriver\.callers does not list this UID /,
+    ),
+  });
+});
+
 test('finds a socket on which nobody listens, one that is not a socket, and one of another service', async () => {
   const dead = join(workspace.root, 'dead.sock');
   const server = createServer().listen(dead);

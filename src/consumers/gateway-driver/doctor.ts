@@ -191,6 +191,8 @@ function judgeReference(examined: Examined, key: string, text: string, findings:
 
 const importedProfile = z.looseObject({
   id: z.string(),
+  source: z.string().default('user'),
+  scope: z.string().default('workspace'),
   endpoints: z.array(z.unknown()).default([]),
   credentials: z
     .array(z.looseObject({ refresh: z.looseObject({ strategy: z.string().default('') }).nullish() }))
@@ -226,19 +228,32 @@ function judgeProfile(examined: Examined, add: Add, unchecked: Unchecked): void 
     );
     return;
   }
+  const change = (what: string) => changeCommands(profile, cli, what);
   if (profile.endpoints.length === 0)
-    fault(
-      'has no endpoint, so the gateway withholds its credentials',
-      `add one, then run: ${cli} profile update ${type} -f PROFILE.yaml`,
-    );
+    add('warning', 'OpenShell', {
+      file: profiles.file,
+      field: type,
+      message:
+        "has no endpoint, so the gateway withholds its credentials, unless the sandbox's policy binds them (credential_binding)",
+      hint: change('add an endpoint'),
+    });
   const minted = profile.credentials.some(
     ({ refresh }) => !['', 'static', 'external'].includes(refresh?.strategy ?? ''),
   );
   if (minted)
     fault(
       'has a credential that the gateway mints and stores, and this driver stores nothing',
-      `remove refresh, then run: ${cli} profile update ${type} -f PROFILE.yaml`,
+      change('remove refresh'),
     );
+}
+
+/** How a profile is changed. The gateway changes none of its own, and wants the version that `export` writes. */
+function changeCommands({ id, source, scope }: z.infer<typeof importedProfile>, cli: string, what: string) {
+  const file = 'PROFILE.yaml';
+  if (source !== 'user')
+    return `run: ${cli} profile export ${id} > ${file}, write another id and ${what} in it, then run: ${cli} profile import -f ${file}`;
+  const update = `${cli} profile update ${id} -f ${file}${scope === 'platform' ? ' --global' : ''}`;
+  return `run: ${cli} profile export ${id} > ${file}, ${what} in it, then run: ${update}`;
 }
 
 async function judgeSocket(
@@ -252,7 +267,7 @@ async function judgeSocket(
     : `run: secret-resolver serve --config ${config.file} --gateway-driver`;
   if (socket === false) {
     const hint =
-      'run this command in the container of the driver: kubectl -n openshell exec POD -c secret-resolver -- secret-resolver openshell doctor';
+      'run this command in the container of the driver: kubectl -n openshell exec POD -c secret-resolver -- secret-resolver openshell doctor --config /etc/secret-resolver/config.yaml';
     unchecked('--no-socket', 'the socket is', hint);
     return;
   }
@@ -284,11 +299,15 @@ async function judgeSocket(
       );
     else if (error.code === 'unimplemented')
       fault("is the resolver's own socket and not the driver's", `give --socket ${settings.socket.path}`);
+    else if (settings.callers.some(({ uid }) => uid === process.geteuid?.()))
+      fault(`does not answer UID ${process.geteuid?.()}`, `read the driver's log, then ${serve}`);
     else
-      fault(
-        `does not answer UID ${process.geteuid?.()}`,
-        `list {name: gateway, uid: ${process.geteuid?.()}} in gatewayDriver.callers if that is the gateway, then ${serve}`,
-      );
+      add('warning', 'secret-resolver', {
+        file: socket,
+        field: '',
+        message: `a process listens on it, and gatewayDriver.callers does not list this UID ${process.geteuid?.()}, so no call is answered`,
+        hint: `ignore this, unless the gateway runs as this UID: then list {name: gateway, uid: ${process.geteuid?.()}} there`,
+      });
   } finally {
     channel.close();
   }
