@@ -162,39 +162,39 @@ test.each<[string, () => Readonly<Record<string, string>>, string]>([
   expect(lines.slice(0, 2).join('\n')).toBe(places);
 });
 
-const MINTED = [{ name: 'token', refresh: { strategy: 'oauth2_client_credentials' } }];
-const EXPORT = 'openshell --workspace team-a provider profile export gitlab > PROFILE.yaml';
+const EXPORT = 'openshell --workspace team-a provider profile export gitlab > PROFILE.yaml, add an endpoint';
 const UPDATE = 'openshell --workspace team-a provider profile update gitlab -f PROFILE.yaml';
 
 test.each<[string, object, string]>([
-  ['of the workspace', { source: 'user', scope: 'workspace' }, `remove refresh in it, then run: ${UPDATE}`],
-  [
-    'of all workspaces',
-    { source: 'user', scope: 'platform' },
-    `remove refresh in it, then run: ${UPDATE} --global`,
-  ],
+  ['of the workspace', { source: 'user', scope: 'workspace' }, `in it, then run: ${UPDATE}`],
+  ['of all workspaces', { source: 'user', scope: 'platform' }, `in it, then run: ${UPDATE} --global`],
   [
     'that is built in, which the gateway never changes',
     { source: 'builtin' },
-    'write another id and remove refresh in it, then run: openshell --workspace team-a provider profile import -f PROFILE.yaml',
+    'and write another id in it, then run: openshell --workspace team-a provider profile import -f PROFILE.yaml',
   ],
-])('finds credentials that the gateway mints, in a profile %s', async (_, of, hint) => {
-  const profiles = file('minted.json', JSON.stringify([{ ...PROFILE, ...of, credentials: MINTED }]));
+])('warns of a profile without an endpoint %s', async (_, of, hint) => {
+  const profiles = file('bare.json', JSON.stringify([{ ...PROFILE, ...of, endpoints: [] }]));
   const { code, lines } = await doctor({ '--profiles': profiles });
-  expect({ code, fault: lines.slice(0, 2).join('\n') }).toEqual({
-    code: 1,
-    fault: `minted.json: error: gitlab: has a credential that the gateway mints and stores, and this driver stores nothing [OpenShell]\n    fix: run: ${EXPORT}, ${hint}`,
-  });
+  expect({ code, hint: lines[1] }).toEqual({ code: 0, hint: `    fix: run: ${EXPORT} ${hint}` });
+  // A policy can still bind its credentials.
+  expect(lines[0]).toMatch(/^bare\.json: warning: gitlab: has no endpoint, .*\(credential_binding\)/);
 });
 
-test('warns of a profile without an endpoint, which a policy can still bind', async () => {
-  const profiles = file('bare.json', JSON.stringify([{ ...PROFILE, endpoints: [] }]));
-  const { code, lines } = await doctor({ '--profiles': profiles });
-  expect({ code, hint: lines[1] }).toEqual({
-    code: 0,
-    hint: `    fix: run: ${EXPORT}, add an endpoint in it, then run: ${UPDATE}`,
+test('warns of a credential that the gateway mints, unless a reference takes its place', async () => {
+  const refresh = { strategy: 'oauth2_client_credentials' };
+  const credentials = [{ name: 'token', env_vars: ['GITLAB_TOKEN'], refresh }];
+  const profiles = file('minted.json', JSON.stringify([{ ...PROFILE, credentials }]));
+  expect((await doctor({ '--profiles': profiles })).lines[0]).toBe('0 errors, 0 warnings');
+  const { code, lines } = await doctor({
+    '--profiles': profiles,
+    '--credential': CREDENTIAL.replace('GITLAB', 'OTHER'),
   });
-  expect(lines[0]).toMatch(/^bare\.json: warning: gitlab: has no endpoint, /);
+  expect({ code, finding: lines.slice(0, 2).join('\n') }).toEqual({
+    code: 0,
+    finding:
+      'minted.json: warning: gitlab.token: has refresh, which the gateway refuses to configure: this driver does not store what it mints [OpenShell]\n    fix: leave it out, or refer to a Secret that holds it: --credential GITLAB_TOKEN=secret-resolver://NAME',
+  });
 });
 
 test("does not take the driver's own UID, which no caller is, for a fault", async () => {

@@ -195,12 +195,18 @@ const importedProfile = z.looseObject({
   scope: z.string().default('workspace'),
   endpoints: z.array(z.unknown()).default([]),
   credentials: z
-    .array(z.looseObject({ refresh: z.looseObject({ strategy: z.string().default('') }).nullish() }))
+    .array(
+      z.looseObject({
+        name: z.string().default(''),
+        env_vars: z.array(z.string()).default([]),
+        refresh: z.looseObject({ strategy: z.string().default('') }).nullish(),
+      }),
+    )
     .default([]),
 });
 
 function judgeProfile(examined: Examined, add: Add, unchecked: Unchecked): void {
-  const { profiles, type, workspace, places } = examined;
+  const { profiles, type, workspace, places, credentials } = examined;
   const cli = `openshell --workspace ${workspace} provider`;
   if (type === undefined) {
     unchecked(
@@ -228,32 +234,36 @@ function judgeProfile(examined: Examined, add: Add, unchecked: Unchecked): void 
     );
     return;
   }
-  const change = (what: string) => changeCommands(profile, cli, what);
   if (profile.endpoints.length === 0)
     add('warning', 'OpenShell', {
       file: profiles.file,
       field: type,
       message:
         "has no endpoint, so the gateway withholds its credentials, unless the sandbox's policy binds them (credential_binding)",
-      hint: change('add an endpoint'),
+      hint: addEndpoint(profile, cli),
     });
-  const minted = profile.credentials.some(
-    ({ refresh }) => !['', 'static', 'external'].includes(refresh?.strategy ?? ''),
+  const minted = profile.credentials.filter(
+    ({ refresh, env_vars }) =>
+      !['', 'static', 'external'].includes(refresh?.strategy ?? '') &&
+      !env_vars.some((key) => credentials.has(key)),
   );
-  if (minted)
-    fault(
-      'has a credential that the gateway mints and stores, and this driver stores nothing',
-      change('remove refresh'),
-    );
+  for (const { name, env_vars } of minted)
+    add('warning', 'OpenShell', {
+      file: profiles.file,
+      field: `${type}.${shownName(name)}`,
+      message:
+        'has refresh, which the gateway refuses to configure: this driver does not store what it mints',
+      hint: `leave it out, or refer to a Secret that holds it: --credential ${shownName(env_vars[0] ?? 'KEY')}=secret-resolver://NAME`,
+    });
 }
 
 /** How a profile is changed. The gateway changes none of its own, and wants the version that `export` writes. */
-function changeCommands({ id, source, scope }: z.infer<typeof importedProfile>, cli: string, what: string) {
-  const file = 'PROFILE.yaml';
+function addEndpoint({ id, source, scope }: z.infer<typeof importedProfile>, cli: string): string {
+  const edit = `run: ${cli} profile export ${id} > PROFILE.yaml, add an endpoint`;
   if (source !== 'user')
-    return `run: ${cli} profile export ${id} > ${file}, write another id and ${what} in it, then run: ${cli} profile import -f ${file}`;
-  const update = `${cli} profile update ${id} -f ${file}${scope === 'platform' ? ' --global' : ''}`;
-  return `run: ${cli} profile export ${id} > ${file}, ${what} in it, then run: ${update}`;
+    return `${edit} and write another id in it, then run: ${cli} profile import -f PROFILE.yaml`;
+  const everywhere = scope === 'platform' ? ' --global' : '';
+  return `${edit} in it, then run: ${cli} profile update ${id} -f PROFILE.yaml${everywhere}`;
 }
 
 async function judgeSocket(
