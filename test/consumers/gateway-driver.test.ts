@@ -403,6 +403,24 @@ describe('an update, after which the gateway keeps the handle that it has', () =
     });
   });
 
+  it('under another sealing key is refused, and deleting and adding works while the old key is mounted', async () => {
+    const scene = await open();
+    const previous = registerSecret(randomBytes(32));
+    scene.seal.write({ key: previous });
+    await until(async () => (await scene.refer(TOKEN)).code === status.OK);
+    const { handle } = await scene.refer(TOKEN);
+    scene.seal.write({ key: registerSecret(randomBytes(32)), previous });
+    const update = () => scene.refer(TOKEN, { existingHandle: { handle } });
+    await until(async () => (await update()).code !== status.OK);
+    expect(await update()).toEqual(refused);
+    expect((await scene.resolve(handle)).value).toBeDefined();
+    const gone = { ...PROVIDER, credentialKey: 'GITLAB_TOKEN', handle: { handle } };
+    expect((await scene.call('DeleteCredential', DeleteCredentialRequestSchema, gone)).code).toBe(status.OK);
+    const added = await scene.refer(TOKEN);
+    expect(added.code).toBe(status.OK);
+    expect((await scene.resolve(added.handle)).value).toBeDefined();
+  });
+
   it('to another reference is refused', async () => {
     const scene = await open();
     const { handle } = await scene.refer(TOKEN);

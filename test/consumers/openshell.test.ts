@@ -1,6 +1,6 @@
 /** The RPC that OpenShell's supervisor calls, over the socket, judged as the supervisor would judge it. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/domain/secret-value.ts';
 import {
@@ -172,6 +172,20 @@ describe('the response', () => {
     expect(after.staticCredentialBindings).toEqual(before.staticCredentialBindings);
     expect(after.providerEnvRevision).not.toBe(before.providerEnvRevision);
     expect([before.providerEnvRevision, after.providerEnvRevision]).not.toContain(0n);
+  });
+
+  it("repeats nowhere the sandbox's token, which the supervisor's client sends along", async () => {
+    const { server, client, log } = await open(provider('gitlab', { GITLAB_TOKEN: {} }));
+    server.publish({ it: { GITLAB_TOKEN: newSecret() } });
+    const token = newSecret();
+    const metadata = new Metadata();
+    metadata.set('authorization', `Bearer ${token}`);
+    expect((await client.call(METHOD, ask(), metadata)).code).toBe(status.OK);
+    expect((await client.call(METHOD, ask({ sandboxId: 'another' }), metadata)).code).toBe(
+      status.PERMISSION_DENIED,
+    );
+    expect(server.records.length).toBeGreaterThan(1);
+    expect(JSON.stringify([server.records, log.lines])).not.toContain(token);
   });
 
   it('is empty, and no error, for a caller that knows no bindings', async () => {

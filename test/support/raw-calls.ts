@@ -27,6 +27,7 @@ export class RawClient implements Disposable {
   call(
     method: string,
     request: Uint8Array = new Uint8Array(),
+    metadata = new Metadata(),
   ): Promise<{ response?: Buffer; code: status; details: string }> {
     return new Promise((resolve) => {
       this.#client.makeUnaryRequest(
@@ -34,7 +35,7 @@ export class RawClient implements Disposable {
         identity,
         identity,
         Buffer.from(request),
-        new Metadata(),
+        metadata,
         { deadline: Date.now() + 10_000 },
         (error: ServiceError | null, response?: Buffer) => {
           if (error === null && response !== undefined) resolve({ response, code: status.OK, details: '' });
