@@ -11,7 +11,7 @@ import { newSecret } from '../support/secrets.ts';
 import { blocks } from './blocks.ts';
 
 const CLUSTER = '# needs a cluster\n';
-const PROGRAMS = /\b(?:kubectl|helm|docker|openshell --)/;
+const PROGRAMS = /\b(?:kubectl|helm|docker|openshell (?:--|workspace))/;
 
 /** What a page shows besides that every command ends with 0. */
 const SHOWN: Readonly<Record<string, readonly RegExp[]>> = {
@@ -26,7 +26,11 @@ const SHOWN: Readonly<Record<string, readonly RegExp[]>> = {
     /^ {2}GITLAB_TOKEN +key-missing/m,
     /"credential revoked"/,
   ],
-  'docs/quick-start/openshell.md': [/^0 errors, 1 warning$/m, /"msg":"listening"/],
+  'docs/quick-start/openshell.md': [
+    /^0 errors, 1 warning$/m,
+    /^next: openshell --workspace team-a provider create --name gitlab /m,
+    /"msg":"listening"/,
+  ],
 };
 
 let root: string;
