@@ -108,7 +108,7 @@ test.each<[string, () => Readonly<Record<string, string>>, string]>([
   [
     'the combined topology',
     () => ({ '--gateway-config': file('combined.toml', toml({ topology: 'combined' })) }),
-    'combined.toml:12:1: error: openshell.drivers.kubernetes.topology: is combined, also where it is not set: supervisor and agent share a container, so nothing keeps the agent from the values [OpenShell]\n    fix: run: helm upgrade openshell oci://ghcr.io/nvidia/openshell/helm-chart --reuse-values --set supervisor.topology=sidecar',
+    'combined.toml:12:1: error: openshell.drivers.kubernetes.topology: is combined, also where it is not set: supervisor and agent share a container, so nothing keeps the agent from the values [OpenShell]\n    fix: run: helm upgrade openshell oci://ghcr.io/nvidia/openshell/helm-chart --namespace openshell --version VERSION --reuse-values --set supervisor.topology=sidecar --post-renderer ./post-renderer.sh',
   ],
   [
     'a missing socket',

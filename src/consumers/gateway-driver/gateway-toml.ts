@@ -22,8 +22,9 @@ const TABLES = ['version', 'gateway', 'supervisor', 'drivers', 'credential_drive
 const OWN_DRIVERS = ['kubernetes-secrets', 'vault'];
 /** Of the file: 0.0.x reads 1, 0.1.x reads 2, and none is 1. */
 const VERSIONS: readonly unknown[] = [undefined, 1, 2];
+/** Helm keeps neither the version nor the post-renderer, without which the gateway loses its driver. */
 const TOPOLOGY_COMMAND =
-  'run: helm upgrade openshell oci://ghcr.io/nvidia/openshell/helm-chart --reuse-values --set supervisor.topology=sidecar';
+  'run: helm upgrade openshell oci://ghcr.io/nvidia/openshell/helm-chart --namespace openshell --version VERSION --reuse-values --set supervisor.topology=sidecar --post-renderer ./post-renderer.sh';
 
 export interface GatewayFile {
   readonly file: string;
