@@ -8,7 +8,8 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeF
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { describeAsRoot } from '../support/root.ts';
+import { find } from '../support/podman.ts';
+import { describeAsRoot, describeIf } from '../support/root.ts';
 import { AGENT_UID, ENTERING, GOOD_POD, type PodSpec, RESOLVER_UID, runPod, unprivileged } from './pod.ts';
 
 const MINUTES = Number(process.env.EXEC_MINUTES ?? 1);
@@ -139,7 +140,14 @@ const findings = (stdout: string) =>
     )
     .filter(({ class_uid, unmapped }) => class_uid === 2004 && unmapped.outcome !== 'pass');
 
-describeAsRoot('execs into the pod', () => {
+const missing =
+  process.getuid?.() === 0
+    ? find('runc') === undefined
+      ? 'install runc'
+      : undefined
+    : 'run the tests as root';
+
+describeIf('execs into the pod by runc', missing, () => {
   it(
     'twenty a second end nothing and are no finding',
     async () => {
@@ -173,7 +181,9 @@ describeAsRoot('execs into the pod', () => {
     },
     TIMEOUT_MS,
   );
+});
 
+describeAsRoot('execs into the pod', () => {
   it.each([
     ['with SYS_PTRACE', `${ENTERING} --no-new-privs`, 'process-capabilities'],
     ['with our UID', unprivileged(RESOLVER_UID), 'process-same-uid'],
