@@ -5,10 +5,10 @@ import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { SCHEMAS } from '../../src/consumers/index.ts';
 import { METRICS } from '../../src/observe/metrics.ts';
-import { CHECKOUT } from '../support/checkout.ts';
 import { runInProcess } from '../support/in-process.ts';
 
-const FOLDER = join(CHECKOUT, 'docs/reference');
+const ROOT = join(import.meta.dirname, '../..');
+const FOLDER = join(ROOT, 'docs/reference');
 const page = (name: string) => readFileSync(join(FOLDER, name), 'utf8');
 
 /** The cells of each row, as GitHub splits it. */
@@ -107,7 +107,7 @@ describe('configuration.md', () => {
   });
 
   it('has every field of the README', () => {
-    const yaml = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(CHECKOUT, 'README.md'), 'utf8'))?.[1] ?? '';
+    const yaml = /```yaml\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8'))?.[1] ?? '';
     const known = [...fields(config).keys(), ...fields(provider).keys()];
     const used = parseAllDocuments(yaml).flatMap((document) =>
       leaves(document.toJS(), '').map(([path]) => path),
@@ -134,7 +134,7 @@ describe('metrics.md', () => {
   });
 
   it('names each alert, with its runbook', () => {
-    const rules = readFileSync(join(CHECKOUT, 'deploy/alerts/prometheus-rule.yaml'), 'utf8');
+    const rules = readFileSync(join(ROOT, 'deploy/alerts/prometheus-rule.yaml'), 'utf8');
     const links = rows.flatMap(([, , , , alerts = '']) => [...alerts.matchAll(/\[(\w+)\]\((.+?)\)/g)]);
     expect(new Set(links.map(([, alert]) => alert))).toEqual(
       new Set([...rules.matchAll(/- alert: (\w+)/g)].map(([, alert]) => alert)),

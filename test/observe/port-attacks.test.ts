@@ -2,6 +2,7 @@
  * What strangers do to the two TCP ports, against the real `serve` in a pod's namespaces and control groups. CI runs the short
  * form; ATTACKS=whole runs each for as long as SECURITY.md says. Figures are printed.
  */
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
 import { SEEN_BY } from '../support/pod-world.ts';
@@ -40,6 +41,14 @@ function p99(times: readonly number[]): number {
 const median = (values: readonly number[]) =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
+/** CPU time that the machine's processes have taken, its hypervisor's share included, in milliseconds. */
+function machineCpuMs(): number {
+  const [, user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8').split(/ +/, 9);
+  return 10 * [user, nice, system, irq, softirq, steal].reduce((sum, ticks) => sum + Number(ticks), 0);
+}
+/** Cores that processes outside the pod may take in a phase that is judged: CI has none, a laptop may be in use. */
+const OTHERS_CORES = 0.5;
+
 /**
  * With 10 shares the scheduler alone decides how long a call takes: on Linux 6.18 such a container waits for seconds beside one whose
  * processes sleep and wake, as a flood's do, and just as long when the flood is aimed at a program of the agent's own.
@@ -60,10 +69,16 @@ describeAsRoot('beside four spinning processes', () => {
       );
       const phase = async () => {
         await asking.ask();
-        const before = pod.world.cpuMs('resolver');
+        const used = () => [pod.world.cpuMs('resolver'), pod.world.cpuMs('agent'), machineCpuMs()] as const;
+        const before = used();
         await sleep(seconds * 1_000);
-        const cpu = pod.world.cpuMs('resolver') - before;
-        return { cpu, ...(await asking.ask<Waits>()) };
+        const [cpu, agent, machine] = used().map((ms, index) => ms - (before[index] ?? 0)) as [
+          number,
+          number,
+          number,
+        ];
+        const othersCores = (machine - agent - cpu) / (seconds * 1_000);
+        return { cpu, othersCores, ...(await asking.ask<Waits>()) };
       };
       const warm = await phase();
       const control: (typeof warm)[] = [];
@@ -85,7 +100,12 @@ describeAsRoot('beside four spinning processes', () => {
         cpu: phases.reduce((sum, { cpu }) => sum + cpu, 0),
       });
       const [without, during] = [figures(control), figures(flooded)];
-      console.log(`${shares} CPU shares`, { made, without, during, probes });
+      const othersCores = Math.max(...[...control, ...flooded].map((each) => each.othersCores));
+      console.log(`${shares} CPU shares`, { made, without, during, probes, othersCores });
+      if (process.env.CI !== 'true' && othersCores > OTHERS_CORES) {
+        console.log('not judged: other processes of this machine were busy');
+        return;
+      }
       expect(made).toBeGreaterThan(1_000 * seconds);
       for (const each of probes) {
         expect(each.probes).toBeGreaterThanOrEqual(seconds / 2);
