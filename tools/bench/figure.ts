@@ -1,21 +1,34 @@
 /** The result of every figure. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Memory } from './proc.ts';
 import type { Row } from './verdict.ts';
 
-/** How long a run may take. */
+/** Programs to compare with, by path. */
+export interface Peers {
+  readonly spire?: { readonly agent: string; readonly server: string };
+  readonly envoy?: string;
+}
+
+/** How long a run may take, and with what it compares. */
 export interface Scale {
   readonly quick: boolean;
   /** `full` in a full run, `quick` in a short one. */
   readonly pick: (full: number, quick: number) => number;
+  readonly peers: Peers;
 }
 
 /** Samples of both sides of one figure, thinned out to percentiles. */
 export interface Distribution {
   readonly name: string;
   readonly unit: 'µs' | 'ms';
+  /** What the other side is. */
+  readonly baseline: string;
+  /** The bars, as multiples of the baseline. */
+  readonly p50: number;
+  readonly p99: number;
   /** Percentiles 1 to 99, and then 99.9, of each side. */
   readonly ours: readonly number[];
-  readonly baseline: readonly number[];
+  readonly baselines: readonly number[];
 }
 
 /** A stage of the start, and the milliseconds that it takes. */
@@ -24,10 +37,8 @@ export interface Stage {
   readonly ms: number;
 }
 
-export interface MemoryPoint {
+export interface MemoryPoint extends Memory {
   readonly requests: number;
-  readonly rss: number;
-  readonly privateDirty: number;
 }
 
 /** What the plots are drawn from. */
@@ -35,8 +46,10 @@ export interface Details {
   readonly distributions?: readonly Distribution[];
   readonly start?: { readonly bareMs: number; readonly stages: readonly Stage[] };
   readonly memory?: {
-    readonly bare: { readonly rss: number; readonly privateDirty: number };
+    readonly bare: Memory;
     readonly series: readonly MemoryPoint[];
+    /** Some seconds after the load. */
+    readonly after: Memory;
   };
   readonly scaling?: readonly { readonly size: number; readonly ours: number; readonly baseline: number }[];
 }

@@ -5,13 +5,16 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { installedEnvoy } from '../../test/interop/envoy-program.ts';
 import { folderInMemory } from '../../test/support/memory-folder.ts';
 import { enterOwnNamespaces } from '../../test/support/own-namespaces.ts';
-import type { Details, Figure, FigureResult, Scale } from './figure.ts';
+import type { Details, Figure, FigureResult, Peers, Scale } from './figure.ts';
 import { cpuAtRest } from './figures/cpu.ts';
+import { envoy } from './figures/envoy.ts';
 import { memoryAfterLoad, memoryAtRest } from './figures/memory.ts';
 import { rotation } from './figures/rotation.ts';
 import { scaling } from './figures/scaling.ts';
+import { spire } from './figures/spire.ts';
 import { start } from './figures/start.ts';
 import { grpcFloor, unary20, unary1000 } from './figures/unary.ts';
 import { watchers } from './figures/watchers.ts';
@@ -31,19 +34,25 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   'memory-load': memoryAfterLoad,
   'cpu-rest': cpuAtRest,
   scaling,
+  spire,
+  envoy,
 };
 /** Measurements of one figure that must all miss before a short run fails. */
 const QUICK_ATTEMPTS = 3;
 const RESULTS = join(import.meta.dirname, 'results');
 
 const USAGE = `npm run bench -- [--quick] [--only NAME]... [--out DIR] [--tolerance FACTOR] [--strict]
+               [--spire-agent PATH --spire-server PATH] [--envoy PATH]
 
   --quick       about a minute, and exit 1 where a figure is three times above its bar, or what the last full run
                 came to where that is higher, times the tolerance, 1.5 unless given
   --only NAME   one of ${Object.keys(FIGURES).join(', ')}
   --out DIR     where JSON, table and plots go; a full run of all figures writes to tools/bench/results
   --tolerance   what every bar is multiplied by; 1 in a full run
-  --strict      exit 1 where a full run misses a bar
+  --strict      exit 1 where a full run misses a bar, or could not measure one
+  --spire-agent, --spire-server
+                SPIRE's programs, for the same figures on its agent
+  --envoy       an Envoy, for rotations by its own file SDS; if not given, the one that the tests installed
 `;
 
 const { values } = parseArgs({
@@ -53,6 +62,9 @@ const { values } = parseArgs({
     out: { type: 'string' },
     tolerance: { type: 'string' },
     strict: { type: 'boolean', default: false },
+    'spire-agent': { type: 'string' },
+    'spire-server': { type: 'string' },
+    envoy: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -74,15 +86,16 @@ console.log(markdown(run));
 if (out !== undefined) {
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, 'bench.json'), `${JSON.stringify(run, undefined, 1)}\n`);
-  writeFileSync(join(out, 'bench.md'), markdown(run));
-  for (const [file, svg] of plots(run)) writeFileSync(join(out, file), svg);
+  const drawn = plots(run);
+  writeFileSync(join(out, 'bench.md'), markdown(run, drawn.keys()));
+  for (const [file, svg] of drawn) writeFileSync(join(out, file), svg);
 }
 const above = missed(run);
 if (above.length > 0) console.log(`Missed: ${above.join(', ')}`);
 if ((above.length > 0 && (quick || values.strict)) || run.failures.length > 0) process.exitCode = 1;
 
 async function measureAll(figures: readonly string[]): Promise<Run> {
-  const scale: Scale = { quick, pick: (full, short) => (quick ? short : full) };
+  const scale: Scale = { quick, pick: (full, short) => (quick ? short : full), peers: peers() };
   const rows: Row[] = [];
   const notes: string[] = [];
   const failures: Run['failures'][number][] = [];
@@ -109,6 +122,15 @@ async function measureAll(figures: readonly string[]): Promise<Run> {
   }
   const judging = quick ? { recorded } : {};
   return { machine: thisMachine(), quick, tolerance, ...judging, rows, notes, failures, details };
+}
+
+function peers(): Peers {
+  const { 'spire-agent': agent, 'spire-server': server } = values;
+  const envoy = values.envoy ?? installedEnvoy();
+  return {
+    ...(agent !== undefined && server !== undefined && { spire: { agent, server } }),
+    ...(envoy !== undefined && { envoy }),
+  };
 }
 
 /** By row, what the last full run came to; empty where there is none. */

@@ -8,8 +8,10 @@ import { NODE } from '../../test/support/checkout.ts';
 import { IMAGE_ENVIRONMENT, Product } from '../../test/support/product.ts';
 import { newSecret } from '../../test/support/secrets.ts';
 import { NAMESPACE, Workspace } from '../../test/support/workspace.ts';
-import { BARE_ENVIRONMENT, killed, ours } from './child.ts';
+import type { Cgroup } from './cgroup.ts';
+import { BARE_ENVIRONMENT, commandIn, killed, ours } from './child.ts';
 import { generation } from './generations.ts';
+import { cpuNs } from './proc.ts';
 
 const SECRET = 'nvbugs';
 const START_TIMEOUT_MS = 30_000;
@@ -29,6 +31,13 @@ function serveCommand({ configFile, socket }: Workspace): readonly string[] {
   return [...product.entry(socket), 'serve', '--relaxed', '--config', configFile];
 }
 
+/** How a resolver is started besides. */
+interface Surroundings {
+  /** Lets kubelet probe it at this port of loopback. */
+  readonly healthPort?: number;
+  readonly cgroup?: Cgroup | undefined;
+}
+
 /** When what happened, in milliseconds since the process was spawned. */
 export interface StartTimes {
   /** The process runs under the flags that it is to serve under: at once where it was started with them. */
@@ -37,6 +46,8 @@ export interface StartTimes {
   readonly socketMs: number;
   /** Health.Watch says SERVING. */
   readonly servingMs: number;
+  /** What all its threads had run by then. */
+  readonly cpuMs: number;
 }
 
 export class ResolverProcess implements AsyncDisposable {
@@ -47,11 +58,15 @@ export class ResolverProcess implements AsyncDisposable {
   readonly #sink: ChildProcess;
   readonly #fifo: number;
   readonly #log: string;
+  readonly #cgroup: Cgroup | undefined;
   #child: ChildProcess | undefined;
   #spawnedAt = 0;
 
-  private constructor(keys: number) {
+  private constructor(keys: number, { healthPort, cgroup }: Surroundings = {}) {
     this.workspace = new Workspace();
+    this.#cgroup = cgroup;
+    if (healthPort !== undefined)
+      this.workspace.writeConfig({ health: { listen: `127.0.0.1:${healthPort}` } });
     this.keys = keys;
     this.prefix = newSecret('rot');
     this.#log = join(this.workspace.root, 'log');
@@ -69,8 +84,8 @@ export class ResolverProcess implements AsyncDisposable {
     return new ResolverProcess(keys);
   }
 
-  static async serving(keys: number): Promise<ResolverProcess> {
-    const resolver = new ResolverProcess(keys);
+  static async serving(keys: number, surroundings?: Surroundings): Promise<ResolverProcess> {
+    const resolver = new ResolverProcess(keys, surroundings);
     await resolver.start();
     return resolver;
   }
@@ -99,11 +114,11 @@ export class ResolverProcess implements AsyncDisposable {
 
   /** Spawns it and waits until it serves. Nothing but the wait happens in this process meanwhile. */
   async start(): Promise<StartTimes> {
-    const args = serveCommand(this.workspace);
+    const [program, ...args] = commandIn(this.#cgroup, NODE, ...serveCommand(this.workspace));
     const log = openSync(this.#log, 'a');
     const env = { ...BARE_ENVIRONMENT, ...IMAGE_ENVIRONMENT };
     this.#spawnedAt = performance.now();
-    const child = spawn(NODE, args, { env, stdio: ['ignore', this.#fifo, log] });
+    const child = spawn(program, args, { env, stdio: ['ignore', this.#fifo, log] });
     this.#child = ours(child);
     closeSync(log);
     let flaggedMs: number | undefined;
@@ -113,7 +128,8 @@ export class ResolverProcess implements AsyncDisposable {
     });
     const socketMs = performance.now() - this.#spawnedAt;
     await untilServing(this.socket);
-    return { flaggedMs: flaggedMs ?? 0, socketMs, servingMs: performance.now() - this.#spawnedAt };
+    const servingMs = performance.now() - this.#spawnedAt;
+    return { flaggedMs: flaggedMs ?? 0, socketMs, servingMs, cpuMs: cpuNs(this.pid) / 1e6 };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -37,10 +37,13 @@ export function thisMachine(): Machine {
   };
 }
 
-/** Rows that are above their bar, and figures that could not be measured. */
+/** Rows that are above their bar, and what could not be measured. What needs a program that is not here counts in a full run. */
 export function missed(run: Run): string[] {
   return [
-    ...run.rows.filter((row) => judge(row, run) === 'missed').map(({ id }) => id),
+    ...run.rows
+      .filter(({ bar }) => bar !== undefined)
+      .filter((row) => ['missed', ...(run.quick ? [] : ['not measured'])].includes(judge(row, run)))
+      .map(({ id }) => id),
     ...run.failures.map(({ figure }) => figure),
   ];
 }

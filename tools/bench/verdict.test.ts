@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { ratioRow, runOf, valueRow } from './rows.ts';
 import { missed } from './run.ts';
-import { comparisonRow, judge } from './verdict.ts';
+import { comparisonRow, judge, missingRow } from './verdict.ts';
 
 const FULL = { quick: false, tolerance: 1 };
 const QUICK = { quick: true, tolerance: 1.5 };
@@ -36,6 +36,18 @@ it('a row without a bar is context, and one without a number is a miss', () => {
   expect(judge(ratioRow(Number.NaN, 3), FULL)).toBe('missed');
   const { ratio: _, ...withoutRatio } = ratioRow(1, 3);
   expect(judge(withoutRatio, FULL)).toBe('missed');
+});
+
+it('a row without its program is no miss of a short run, and one of a full run', () => {
+  const row = missingRow(
+    { id: 'spire', figure: 'RSS', unit: 'MiB', bar: { on: 'ratio', atMost: 1 } },
+    'give a path',
+  );
+  expect(judge(row, QUICK)).toBe('not measured');
+  expect(missed(runOf([row], QUICK))).toEqual([]);
+  expect(missed(runOf([row]))).toEqual(['spire']);
+  const { bar: _, ...context } = row;
+  expect(missed(runOf([context]))).toEqual([]);
 });
 
 it('a run names what it missed, and what it could not measure', () => {

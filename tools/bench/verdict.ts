@@ -3,6 +3,14 @@ import type { Comparison, Spread } from './stats.ts';
 
 export type Unit = 'µs' | 'ms' | 'MiB' | '% of a core' | '%' | 'exponent';
 
+/** What must hold. */
+export interface Bar {
+  readonly on: 'ratio' | 'value';
+  readonly atMost: number;
+  /** Has no meaning in a short run, where it is shown and not judged. */
+  readonly fullRunOnly?: true;
+}
+
 /** One line of the table. */
 export interface Row {
   /** Kebab-case, the same in every run. */
@@ -18,16 +26,13 @@ export interface Row {
   /** The lowest value possible for this kind of program, measured in the same run and in the bar's unit. */
   readonly floor?: { readonly name: string; readonly value: number };
   /** None for a row that is there for context. */
-  readonly bar?: {
-    readonly on: 'ratio' | 'value';
-    readonly atMost: number;
-    /** Has no meaning in a short run, where it is shown and not judged. */
-    readonly fullRunOnly?: true;
-  };
+  readonly bar?: Bar;
+  /** Why there are no numbers. */
+  readonly missing?: string;
 }
 
 /** `tolerated`: above the bar, and not so far that a short run fails. */
-export type Verdict = 'met' | 'tolerated' | 'missed' | 'not judged';
+export type Verdict = 'met' | 'tolerated' | 'missed' | 'not judged' | 'not measured';
 
 /** What a bar is compared with. */
 export function judgedValue(row: Row): number {
@@ -47,6 +52,7 @@ export interface Measure {
  * bars only. A short run detects regressions: if the last full run missed a bar, its result replaces that bar.
  */
 export function judge(row: Row, { quick, tolerance, recorded }: Measure): Verdict {
+  if (row.missing !== undefined) return 'not measured';
   if (row.bar === undefined || (quick && row.bar.fullRunOnly === true)) return 'not judged';
   const value = judgedValue(row);
   if (value <= row.bar.atMost) return 'met';
@@ -67,4 +73,9 @@ export function comparisonRow(
     ratio: comparison.ratio,
     rounds: comparison.rounds,
   };
+}
+
+/** A row of what is not on this machine. */
+export function missingRow(row: Omit<Row, 'ours' | 'baseline' | 'rounds' | 'missing'>, missing: string): Row {
+  return { ...row, ours: Number.NaN, baseline: { name: '', value: Number.NaN }, rounds: 0, missing };
 }

@@ -1,5 +1,6 @@
 /** How the cost of a rotation grows with the credentials. */
 import { median } from 'simple-statistics';
+import { BARS } from '../bars.ts';
 import type { FigureResult, Scale } from '../figure.ts';
 import { InotifyLoop } from '../inotify-loop.ts';
 import { interleave } from '../interleave.ts';
@@ -54,16 +55,16 @@ export async function scaling(scale: Scale): Promise<FigureResult> {
         ours: slope('ours'),
         baseline: { name: 'bare inotify loop', value: slope('baseline') },
         rounds: sides[0]?.rounds.length ?? 0,
-        bar: { on: 'value', atMost: 1.2 },
+        bar: BARS.scaling,
       },
       {
         id: 'scaling-last-decade',
-        figure: `the same over the last decade, to ${most}`,
+        figure: `rotation cost over the last decade, to ${most} credentials`,
         unit: 'exponent',
         ours: slope('ours', sizes.length - 2),
         baseline: { name: 'bare inotify loop', value: slope('baseline', sizes.length - 2) },
         rounds: sides[0]?.rounds.length ?? 0,
-        bar: { on: 'value', atMost: 1.2, fullRunOnly: true },
+        bar: BARS['scaling-last-decade'],
       },
     ],
     details: { scaling: points },

@@ -1,10 +1,11 @@
 /** From the spawn to SERVING, and what the time goes into. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { NODE } from '../../../test/support/checkout.ts';
 import { folderInMemory } from '../../../test/support/memory-folder.ts';
+import { BARS } from '../bars.ts';
 import { BARE_ENVIRONMENT, killed, ours } from '../child.ts';
 import type { FigureResult, Scale, Stage } from '../figure.ts';
 import { floorRatio, interleave } from '../interleave.ts';
@@ -20,11 +21,13 @@ interface Start {
   readonly provenMs: number;
   readonly socketMs: number;
   readonly servingMs: number;
+  /** Until then, of all its threads. */
+  readonly cpuMs: number;
 }
 
 async function startResolver(): Promise<Start> {
   await using resolver = ResolverProcess.prepare(KEYS);
-  const { flaggedMs, socketMs, servingMs } = await resolver.start();
+  const { flaggedMs, socketMs, servingMs, cpuMs } = await resolver.start();
   const verdict = resolver.log
     .split('\n')
     .filter((line) => line.startsWith('{'))
@@ -32,14 +35,20 @@ async function startResolver(): Promise<Start> {
     .find(({ msg }) => msg.includes('boundary'));
   if (verdict === undefined) throw new Error('the log does not tell when the boundary was judged');
   const provenMs = new Date(verdict.time).getTime() - resolver.spawnedAtMs;
-  return { flaggedMs, provenMs, socketMs, servingMs };
+  return { flaggedMs, provenMs, socketMs, servingMs, cpuMs };
 }
 
 async function startBareNode(): Promise<Start> {
   const from = performance.now();
   await once(spawn(NODE, ['-e', '0'], { env: BARE_ENVIRONMENT, stdio: 'ignore' }), 'exit');
   const ms = performance.now() - from;
-  return { flaggedMs: ms, provenMs: ms, socketMs: ms, servingMs: ms };
+  return { flaggedMs: ms, provenMs: ms, socketMs: ms, servingMs: ms, cpuMs: Number.NaN };
+}
+
+/** CPU-milliseconds of a Node that does nothing but look at them. */
+function cpuOfBareNode(): number {
+  const print = 'const { user, system } = process.cpuUsage(); console.log((user + system) / 1e3)';
+  return Number(execFileSync(NODE, ['-e', print], { env: BARE_ENVIRONMENT, encoding: 'utf8' }));
 }
 
 /** A server over HTTP/2 that does nothing but listen. */
@@ -55,7 +64,7 @@ class EmptyServer implements Disposable {
     const ms = performance.now() - from;
     await killed(server);
     rmSync(this.#socket);
-    return { flaggedMs: ms, provenMs: ms, socketMs: ms, servingMs: ms };
+    return { flaggedMs: ms, provenMs: ms, socketMs: ms, servingMs: ms, cpuMs: Number.NaN };
   }
 
   [Symbol.dispose](): void {
@@ -91,10 +100,10 @@ export async function start(scale: Scale): Promise<FigureResult> {
         ...comparisonRow(
           {
             id: 'start',
-            figure: `process start → SERVING, ${KEYS} credentials`,
+            figure: `process start → ready, ${KEYS} credentials`,
             unit: 'ms',
             baseline: '`node -e 0`, start to exit',
-            bar: { on: 'ratio', atMost: 3 },
+            bar: BARS.start,
           },
           comparison,
         ),
@@ -102,6 +111,21 @@ export async function start(scale: Scale): Promise<FigureResult> {
           name: 'empty HTTP/2 server, start to listening',
           value: floorRatio(rounds, ({ servingMs }) => servingMs),
         },
+      },
+      {
+        id: 'start-cpu',
+        figure: `process start → ready, ${KEYS} credentials, CPU time`,
+        unit: 'ms',
+        ours: middle(({ cpuMs }) => cpuMs),
+        baseline: {
+          name: 'Node that looks at its own',
+          value: percentile(
+            rounds.map(() => cpuOfBareNode()),
+            50,
+          ),
+        },
+        rounds: rounds.length,
+        bar: BARS['start-cpu'],
       },
     ],
     details: { start: { bareMs: comparison.baseline, stages } },

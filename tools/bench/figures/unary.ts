@@ -4,20 +4,21 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { RawClient, SERVICE } from '../../../test/support/raw-calls.ts';
+import { BARS } from '../bars.ts';
 import { Child } from '../child.ts';
 import { distribution } from '../distribution.ts';
 import type { FigureResult, Scale } from '../figure.ts';
 import { floorRatio, interleave, reduce } from '../interleave.ts';
 import { ResolverProcess } from '../resolver-process.ts';
 import { compare, percentile } from '../stats.ts';
-import { comparisonRow, type Row } from '../verdict.ts';
+import { type Bar, comparisonRow, type Row } from '../verdict.ts';
 import { waitForCalls } from '../wait-for-calls.ts';
 
-const GET = `${SERVICE}/GetProviderEnvironment`;
+export const GET = `${SERVICE}/GetProviderEnvironment`;
 const EMPTY = '/bench.Empty/Get';
 
 /** Microseconds that each of `count` calls took. */
-async function timeCalls(client: RawClient, method: string, count: number): Promise<number[]> {
+export async function timeCalls(client: RawClient, method: string, count: number): Promise<number[]> {
   const times: number[] = [];
   for (let call = 0; call < count; call++) {
     const from = process.hrtime.bigint();
@@ -53,7 +54,7 @@ interface UnaryFigure {
   readonly keys: number;
   /** Whether the baseline returns as many bytes as we do, or none. */
   readonly sameBytes: boolean;
-  readonly bars: { readonly p50: number; readonly p99: number };
+  readonly bars: { readonly p50: Bar; readonly p99: Bar };
 }
 
 async function unary(figure: UnaryFigure, scale: Scale): Promise<FigureResult> {
@@ -89,7 +90,7 @@ async function unary(figure: UnaryFigure, scale: Scale): Promise<FigureResult> {
         ...common,
         id: `${id}-${percent}`,
         figure: `${name}, ${percent}`,
-        bar: { on: 'ratio', atMost: bars[percent] },
+        bar: bars[percent],
       },
       compare(reduce(rounds, of)),
     ),
@@ -97,7 +98,11 @@ async function unary(figure: UnaryFigure, scale: Scale): Promise<FigureResult> {
   });
   return {
     rows: [row('p50', p50), row('p99', p99)],
-    details: { distributions: [distribution(name, 'µs', rounds)] },
+    details: {
+      distributions: [
+        distribution({ name, unit: 'µs', baseline, p50: bars.p50.atMost, p99: bars.p99.atMost }, rounds),
+      ],
+    },
     notes: [
       `${name}: ${bytes} bytes a response; ${rounds.length} rounds of ${block} calls a side, one after another, raw bytes on both clients.`,
     ],
@@ -105,10 +110,23 @@ async function unary(figure: UnaryFigure, scale: Scale): Promise<FigureResult> {
 }
 
 export const unary20 = (scale: Scale): Promise<FigureResult> =>
-  unary({ id: 'unary-20', keys: 20, sameBytes: false, bars: { p50: 1.1, p99: 1.25 } }, scale);
+  unary(
+    {
+      id: 'unary-20',
+      keys: 20,
+      sameBytes: false,
+      bars: { p50: BARS['unary-20-p50'], p99: BARS['unary-20-p99'] },
+    },
+    scale,
+  );
+
+const UNARY_1000 = { on: 'ratio', atMost: 1.1 } as const;
 
 export const unary1000 = (scale: Scale): Promise<FigureResult> =>
-  unary({ id: 'unary-1000', keys: 1_000, sameBytes: true, bars: { p50: 1.1, p99: 1.1 } }, scale);
+  unary(
+    { id: 'unary-1000', keys: 1_000, sameBytes: true, bars: { p50: UNARY_1000, p99: UNARY_1000 } },
+    scale,
+  );
 
 /** What gRPC costs by itself: the empty call against an echo on a bare socket. Context, without a bar. */
 export async function grpcFloor(scale: Scale): Promise<FigureResult> {

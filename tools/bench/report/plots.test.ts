@@ -10,10 +10,21 @@ it('draws what was measured, and nothing else', () => {
   const all = plots(
     runOf([ratioRow(2, 3)], {
       details: {
-        distributions: [{ name: 'unary', unit: 'µs', ours: samples, baseline: samples }],
+        distributions: [
+          {
+            name: 'unary',
+            unit: 'µs',
+            baseline: 'empty call',
+            p50: 2,
+            p99: 2,
+            ours: samples,
+            baselines: samples,
+          },
+        ],
         start: { bareMs: 40, stages: [{ name: 'modules', ms: 50 }] },
         memory: {
           bare: { rss: 40, privateDirty: 8 },
+          after: { rss: 50, privateDirty: 27 },
           series: [
             { requests: 10, rss: 60, privateDirty: 20 },
             { requests: 20, rss: 61, privateDirty: 21 },

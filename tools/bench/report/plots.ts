@@ -1,55 +1,16 @@
-/** Plots of a run as SVG. Text and lines are mid-grey on nothing, which a light page and a dark one both show. */
-import { init } from 'echarts';
+/** Plots of a run as SVG. */
+import { BARS, inOrder } from '../bars.ts';
 import { PERCENTS } from '../distribution.ts';
 import type { Distribution } from '../figure.ts';
 import type { Run } from '../run.ts';
-import { judge, judgedValue } from '../verdict.ts';
+import { exponent } from '../stats.ts';
+import { judge, judgedValue, type Row } from '../verdict.ts';
+import { axis, BAD, BASELINE, GOOD, GREY, legend, OURS, svg, target, title, WIDTH } from './chart.ts';
 import { bar, measure } from './format.ts';
 
-type Option = Parameters<ReturnType<typeof init>['setOption']>[0];
-
-const GREY = '#7d858f';
-const FAINT = '#7d858f40';
-const OURS = '#3b82d6';
-const BASELINE = '#d6862b';
-const GOOD = '#3f9e5a';
-const BAD = '#d9534f';
 const STAGES = ['#7b6fd0', '#3b82d6', '#c2557a', '#2f9e9e'];
-const WIDTH = 900;
-const FONT = 'Helvetica, Arial, sans-serif';
-
-const title = (text: string, left: number | string = 'center', top = 8) => ({
-  text,
-  left,
-  top,
-  textStyle: { color: GREY, fontSize: 14, fontWeight: 600 as const },
-});
-const axis = {
-  nameTextStyle: { color: GREY, fontSize: 12 },
-  axisLabel: { color: GREY, fontSize: 12 },
-  axisLine: { lineStyle: { color: GREY } },
-  splitLine: { lineStyle: { color: FAINT } },
-  minorSplitLine: { show: false },
-};
-const legend = (data: readonly string[], top: number) => ({
-  data: [...data],
-  top,
-  itemGap: 36,
-  textStyle: { color: GREY, fontSize: 12 },
-});
-
-function svg(option: Option, height: number): string {
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
-  chart.setOption({
-    animation: false,
-    backgroundColor: 'transparent',
-    textStyle: { fontFamily: FONT },
-    ...(option as object),
-  });
-  const text = chart.renderToSVGString();
-  chart.dispose();
-  return `${text}\n`;
-}
+/** Percentiles that have a bar. */
+const JUDGED = ['p50', 'p99'] as const;
 
 /** File name → SVG, for whatever the run measured. */
 export function plots(run: Run): Map<string, string> {
@@ -65,21 +26,26 @@ export function plots(run: Run): Map<string, string> {
 }
 
 /** A share below this is drawn as this: almost nothing. */
-const LEAST_SHARE = 0.1;
+const LEAST_SHARE = 1 / 8;
 
 /** How much of its bar each figure takes. */
 function bars(run: Run): string {
-  const rows = run.rows.filter((row) => row.bar !== undefined && judge(row, run) !== 'not judged').reverse();
+  const rows = inOrder(run.rows)
+    .filter((row) => row.bar !== undefined && !['not judged', 'not measured'].includes(judge(row, run)))
+    .reverse();
+  const color = (row: Row) => (judge(row, { ...run, tolerance: 1 }) === 'met' ? GOOD : BAD);
   const share = rows.map((row) => Math.max(judgedValue(row) / (row.bar?.atMost ?? 1), LEAST_SHARE));
   return svg(
     {
-      title: title('Each figure as a share of its bar: left of the line is met'),
-      grid: { left: 400, right: 120, top: 44, bottom: 44 },
+      title: title('Each figure, divided by its target'),
+      grid: { left: 400, right: 140, top: 44, bottom: 44 },
       xAxis: {
         ...axis,
         type: 'log',
+        logBase: 2,
         min: LEAST_SHARE,
-        name: 'times the bar',
+        max: 2 ** Math.ceil(Math.log2(Math.max(2, ...share))),
+        name: 'times the target',
         nameLocation: 'middle',
         nameGap: 26,
         axisLabel: { ...axis.axisLabel, formatter: (value: number) => `${value}×` },
@@ -98,11 +64,11 @@ function bars(run: Run): string {
           barMaxWidth: 14,
           data: rows.map((row, index) => ({
             value: share[index] ?? 0,
-            itemStyle: { color: judge(row, { ...run, tolerance: 1 }) === 'met' ? GOOD : BAD },
+            itemStyle: { color: color(row) },
             label: {
               show: true,
               position: 'right',
-              color: GREY,
+              color: color(row),
               formatter: `${row.bar?.on === 'ratio' ? `${judgedValue(row).toFixed(2)}×` : measure(row.ours, row.unit)}  (${bar(row)})`,
             },
           })),
@@ -116,9 +82,13 @@ function bars(run: Run): string {
         },
       ],
     },
+    'A green bar, left of 1×, meets its target; a red one, right of it, misses it: twice the target is 2×.',
     70 + rows.length * 26 + 40,
   );
 }
+
+const samples = ({ ours, baselines }: Distribution, side: 'ours' | 'baseline') =>
+  side === 'ours' ? ours : baselines;
 
 /** Percentiles of both sides, one panel a figure. */
 function latency(distributions: readonly Distribution[]): string {
@@ -129,17 +99,22 @@ function latency(distributions: readonly Distribution[]): string {
   return svg(
     {
       title: distributions
-        .map(({ name, unit }, index) => title(`${name} [${unit}]`, index * width + width / 2 + 16, 8))
+        .map(({ name, unit, baseline }, index) => ({
+          ...title(`${name} [${unit}]`, index * width + width / 2 + 16, 8),
+          subtext: `baseline: ${baseline}`,
+          subtextStyle: { color: GREY, fontSize: 10 },
+        }))
         .map((each) => ({
           ...each,
           textAlign: 'center' as const,
+          itemGap: 2,
           textStyle: { ...each.textStyle, fontSize: 12 },
         })),
-      legend: legend(['ours', 'baseline'], 30),
+      legend: legend(['ours', 'baseline'], 40),
       grid: distributions.map((_, index) => ({
         left: index * width + 54,
         width: width - 74,
-        top: 62,
+        top: 74,
         bottom: 48,
       })),
       xAxis: distributions.map((_, index) => ({
@@ -166,8 +141,8 @@ function latency(distributions: readonly Distribution[]): string {
         type: 'log' as const,
         logBase: 2,
       })),
-      series: distributions.flatMap((each, index) =>
-        (['ours', 'baseline'] as const).map((side) => ({
+      series: distributions.flatMap((each, index) => [
+        ...(['ours', 'baseline'] as const).map((side) => ({
           name: side,
           type: 'line' as const,
           xAxisIndex: index,
@@ -175,10 +150,25 @@ function latency(distributions: readonly Distribution[]): string {
           symbol: 'none',
           lineStyle: { width: 2, color: side === 'ours' ? OURS : BASELINE },
           itemStyle: { color: side === 'ours' ? OURS : BASELINE },
-          data: PERCENTS.map((percent, at) => [place(percent), each[side][at] ?? 0]),
+          data: PERCENTS.map((percent, at) => [place(percent), samples(each, side)[at] ?? 0]),
         })),
-      ),
+        {
+          type: 'scatter' as const,
+          xAxisIndex: index,
+          yAxisIndex: index,
+          symbol: 'rect',
+          symbolSize: [26, 3],
+          data: JUDGED.map((name) => {
+            const percent = Number(name.slice(1));
+            const at = PERCENTS.indexOf(percent);
+            const most = (each.baselines[at] ?? 0) * each[name];
+            const color = (each.ours[at] ?? 0) <= most ? GOOD : BAD;
+            return { value: [place(percent), most], itemStyle: { color } };
+          }),
+        },
+      ]),
     },
+    'The time that a share of all calls or rotations takes at most; dashes mark the targets at 50 % and 99 %, red where ours is above.',
     340,
   );
 }
@@ -186,12 +176,17 @@ function latency(distributions: readonly Distribution[]): string {
 function startUp({ bareMs, stages }: NonNullable<Run['details']['start']>): string {
   const names = ['bare Node, start to exit', ...stages.map(({ name }) => name)];
   const values = [bareMs, ...stages.map(({ ms }) => ms)];
+  const total = stages.reduce((sum, { ms }) => sum + ms, 0);
   return svg(
     {
-      title: title('From the spawn to SERVING, 60 credentials (medians)'),
+      title: title('From process start to ready, 60 credentials (medians)'),
       legend: legend(names, 32),
       grid: { left: 120, right: 50, top: 72, bottom: 44 },
-      xAxis: { ...axis, type: 'value', name: 'ms', nameLocation: 'middle', nameGap: 26 },
+      xAxis: {
+        ...axis,
+        ...{ type: 'value', name: 'ms', nameLocation: 'middle', nameGap: 26 },
+        max: ({ max }: { max: number }) => Math.ceil(Math.max(max, BARS.start.atMost * bareMs) / 20) * 20,
+      },
       yAxis: {
         ...axis,
         type: 'category',
@@ -211,13 +206,20 @@ function startUp({ bareMs, stages }: NonNullable<Run['details']['start']>): stri
           formatter: `${Math.round(values[index] ?? 0)}`,
         },
         data: index === 0 ? [null, bareMs] : [values[index] ?? 0, null],
+        ...(index === 0 && {
+          markLine: target({ xAxis: BARS.start.atMost * bareMs }, total > BARS.start.atMost * bareMs),
+        }),
       })),
     },
+    `What the time goes into from starting the process until it serves; beyond the line it takes more than ${BARS.start.atMost} times bare Node's.`,
     210,
   );
 }
 
-function memoryOverLoad({ bare, series }: NonNullable<Run['details']['memory']>): string {
+const AFTER = 'private dirty, at rest after it';
+
+function memoryOverLoad({ bare, series, after }: NonNullable<Run['details']['memory']>): string {
+  const { atMost: most } = BARS['memory-load-private-dirty'];
   const lines = [
     { name: 'RSS', color: OURS, data: series.map(({ requests, rss }) => [requests, rss]), level: bare.rss },
     {
@@ -229,12 +231,9 @@ function memoryOverLoad({ bare, series }: NonNullable<Run['details']['memory']>)
   ];
   return svg(
     {
-      title: title('Resident memory under load, one rotation for ten requests (dashed: bare Node at rest)'),
-      legend: legend(
-        lines.map(({ name }) => name),
-        32,
-      ),
-      grid: { left: 64, right: 30, top: 66, bottom: 48 },
+      title: title('Memory under load, one rotation for ten requests (dashed: bare Node at rest)'),
+      legend: legend([...lines.map(({ name }) => name), AFTER], 32),
+      grid: { left: 64, right: 60, top: 66, bottom: 48 },
       xAxis: {
         ...axis,
         type: 'value',
@@ -244,31 +243,55 @@ function memoryOverLoad({ bare, series }: NonNullable<Run['details']['memory']>)
         max: 'dataMax',
       },
       yAxis: { ...axis, type: 'value', name: 'MiB', min: 0 },
-      series: lines.map(({ name, color, data, level }) => ({
-        name,
-        type: 'line' as const,
-        symbol: 'none',
-        lineStyle: { width: 2, color },
-        itemStyle: { color },
-        data,
-        markLine: {
-          silent: true,
+      series: [
+        ...lines.map(({ name, color, data, level }) => ({
+          name,
+          type: 'line' as const,
           symbol: 'none',
-          label: { show: false },
-          lineStyle: { color, type: 'dashed' as const },
-          data: [{ yAxis: level }],
+          lineStyle: { width: 2, color },
+          itemStyle: { color },
+          data,
+          markLine: {
+            silent: true,
+            symbol: 'none',
+            label: { show: false },
+            lineStyle: { color, type: 'dashed' as const },
+            data: [{ yAxis: level }],
+          },
+        })),
+        {
+          name: AFTER,
+          type: 'scatter' as const,
+          symbolSize: 10,
+          itemStyle: { color: after.privateDirty > most ? BAD : GOOD },
+          label: {
+            show: true,
+            position: 'left',
+            offset: [0, -12],
+            color: GREY,
+            formatter: measure(after.privateDirty, 'MiB'),
+          },
+          data: [[series.at(-1)?.requests ?? 0, after.privateDirty]],
+          markLine: target({ yAxis: most }, after.privateDirty > most),
         },
-      })),
+      ],
     },
+    'A line that stays flat shows that nothing leaks; the dot, taken after the load, has to be at or below the target.',
     320,
   );
 }
 
+const TARGET = 'target: as steep as this at most';
+
 function rotationCost(points: NonNullable<Run['details']['scaling']>): string {
+  const { atMost } = BARS.scaling;
+  const first = points[0] ?? { size: 1, ours: 1 };
+  const slope = exponent(points.slice(-2).map(({ size, ours }) => ({ size, cost: ours })));
+  const color = slope > atMost ? BAD : GOOD;
   return svg(
     {
       title: title('Rename of ..data → values in hand, over the number of credentials (medians)'),
-      legend: legend(['ours, at the subscriber', 'bare inotify loop'], 32),
+      legend: legend(['ours, at the subscriber', 'bare inotify loop', TARGET], 32),
       grid: { left: 64, right: 60, top: 76, bottom: 48 },
       xAxis: {
         ...axis,
@@ -281,22 +304,33 @@ function rotationCost(points: NonNullable<Run['details']['scaling']>): string {
         nameGap: 28,
       },
       yAxis: { ...axis, type: 'log', name: 'ms' },
-      series: (['ours', 'baseline'] as const).map((side) => ({
-        name: side === 'ours' ? 'ours, at the subscriber' : 'bare inotify loop',
-        type: 'line' as const,
-        symbol: 'circle',
-        symbolSize: 8,
-        lineStyle: { width: 2, color: side === 'ours' ? OURS : BASELINE },
-        itemStyle: { color: side === 'ours' ? OURS : BASELINE },
-        label: {
-          show: true,
-          position: 'top' as const,
-          color: GREY,
-          formatter: ({ value }: { value: unknown }) => measure((value as number[])[1] ?? 0, 'ms'),
+      series: [
+        ...(['ours', 'baseline'] as const).map((side) => ({
+          name: side === 'ours' ? 'ours, at the subscriber' : 'bare inotify loop',
+          type: 'line' as const,
+          symbol: 'circle',
+          symbolSize: 8,
+          lineStyle: { width: 2, color: side === 'ours' ? OURS : BASELINE },
+          itemStyle: { color: side === 'ours' ? OURS : BASELINE },
+          label: {
+            show: true,
+            position: 'top' as const,
+            color: GREY,
+            formatter: ({ value }: { value: unknown }) => measure((value as number[])[1] ?? 0, 'ms'),
+          },
+          data: points.map((point) => [point.size, point[side]]),
+        })),
+        {
+          name: TARGET,
+          type: 'line' as const,
+          symbol: 'none',
+          lineStyle: { width: 2, type: 'dashed' as const, color },
+          itemStyle: { color },
+          data: points.map(({ size }) => [size, first.ours * (size / first.size) ** atMost]),
         },
-        data: points.map((point) => [point.size, point[side]]),
-      })),
+      ],
     },
+    'How long a changed Secret takes to arrive, by its number of keys; our line must not rise more steeply than the dashed one.',
     320,
   );
 }
