@@ -16,7 +16,7 @@ import { rotation } from './figures/rotation.ts';
 import { scaling } from './figures/scaling.ts';
 import { spire } from './figures/spire.ts';
 import { start } from './figures/start.ts';
-import { grpcFloor, unary20, unary1000 } from './figures/unary.ts';
+import { unary20, unary1000 } from './figures/unary.ts';
 import { watchers } from './figures/watchers.ts';
 import { markdown } from './report/markdown.ts';
 import { plots } from './report/plots.ts';
@@ -26,7 +26,6 @@ import { judge, judgedValue, type Row } from './verdict.ts';
 const FIGURES: Readonly<Record<string, Figure>> = {
   'unary-20': unary20,
   'unary-1000': unary1000,
-  'grpc-floor': grpcFloor,
   rotation,
   watchers,
   start,
@@ -72,7 +71,8 @@ const quick = values.quick;
 const tolerance = Number(values.tolerance ?? (quick ? 1.5 : 1));
 const names = values.only ?? Object.keys(FIGURES);
 const unknown = names.filter((name) => !Object.hasOwn(FIGURES, name));
-if (values.help || unknown.length > 0 || !(tolerance > 0)) {
+const halfSpire = (values['spire-agent'] === undefined) !== (values['spire-server'] === undefined);
+if (values.help || unknown.length > 0 || !(tolerance > 0) || halfSpire) {
   process.stderr.write(unknown.length > 0 ? `no figure is called ${unknown.join(', ')}\n\n${USAGE}` : USAGE);
   process.exit(values.help ? 0 : 2);
 }

@@ -1,6 +1,4 @@
 /** One call after another from one client, against a grpc-js server that does nothing. */
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { RawClient, SERVICE } from '../../../test/support/raw-calls.ts';
@@ -29,19 +27,6 @@ export async function timeCalls(client: RawClient, method: string, count: number
       call -= 1;
       await waitForCalls();
     } else if (code !== 0) throw new Error(`${method} failed: ${details}`);
-  }
-  return times;
-}
-
-async function timeEchoes(socket: Socket, count: number): Promise<number[]> {
-  const times: number[] = [];
-  const message = Buffer.alloc(16);
-  for (let echo = 0; echo < count; echo++) {
-    const from = process.hrtime.bigint();
-    const echoed = once(socket, 'data');
-    socket.write(message);
-    await echoed;
-    times.push(Number(process.hrtime.bigint() - from) / 1000);
   }
   return times;
 }
@@ -127,38 +112,3 @@ export const unary1000 = (scale: Scale): Promise<FigureResult> =>
     { id: 'unary-1000', keys: 1_000, sameBytes: true, bars: { p50: UNARY_1000, p99: UNARY_1000 } },
     scale,
   );
-
-/** What gRPC costs by itself: the empty call against an echo on a bare socket. Context, without a bar. */
-export async function grpcFloor(scale: Scale): Promise<FigureResult> {
-  await using folder = ResolverProcess.prepare(1);
-  const sockets = {
-    grpc: join(folder.workspace.root, 'g.sock'),
-    echo: join(folder.workspace.root, 'e.sock'),
-  };
-  await using _server = await Child.start('grpc-server.mjs', [sockets.grpc, '0']);
-  await using _echo = await Child.start('echo-server.ts', [sockets.echo]);
-  using client = new RawClient(sockets.grpc);
-  using opened = new DisposableStack();
-  const socket = opened.adopt(connect(sockets.echo), (open) => open.destroy());
-  await once(socket, 'connect');
-  const block = scale.pick(500, 100);
-  await timeCalls(client, EMPTY, scale.pick(3_000, 1_000));
-  await timeEchoes(socket, scale.pick(3_000, 1_000));
-  const rounds = await interleave(scale.pick(20, 6), {
-    ours: () => timeCalls(client, EMPTY, block),
-    baseline: () => timeEchoes(socket, block),
-  });
-  return {
-    rows: [
-      comparisonRow(
-        {
-          id: 'grpc-floor',
-          figure: 'for context: the empty grpc-js call itself, p50',
-          unit: 'µs',
-          baseline: 'echo on a raw Unix socket',
-        },
-        compare(reduce(rounds, p50)),
-      ),
-    ],
-  };
-}
