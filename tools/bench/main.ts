@@ -5,7 +5,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { installedEnvoy } from '../../test/interop/envoy-program.ts';
 import { folderInMemory } from '../../test/support/memory-folder.ts';
 import { enterOwnNamespaces } from '../../test/support/own-namespaces.ts';
 import type { Details, Figure, FigureResult, Peers, Scale } from './figure.ts';
@@ -125,8 +124,7 @@ async function measureAll(figures: readonly string[]): Promise<Run> {
 }
 
 function peers(): Peers {
-  const { 'spire-agent': agent, 'spire-server': server } = values;
-  const envoy = values.envoy ?? installedEnvoy();
+  const { 'spire-agent': agent, 'spire-server': server, envoy } = values;
   return {
     ...(agent !== undefined && server !== undefined && { spire: { agent, server } }),
     ...(envoy !== undefined && { envoy }),

@@ -1,7 +1,7 @@
 /** The same stock Envoy by our SDS and by its own file SDS: from the rename of `..data` to the header that its upstream sees. */
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { type Bootstrap, Envoy } from '../../../test/interop/envoy-program.ts';
+import type { Bootstrap } from '../../../test/interop/envoy-program.ts';
 import type { FigureResult, Scale } from '../figure.ts';
 import { rotationIn } from '../generations.ts';
 import { interleave, reduce } from '../interleave.ts';
@@ -20,9 +20,11 @@ const ROW = {
 } as const satisfies Partial<Row>;
 
 export async function envoy({ quick, pick, peers }: Scale): Promise<FigureResult> {
-  const program = peers.envoy;
-  if (program === undefined || quick)
-    return { rows: [missingRow(ROW, quick ? 'a short run leaves it out' : 'give --envoy')] };
+  if (quick) return { rows: [missingRow(ROW, 'a short run leaves it out')] };
+  // Not before: it loads the test runner.
+  const { Envoy, installedEnvoy } = await import('../../../test/interop/envoy-program.ts');
+  const program = peers.envoy ?? installedEnvoy();
+  if (program === undefined) return { rows: [missingRow(ROW, 'give --envoy')] };
   await using writer = await Writer.start();
   await using opened = new AsyncDisposableStack();
   const side = async (ourSds: boolean): Promise<Rotations> => {
