@@ -112,8 +112,8 @@ function latency(distributions: readonly Distribution[]): string {
         })),
       legend: legend(['ours', 'baseline'], 40),
       grid: distributions.map((_, index) => ({
-        left: index * width + 54,
-        width: width - 74,
+        left: index * width + 58,
+        width: width - 78,
         top: 74,
         bottom: 48,
       })),
