@@ -3,6 +3,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { NODE } from '../../test/support/checkout.ts';
+import { endWithUs } from '../../test/support/leftovers.ts';
 import type { Cgroup } from './cgroup.ts';
 
 const CHILDREN = join(import.meta.dirname, 'children');
@@ -10,17 +11,12 @@ const CHILDREN = join(import.meta.dirname, 'children');
 /** Environment of all processes that are measured: nothing of ours that could change one side. */
 export const BARE_ENVIRONMENT = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', NO_COLOR: '1' };
 
-const running = new Set<ChildProcess>();
-// However the harness exits, its child processes must not outlive it.
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+// Ctrl-C too: children end in `exit` and at SIGTERM (test/support/leftovers.ts).
+process.once('SIGINT', () => process.exit(1));
 
 /** Sees to it that a process ends with the harness. */
 export function ours<T extends ChildProcess>(child: T): T {
-  running.add(child);
-  child.once('exit', () => running.delete(child));
+  endWithUs(child);
   return child;
 }
 
