@@ -5,14 +5,18 @@
 
 import { trimMalloc } from '../native/native.ts';
 
-/** Milliseconds without work after which the process rests. The collection takes some 20 to 80 ms of nobody's time then. */
-const REST_MS = 1_000;
 const TICK_MS = 100;
 /**
- * Milliseconds that the ticks of one rest may be late in all. More means that others have the CPU: with 1% of a core,
+ * Milliseconds that the ticks of one second may be late in all. More means that others have the CPU: with 1% of a core,
  * all that a spinning agent may leave us, the collection would hold up every caller for seconds.
  */
 const LATE_MS = 20;
+const SECOND_MS = 1_000;
+/**
+ * Seconds in a row without work and without lateness after which the process rests. The collection takes some 20 to 80 ms
+ * of nobody's time then. Beside a spinning agent a single second may pass without lateness, about once a minute.
+ */
+const REST_SECONDS = 5;
 /** Calls and rotations that leave enough garbage to be worth it: a supervisor that asks every 10 s gets there in an hour. */
 const MUCH_WORK = 500;
 
@@ -21,7 +25,8 @@ export class IdleCollection implements Disposable {
   /** The start alone is much. */
   #work = MUCH_WORK;
   #ticks: NodeJS.Timeout | undefined;
-  #restsSince = 0;
+  #secondSince = 0;
+  #quietSeconds = 0;
   #due = 0;
   #late = 0;
 
@@ -42,22 +47,25 @@ export class IdleCollection implements Disposable {
   }
 
   #wait(): void {
-    this.#restsSince = performance.now();
-    this.#late = 0;
+    this.#beginSecond(0);
     if (this.#ticks !== undefined) return;
-    this.#due = this.#restsSince + TICK_MS;
+    this.#due = this.#secondSince + TICK_MS;
     this.#ticks = setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  #beginSecond(quietSeconds: number): void {
+    this.#secondSince = performance.now();
+    this.#quietSeconds = quietSeconds;
+    this.#late = 0;
   }
 
   #tick(): void {
     const now = performance.now();
     this.#late += Math.max(0, now - this.#due);
     this.#due = now + TICK_MS;
-    if (now - this.#restsSince < REST_MS) return;
-    if (this.#late > LATE_MS) {
-      this.#wait();
-      return;
-    }
+    if (now - this.#secondSince < SECOND_MS) return;
+    this.#beginSecond(this.#late > LATE_MS ? 0 : this.#quietSeconds + 1);
+    if (this.#quietSeconds < REST_SECONDS) return;
     clearInterval(this.#ticks);
     this.#ticks = undefined;
     this.#work = 0;

@@ -25,7 +25,7 @@ const ROUNDS_OF_LOAD = 1;
 /** Samples of the memory over a load. */
 const SAMPLES = 100;
 /** Milliseconds that the resolver is left alone after a load, before its memory counts as "after". */
-const REST_AFTER_LOAD_MS = 2_000;
+const REST_AFTER_LOAD_MS = 7_000;
 
 interface Sides {
   readonly ours: Memory;
@@ -95,7 +95,7 @@ function cgroup(opened: AsyncDisposableStack): Cgroup | Error {
 
 export async function memoryAtRest(scale: Scale): Promise<FigureResult> {
   requireRoot();
-  const restMs = scale.pick(60_000, 1_500);
+  const restMs = scale.pick(60_000, 7_000);
   const sides: Sides[] = [];
   const billed: Round[] = [];
   let refusal = '';
