@@ -2,10 +2,11 @@
  * The numbers that src/native hands to the kernel, against the headers of Debian's linux-libc-dev. asm-generic/unistd.h is
  * arm64's own table on every machine; x64's is on x64 only.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { SYSTEM_CALLS } from '../../src/native/attacks.ts';
+import { describeIf } from '../support/root.ts';
 
 const NATIVE = join(import.meta.dirname, '../../src/native');
 const INCLUDE = '/usr/include';
@@ -53,26 +54,30 @@ function defines(text: string): Map<string, number> {
   return found;
 }
 
-it.each(process.arch === 'x64' ? (['arm64', 'x64'] as const) : (['arm64'] as const))(
-  'the system calls have the numbers of %s',
-  (arch) => {
-    const numbers = defines(read(UNISTD[arch]));
-    expect(Object.keys(SYSTEM_CALLS[arch])).toEqual(['renameat2', 'pidfd_open', 'pidfd_getfd']);
-    for (const [name, number] of Object.entries(SYSTEM_CALLS[arch]))
-      expect([name, numbers.get(`__NR_${name}`)]).toEqual([name, number]);
-  },
-);
+const missing = existsSync(join(INCLUDE, UNISTD.arm64)) ? undefined : 'install linux-libc-dev';
 
-it('each constant that is named as in the kernel has its value, too', () => {
-  const known = defines(SHARED.map(read).join('\n'));
-  const ours = readdirSync(NATIVE).flatMap((file) =>
-    [...readFileSync(join(NATIVE, file), 'utf8').matchAll(/^(?:export )?const ([A-Z_0-9]+) = ([^;]+);/gm)]
-      .map(([, name = '', value = '']) => ({ name, value: numberOf(value) }))
-      .filter(({ name }) => OF_KERNEL.test(name)),
+describeIf('src/native', missing, () => {
+  it.each(process.arch === 'x64' ? (['arm64', 'x64'] as const) : (['arm64'] as const))(
+    'makes the system calls by the numbers of %s',
+    (arch) => {
+      const numbers = defines(read(UNISTD[arch]));
+      expect(Object.keys(SYSTEM_CALLS[arch])).toEqual(['renameat2', 'pidfd_open', 'pidfd_getfd']);
+      for (const [name, number] of Object.entries(SYSTEM_CALLS[arch]))
+        expect([name, numbers.get(`__NR_${name}`)]).toEqual([name, number]);
+    },
   );
-  expect(ours.length).toBeGreaterThan(20);
-  const differing = ours
-    .filter(({ name }) => known.has(name) || !NEWER_THAN_HEADERS.includes(name))
-    .filter(({ name, value }) => value === undefined || known.get(name) !== value);
-  expect(differing).toEqual([]);
+
+  it('gives each constant that is named as in the kernel its value, too', () => {
+    const known = defines(SHARED.map(read).join('\n'));
+    const ours = readdirSync(NATIVE).flatMap((file) =>
+      [...readFileSync(join(NATIVE, file), 'utf8').matchAll(/^(?:export )?const ([A-Z_0-9]+) = ([^;]+);/gm)]
+        .map(([, name = '', value = '']) => ({ name, value: numberOf(value) }))
+        .filter(({ name }) => OF_KERNEL.test(name)),
+    );
+    expect(ours.length).toBeGreaterThan(20);
+    const differing = ours
+      .filter(({ name }) => known.has(name) || !NEWER_THAN_HEADERS.includes(name))
+      .filter(({ name, value }) => value === undefined || known.get(name) !== value);
+    expect(differing).toEqual([]);
+  });
 });
