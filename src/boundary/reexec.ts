@@ -6,7 +6,8 @@
  * Nothing is added to argv but flags, and nothing to the environment.
  *
  * What the permission model takes away: child processes, workers, WASI, the inspector, a further execve, and
- * writing anywhere but the sockets' folders and the audit file, or the two folders of `egress`. What it does not cover, as tried with Node 26:
+ * writing anywhere but the sockets' folders and the audit file, or the two folders of `egress`. What it does not
+ * cover, as tried with Node 26:
  * - reading: it stays open, because the checks stat every folder up to `/` and read every /proc/<pid>, and
  *   /proc/self/root is the whole file system again. The UID and the mounts are the fence for reading.
  * - symbolic links are followed out of a permitted folder, and descriptors that are open already work on.

@@ -8,14 +8,15 @@ export interface Memory {
   readonly privateDirty: number;
 }
 
-export function memoryOf(pid: number): Memory {
+/** `pss`: MiB, of pages that are shared its part. */
+export function memoryOf(pid: number): Memory & { readonly pss: number } {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const field = (name: string): number => {
     const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup);
     if (match === null) throw new Error(`/proc/${pid}/smaps_rollup has no ${name}`);
     return Number(match[1]) / 1024;
   };
-  return { rss: field('Rss'), privateDirty: field('Private_Dirty') };
+  return { rss: field('Rss'), privateDirty: field('Private_Dirty'), pss: field('Pss') };
 }
 
 /** Nanoseconds that all threads of a process have run. A thread that ended in between is not counted. */

@@ -1,7 +1,6 @@
 /** The resolvers of one node at once, a rotation each, and what the kernel bills them for. */
-import { readFileSync } from 'node:fs';
 import { pause } from '../bench/figure.ts';
-import { cpuNs, requireRoot } from '../bench/proc.ts';
+import { cpuNs, memoryOf, requireRoot } from '../bench/proc.ts';
 import { ResolverProcess } from '../bench/resolver-process.ts';
 import { Subscriber } from '../bench/subscriber.ts';
 import { Writer } from '../bench/writer.ts';
@@ -11,24 +10,12 @@ const KEYS = 20;
 const SETTLE_MS = 60_000;
 const WINDOW_MS = 60_000;
 
-interface Bill {
-  readonly pss: number;
-  readonly privateDirty: number;
-  readonly rss: number;
-}
-
-function billOf(pid: number): Bill {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  const mib = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1]) / 1024;
-  return { pss: mib('Pss'), privateDirty: mib('Private_Dirty'), rss: mib('Rss') };
-}
-
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
 function report(label: string, resolvers: readonly ResolverProcess[]): void {
-  const bills = resolvers.map(({ pid }) => billOf(pid));
+  const bills = resolvers.map(({ pid }) => memoryOf(pid));
   const figures = (['privateDirty', 'pss', 'rss'] as const).map((field) => {
     const total = sum(bills.map((bill) => bill[field]));
     return `${field} ${total.toFixed(0)} MiB (${(total / bills.length).toFixed(1)} each)`;
