@@ -1,20 +1,12 @@
 /** The documents as a site, built by VitePress: every link in it leads to a page and a heading of it. */
 import { execFileSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import { NODE } from '../support/checkout.ts';
+import { removeWithUs } from '../support/leftovers.ts';
 import { npmProgram } from '../support/npm.ts';
 
 const VITEPRESS = 'vitepress@1.6.4';
@@ -53,6 +45,7 @@ function isBroken(site: string, page: string, href: string): boolean {
 
 it('the documents are built as a site without a broken link', { timeout: 300_000 }, async () => {
   const root = mkdtempSync(join(tmpdir(), 'msr-site-'));
+  const remove = removeWithUs(root);
   try {
     writeFileSync(join(root, 'package.json'), '{}');
     const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
@@ -65,6 +58,6 @@ it('the documents are built as a site without a broken link', { timeout: 300_000
     expect(existsSync(join(site, 'docs/quick-start/envoy.html'))).toBe(true);
     expect(brokenLinks(site)).toEqual([]);
   } finally {
-    rmSync(root, { recursive: true });
+    remove();
   }
 });

@@ -111,17 +111,15 @@ describeAsRoot('beside four spinning processes', () => {
       if (!waits && (stalled || costly)) measured = await threeRounds();
       for (const each of spinning) await each.kill();
       const { made, without, during, probes } = measured;
+      expect(made).toBeGreaterThan(1_000 * seconds);
+      expect(during.cpu).toBeLessThanOrEqual(1.5 * without.cpu);
+      for (const each of probes) expect(each.probes).toBeGreaterThanOrEqual(seconds / 2);
       if (process.env.CI !== 'true' && Math.max(without.othersCores, during.othersCores) > OTHERS_CORES) {
-        console.log('not judged: other processes of this machine were busy');
+        console.log('waits and failed probes are not judged: other processes of this machine were busy');
         return;
       }
-      expect(made).toBeGreaterThan(1_000 * seconds);
-      for (const each of probes) {
-        expect(each.probes).toBeGreaterThanOrEqual(seconds / 2);
-        expect(each.failed).toEqual([]);
-      }
+      for (const each of probes) expect(each.failed).toEqual([]);
       if (waits) expect(during.p99).toBeLessThanOrEqual(3 * without.p99);
-      expect(during.cpu).toBeLessThanOrEqual(1.5 * without.cpu);
     },
     600_000,
   );
