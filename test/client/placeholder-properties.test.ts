@@ -221,12 +221,7 @@ describe('any request', () => {
     fc.assert(
       fc.property(requests, (request) => {
         fc.pre(!everyReading(request).some(hasMarkerPlainly));
-        // Refused without a marker, for nobody knows how the next server decodes it.
-        fc.pre(
-          request.headers
-            .flatMap(([, value]) => [value, ...value.split(',')])
-            .every((value) => !/^\s*basic\s+\S*[^\w+/=-]|^\s*basic\s+\S*=[^=]/i.test(value)),
-        );
+        fc.pre(!request.headers.flatMap(([, value]) => [value, ...value.split(',')]).some(readInTwoWays));
         const result = resolver.rewriteRequest(request, NOW);
         expect(result).toMatchObject({ kind: 'rewritten', keys: [] });
         if (result.kind !== 'rewritten') return;
@@ -329,6 +324,12 @@ describe('any text', () => {
 function percent(character: string, lower: boolean): string {
   const hex = character.charCodeAt(0).toString(16).padStart(2, '0');
   return `%${lower ? hex : hex.toUpperCase()}`;
+}
+
+/** Whether decoders differ about Basic credentials (URL-safe letters, padding inside): these are refused also without a marker. */
+function readInTwoWays(value: string): boolean {
+  const [, credentials] = /^\s*basic\s+(.*)$/is.exec(value.trim()) ?? [];
+  return credentials !== undefined && !/^[A-Za-z0-9+/]*={0,2}$/.test(credentials);
 }
 
 function hasMarkerPlainly(text: string): boolean {
