@@ -6,7 +6,7 @@ import { reexecOnce } from '../boundary/reexec.ts';
 import { type Report, renderTable, reportData } from '../boundary/report.ts';
 import { renderHtml } from '../boundary/report-html.ts';
 import { judge, runChecks } from '../boundary/verdict.ts';
-import { loadConfig } from '../consumers/index.ts';
+import { loadConfig } from '../consumers/load-config.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
 import type { CommandContext } from './context.ts';

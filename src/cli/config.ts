@@ -5,7 +5,7 @@ import { type Config, secretId } from '../config/config.ts';
 import { ConfigFiles } from '../config/files.ts';
 import type { ConfigFinding } from '../config/finding.ts';
 import { noPlaces } from '../config/places.ts';
-import { loadConfig, SCHEMAS } from '../consumers/index.ts';
+import { loadConfig, SCHEMAS } from '../consumers/load-config.ts';
 import { CommandError, ConfigError, ExitCode } from '../domain/errors.ts';
 import { matchGlob } from '../domain/glob.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';

@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import { harden } from '../boundary/harden.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
 import { ConfigFiles } from '../config/files.ts';
-import { loadConfig } from '../consumers/index.ts';
+import { loadConfig } from '../consumers/load-config.ts';
 import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
 import { FILES, socketPath } from '../egress/bootstrap.ts';
 import { Kit } from '../egress/kit.ts';

@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { readYaml } from '../config/files.ts';
-import { partOf } from '../config/part.ts';
+import { partOf } from '../config/config.ts';
 import { noPlaces } from '../config/places.ts';
 import { profileSources } from '../config/profile/documents.ts';
-import { gatewayPart, REFERENCE_NAME } from '../consumers/gateway-driver/config.ts';
+import { readYaml } from '../config/read.ts';
 import { type Examined, examine, providerCommand } from '../consumers/gateway-driver/doctor.ts';
 import { gatewayFile } from '../consumers/gateway-driver/gateway-toml.ts';
-import { loadConfig } from '../consumers/index.ts';
+import { gatewaySlot, REFERENCE_NAME } from '../consumers/gateway-driver/settings.ts';
+import { loadConfig } from '../consumers/load-config.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { ENVIRONMENT_NAME } from '../domain/names.ts';
 import type { CommandContext } from './context.ts';
@@ -89,7 +89,7 @@ async function readFiles(context: CommandContext, options: DoctorOptions): Promi
     ...(providersDir && { providersDir }),
     ...(profilesDir && { profilesDir }),
   });
-  const settings = partOf(config, gatewayPart);
+  const settings = partOf(config, gatewaySlot);
   if (settings === undefined) {
     throw new CommandError(
       `${options.config}: has no gatewayDriver, so it serves no gateway (write {socket, callers, handleKey, workspaces})`,

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { readFile } from '../config/files.ts';
 import type { ConfigFinding } from '../config/finding.ts';
 import { lintProfiles } from '../config/profile/lint.ts';
+import { readFile } from '../config/read.ts';
 import { ConfigError, ExitCode } from '../domain/errors.ts';
 import type { CommandContext } from './context.ts';
 import { count, countLine, findingData, findingsText } from './findings.ts';

@@ -112,6 +112,13 @@ export interface PartSettings {
   readonly socket?: SocketSettings;
 }
 
+/** A consumer's own part of the configuration file, one field at the top level: what `serve` needs of it once it is read. */
+export interface PartSlot<Settings extends PartSettings = PartSettings> {
+  readonly field: string;
+  /** Settings that take effect at the next start only, given those in force and those of a reload. */
+  readonly keep: (current: Settings | undefined, next: Settings | undefined) => Settings | undefined;
+}
+
 export interface SocketSettings {
   readonly path: string;
   readonly mode: number;
@@ -190,6 +197,14 @@ export function referencedSecrets(config: Pick<Config, 'providers' | 'parts'>): 
     found.set(secretId({ namespace, name }), { namespace, name });
   }
   return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, secret]) => secret);
+}
+
+/** What was made of a part; undefined where its field is optional and absent. */
+export function partOf<Settings extends PartSettings>(
+  { parts }: Pick<Config, 'parts'>,
+  { field }: PartSlot<Settings>,
+): Settings | undefined {
+  return parts[field] as Settings | undefined;
 }
 
 /** What the consumers read besides the providers' Secrets. */

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
 import { type Config, type ListenAddress, NO_AGENT, type Sandbox, type SocketSettings } from './config.ts';
-import { ConfigFiles, readYaml } from './files.ts';
+import { ConfigFiles } from './files.ts';
 import { configSchemaWith, type Registered } from './part.ts';
 import { noPlaces, type Places } from './places.ts';
 import { loadProfiles } from './profile/load.ts';
 import { claimIssues, loadProviders } from './providers.ts';
+import { readYaml } from './read.ts';
 import { configSchema, namespaceName, type RawConfig } from './schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 

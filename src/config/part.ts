@@ -1,9 +1,7 @@
-/**
- * The slot that a consumer fills with its own part of the configuration file: one field at the top level.
- */
+/** A consumer's own part of the configuration file, one field at the top level: what reads it. */
 import type { z } from 'zod';
 import type { ConfigIssue } from '../domain/errors.ts';
-import type { Config, PartSettings, Profile, Sandbox } from './config.ts';
+import type { Config, PartSettings, PartSlot, Profile, Sandbox } from './config.ts';
 import { profileFileSchema } from './profile/schema.ts';
 import { providerFileSchema } from './provider-schema.ts';
 import { configSchema, type RawConfig } from './schema.ts';
@@ -20,30 +18,18 @@ export interface PartContext {
   readonly issues: ConfigIssue[];
 }
 
-export interface ConfigPart<Raw = unknown, Settings extends PartSettings = PartSettings> {
-  readonly field: string;
+export interface ConfigPart<Raw = unknown, Settings extends PartSettings = PartSettings>
+  extends PartSlot<Settings> {
   readonly schema: z.ZodType<Raw>;
   /** Whether the field may be absent, without a default. */
   readonly optional?: boolean;
   /** Called where the field is present, or has a default. */
   readonly load: (raw: NoInfer<Raw>, context: PartContext) => Settings;
-  /** Settings that take effect at the next start only, given those in force and those of a reload. */
-  readonly keep: (current: Settings | undefined, next: Settings | undefined) => Settings | undefined;
 }
 
 /** Any consumer's part, for code that only passes it on. */
 // biome-ignore lint/suspicious/noExplicitAny: a part is called with what its own schema made.
 export type AnyPart = ConfigPart<any, any>;
-
-/** What a part made of the file; undefined where its field is optional and absent. */
-export function partOf<Settings extends PartSettings>(
-  config: Pick<Config, 'parts'>,
-  part: Pick<ConfigPart<unknown, Settings>, 'field'> & {
-    readonly keep: (...settings: never) => Settings | undefined;
-  },
-): Settings | undefined {
-  return config.parts[part.field] as Settings | undefined;
-}
 
 /** What the registries bring to the configuration. */
 export interface Registered {

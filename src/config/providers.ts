@@ -12,8 +12,9 @@ import {
   type Sandbox,
   type SecretName,
 } from './config.ts';
-import { type ConfigFiles, collecting, readYaml, yamlFiles } from './files.ts';
+import type { ConfigFiles } from './files.ts';
 import { providerFileSchema, type RawBulk, type RawCredential, type RawProvider } from './provider-schema.ts';
+import { collecting, readYaml, yamlFiles } from './read.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 /** A provider, and the place that an issue about it names. */

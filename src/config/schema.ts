@@ -8,17 +8,22 @@ import { z } from 'zod';
 import { HOST_PATTERN } from '../domain/glob.ts';
 import { UNMAPPED_UID } from '../domain/kubernetes.ts';
 import { LOG_LEVELS } from '../domain/log-level.ts';
-import { ENVIRONMENT_NAME, MAX_KEY_BYTES, SECRET_KEY, SERVABLE_NAME } from '../domain/names.ts';
+import {
+  DNS_LABEL,
+  DNS_SUBDOMAIN,
+  ENVIRONMENT_NAME,
+  ITEM_PATH,
+  MAX_ITEM_PATH,
+  MAX_KEY_BYTES,
+  SECRET_KEY,
+  SERVABLE_NAME,
+} from '../domain/names.ts';
 
-const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const GLOB = /^[-._a-zA-Z0-9*]+$/;
 const LISTEN = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):([0-9]{1,5})$/;
 const PORT_AT_END = /:0*(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]?\d{1,4})$/;
 /** Where the pod template mounts the provider files. */
 export const DEFAULT_PROVIDERS_DIR = '/etc/secret-resolver/providers';
-/** Keys of a Secret, with folders before it where `items` give it some. */
-const ITEM_PATH = /^(?!\.\.|\.(\/|$))[-._a-zA-Z0-9]{1,253}(\/(?!\.\.|\.(\/|$))[-._a-zA-Z0-9]{1,253})*$/;
 /** A Unix socket's address takes 107 bytes; the socket is bound under a slightly longer name first. */
 const MAX_SOCKET_PATH_BYTES = 100;
 
@@ -58,14 +63,9 @@ export const secretKey = z
 
 export const itemPath = z
   .string()
-  .max(1024)
+  .max(MAX_ITEM_PATH)
   .regex(ITEM_PATH, { error: 'is not the path of a file below the Secret volume' })
   .describe('a key of the Secret, or the path that the volume\'s `items` give it, for example "db/password"');
-
-/** Whether a text is the name of a namespace, of a Secret, or of a file in a Secret volume: for what no schema reads. */
-export const isNamespaceName = (text: string): boolean => namespaceName.safeParse(text).success;
-export const isSecretName = (text: string): boolean => secretName.safeParse(text).success;
-export const isItemPath = (text: string): boolean => itemPath.safeParse(text).success;
 
 export const environmentName = z
   .string()
@@ -100,7 +100,7 @@ export const endpointSchema = z
     port: z.int().min(1).max(65535).default(443).describe('a TCP port from 1 to 65535; 443 unless set'),
     path: z
       .string()
-      .max(1024)
+      .max(MAX_ITEM_PATH)
       .regex(/^$|^\/[^\s?#{}]*$/, {
         error: 'must be empty or begin with "/", without query, fragment or braces',
       })

@@ -2,12 +2,11 @@
  * A consumer: a wire that snapshots are read over. It is an adapter over the same snapshot, policy, budgets and audit
  * as every other one, with a view of its own: a rule of one consumer withholds nothing from another.
  *
- * To add one: a folder beside native/ that exports a {@link Consumer}, and its line in index.ts. The self-test, the
- * audit, health, `serve`'s options, the configuration file with its JSON Schema and docs/reference pick it up.
+ * To add one: a folder beside native/ that exports a {@link Consumer}, and its line in index.ts; with a part of the
+ * configuration, also its line in load-config.ts. The self-test, the audit, health, `serve`'s options, the configuration file with its JSON Schema and docs/reference pick it up.
  */
 import type { Rpc } from '../boundary/attacks/types.ts';
-import type { Config } from '../config/config.ts';
-import type { AnyPart } from '../config/part.ts';
+import type { Config, PartSlot } from '../config/config.ts';
 import type { Limits } from '../domain/limits.ts';
 import type { Audit } from '../observe/audit/audit.ts';
 import type { Logger } from '../observe/log.ts';
@@ -29,7 +28,8 @@ export interface Consumer {
   readonly name: string;
   readonly description: string;
   /** Its part of the configuration file. */
-  readonly config?: AnyPart;
+  // biome-ignore lint/suspicious/noExplicitAny: a part is kept from what it made itself.
+  readonly config?: PartSlot<any>;
   /** Options of `serve` that concern it, in commander's form. */
   readonly options?: readonly { readonly flags: string; readonly description: string }[];
   /** What those options make of its settings. Throws CommandError where they do not fit. */

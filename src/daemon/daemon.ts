@@ -11,7 +11,6 @@ import { type HardeningResult, startThreadPool } from '../boundary/harden.ts';
 import type { Config } from '../config/config.ts';
 import { ConfigFiles } from '../config/files.ts';
 import type { ServeOptions } from '../consumers/consumer.ts';
-import { loadConfig } from '../consumers/index.ts';
 import { ResolverServer } from '../consumers/resolver-server.ts';
 import type { StatusFacts } from '../consumers/status-facts.ts';
 import { VERSION } from '../domain/version.ts';
@@ -105,6 +104,7 @@ export class Daemon implements AsyncDisposable {
     const { relaxed, env } = options;
     const startedAtMs = Date.now();
     const files = new ConfigFiles();
+    const { loadConfig } = await import('../consumers/load-config.ts');
     const config = loadConfig(options.configFile, env, { files }, options.consumers);
     const hardening = protectProcess(env, config, relaxed);
     await startThreadPool();
@@ -140,16 +140,23 @@ export class Daemon implements AsyncDisposable {
   }
 
   /** Reads the configuration again; a wrong one is reported and changes nothing. */
-  reload(): void {
+  async reload(): Promise<void> {
     const { log, audit } = this.#base;
     const { server, pipeline } = this.#parts;
     const { configFile: file, env, consumers } = this.#options;
-    const { config: next, files } = reread(this.#config, { file, env, consumers, log, audit });
-    this.#files = files;
-    if (next === undefined) return;
-    this.#config = next;
-    server?.recheck();
-    pipeline?.reload(next).catch((error: unknown) => log.error({ err: error }, 'the reload failed'));
+    try {
+      const { loadConfig } = await import('../consumers/load-config.ts');
+      if (this.#controller.signal.aborted) return;
+      this.#collection.workedMuch();
+      const { config: next, files } = reread(this.#config, { file, env, consumers, log, audit, loadConfig });
+      this.#files = files;
+      if (next === undefined) return;
+      this.#config = next;
+      server?.recheck();
+      await pipeline?.reload(next);
+    } catch (error) {
+      log.error({ err: error }, 'the reload failed');
+    }
   }
 
   destroy(): Promise<void> {

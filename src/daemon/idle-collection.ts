@@ -42,6 +42,12 @@ export class IdleCollection implements Disposable {
     if (this.#work >= MUCH_WORK) this.#wait();
   }
 
+  /** A read of the configuration: what parsed it is garbage now. */
+  workedMuch(): void {
+    this.#work = MUCH_WORK;
+    this.#wait();
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#ticks);
   }

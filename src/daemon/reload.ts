@@ -2,7 +2,8 @@
 import type { Config } from '../config/config.ts';
 import { ConfigFiles } from '../config/files.ts';
 import type { ServeOptions } from '../consumers/consumer.ts';
-import { keepFixed, loadConfig } from '../consumers/index.ts';
+import { keepFixed } from '../consumers/index.ts';
+import type { loadConfig } from '../consumers/load-config.ts';
 import { ConfigError, formatIssue } from '../domain/errors.ts';
 import type { Audit } from '../observe/audit/audit.ts';
 import type { Logger } from '../observe/log.ts';
@@ -28,6 +29,7 @@ export interface ReloadOptions {
   readonly consumers: ServeOptions;
   readonly log: Logger;
   readonly audit: Audit;
+  readonly loadConfig: typeof loadConfig;
 }
 
 /** Attempts to read files that do not change meanwhile. kubelet swaps a ConfigMap in microseconds. */
@@ -46,7 +48,7 @@ export interface Reread {
  * by that.
  */
 export function reread(current: Config, options: ReloadOptions): Reread {
-  const { file, env, consumers } = options;
+  const { file, env, consumers, loadConfig } = options;
   let files = new ConfigFiles();
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     files = new ConfigFiles();

@@ -91,3 +91,17 @@ export function isSteeringName(name: string): boolean {
   if (SETTINGS.test(name)) return !CREDENTIAL_SETTING.test(name);
   return STEERING.has(name) || ANY_CASE.test(name) || STEERING_FAMILIES.some((each) => each.test(name));
 }
+
+/** A namespace. */
+export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+/** The name of a Secret. */
+export const DNS_SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+/** A key of a Secret, with folders before it where `items` give it some. */
+export const ITEM_PATH =
+  /^(?!\.\.|\.(\/|$))[-._a-zA-Z0-9]{1,253}(\/(?!\.\.|\.(\/|$))[-._a-zA-Z0-9]{1,253})*$/;
+export const MAX_ITEM_PATH = 1024;
+
+/** Whether a text is the name of a namespace, of a Secret, or of a file in a Secret volume: for what no schema reads. */
+export const isNamespaceName = (text: string): boolean => DNS_LABEL.test(text);
+export const isSecretName = (text: string): boolean => DNS_SUBDOMAIN.test(text);
+export const isItemPath = (text: string): boolean => text.length <= MAX_ITEM_PATH && ITEM_PATH.test(text);

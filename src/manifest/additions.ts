@@ -1,6 +1,5 @@
 /** What is to be added to a pod template, as data: one list that the text and the model are both changed by. */
-import type { Data } from './data.ts';
-import type { Path } from './stream.ts';
+import type { Data, Path } from './data.ts';
 
 /** Adds to the list or map at `path`, which is relative to the pod template and made where it is not there. */
 export type Addition =

@@ -1,5 +1,5 @@
 /** Careful steps through plain data of unknown shape: what is not of the expected kind reads as absent. */
-import type { Path } from './stream.ts';
+export type Path = readonly (string | number)[];
 
 export type Data = Readonly<Record<string, unknown>>;
 
@@ -25,6 +25,15 @@ export function valueAt(value: unknown, path: Path): unknown {
     at = typeof part === 'number' ? asList(at)[part] : asMap(at)[part];
   }
   return at;
+}
+
+/** `spec.containers[0].env`. */
+export function pathName(path: Path): string {
+  return path.reduce<string>(
+    (name, part) =>
+      typeof part === 'number' ? `${name}[${part}]` : name === '' ? String(part) : `${name}.${part}`,
+    '',
+  );
 }
 
 /** JSON with keys in order, so that equal data is equal text. */

@@ -1,12 +1,12 @@
 /** What configuration and pod must agree on before inject adds an Envoy. */
 import type { ConfigIssue } from '../domain/errors.ts';
-import { asList, asMap } from './data.ts';
+import { asList, asMap, type Path } from './data.ts';
 import { addsEnvoy, agentVariables, kitCaller, mayDiffer } from './egress.ts';
 import { EGRESS, ENVOY } from './names.ts';
 import { socketMount } from './parts.ts';
 import { type Container, isWithin } from './pod.ts';
 import type { Situation } from './situation.ts';
-import { type Path, wholeFile } from './stream.ts';
+import { wholeFile } from './stream.ts';
 
 export function egressIssues(situation: Situation): ConfigIssue[] {
   const { stream, template, pod, roles, config } = situation;

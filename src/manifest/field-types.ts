@@ -3,7 +3,8 @@
  * like a number, `privileged: "yes"`), so it is an error with its place. The value is never quoted.
  */
 import type { ConfigIssue } from '../domain/errors.ts';
-import type { ManifestDocument, ManifestStream, Path } from './stream.ts';
+import type { Path } from './data.ts';
+import type { ManifestDocument, ManifestStream } from './stream.ts';
 
 type Expected = 'text' | 'texts' | 'number' | 'numbers' | 'flag';
 

@@ -6,7 +6,7 @@
 import type { Config } from '../config/config.ts';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { type Addition, applyToModel } from './additions.ts';
-import { asList, asMap, asText, type Data } from './data.ts';
+import { asList, asMap, asText, type Data, type Path } from './data.ts';
 import { CannotInsert, planInsertions } from './insert.ts';
 import { findManifests, KNOWN_KINDS, type Manifests, objectName, type PodTemplate } from './kinds.ts';
 import { Annotation, Label, RESOLVER, VOLUME_PREFIX } from './names.ts';
@@ -17,7 +17,7 @@ import { profileNotes, requirementIssues, templateIssues, tokenNotes } from './r
 import { choiceFor, explainRoleProblem, findRoles, isRoleProblem, type RoleChoice } from './roles.ts';
 import { settingsFor } from './settings.ts';
 import { addedVariables, type InjectionSettings, podAdditions } from './sidecar.ts';
-import { type ManifestStream, type Path, parseStream, wholeFile } from './stream.ts';
+import { type ManifestStream, parseStream, wholeFile } from './stream.ts';
 import { applySplices, type Splice } from './text.ts';
 import { defect, endedText, isBlockAt, templateData, verify } from './verify.ts';
 

@@ -16,8 +16,8 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import type { Addition } from './additions.ts';
-import { asMap, valueAt } from './data.ts';
-import { type ManifestDocument, ownPair, type Path } from './stream.ts';
+import { asMap, type Path, valueAt } from './data.ts';
+import { type ManifestDocument, ownPair } from './stream.ts';
 import { column, lineEnd, lineEnding, lineStart, nextLine, type Splice } from './text.ts';
 
 /** Why a place cannot be added to. */

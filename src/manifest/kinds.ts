@@ -1,10 +1,11 @@
 /** Which documents hold a pod template, and where in them it is. */
-import { isNamespaceName } from '../config/schema.ts';
+
 import type { ConfigIssue } from '../domain/errors.ts';
-import { asList, asMap, asText, type Data, valueAt } from './data.ts';
+import { isNamespaceName } from '../domain/names.ts';
+import { asList, asMap, asText, type Data, type Path, valueAt } from './data.ts';
 import { wrongTypes } from './field-types.ts';
 import { RESOLVER } from './names.ts';
-import type { ManifestDocument, ManifestStream, Path } from './stream.ts';
+import type { ManifestDocument, ManifestStream } from './stream.ts';
 
 const TEMPLATE: Path = ['spec', 'template'];
 const POD_TEMPLATE: Path = ['spec', 'podTemplate'];

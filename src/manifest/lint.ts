@@ -1,6 +1,7 @@
 /** Findings with their places: what `lint` prints and what `inject` must not leave behind. */
+import { parse } from 'yaml';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
-import { canonicalJson, type Data } from './data.ts';
+import { canonicalJson, type Data, type Path, pathName } from './data.ts';
 import {
   findManifests,
   isExternalSecret,
@@ -14,7 +15,7 @@ import { findOwnedParts, readRecord } from './ownership.ts';
 import { type Pod, readPod, resolverSecrets } from './pod.ts';
 import { choiceFor, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
 import type { Fault, PodSubject, Rule, Severity } from './rule.ts';
-import { type ManifestStream, type Path, parseStream, pathName, wholeFile } from './stream.ts';
+import { type ManifestStream, parseStream, wholeFile } from './stream.ts';
 
 /** Severities, worst first. */
 export const SEVERITIES = ['error', 'warning', 'note'] as const satisfies readonly Severity[];
@@ -143,6 +144,7 @@ function podSubject(template: PodTemplate, options: LintOptions): PodSubject | u
     annotatedRoles: canonicalJson(said) !== canonicalJson(roles),
     agent: pod.containers.find(({ name }) => name === roles.agent),
     secrets: resolverSecrets(pod),
+    parseYaml: (text) => parse(text, { logLevel: 'silent' }),
   };
 }
 

@@ -4,7 +4,7 @@
  * taking the additions out gives back the text as it was.
  */
 import { createHash } from 'node:crypto';
-import { asList, asMap, asText, canonicalJson, type Data } from './data.ts';
+import { asList, asMap, asText, canonicalJson, type Data, type Path } from './data.ts';
 import {
   Annotation,
   CA_VOLUME,
@@ -18,7 +18,6 @@ import {
 } from './names.ts';
 import type { Roles } from './roles.ts';
 import { type InjectionSettings, PULL_POLICIES } from './sidecar.ts';
-import type { Path } from './stream.ts';
 
 /** What the annotation holds, as JSON. */
 export interface InjectionRecord {

@@ -1,8 +1,7 @@
 /** A pod spec as inject and lint see it: containers in the order in which they start, volumes, effective users. */
 import { posix } from 'node:path';
-import { asList, asMap, asNumber, asText, type Data } from './data.ts';
+import { asList, asMap, asNumber, asText, type Data, type Path } from './data.ts';
 import { RESOLVER, SELF_TESTS } from './names.ts';
-import type { Path } from './stream.ts';
 
 interface Mount {
   readonly volume: string;

@@ -1,8 +1,7 @@
 /** Takes parts out of the source text: the inverse of insert.ts, byte for byte. */
 import { type Document, isMap, isNode, isPair, isSeq, type YAMLMap, type YAMLSeq } from 'yaml';
-import { asMap, type Data, valueAt } from './data.ts';
+import { asMap, type Data, type Path, valueAt } from './data.ts';
 import { contentEnd } from './insert.ts';
-import type { Path } from './stream.ts';
 import { lineEnd, lineStart, type Splice } from './text.ts';
 
 /**

@@ -2,7 +2,7 @@
 import { type Config, NO_AGENT, referencedSecrets, secretId } from '../config/config.ts';
 import type { ConfigIssue } from '../domain/errors.ts';
 import { RESERVED_UIDS, SHARED_FOLDERS } from '../domain/kubernetes.ts';
-import { asMap, asText } from './data.ts';
+import { asMap, asText, type Path } from './data.ts';
 import { addsEnvoy, egressContainers } from './egress.ts';
 import { egressIssues } from './egress-requirements.ts';
 import { objectName, type PodTemplate } from './kinds.ts';
@@ -11,7 +11,7 @@ import { isLoopback, socketMount } from './parts.ts';
 import { isWithin, listensOn, readPod } from './pod.ts';
 import type { Roles } from './roles.ts';
 import type { Situation } from './situation.ts';
-import { type ManifestStream, type Path, wholeFile } from './stream.ts';
+import { type ManifestStream, wholeFile } from './stream.ts';
 
 export function requirementIssues(situation: Situation): ConfigIssue[] {
   return [

@@ -1,5 +1,5 @@
 /** Who is who in a pod: which container is the agent, and which are supervisors. */
-import { asList, asMap, asText, type Data } from './data.ts';
+import { asList, asMap, asText, type Data, type Path } from './data.ts';
 import {
   Annotation,
   EGRESS,
@@ -11,7 +11,6 @@ import {
   SELF_TESTS,
 } from './names.ts';
 import type { Pod } from './pod.ts';
-import type { Path } from './stream.ts';
 
 /** What the command line says; undefined where it says nothing. */
 export interface RoleChoice {

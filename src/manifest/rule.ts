@@ -1,8 +1,9 @@
 /** What a rule is. A rule decides from plain data; where a finding is in the file is worked out afterwards. */
+
+import type { Path } from './data.ts';
 import type { ManifestObject, PodTemplate } from './kinds.ts';
 import type { Container, Pod } from './pod.ts';
 import type { Roles } from './roles.ts';
-import type { Path } from './stream.ts';
 
 /** `error` breaks the boundary or the rotation; `warning` weakens it; `note` is for the record and never fails a run. */
 export type Severity = 'error' | 'warning' | 'note';
@@ -31,6 +32,8 @@ export interface PodSubject {
   readonly image: string | undefined;
   /** Names of the Secrets that the resolver reads. */
   readonly secrets: ReadonlySet<string>;
+  /** Reads YAML within an object, for example a ConfigMap's text. Throws where it is none. */
+  readonly parseYaml: (text: string) => unknown;
 }
 
 /** An object that is no pod, and the others of the stream. */

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { type Config, referencedSecrets, secretId } from '../config/config.ts';
 import { changeResources, RESOLVER_RESOURCES, SELF_TEST_RESOURCES } from '../domain/container-resources.ts';
 import type { Addition } from './additions.ts';
-import { asList, asMap, type Data } from './data.ts';
+import { asList, asMap, type Data, type Path } from './data.ts';
 import { addsEnvoy, agentVariables, caMount, egressContainers, egressVolumes } from './egress.ts';
 import type { PodTemplate } from './kinds.ts';
 import {
@@ -27,7 +27,6 @@ import {
 } from './parts.ts';
 import type { Container, Pod } from './pod.ts';
 import type { Roles } from './roles.ts';
-import type { Path } from './stream.ts';
 
 export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
 

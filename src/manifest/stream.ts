@@ -12,12 +12,11 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
+import { type Path, pathName } from './data.ts';
 import { composeDocuments, plainData, syntaxFaults } from './syntax.ts';
 
 /** Largest stream that is read, in characters. A rendered chart of a whole platform is far below it. */
 const MAX_MANIFEST_LENGTH = 16 * 1024 * 1024;
-
-export type Path = readonly (string | number)[];
 
 export interface ManifestDocument {
   readonly node: Document.Parsed;
@@ -90,15 +89,6 @@ export function parseStream(file: string, text: string): ManifestStream {
 
 export function wholeFile(file: string, message: string, hint: string): ConfigIssue {
   return { file, line: 0, column: 0, field: '', message, hint };
-}
-
-/** `spec.containers[0].env`. */
-export function pathName(path: Path): string {
-  return path.reduce<string>(
-    (name, part) =>
-      typeof part === 'number' ? `${name}[${part}]` : name === '' ? String(part) : `${name}.${part}`,
-    '',
-  );
 }
 
 /** The pair of a key of the map itself, not of one that is merged into it. */

@@ -1,10 +1,10 @@
 /** Checks of our own edits: an edit that did something else than was meant ends in an error, not in a file. */
 import { isCollection } from 'yaml';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
-import { canonicalJson, type Data, valueAt } from './data.ts';
+import { canonicalJson, type Data, type Path, valueAt } from './data.ts';
 import { findManifests, type Manifests, type PodTemplate } from './kinds.ts';
 import { removeFromModel } from './remove.ts';
-import { type Path, parseStream, wholeFile } from './stream.ts';
+import { parseStream, wholeFile } from './stream.ts';
 import { lineEnding } from './text.ts';
 
 /** The text must read as the model says, and as before everywhere else. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { gatherFacts } from '../../src/boundary/facts/facts.ts';
 import type { Finding, Outcome, Severity } from '../../src/boundary/finding.ts';
 import { breaches, judge, relaxedRefusal, runChecks } from '../../src/boundary/verdict.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { Workspace } from '../support/workspace.ts';
 
 function finding(severity: Severity, outcome: Outcome): Finding {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { RULES } from '../../src/boundary/catalogue.ts';
 import type { Config } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { ApiServer, BUILD_TIMEOUT_MS, describeWithApiServer } from '../admission/api-server.ts';

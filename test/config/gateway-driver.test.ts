@@ -1,6 +1,6 @@
 /** The credential driver's part of the configuration: what it becomes, and what is refused. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { NAMESPACE, Workspace } from '../support/workspace.ts';
 
 let workspace: Workspace;

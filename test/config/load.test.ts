@@ -2,7 +2,8 @@ import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { referencedSecrets } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { CONSUMERS } from '../../src/consumers/index.ts';
+import { loadConfig, PARTS } from '../../src/consumers/load-config.ts';
 import { NAMESPACE, SANDBOX, Workspace } from '../support/workspace.ts';
 import { ENVIRONMENT } from './examples.ts';
 
@@ -261,4 +262,10 @@ test('a folder that kubelet mounts from a ConfigMap gives each file once', () =>
     JSON.stringify({ provider: { name: 'j', type: 't', credentials: {} } }),
   );
   expect(load().providers.map(({ name }) => name)).toEqual(['j']);
+});
+
+test('each consumer that has a part of the configuration has one that reads it', () => {
+  expect(PARTS.map(({ field }) => field).sort()).toEqual(
+    CONSUMERS.flatMap(({ config }) => config?.field ?? []).sort(),
+  );
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { lintProfile } from '../../src/config/profile/lint.ts';
 import { parseYaml } from '../../src/config/yaml-source.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
 import { cli } from '../support/cli.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { isMap, isScalar, isSeq, type Node, parseDocument, type Scalar, visit } from 'yaml';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
 import { shownName } from '../../src/domain/shown-name.ts';
 import { cli } from '../support/cli.ts';

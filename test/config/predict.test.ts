@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencedSecrets, secretId } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { resolve } from '../../src/snapshot/resolve.ts';
 import { wantedKeys } from '../../src/sources/wanted.ts';
 import { generation } from '../snapshot/given.ts';

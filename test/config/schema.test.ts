@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parseYaml } from '../../src/config/yaml-source.ts';
-import { SCHEMAS } from '../../src/consumers/index.ts';
+import { SCHEMAS } from '../../src/consumers/load-config.ts';
 import { SCHEMA_DIRECTORY, staleFiles } from '../support/check-generated.ts';
 import { cli } from '../support/cli.ts';
 import { SANDBOX } from '../support/workspace.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import {
   GetSandboxProviderEnvironmentRequestSchema,
   type GetSandboxProviderEnvironmentResponse,

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
 import { UNHARDENED } from '../../src/boundary/harden.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { Boundary } from '../../src/daemon/boundary.ts';
 import { Audit } from '../../src/observe/audit/audit.ts';
 import { MemoryLog } from '../support/memory-log.ts';

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { connect } from '../../src/client/index.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { reread } from '../../src/daemon/reload.ts';
 import { Audit } from '../../src/observe/audit/audit.ts';
 import { NODE } from '../support/checkout.ts';
@@ -129,7 +129,7 @@ it('never reads a mixture of two ConfigMaps', async () => {
   const closed = new Promise((done) => writer.once('close', done));
   const seen: string[] = [];
   while (writer.exitCode === null) {
-    const { config } = reread(current, { file: configFile, env: {}, consumers: {}, log, audit });
+    const { config } = reread(current, { file: configFile, env: {}, consumers: {}, log, audit, loadConfig });
     // The sandbox is that of the start; providers show which files were read.
     const letters = new Set(config?.providers.map(({ name }) => name[0]));
     if (config !== undefined) seen.push([...letters].sort().join(''));

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep, setImmediate as written } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { Pipeline } from '../../src/daemon/pipeline.ts';
 import { Audit } from '../../src/observe/audit/audit.ts';
 import { type Snapshot, SnapshotStore } from '../../src/snapshot/snapshot.ts';

@@ -4,9 +4,9 @@ import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { RULES } from '../../src/boundary/catalogue.ts';
-import { partOf } from '../../src/config/part.ts';
-import { gatewayPart } from '../../src/consumers/gateway-driver/config.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { partOf } from '../../src/config/config.ts';
+import { gatewaySlot } from '../../src/consumers/gateway-driver/settings.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { VERSION } from '../../src/domain/version.ts';
 import { inject, uninject } from '../../src/manifest/inject.ts';
 import { lint } from '../../src/manifest/lint.ts';
@@ -121,7 +121,7 @@ describe('deploy/', () => {
       writeFileSync(join(folder, 'config.yaml'), map.data['config.yaml']);
       mkdirSync(join(folder, 'none'));
       const config = loadConfig(join(folder, 'config.yaml'), {}, { providersDir: join(folder, 'none') });
-      const driver = partOf(config, gatewayPart);
+      const driver = partOf(config, gatewaySlot);
       const { containers, initContainers, volumes } = deployment.spec.template.spec;
       const [resolver] = initContainers;
       const secrets = [

@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { RULES } from '../../src/boundary/catalogue.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { lint } from '../../src/manifest/lint.ts';
 import { validateObject } from '../deploy/schemas.ts';
 import { blocks } from './blocks.ts';

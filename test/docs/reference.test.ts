@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { SCHEMAS } from '../../src/consumers/index.ts';
+import { SCHEMAS } from '../../src/consumers/load-config.ts';
 import { METRICS } from '../../src/observe/metrics.ts';
 import { runInProcess } from '../support/in-process.ts';
 

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { agentVariables } from '../../src/manifest/egress.ts';
 import { describeWithEnvoy } from '../interop/envoy-program.ts';
 import { answerAsForge } from '../pod/forge.ts';

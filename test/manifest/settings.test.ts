@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { NO_AGENT } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
 import { type InjectRequest, inject, uninject } from '../../src/manifest/inject.ts';
 import { cli } from '../support/cli.ts';

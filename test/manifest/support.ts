@@ -1,7 +1,7 @@
 /** The configuration and inputs that the tests of manifests share. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import type { InjectRequest } from '../../src/manifest/inject.ts';
 import type { RoleChoice } from '../../src/manifest/roles.ts';
 

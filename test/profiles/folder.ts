@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Provider } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 
 /** Loads profiles, each with a provider that takes its keys, and returns the providers by profile id. */
 export function loadWithProfiles(profiles: ReadonlyMap<string, string>): Map<string, Provider> {

@@ -1,7 +1,8 @@
 /** `serve --gateway-driver` in this process, without the boundary: real volumes, real sockets. */
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../../src/config/config.ts';
-import { keepFixed, loadConfig } from '../../src/consumers/index.ts';
+import { keepFixed } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { ResolverServer } from '../../src/consumers/resolver-server.ts';
 import { Pipeline } from '../../src/daemon/pipeline.ts';
 import type { Limits } from '../../src/domain/limits.ts';

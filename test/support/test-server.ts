@@ -1,7 +1,7 @@
 /** The real server on a real socket in this process, with snapshots from the test and an audit that the test can read. */
 import { randomBytes } from 'node:crypto';
 import { type Config, secretId } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { ResolverServer } from '../../src/consumers/resolver-server.ts';
 import type { Limits } from '../../src/domain/limits.ts';
 import { SecretValue } from '../../src/domain/secret-value.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import { lintProfiles } from '../../src/config/profile/lint.ts';
-import { loadConfig } from '../../src/consumers/index.ts';
+import { loadConfig } from '../../src/consumers/load-config.ts';
 import { ConfigError } from '../../src/domain/errors.ts';
 import { changes } from '../../src/snapshot/snapshot.ts';
 import { readGeneration } from '../../src/sources/kubelet-secret/generation.ts';

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONSUMERS } from '../../src/consumers/index.ts';
+import { PARTS } from '../../src/consumers/load-config.ts';
 import { REMEDIES } from '../../src/snapshot/refusal.ts';
 import { VOLUME_REMEDIES } from '../../src/sources/index.ts';
 
@@ -44,8 +45,9 @@ function comment(names: readonly string[]): string {
 
 function consumers(): string {
   const parts = CONSUMERS.map(({ name, description, config, options = [], selfTest }) => {
+    const part = PARTS.find(({ field }) => field === config?.field);
     const facts = [
-      config && `Configuration: \`${config.field}\`, ${config.schema.description ?? ''}`,
+      part && `Configuration: \`${part.field}\`, ${part.schema.description ?? ''}`,
       ...options.map((option) => `Option of \`serve\`: \`${option.flags}\`, ${option.description}`),
       `Calls: ${selfTest('')
         .map(({ path }) => `\`${path}\``)

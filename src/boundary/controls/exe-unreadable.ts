@@ -1,4 +1,3 @@
-import { parse } from 'yaml';
 import { asList, asMap, asNumber, asText, type Data } from '../../manifest/data.ts';
 import { mountedVolumes } from '../../manifest/pod.ts';
 import type { Control } from '../control.ts';
@@ -13,7 +12,7 @@ export const exeUnreadable: Control = {
   rule: {
     about: 'pod',
     remedy: "Remove exe from the entry, or from the entry of every UID but the resolver's.",
-    *find({ pod, resolver, template }, all) {
+    *find({ pod, resolver, template, parseYaml }, all) {
       for (const volume of mountedVolumes(pod, resolver)) {
         const projected = asList(asMap(volume.data.projected).sources).map(
           (source) => asMap(source).configMap,
@@ -25,7 +24,9 @@ export const exeUnreadable: Control = {
               object.name === name &&
               (namespace === undefined || namespace === (template.object.namespace ?? namespace)),
           );
-          for (const entry of Object.values(asMap(found?.data.data)).flatMap(entriesWithExe)) {
+          for (const entry of Object.values(asMap(found?.data.data)).flatMap((text) =>
+            entriesWithExe(text, parseYaml),
+          )) {
             if (entry.uid === resolver.uid) continue;
             yield {
               path: volume.path,
@@ -39,10 +40,13 @@ export const exeUnreadable: Control = {
 };
 
 /** Entries of a configuration that name a program; none where the text is no configuration. */
-function entriesWithExe(text: unknown): { field: string; uid: number | undefined }[] {
+function entriesWithExe(
+  text: unknown,
+  parseYaml: (text: string) => unknown,
+): { field: string; uid: number | undefined }[] {
   let config: Data;
   try {
-    config = asMap(parse(asText(text) ?? '', { logLevel: 'silent' }));
+    config = asMap(parseYaml(asText(text) ?? ''));
   } catch {
     return [];
   }

@@ -1,5 +1,5 @@
+import { pathName } from '../../manifest/data.ts';
 import { listensOn } from '../../manifest/pod.ts';
-import { pathName } from '../../manifest/stream.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { beside } from './shared/pod.ts';

@@ -2,7 +2,8 @@
 import type { ConfigIssue } from '../../domain/errors.ts';
 import { shownName } from '../../domain/shown-name.ts';
 import type { Endpoint, Profile } from '../config.ts';
-import { type ConfigFiles, collecting, readYaml, yamlFiles } from '../files.ts';
+import type { ConfigFiles } from '../files.ts';
+import { collecting, readYaml, yamlFiles } from '../read.ts';
 import type { YamlSource } from '../yaml-source.ts';
 import { profileSources } from './documents.ts';
 import { profileFileSchema, type RawProfile } from './schema.ts';

@@ -1,13 +1,6 @@
 /** The credential driver's part of the configuration, and what a schema cannot find wrong in it. */
 import { z } from 'zod';
-import type {
-  Caller,
-  PartSettings,
-  Profile,
-  ReferenceRule,
-  SecretReference,
-  SocketSettings,
-} from '../../config/config.ts';
+import type { Profile, ReferenceRule, SecretReference } from '../../config/config.ts';
 import { callerIssues, socketSettings } from '../../config/load.ts';
 import type { ConfigPart, PartContext } from '../../config/part.ts';
 import {
@@ -18,12 +11,8 @@ import {
   secretNamespace,
   socketSchema,
 } from '../../config/schema.ts';
-import { CommandError, ExitCode } from '../../domain/errors.ts';
 import { shownName } from '../../domain/shown-name.ts';
-import type { ServeOptions } from '../consumer.ts';
-
-/** What a user may write behind `secret-resolver://`. */
-export const REFERENCE_NAME = /^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,126}[a-zA-Z0-9])?$/;
+import { type GatewaySettings, gatewaySlot, REFERENCE_NAME } from './settings.ts';
 
 const secretsSchema = z
   .array(
@@ -87,47 +76,14 @@ const schema = z
 
 type Raw = z.infer<typeof schema>;
 
-/** What a workspace of a gateway may refer to; each Secret by its full name, for all of them are mounted. */
-export interface GatewayWorkspace {
-  readonly name: string;
-  readonly secrets: readonly ReferenceRule[];
-  readonly names: ReadonlyMap<string, SecretReference>;
-}
-
-export interface GatewaySettings extends PartSettings {
-  readonly socket: SocketSettings;
-  /** Without providers: a driver knows none. */
-  readonly callers: readonly Caller[];
-  /** Where the keys are that seal handles. The first makes new ones; each opens those that it made. */
-  readonly handleKeys: readonly SecretReference[];
-  readonly workspaces: readonly GatewayWorkspace[];
-  /** Environment names of each credential that a profile requires: one of them must have a value. */
-  readonly required: readonly (readonly string[])[];
-  readonly mayRead: readonly ReferenceRule[];
-  /** Whether `--gateway-driver` asked for it. */
-  readonly enabled: boolean;
-}
-
 export const gatewayPart: ConfigPart<Raw, GatewaySettings> = {
-  field: 'gatewayDriver',
+  ...gatewaySlot,
   schema,
   optional: true,
   load: (raw, context) => {
     context.issues.push(...gatewayIssues(raw, context));
     return settingsFrom(raw, context);
   },
-  // Without a driver in the next configuration nobody is listed and nothing may be referred to; the socket stays.
-  keep: (current, next) =>
-    current && { ...(next ?? { ...current, ...NOTHING_ALLOWED }), socket: current.socket },
-};
-
-const NOTHING_ALLOWED = {
-  callers: [],
-  handleKeys: [],
-  workspaces: [],
-  required: [],
-  mayRead: [],
-  secrets: [],
 };
 
 function settingsFrom(raw: Raw, { sandbox, profiles }: PartContext): GatewaySettings {
@@ -160,28 +116,6 @@ function settingsFrom(raw: Raw, { sandbox, profiles }: PartContext): GatewaySett
 
 function requiredNames({ credentials }: Profile): (readonly string[])[] {
   return credentials.filter(({ required }) => required).map(({ envVars }) => envVars);
-}
-
-/** What `--gateway-driver` and `--bind-socket` make of the settings. */
-export function configureGateway(settings: unknown, options: ServeOptions): GatewaySettings | undefined {
-  const configured = settings as GatewaySettings | undefined;
-  const { gatewayDriver, bindSocket } = options;
-  if (gatewayDriver !== true) {
-    if (bindSocket === undefined) return configured;
-    throw new CommandError('--bind-socket needs --gateway-driver', ExitCode.usage);
-  }
-  if (configured === undefined) {
-    throw new CommandError(
-      '--gateway-driver: the configuration has no gatewayDriver (write {socket, callers, handleKey, workspaces})',
-      ExitCode.usage,
-    );
-  }
-  return {
-    ...configured,
-    enabled: true,
-    secrets: configured.mayRead,
-    ...(typeof bindSocket === 'string' && { socket: { ...configured.socket, path: bindSocket } }),
-  };
 }
 
 function oneKey({ key, ...secret }: SecretReference): ReferenceRule {

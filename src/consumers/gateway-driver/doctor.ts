@@ -13,9 +13,9 @@ import { nearest } from '../../domain/nearest.ts';
 import { shownName } from '../../domain/shown-name.ts';
 import { CredentialDriver } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import { referenceAllowed } from '../../snapshot/references.ts';
-import type { GatewaySettings } from './config.ts';
 import { type GatewayReference, parseReference, permitted } from './gateway-reference.ts';
 import { type GatewayFile, judgeGatewayToml, type UsedDriver } from './gateway-toml.ts';
+import type { GatewaySettings } from './settings.ts';
 
 /** Milliseconds to wait for an answer on the socket; a gateway waits for 30 s. */
 const ANSWER_TIMEOUT_MS = 5_000;

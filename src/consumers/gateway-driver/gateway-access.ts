@@ -4,11 +4,11 @@ import { type ReferenceRule, type SecretReference, secretId } from '../../config
 import type { ResolveCredentialRequest } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import type { VolumeReads } from '../../snapshot/candidates.ts';
 import { refuse } from '../../socket/calls.ts';
-import type { GatewaySettings } from './config.ts';
 import { MIN_HANDLE_KEY_BYTES, openHandle } from './gateway-handle.ts';
 import { type GatewayReference, permitted } from './gateway-reference.ts';
 import { gatewayRefusal } from './gateway-refusal.ts';
 import { auditedRequest, bindingOf, type GatewayFields } from './gateway-request.ts';
+import type { GatewaySettings } from './settings.ts';
 
 /** What is in force at this moment: a reload and a rotation change it. */
 export interface GatewayDriver {

@@ -1,8 +1,8 @@
 /** How a user of a gateway names a Secret, and who may use which name. Pure. */
 import type { ReferenceRule, SecretReference } from '../../config/config.ts';
-import { isItemPath, isNamespaceName, isSecretName } from '../../config/schema.ts';
+import { isItemPath, isNamespaceName, isSecretName } from '../../domain/names.ts';
 import { referenceAllowed } from '../../snapshot/references.ts';
-import { type GatewayWorkspace, REFERENCE_NAME } from './config.ts';
+import { type GatewayWorkspace, REFERENCE_NAME } from './settings.ts';
 
 const SECRET_SCHEME = 'k8s-secret://';
 const NAME_SCHEME = 'secret-resolver://';

@@ -1,8 +1,8 @@
-import { partOf } from '../../config/part.ts';
+import { partOf } from '../../config/config.ts';
 import { CredentialDriver } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import type { Consumer } from '../consumer.ts';
-import { configureGateway, gatewayPart } from './config.ts';
 import { gatewayMethods } from './gateway-driver.ts';
+import { configureGateway, gatewaySlot } from './settings.ts';
 
 /** A full batch of the longest handles takes 3 MiB, which gateways could not even send; a common one 400 KiB. */
 const REQUEST_BYTES = 2 * 1024 * 1024;
@@ -10,7 +10,7 @@ const REQUEST_BYTES = 2 * 1024 * 1024;
 export const gatewayDriver: Consumer = {
   name: 'gateway-driver',
   description: "an OpenShell gateway's credential driver, on a socket of its own",
-  config: gatewayPart,
+  config: gatewaySlot,
   options: [
     {
       flags: '--gateway-driver',
@@ -30,13 +30,13 @@ export const gatewayDriver: Consumer = {
       request: new Uint8Array(0),
     })),
   open: (host) => {
-    const settings = partOf(host.config(), gatewayPart);
+    const settings = partOf(host.config(), gatewaySlot);
     if (settings?.enabled !== true) {
       if (settings !== undefined)
         host.log.warn('gatewayDriver is configured but not served: start with --gateway-driver');
       return undefined;
     }
-    const current = () => partOf(host.config(), gatewayPart) ?? settings;
+    const current = () => partOf(host.config(), gatewaySlot) ?? settings;
     const driver = {
       settings: current,
       allow: () => host.config().references.allow,

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import type { PartSettings } from '../../config/config.ts';
 import type { ConfigPart } from '../../config/part.ts';
-import type { OpenShellRuleOptions } from './openshell-rules.ts';
+import { type OpenShellSettings, openshellSlot } from './settings.ts';
 
 const schema = z
   .strictObject({
@@ -20,15 +19,8 @@ const schema = z
   .prefault({})
   .describe('{package, overLimit} of the OpenShell-compatible call');
 
-export interface OpenShellSettings extends PartSettings, OpenShellRuleOptions {
-  readonly package: string;
-}
-
 export const openshellPart: ConfigPart<z.infer<typeof schema>, OpenShellSettings> = {
-  field: 'openshell',
+  ...openshellSlot,
   schema,
   load: (raw) => raw,
-  // The service is registered under its name once.
-  keep: (current, next) =>
-    next === undefined ? current : { ...next, ...(current && { package: current.package }) },
 };

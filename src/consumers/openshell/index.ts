@@ -1,6 +1,6 @@
 /** `/openshell.v1.OpenShell/GetSandboxProviderEnvironment` on the resolver's socket, so that a supervisor needs only a dial. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { partOf } from '../../config/part.ts';
+import { partOf } from '../../config/config.ts';
 import {
   GetSandboxProviderEnvironmentRequestSchema,
   OpenShell,
@@ -11,8 +11,8 @@ import { unary } from '../../socket/method.ts';
 import { refusalsOf } from '../../socket/refusal.ts';
 import type { Consumer } from '../consumer.ts';
 import { auditServed, currentSnapshot, providersFor, refuseIfWithheld } from '../environment.ts';
-import { openshellPart } from './config.ts';
 import { OpenShellViews } from './openshell-views.ts';
+import { openshellSlot } from './settings.ts';
 
 const { name: METHOD, input: Request } = OpenShell.method.getSandboxProviderEnvironment;
 const DEFAULTS = { package: 'openshell.v1', overLimit: 'warn' } as const;
@@ -25,7 +25,7 @@ const otherSandbox = refusalsOf<{ readonly kind: 'sandbox-not-ours' }>(() => ({
 export const openshell: Consumer = {
   name: 'openshell',
   description: "OpenShell's call for a sandbox's environment, as its supervisor makes it",
-  config: openshellPart,
+  config: openshellSlot,
   selfTest: (sandboxId) => [
     {
       path: `/${OpenShell.typeName}/${METHOD}`,
@@ -33,7 +33,7 @@ export const openshell: Consumer = {
     },
   ],
   open: (host) => {
-    const settings = () => partOf(host.config(), openshellPart) ?? DEFAULTS;
+    const settings = () => partOf(host.config(), openshellSlot) ?? DEFAULTS;
     const views = new OpenShellViews({ ...host, rules: settings });
     let previous = host.store.current();
     host.store.subscribe((snapshot) => {

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../../src/config/config.ts';
 import { lintProfiles } from '../../../src/config/profile/lint.ts';
-import { loadConfig } from '../../../src/consumers/index.ts';
+import { loadConfig } from '../../../src/consumers/load-config.ts';
 import { ENVIRONMENT_NAME } from '../../../src/domain/names.ts';
 import { ENVIRONMENT } from '../../../test/config/examples.ts';
 import { NAMESPACE, Workspace } from '../../../test/support/workspace.ts';

@@ -1,10 +1,9 @@
 /** Any text as configuration file and as provider files, through loadConfig. */
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { type Config, referencedSecrets } from '../../../src/config/config.ts';
-import { partOf } from '../../../src/config/part.ts';
-import { gatewayPart } from '../../../src/consumers/gateway-driver/config.ts';
-import { loadConfig } from '../../../src/consumers/index.ts';
+import { type Config, partOf, referencedSecrets } from '../../../src/config/config.ts';
+import { gatewaySlot } from '../../../src/consumers/gateway-driver/settings.ts';
+import { loadConfig } from '../../../src/consumers/load-config.ts';
 import { ENVIRONMENT_NAME } from '../../../src/domain/names.ts';
 import { resolve } from '../../../src/snapshot/resolve.ts';
 import { volumeDirectory } from '../../../src/sources/index.ts';
@@ -141,7 +140,7 @@ function checkConfig(config: Config): void {
     'the socket stands anywhere',
   );
   must((config.socket.mode & ~0o666) === 0, 'the socket has a mode that none may have');
-  for (const { uid } of [...config.callers, ...(partOf(config, gatewayPart)?.callers ?? [])])
+  for (const { uid } of [...config.callers, ...(partOf(config, gatewaySlot)?.callers ?? [])])
     must(
       Number.isInteger(uid) && uid >= 0 && uid !== 65_534 && uid !== config.agent.uid,
       'a caller that none may be',

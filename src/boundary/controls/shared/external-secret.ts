@@ -1,8 +1,7 @@
 /** ExternalSecrets as several rules read them. */
-import { asList, asMap, asText, type Data, valueAt } from '../../../manifest/data.ts';
+import { asList, asMap, asText, type Data, type Path, valueAt } from '../../../manifest/data.ts';
 import { isExternalSecret, type ManifestObject, specOfExternalSecret } from '../../../manifest/kinds.ts';
 import type { ObjectSubject } from '../../../manifest/rule.ts';
-import type { Path } from '../../../manifest/stream.ts';
 
 export interface ExternalSecret {
   /** `the ExternalSecret gitlab`. */
