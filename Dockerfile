@@ -89,7 +89,7 @@ LABEL org.opencontainers.image.title="mounted-secret-resolver" \
       org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 COPY --from=tree /out/ /
-COPY --from=compiled /app/dist/serve.cache /app/dist/
+COPY --from=compiled /app/dist/*.cache /app/dist/
 # One malloc arena for all threads: few threads run at once, and each arena keeps the memory freed in it.
 ENV NODE_ENV=production MALLOC_ARENA_MAX=1
 # A UID that nothing else in a pod uses: not root (0), the agent (1000), a mesh proxy (1337) or nobody (65534).

@@ -1,6 +1,6 @@
 /**
- * `serve` and all that it loads → dist/serve.cjs, one file; dist/start.cjs starts it. Run in a checkout. The node that will
- * run it then compiles it: deploy/image/compile.ts.
+ * `serve` and all that it loads → dist/serve.cjs, and what reads its configuration → dist/load-config.cjs;
+ * dist/start.cjs starts it. Run in a checkout. The node that will run it then compiles it: deploy/image/compile.ts.
  */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,9 @@ const bundle = await rolldown({
 });
 const { output } = await bundle.generate({
   format: 'cjs',
-  codeSplitting: false,
+  entryFileNames: 'serve.cjs',
+  // What is imported by `import()` is a file of its own.
+  chunkFileNames: '[name].cjs',
   // A script that starts from compiled code has no import().
   dynamicImportInCjs: false,
   // Names of functions stay: the stack trace of a defect must be readable.
@@ -45,5 +47,7 @@ const { output } = await bundle.generate({
 });
 await bundle.close();
 mkdirSync(dist, { recursive: true });
-writeFileSync(join(dist, 'serve.cjs'), asciiOnly(output[0].code));
+for (const file of output) {
+  if (file.type === 'chunk') writeFileSync(join(dist, file.fileName), asciiOnly(file.code));
+}
 copyFileSync(join(import.meta.dirname, 'start.cjs'), join(dist, 'start.cjs'));

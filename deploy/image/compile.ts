@@ -1,6 +1,6 @@
 /**
- * dist/serve.cjs → dist/serve.cache, its code as V8 compiles it: all that ran until `serve` had served one rotation of an
- * example. Run by the node that will start from it; to any other it is of no use.
+ * dist/serve.cjs → dist/serve.cache, its code as V8 compiles it, and so for each file of the bundle: all that ran until
+ * `serve` had served one rotation of an example. Run by the node that will start from it; to any other it is of no use.
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -66,8 +66,8 @@ Object.assign(process, { execve: undefined });
 delete process.env.KUBERNETES_SERVICE_HOST;
 const program = join(dist, 'start.cjs');
 process.argv = [process.execPath, program, 'serve', '--relaxed', '--config', at('config.yaml')];
-const { script, withoutFlags } = createRequire(import.meta.url)(program) as {
-  readonly script: Script;
+const { scripts, withoutFlags } = createRequire(import.meta.url)(program) as {
+  readonly scripts: ReadonlyMap<string, Script>;
   readonly withoutFlags: <T>(work: () => T) => T;
 };
 using client = connect({ socket: at('socket/resolver.sock') });
@@ -81,10 +81,13 @@ for await (const _ of client.watchProviderEnvironment({ signal: AbortSignal.time
 if (snapshots < 2) throw new Error(`the example was not served within ${TIMEOUT_MS / 1000} s`);
 // Readable by the user of the container, whatever the builder and its umask were.
 process.umask(0o022);
-rmSync(join(dist, 'serve.cache'), { force: true });
-writeFileSync(
-  join(dist, 'serve.cache'),
-  withoutFlags(() => script.createCachedData()),
-);
+for (const [name, script] of scripts) {
+  const cache = join(dist, name.replace('.cjs', '.cache'));
+  rmSync(cache, { force: true });
+  writeFileSync(
+    cache,
+    withoutFlags(() => script.createCachedData()),
+  );
+}
 rmSync(folder, { recursive: true });
 process.exit();

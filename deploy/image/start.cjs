@@ -1,4 +1,4 @@
-// What the image starts: `serve` from one file, compiled when the image was built. Any other command replaces this process,
+// What the image starts: `serve` from a bundle, compiled when the image was built. Any other command replaces this process,
 // and runs from its own files without the restrictions of `serve`.
 const { readFileSync } = require('node:fs');
 const { wrap } = require('node:module');
@@ -18,12 +18,27 @@ const FLAGS = [
   ['--heap-growing-percent=20', '--heap-growing-percent=0'],
 ];
 
+/** Whether deploy/image/compile.ts has it run, which asks for the scripts afterwards. */
+const compiling = require.main !== module;
+/** What reads the configuration: run anew for each read, and garbage afterwards. */
+const LET_GO = 'load-config.cjs';
+/** Name of a file of the bundle → what it exports. */
+const kept = new Map();
+/** The same → its script. Nobody else keeps one: what ran once is garbage. */
+const scripts = new Map();
+let loading = false;
+
 /** Runs `load` without these flags. */
 function withoutFlags(load) {
+  if (loading) return load();
+  loading = true;
   for (const [, off] of FLAGS) setFlagsFromString(off);
-  const result = load();
-  for (const [on] of FLAGS) setFlagsFromString(on);
-  return result;
+  try {
+    return load();
+  } finally {
+    for (const [on] of FLAGS) setFlagsFromString(on);
+    loading = false;
+  }
 }
 
 /** The compiled code. V8 ignores what another Node.js or architecture compiled: the start takes longer then, nothing else. */
@@ -36,19 +51,31 @@ function readCache(file) {
   }
 }
 
-/** Loads and starts `serve`. Returns its script. */
-function start() {
-  const filename = join(__dirname, 'serve.cjs');
-  const source = wrap(readFileSync(filename, 'latin1'));
-  const script = new Script(source, { filename, cachedData: readCache(join(__dirname, 'serve.cache')) });
-  script.runInThisContext()(exports, require, module, filename, __dirname);
-  return script;
+/** What a file of the bundle exports. */
+function requirePart(name) {
+  const before = kept.get(name);
+  if (before !== undefined) return before;
+  const filename = join(__dirname, name);
+  const cachedData = readCache(filename.replace('.cjs', '.cache'));
+  const script = new Script(wrap(readFileSync(filename, 'latin1')), { filename, cachedData });
+  const part = { exports: {} };
+  if (compiling) scripts.set(name, script);
+  if (compiling || name !== LET_GO) kept.set(name, part.exports);
+  script.runInThisContext()(part.exports, requireAny, part, filename, __dirname);
+  // zod keeps its state there, for other copies of itself to find.
+  delete globalThis.__zod_globalConfig;
+  delete globalThis.__zod_globalRegistry;
+  return part.exports;
 }
 
+function requireAny(name) {
+  return name.startsWith('./') ? withoutFlags(() => requirePart(name.slice(2))) : require(name);
+}
+
+Object.assign(exports, { scripts, withoutFlags });
+
 if (process.argv[2] === 'serve') {
-  const script = withoutFlags(start);
-  // For deploy/image/compile.ts and the tests.
-  Object.assign(exports, { script, withoutFlags });
+  requireAny('./serve.cjs');
 } else {
   const { argv, env, execPath } = process;
   process.execve(execPath, [execPath, join(__dirname, 'main.js'), ...argv.slice(2)], env);

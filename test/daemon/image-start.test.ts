@@ -1,6 +1,6 @@
 /** `serve` as the image starts it, from one file and its compiled code: built from the checkout, with real processes. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startFlags } from '../../src/boundary/reexec.ts';
@@ -44,6 +44,8 @@ function entry(socket = workspace.socket) {
 function words({ pid }: CliProcess): string[] {
   return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
 }
+
+const dist = () => join(product.folder, 'dist');
 
 /** What became of the checks that depend on how node was started. */
 async function selfFindings(): Promise<(string | undefined)[]> {
@@ -178,11 +180,11 @@ describe('serve as the image starts it', () => {
   it('takes its compiled code, and that of Node, under flags that still forbid eval', () => {
     const script = `process.argv = [process.execPath, ${JSON.stringify(product.program)}, 'serve', '--help'];
       process.stdout.write = () => true;
-      const { script, withoutFlags } = require(process.argv[1]);
+      const { scripts, withoutFlags } = require(process.argv[1]);
       let refusal;
       try { eval('0'); } catch (error) { refusal = error.message; }
       const tag = withoutFlags(() => require('node:v8').cachedDataVersionTag());
-      console.error(JSON.stringify({ rejected: script.cachedDataRejected, refusal, tag }));`;
+      console.error(JSON.stringify({ rejected: scripts.get('serve.cjs').cachedDataRejected, refusal, tag }));`;
     const flags = [...product.nodeFlags(workspace.socket), '--no-warnings'];
     const { stderr } = spawnSync(NODE, [...flags, '--eval', script], { encoding: 'utf8' });
     // The code in Node's binary has the tag of a V8 without flags.
@@ -195,14 +197,53 @@ describe('serve as the image starts it', () => {
   });
 
   it('compiles its code where it finds none', async () => {
-    const cache = join(product.folder, 'dist/serve.cache');
-    renameSync(cache, `${cache}.away`);
+    const away = join(product.folder, 'away');
+    mkdirSync(away);
+    const caches = readdirSync(dist()).filter((name) => name.endsWith('.cache'));
+    for (const name of caches) renameSync(join(dist(), name), join(away, name));
     try {
       await using _serve = await startServe(workspace.configFile, [], entry());
       using client = connect({ socket: workspace.socket });
       expect((await client.getProviderEnvironment()).credentials.size).toBe(60);
     } finally {
-      renameSync(`${cache}.away`, cache);
+      for (const name of caches) renameSync(join(away, name), join(dist(), name));
     }
+    expect(caches).toContain('serve.cache');
+    expect(caches).toContain('load-config.cache');
+  });
+
+  it('reads its configuration with what is not in its own file, and keeps nothing of that', async () => {
+    const own = readFileSync(join(dist(), 'serve.cjs'), 'utf8');
+    const reading = readFileSync(join(dist(), 'load-config.cjs'), 'utf8');
+    for (const name of ['YAMLParseError', 'ZodError', 'Invalid input: expected']) {
+      expect(reading).toContain(name);
+      expect(own).not.toContain(name);
+    }
+    const heap = join(workspace.root, 'heap');
+    const look = join(workspace.root, 'look.cjs');
+    writeFileSync(
+      look,
+      `process.on('SIGWINCH', () => {
+        globalThis.gc({ type: 'major', flavor: 'last-resort', execution: 'sync' });
+        require('node:v8').writeHeapSnapshot(${JSON.stringify(`${heap}.new`)});
+        require('node:fs').renameSync(${JSON.stringify(`${heap}.new`)}, ${JSON.stringify(heap)});
+      });`,
+    );
+    const { program, nodeFlags } = entry();
+    await using serve = await startServe(workspace.configFile, [], {
+      program,
+      nodeFlags: [...nodeFlags, `--allow-fs-write=${workspace.root}/*`, '--require', look],
+    });
+    using client = connect({ socket: workspace.socket });
+    rmSync(join(workspace.root, 'providers/third.yaml'));
+    serve.kill('SIGHUP');
+    await until(async () => (await client.getProviderEnvironment()).credentials.size === 40);
+    serve.kill('SIGWINCH');
+    await until(() => existsSync(heap), 20_000);
+    // As truth values: a heap has every value in it.
+    const snapshot = readFileSync(heap, 'utf8');
+    const holds = (name: string) => snapshot.includes(join(dist(), name));
+    expect(holds('serve.cjs')).toBe(true);
+    expect(holds('load-config.cjs')).toBe(false);
   });
 });
