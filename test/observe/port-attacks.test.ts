@@ -38,6 +38,16 @@ function p99(times: readonly number[]): number {
   return times.toSorted((a, b) => a - b)[Math.ceil(times.length * 0.99) - 1] ?? Number.NaN;
 }
 
+interface Flood {
+  readonly without: { readonly p99: number; readonly cpu: number };
+  readonly during: { readonly p99: number; readonly cpu: number };
+  readonly probes: readonly Probes[];
+}
+const stands = ({ without, during, probes }: Flood) =>
+  probes.every(({ failed }) => failed.length === 0) &&
+  during.cpu <= 1.5 * without.cpu &&
+  during.p99 <= 3 * without.p99;
+
 const median = (values: readonly number[]) =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
@@ -50,17 +60,16 @@ function machineCpuMs(): number {
 const OTHERS_CORES = 0.5;
 
 /**
- * With 10 shares the scheduler alone decides how long a call takes: on Linux 6.18 such a container waits for seconds beside one whose
- * processes sleep and wake, as a flood's do, and just as long when the flood is aimed at a program of the agent's own.
- * So what the resolver spends is compared there, and how long calls take with 100 m, which inject asks for.
+ * With 10 shares a container may wait for seconds by the scheduler alone (Linux 6.18), and just as long when a flood is aimed
+ * at a program of the agent's own: there it is played up to three times. What a flood causes comes each time.
  */
 describeAsRoot('beside four spinning processes', () => {
   it.each([
-    { shares: 102, askEveryMs: 50, waits: true },
-    { shares: 10, askEveryMs: 300, waits: false },
+    { shares: 102, askEveryMs: 50, plays: 1 },
+    { shares: 10, askEveryMs: 300, plays: 3 },
   ])(
     'with $shares CPU shares against 1024, a flood from inside costs kubelet no probe and the supervisor little',
-    async ({ shares, askEveryMs, waits }) => {
+    async ({ shares, askEveryMs, plays }) => {
       pod = await ResolverPod.open({ resolver: shares });
       const seconds = WHOLE ? 30 : 8;
       const asking = await supervisor(askEveryMs);
@@ -105,10 +114,7 @@ describeAsRoot('beside four spinning processes', () => {
         return measured;
       };
       let measured = await threeRounds();
-      const stalled = measured.probes.some(({ failed }) => failed.length > 0);
-      const costly = measured.during.cpu > 1.5 * measured.without.cpu;
-      // One stall may be the scheduler's; one that the flood causes comes again.
-      if (!waits && (stalled || costly)) measured = await threeRounds();
+      for (let play = 1; play < plays && !stands(measured); play++) measured = await threeRounds();
       for (const each of spinning) await each.kill();
       const { made, without, during, probes } = measured;
       expect(made).toBeGreaterThan(1_000 * seconds);
@@ -119,7 +125,7 @@ describeAsRoot('beside four spinning processes', () => {
         return;
       }
       for (const each of probes) expect(each.failed).toEqual([]);
-      if (waits) expect(during.p99).toBeLessThanOrEqual(3 * without.p99);
+      expect(during.p99).toBeLessThanOrEqual(3 * without.p99);
     },
     600_000,
   );
