@@ -406,8 +406,10 @@ describe('an update, after which the gateway keeps the handle that it has', () =
   it('under another sealing key is refused, and deleting and adding works while the old key is mounted', async () => {
     const scene = await open();
     const previous = registerSecret(randomBytes(32));
+    const { handle: first } = await scene.refer(TOKEN);
     scene.seal.write({ key: previous });
-    await until(async () => (await scene.refer(TOKEN)).code === status.OK);
+    // A key is in force once it gives another handle.
+    await until(async () => (await scene.refer(TOKEN)).handle !== first);
     const { handle } = await scene.refer(TOKEN);
     scene.seal.write({ key: registerSecret(randomBytes(32)), previous });
     const update = () => scene.refer(TOKEN, { existingHandle: { handle } });
