@@ -6,13 +6,13 @@
 export const INPUTS = {
   podsPerNode: 30,
   /** Measured here, MiB: private dirty memory of one resolver; docs/decisions/0003-code-cache.md. */
-  resolverMiB: 22.0,
+  resolverMiB: 20.9,
   /** Measured here: share of a core at rest; tools/bench/results/bench.md. */
-  idleCores: 0.000719,
+  idleCores: 0.00198,
   /** Measured here, s: rename of `..data` until the supervisor has it, p99; tools/bench/results/bench.md. */
-  resolverSeconds: 0.00252,
+  resolverSeconds: 0.00319,
   /** Measured here, MiB: one resolver with 600 credentials, those of 30 pods; `main.ts measure 1 600`. */
-  nodeAgentMiB: 27.1,
+  nodeAgentMiB: 24.4,
   /** Measured here, MiB: resolver, kit and Envoy after 20,000 requests at full load; docs/envoy.md. */
   withEnvoyMiB: 41 + 74 + 24,
   /** deploy/base: requests of the sidecar, and how often kubelet probes it in a second (every 5 s and every 10 s). */
