@@ -139,11 +139,12 @@ export class Daemon implements AsyncDisposable {
     return this.#started;
   }
 
-  /** Reads the configuration again; a wrong one is reported and changes nothing. */
+  /** Reads the configuration again; a wrong one is reported and changes nothing. Never rejects. */
   async reload(): Promise<void> {
     const { log, audit } = this.#base;
     const { server, pipeline } = this.#parts;
     const { configFile: file, env, consumers } = this.#options;
+    const failed = (err: unknown) => log.error({ err }, 'the reload failed');
     try {
       const { loadConfig } = await import('../consumers/load-config.ts');
       if (this.#controller.signal.aborted) return;
@@ -153,9 +154,9 @@ export class Daemon implements AsyncDisposable {
       if (next === undefined) return;
       this.#config = next;
       server?.recheck();
-      await pipeline?.reload(next);
+      pipeline?.reload(next).catch(failed);
     } catch (error) {
-      log.error({ err: error }, 'the reload failed');
+      failed(error);
     }
   }
 

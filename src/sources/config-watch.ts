@@ -13,7 +13,8 @@ const SETTLE_MS = 50;
 export interface ConfigWatchOptions {
   /** What the last attempt to load the configuration read, be it in force or wrong. */
   readonly files: () => ConfigFiles;
-  readonly reload: () => void;
+  /** Done when `files` tells what it read. */
+  readonly reload: () => void | Promise<void>;
   readonly log: { readonly warn: (facts: object, message: string) => void };
 }
 
@@ -26,7 +27,7 @@ export class ConfigWatch implements AsyncDisposable {
 
   constructor(options: ConfigWatchOptions) {
     this.#options = options;
-    this.#interval = setInterval(() => this.#check(), RECHECK_INTERVAL_MS).unref();
+    this.#interval = setInterval(() => void this.#check(), RECHECK_INTERVAL_MS).unref();
     this.#watch();
   }
 
@@ -37,11 +38,11 @@ export class ConfigWatch implements AsyncDisposable {
     await Promise.all([...this.#watches.values()].map((watch) => watch[Symbol.asyncDispose]()));
   }
 
-  #check(): void {
+  async #check(): Promise<void> {
     if (this.#closed) return;
     const { files, reload } = this.#options;
-    if (files().changed()) reload();
-    this.#watch();
+    if (files().changed()) await reload();
+    if (!this.#closed) this.#watch();
   }
 
   /** Another configuration may name other folders. */
@@ -58,7 +59,7 @@ export class ConfigWatch implements AsyncDisposable {
             onHint: () => {
               this.#settle ??= setTimeout(() => {
                 this.#settle = undefined;
-                this.#check();
+                void this.#check();
               }, SETTLE_MS);
             },
             onFailure: (err) =>

@@ -32,6 +32,31 @@ function read(file: string): ConfigFiles {
   return files;
 }
 
+it('watches another folder at once, also where a reload takes its time', async () => {
+  const first = folder('first');
+  const second = folder('second');
+  let files = read(first);
+  let reloads = 0;
+  await using _watch = new ConfigWatch({
+    files: () => files,
+    reload: async () => {
+      await sleep(20);
+      reloads += 1;
+      files = read(second);
+    },
+    log: { warn: () => {} },
+  });
+  const untilReload = (count: number, name: string) =>
+    until(async () => {
+      write(name, `${performance.now()}`);
+      await sleep(100);
+      return reloads >= count;
+    }, 3_000);
+  await untilReload(1, 'first');
+  // Without a watch there, the comparison after ten seconds would find it.
+  await untilReload(reloads + 1, 'second');
+});
+
 it('reloads once for events in a row, not for the same content, and follows to another folder', async () => {
   const [first, second] = [folder('first'), folder('second')];
   let current = first;
