@@ -2,7 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CredentialEndpoint } from '../../src/client/environment.ts';
-import { decodeFully, hasMarker, splitAtPlaceholders } from '../../src/client/placeholder-marker.ts';
+import {
+  decodeFully,
+  hasMarker,
+  SHORTEST_MARKER,
+  splitAtPlaceholders,
+} from '../../src/client/placeholder-marker.ts';
 import { redactPlaceholders, redactTarget } from '../../src/client/placeholder-redact.ts';
 import type { AgentRequest } from '../../src/client/placeholder-request.ts';
 import { PlaceholderResolver } from '../../src/client/placeholder-resolver.ts';
@@ -326,10 +331,13 @@ function percent(character: string, lower: boolean): string {
   return `%${lower ? hex : hex.toUpperCase()}`;
 }
 
-/** Whether decoders differ about Basic credentials (URL-safe letters, padding inside): these are refused also without a marker. */
+/**
+ * Whether decoders differ about Basic credentials (URL-safe letters, padding inside) that are long enough for a marker: these
+ * are refused also without one.
+ */
 function readInTwoWays(value: string): boolean {
-  const [, credentials] = /^\s*basic\s+(.*)$/is.exec(value.trim()) ?? [];
-  return credentials !== undefined && !/^[A-Za-z0-9+/]*={0,2}$/.test(credentials);
+  const [, credentials = ''] = /^\s*basic\s+(.*)$/is.exec(value.trim()) ?? [];
+  return credentials.length > (SHORTEST_MARKER * 4) / 3 && !/^[A-Za-z0-9+/]*={0,2}$/.test(credentials);
 }
 
 function hasMarkerPlainly(text: string): boolean {
