@@ -13,7 +13,7 @@
 ARG BUILD_IMAGE=docker.io/library/node:26-trixie-slim
 ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian13:nonroot
 
-# ---- sources → dist, and serve as one file -------------------------------------------------------------------
+# ---- sources → dist, and serve as a bundle -------------------------------------------------------------------
 FROM --platform=$BUILDPLATFORM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./

@@ -100,7 +100,7 @@ export const endpointSchema = z
     port: z.int().min(1).max(65535).default(443).describe('a TCP port from 1 to 65535; 443 unless set'),
     path: z
       .string()
-      .max(MAX_ITEM_PATH)
+      .max(1024)
       .regex(/^$|^\/[^\s?#{}]*$/, {
         error: 'must be empty or begin with "/", without query, fragment or braces',
       })

@@ -3,7 +3,8 @@
  * as every other one, with a view of its own: a rule of one consumer withholds nothing from another.
  *
  * To add one: a folder beside native/ that exports a {@link Consumer}, and its line in index.ts; with a part of the
- * configuration, also its line in load-config.ts. The self-test, the audit, health, `serve`'s options, the configuration file with its JSON Schema and docs/reference pick it up.
+ * configuration, also its line in load-config.ts. The self-test, the audit, health, `serve`'s options, the configuration
+ * file with its JSON Schema and docs/reference pick it up.
  */
 import type { Rpc } from '../boundary/attacks/types.ts';
 import type { Config, PartSlot } from '../config/config.ts';

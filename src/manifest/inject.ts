@@ -4,6 +4,7 @@
  * it, so that a defect here ends in an error and never in a half-injected manifest.
  */
 import type { Config } from '../config/config.ts';
+import { collecting } from '../config/read.ts';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { type Addition, applyToModel } from './additions.ts';
 import { asList, asMap, asText, type Data, type Path } from './data.ts';
@@ -305,14 +306,4 @@ function nothingFound(file: string, manifests: Manifests, only: readonly string[
     kinds.length === 0 ? 'is empty' : `has no pod template to inject into; it has ${kinds.join(', ')}`,
     `give it one of ${KNOWN_KINDS.join(', ')}, or a List of them`,
   );
-}
-
-function collecting<T>(issues: ConfigIssue[], work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    issues.push(...error.issues);
-    return undefined;
-  }
 }

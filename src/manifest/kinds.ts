@@ -1,5 +1,4 @@
 /** Which documents hold a pod template, and where in them it is. */
-
 import type { ConfigIssue } from '../domain/errors.ts';
 import { isNamespaceName } from '../domain/names.ts';
 import { asList, asMap, asText, type Data, type Path, valueAt } from './data.ts';
