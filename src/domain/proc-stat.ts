@@ -13,3 +13,8 @@ export function parseStartTime(stat: string): number | undefined {
   const field = statFields(stat)[19];
   return field === undefined ? undefined : Number(field);
 }
+
+/** The text of /proc/uptime, which has two decimals, as whole ticks: a product of fractions may come out below them. */
+export function parseUptime(uptime: string): number {
+  return Math.round(Number.parseFloat(uptime) * TICKS_PER_SECOND);
+}

@@ -13,7 +13,7 @@
  */
 import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { errorCode } from '../domain/errors.ts';
-import { parseStartTime, statFields, TICKS_PER_SECOND } from '../domain/proc-stat.ts';
+import { parseStartTime, parseUptime, statFields } from '../domain/proc-stat.ts';
 import {
   type PeerCredentials,
   peerCredentials,
@@ -114,7 +114,7 @@ export class PeerAnchor implements Disposable {
 }
 
 function ticksSinceBoot(): number {
-  return Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * TICKS_PER_SECOND;
+  return parseUptime(readFileSync('/proc/uptime', 'latin1'));
 }
 
 /** Ticks from boot to its start: with the PID that names one process for good. Undefined where it has ended. */

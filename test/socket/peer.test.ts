@@ -15,6 +15,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { parseUptime } from '../../src/domain/proc-stat.ts';
 import * as native from '../../src/native/native.ts';
 import { NativeError, peerCredentials, peerGroups, peerPidFd, pidFdWatch } from '../../src/native/native.ts';
 import { PeerAnchor } from '../../src/socket/peer.ts';
@@ -210,7 +211,7 @@ describeAsRoot('an anchor of another UID', () => {
         client = idleClient({ uid: 20_002 });
       });
       const credentials = peerCredentials(fdOf(socket));
-      const acceptedAt = Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * 100;
+      const acceptedAt = parseUptime(readFileSync('/proc/uptime', 'latin1'));
       // The kernel counts start times in ticks of 10 ms: a successor of the same tick looks like the peer.
       await new Promise((wake) => setTimeout(wake, 20));
       client?.kill('SIGKILL');
