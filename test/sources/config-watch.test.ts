@@ -104,3 +104,29 @@ it('reloads once for events in a row, not for the same content, and follows to a
   await sleep(300);
   expect(reloads).toBe(after);
 });
+
+it('watches nothing any more after its end, also where a reload ends later', async () => {
+  const file = folder('first');
+  let files = read(file);
+  const reload = Promise.withResolvers<void>();
+  let reloads = 0;
+  const watch = new ConfigWatch({
+    files: () => files,
+    reload: async () => {
+      reloads += 1;
+      await reload.promise;
+      files = read(folder('second'));
+    },
+    log: { warn: () => {} },
+  });
+  await until(async () => {
+    write('first', `${performance.now()}`);
+    await sleep(100);
+    return reloads > 0;
+  }, 3_000);
+  await watch[Symbol.asyncDispose]();
+  reload.resolve();
+  await sleep(300);
+  expect(process.getActiveResourcesInfo().filter((name) => name.startsWith('FSEvent'))).toEqual([]);
+  expect(reloads).toBe(1);
+});

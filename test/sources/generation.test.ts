@@ -279,6 +279,11 @@ describe('limits of a volume', () => {
     expect(full.kind === 'generation' && full.generation.keys.size).toBe(MAX_FILES);
     expect(shown(read({ keys: new Set(['one-more']), all: true }))).toBe('!too-many-files');
     expect(shown(read(only('one-more')))).toEqual({ 'one-more': '!key-missing' });
+    // A listing that was cut off says nothing about which keys a filter would have taken.
+    volume.write({}, 0o444, (directory) => {
+      for (let index = 0; index <= MAX_FILES; index++) writeFileSync(join(directory, `k${index}`), '');
+    });
+    expect(shown(read({ ...ALL, takes: () => false }))).toBe('!too-many-files');
   });
 
   it('allows MAX_GENERATION_BYTES bytes', () => {

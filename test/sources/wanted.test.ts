@@ -62,4 +62,25 @@ describe('wantedKeys', () => {
       wanted({ from: [bulk({ mode: 'providerProfileKeys', exclude: ['ALT_*'] })], profileCredentials }),
     ).toEqual({ keys: ['TOKEN', 'api-token'], all: false });
   });
+  it('wants what a consumer reads by name, and what its globs match', () => {
+    const of = (keys: readonly string[]) =>
+      wantedKeys(
+        {
+          providers: [],
+          parts: {
+            gateway: {
+              secrets: [
+                { ...SECRET, keys },
+                { ...other, keys: ['no'] },
+              ],
+            },
+          },
+        },
+        SECRET,
+      );
+    expect(of(['sealing-key'])).toMatchObject({ keys: new Set(['sealing-key']), all: false });
+    const both = of(['sealing-key', 'ca-*']);
+    expect(both).toMatchObject({ keys: new Set(['sealing-key']), all: true });
+    expect(['ca-1', 'token'].map((key) => both.takes?.(key))).toEqual([true, false]);
+  });
 });
