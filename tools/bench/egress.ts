@@ -15,7 +15,9 @@ import { memoryOf } from './proc.ts';
 
 const ROUNDS = 5;
 const PATIENCE_MS = 20_000;
-const REQUESTS = 400;
+const REQUESTS = 1_000;
+/** So that what is measured is compiled, as in a pod that has lived for some minutes. */
+const WARM_UP = 5_000;
 const CONNECTIONS = [1, 4, 16, 64];
 /** Requests a second of the calm load; the other one sends the next as soon as one is answered. */
 const CALM_RATE = 200;
@@ -23,6 +25,8 @@ const CALM_RATE = 200;
 await using world = await EgressWorld.start();
 world.secret.write({ GITLAB_TOKEN: newSecret() });
 const PLACEHOLDER = 'openshell:resolve:env:GITLAB_TOKEN';
+/** As long. */
+const VALUE = 'x'.repeat(PLACEHOLDER.length);
 await until(async () => (await world.curl(['--header', `a: ${PLACEHOLDER}`, world.url()])).status === 200);
 
 /** A second Envoy with the same configuration, but for what asks the kit about requests. */
@@ -44,6 +48,7 @@ interface Figures {
   readonly perSecond: number;
 }
 
+/** Without a pause, each connection sends the next request as soon as one is answered. */
 async function measure(proxyPort: number, connections: number, value: string, pauseMs = 0): Promise<Figures> {
   const agent = new Agent({
     ...{ keepAlive: true, maxSockets: connections, ca: readFileSync(world.caFile) },
@@ -67,12 +72,10 @@ async function measure(proxyPort: number, connections: number, value: string, pa
     });
   const times: number[] = [];
   const worker = async (count: number) => {
-    // Not all at once, where there is a pause between them.
-    if (pauseMs > 0) await sleep(Math.random() * pauseMs);
     for (let at = 0; at < count; at++) {
-      const took = await ask();
-      times.push(took);
-      if (pauseMs > took) await sleep(pauseMs - took);
+      // Of random length: with equal ones the connections that happen to ask together would do so each time.
+      if (pauseMs > 0) await sleep(-Math.log(1 - Math.random()) * pauseMs);
+      times.push(await ask());
     }
   };
   const all = (count: number) =>
@@ -92,14 +95,21 @@ const middle = (figures: readonly Figures[], of: keyof Figures) =>
     figures.map((each) => each[of]),
     0.5,
   );
-await until(async () => (await measure(barePort, 1, 'x').catch(() => undefined)) !== undefined, PATIENCE_MS);
+await until(
+  async () => (await measure(barePort, 1, VALUE).catch(() => undefined)) !== undefined,
+  PATIENCE_MS,
+);
+for (let asked = 0; asked < WARM_UP; asked += REQUESTS) {
+  await measure(world.proxyPort, 4, PLACEHOLDER);
+  await measure(barePort, 4, VALUE);
+}
 for (const calm of [true, false]) {
   for (const connections of CONNECTIONS) {
     const pauseMs = calm ? (connections / CALM_RATE) * 1_000 : 0;
     const withKit: Figures[] = [];
     const without: Figures[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      without.push(await measure(barePort, connections, 'a value of the same length and so on', pauseMs));
+      without.push(await measure(barePort, connections, VALUE, pauseMs));
       withKit.push(await measure(world.proxyPort, connections, PLACEHOLDER, pauseMs));
     }
     const pair = (of: keyof Figures, digits: number) =>
