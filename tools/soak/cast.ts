@@ -1,7 +1,9 @@
 /** The other processes of the run: listed callers and hostile peers, each under its own UID. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ARTIFACTS } from '../../test/support/secrets.ts';
 import type { Done, Order } from './peers.ts';
 import type { Disturbance } from './plan.ts';
@@ -29,6 +31,7 @@ function play(role: Role, script: string, args: readonly string[], env: Record<s
   return child;
 }
 
+const MAX_LINE = 1_000;
 /** Sockets of a process of ours beside its connections: its stderr and the channel to the harness. */
 const OWN_SOCKETS = 2;
 
@@ -69,6 +72,30 @@ export function playCaller(
     options.onEnd(`${role.name} ended with ${code ?? signal}; see ${ARTIFACTS}/${role.name}.stderr`),
   );
   return child;
+}
+
+/** Runs a program of test/ that attacks until its input ends, for so long; the last line that it printed. */
+export async function attack(
+  { checkout, uid }: Pick<Role, 'checkout' | 'uid'>,
+  script: string,
+  args: readonly string[],
+  ms: number,
+): Promise<string> {
+  const child = spawn(join(checkout, 'node_modules/.bin/node'), [join(checkout, 'test', script), ...args], {
+    env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent' },
+    stdio: ['pipe', 'pipe', 'ignore'],
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  });
+  const ended = once(child, 'exit');
+  let printed = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    printed = (printed + text).slice(-MAX_LINE);
+  });
+  await sleep(ms);
+  child.stdin?.end();
+  await Promise.race([ended, sleep(2_000)]);
+  if (child.kill('SIGKILL')) await ended;
+  return printed.trim().split('\n').at(-1) ?? '';
 }
 
 /** A hostile peer. */

@@ -13,11 +13,12 @@ export interface Held {
 export interface Sample {
   readonly at: number;
   readonly rssMiB: number;
-  /** Open descriptors; undefined where only root may count them. */
+  /** Open descriptors; undefined where only root may count them, or nobody knows how many of them others hold. */
   readonly descriptors: number | undefined;
   /** Open watches that GetStatus shows. */
   readonly watchers: number | undefined;
-  readonly held: Held;
+  /** Undefined while a program attacks: it dials faster than its connections can be counted. */
+  readonly held: Held | undefined;
 }
 
 /** Shortest life in milliseconds for which growth can be distinguished from warm-up. */
@@ -41,8 +42,11 @@ const COUNT_SLACK = 4;
  */
 const UNHELD: Readonly<Record<'descriptors' | 'watchers', (sample: Sample) => number | undefined>> = {
   descriptors: ({ descriptors, held }) =>
-    descriptors === undefined ? undefined : descriptors - DESCRIPTORS_EACH * held.connections,
-  watchers: ({ watchers, held }) => (watchers === undefined ? undefined : watchers - held.watches),
+    descriptors === undefined || held === undefined
+      ? undefined
+      : descriptors - DESCRIPTORS_EACH * held.connections,
+  watchers: ({ watchers, held }) =>
+    watchers === undefined || held === undefined ? undefined : watchers - held.watches,
 };
 
 /** The value that a share of the list does not exceed; NaN for an empty list. */

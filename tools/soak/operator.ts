@@ -15,6 +15,12 @@ export interface Uids {
   readonly agent: number;
 }
 
+/** Of the resolver's two listeners, on loopback. */
+export interface Ports {
+  readonly health: number;
+  readonly metrics: number;
+}
+
 export const MISTAKES = ['unknown-field', 'broken-yaml', 'wrong-provider', 'agent-as-caller'] as const;
 
 /** What the history calls the neighbour's place on the list. */
@@ -24,20 +30,28 @@ export class Operator {
   readonly #workspace: Workspace;
   readonly #history: History;
   readonly #uids: Uids;
+  readonly #ports: Ports;
   /** Whether the neighbour stays on the list for now. */
   keepsNeighbour = false;
   #gamma = true;
   #neighbour = true;
 
-  constructor(workspace: Workspace, history: History, uids: Uids) {
+  constructor(workspace: Workspace, history: History, uids: Uids, ports: Ports) {
     this.#workspace = workspace;
     this.#history = history;
     this.#uids = uids;
+    this.#ports = ports;
   }
 
   /** Writes the intended configuration, replacing the file. */
   restore(): void {
-    this.#workspace.writeConfig({ callers: this.#callers(), agent: { uid: this.#uids.agent } });
+    const listen = (port: number) => ({ listen: `127.0.0.1:${port}` });
+    this.#workspace.writeConfig({
+      callers: this.#callers(),
+      agent: { uid: this.#uids.agent },
+      health: listen(this.#ports.health),
+      metrics: listen(this.#ports.metrics),
+    });
     writeProviders(this.#workspace, this.#gamma);
   }
 

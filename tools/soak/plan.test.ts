@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BLOWS, CHANGES, DISTURBANCES, planOf, SETTLE_MS } from './plan.ts';
+import { ATTACKS, BLOWS, CHANGES, DISTURBANCES, planOf, SETTLE_MS } from './plan.ts';
 
 const kinds = (list: readonly { readonly action: string }[]) =>
   [...new Set(list.map(({ action }) => action))].sort();
@@ -17,7 +17,7 @@ describe('the plan of a run', () => {
     'in %i minutes kills %i to %i times, never in the middle third, and does everything',
     (minutes, least, most) => {
       for (let seed = 0; seed < 20; seed++) {
-        const { changes, disturbances, blows } = planOf(seed, minutes);
+        const { changes, disturbances, attacks, blows } = planOf(seed, minutes);
         const endMs = minutes * 60_000 - SETTLE_MS;
         const kills = blows.filter(({ action }) => action === 'kill').map(({ atMs }) => atMs);
         expect(kills.length).toBeGreaterThanOrEqual(least);
@@ -26,8 +26,9 @@ describe('the plan of a run', () => {
         expect(kills.some((atMs) => atMs < endMs / 3) && kills.some((atMs) => atMs > endMs / 3)).toBe(true);
         expect(kinds(changes)).toEqual(Object.keys(CHANGES).sort());
         expect(kinds(disturbances)).toEqual(Object.keys(DISTURBANCES).sort());
+        expect(kinds(attacks)).toEqual(Object.keys(ATTACKS).sort());
         expect(kinds(blows)).toEqual(Object.keys(BLOWS).sort());
-        for (const list of [changes, disturbances, blows]) {
+        for (const list of [changes, disturbances, attacks, blows]) {
           const times = list.map(({ atMs }) => atMs);
           expect(times.toSorted((a, b) => a - b)).toEqual(times);
           expect(times.at(-1)).toBeLessThan(endMs);

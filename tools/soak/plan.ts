@@ -23,11 +23,30 @@ export const DISTURBANCES = {
   'call-flood': 2,
 } as const;
 
+/** The same, by programs that attack for some seconds and take much of a core: one of them at a time. */
+export const ATTACKS = {
+  unfinished: 1,
+  unread: 1,
+  unknown: 1,
+  rate: 1,
+  churn: 1,
+  'port-flood': 4,
+  'port-junk': 2,
+  execs: 1,
+} as const;
+
 /** Actions on processes, one at a time so that each can be measured. */
-export const BLOWS = { kill: 0, 'freeze-resolver': 3, 'freeze-watcher': 3, shortage: 2 } as const;
+export const BLOWS = {
+  kill: 0,
+  'freeze-resolver': 3,
+  'freeze-watcher': 3,
+  shortage: 2,
+  'no-more-processes': 2,
+} as const;
 
 export type Change = keyof typeof CHANGES;
 export type Disturbance = keyof typeof DISTURBANCES;
+export type Attack = keyof typeof ATTACKS;
 export type Blow = keyof typeof BLOWS;
 
 export interface Planned<T> {
@@ -41,6 +60,7 @@ export interface Planned<T> {
 export interface Plan {
   readonly changes: readonly Planned<Change>[];
   readonly disturbances: readonly Planned<Disturbance>[];
+  readonly attacks: readonly Planned<Attack>[];
   readonly blows: readonly Planned<Blow>[];
 }
 
@@ -94,6 +114,7 @@ export function planOf(seed: number, minutes: number): Plan {
   return {
     changes: spread(random, endMs, [60, 500], CHANGES),
     disturbances: spread(random, endMs, [400, 1_800], DISTURBANCES),
+    attacks: spread(random, endMs, [5_000, 15_000], ATTACKS),
     blows,
   };
 }

@@ -113,28 +113,40 @@ export class Resolver {
 
   /** Lowers the process's limit so that at most `more` descriptors can be opened; returns a function that undoes it. Needs root. */
   shorten(more: number): () => void {
+    const open = Math.max(...readdirSync(`/proc/${this.life.pid}/fd`).map(Number));
+    return this.#limit('nofile', 'Max open files', open + 1 + more);
+  }
+
+  /** Lowers its limit so that it can start neither a process nor a thread; returns a function that undoes it. Needs root. */
+  forbidThreads(): () => void {
+    return this.#limit('nproc', 'Max processes', 1);
+  }
+
+  #limit(option: string, name: string, soft: number): () => void {
     const { pid } = this.life;
     const { uid } = this.#options;
     // The resolver's own UID may change it; root may only with CAP_SYS_RESOURCE, which a container's root has not.
-    const limit = (soft: number | string) =>
-      execFileSync('prlimit', ['--pid', String(pid), `--nofile=${soft}:`], {
+    const limit = (to: number | string) =>
+      execFileSync('prlimit', ['--pid', String(pid), `--${option}=${to}:`], {
         stdio: 'ignore',
         ...(uid === undefined ? {} : { uid, gid: uid }),
       });
-    const before = /Max open files\s+(\d+)/.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1] ?? '1024';
-    const open = Math.max(...readdirSync(`/proc/${pid}/fd`).map(Number));
-    limit(open + 1 + more);
+    const limits = readFileSync(`/proc/${pid}/limits`, 'utf8');
+    const before = new RegExp(`^${name} +(\\d+|unlimited)`, 'm').exec(limits)?.[1];
+    if (before === undefined) throw new Error(`the kernel lists no limit "${name}"`);
+    limit(soft);
     return () => limit(before);
   }
 
-  /** Takes a sample of a process that listens; `held` is what the peers hold open meanwhile. */
-  sample(watchers: number | undefined, held: Held): void {
+  /** Takes a sample of a process that listens; `held` is what the peers hold open meanwhile, undefined where nobody knows. */
+  sample(watchers: number | undefined, held: Held | undefined): void {
     const { pid, listeningAt, samples } = this.life;
     if (listeningAt === undefined) return;
     try {
       const rss = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
       if (rss === undefined) return;
-      const descriptors = process.getuid?.() === 0 ? readdirSync(`/proc/${pid}/fd`).length : undefined;
+      const countable = held !== undefined && process.getuid?.() === 0;
+      const descriptors = countable ? readdirSync(`/proc/${pid}/fd`).length : undefined;
       samples.push({ at: now(), rssMiB: Number(rss) / 1024, descriptors, watchers, held });
     } catch {
       // It was just killed.

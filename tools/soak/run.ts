@@ -4,17 +4,20 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../test/support/free-port.ts';
 import type { Product } from '../../test/support/product.ts';
 import { ARTIFACTS, newSecret } from '../../test/support/secrets.ts';
 import { Workspace } from '../../test/support/workspace.ts';
-import { connectionsOf, Peer, playCaller } from './cast.ts';
+import { attack, connectionsOf, Peer, playCaller } from './cast.ts';
 import { Clock } from './clock.ts';
 import { growth, SHORTEST_LIFE_MS } from './growth.ts';
 import { type Excuse, History } from './history.ts';
 import { Judge } from './judge.ts';
 import { now, type Observation } from './observation.ts';
-import { Operator, type Uids } from './operator.ts';
+import { Operator, type Ports, type Uids } from './operator.ts';
 import {
+  ATTACKS,
+  type Attack,
   BLOWS,
   type Blow,
   below,
@@ -39,6 +42,10 @@ const ROOT_RUN = { resolver: 10_771, supervisor: 10_772, neighbour: 10_773, agen
 const VOLUME_MIB = 8;
 /** Milliseconds after which a watch that has not recovered is not waited for any more. */
 const RECOVERY_TIMEOUT_MS = 20_000;
+/** What flood.ts does to the ports, where it does not send junk. */
+const PORT_FLOODS = ['without ever waiting', 'idle', 'requests', 'single-bytes'] as const;
+/** `check`, as kubelet's exec probes start it: so many, one after the other. */
+const EXECS = 4;
 /** Disturbances under way at once, for each peer. */
 const MAX_DISTURBANCES = 4;
 const PROGRESS_MS = 30_000;
@@ -57,7 +64,7 @@ export interface RunOptions {
 }
 
 export async function run(options: RunOptions) {
-  const soak = new Soak(options);
+  const soak = new Soak(options, { health: await freePort(), metrics: await freePort() });
   try {
     await soak.start();
     await soak.carryOut();
@@ -80,7 +87,11 @@ class Soak {
   readonly #volumes = new Volumes(this.#workspace, this.#history, this.#prefix);
   readonly #clock: Clock | undefined;
   readonly #operator: Operator;
+  readonly #ports: Ports;
+  readonly #product: Product;
   readonly #resolver: Resolver;
+  /** A program attacks. */
+  #attacked = false;
   readonly #checkout: string;
   readonly #leftOut: string[] = [];
   readonly #peers: Peer[] = [];
@@ -97,7 +108,9 @@ class Soak {
   #killsAtMs: readonly number[] = [];
   #ending = false;
 
-  constructor({ minutes, seed, checkout, product, signal }: RunOptions) {
+  constructor({ minutes, seed, checkout, product, signal }: RunOptions, ports: Ports) {
+    this.#ports = ports;
+    this.#product = product;
     this.#minutes = minutes;
     this.#seed = seed;
     this.#checkout = checkout;
@@ -105,7 +118,7 @@ class Soak {
     this.#clock = Clock.find(join(this.#workspace.root, 'clock'));
     const own = process.getuid?.() ?? 0;
     const uids: Uids = this.#root ? ROOT_RUN : { supervisor: own, neighbour: undefined, agent: own + 1 };
-    this.#operator = new Operator(this.#workspace, this.#history, uids);
+    this.#operator = new Operator(this.#workspace, this.#history, uids, ports);
     this.#resolver = new Resolver({
       command: [
         join(checkout, 'node_modules/.bin/node'),
@@ -122,7 +135,7 @@ class Soak {
     });
     if (!this.#root)
       this.#leftOut.push(
-        'not root: no other UIDs, so no agent, no neighbour and no floods; no full tmpfs; no shortage of descriptors, which are not counted either',
+        'not root: no other UIDs, so no agent, no neighbour, no floods and no attacks by programs; no full tmpfs; no shortage of descriptors, which are not counted either, nor of processes',
       );
     if (this.#clock === undefined)
       this.#leftOut.push('clock jumps: libfaketime is not installed (Debian: apt-get install libfaketime)');
@@ -180,6 +193,7 @@ class Soak {
       await Promise.all([
         this.#follow(plan.changes, (each) => this.#change(each)),
         this.#follow(plan.disturbances, async (each) => this.#disturb(each)),
+        this.#follow(plan.attacks, (each) => this.#attack(each)),
         this.#follow(plan.blows, (each) => this.#strike(each)),
       ]);
       // The plan ends SETTLE_MS before the time; what is longer was held up.
@@ -223,7 +237,8 @@ class Soak {
   /** What of the plan's kinds was never carried out, though all of them are planned. */
   #notDone(): string[] {
     const done = [...this.#tally.counts.keys()];
-    return [...Object.keys(CHANGES), ...Object.keys(DISTURBANCES), ...Object.keys(BLOWS)]
+    return [CHANGES, DISTURBANCES, ATTACKS, BLOWS]
+      .flatMap(Object.keys)
       .filter((kind) => !done.some((name) => name === kind || name.startsWith(`${kind} by `)))
       .map((kind) => `${kind}: it was never carried out`);
   }
@@ -322,6 +337,58 @@ class Soak {
     this.#judge.stranger(now(), bytes, action);
   }
 
+  // ---- what attacks ------------------------------------------------------------------------------------------
+
+  /** By a program, which knows nothing of our client. Nothing excuses the resolver meanwhile. */
+  async #attack({ action, seed }: Planned<Attack>): Promise<void> {
+    if (!this.#root) return;
+    const random = randomFrom(seed);
+    this.#attacked = true;
+    await this.#attackBy(action, random);
+    this.#attacked = false;
+  }
+
+  async #attackBy(action: Attack, random: () => number): Promise<void> {
+    const ms = 1_500 + random() * 2_000;
+    const targets = Object.values(this.#ports).map((port) => `127.0.0.1,${port}`);
+    const agent = { checkout: this.#checkout, uid: ROOT_RUN.agent };
+    let by = 'the agent';
+    switch (action) {
+      case 'port-flood':
+        await attack(agent, 'observe/attackers/flood.ts', [pick(random, PORT_FLOODS), ...targets], ms);
+        break;
+      case 'port-junk':
+        await attack(agent, 'observe/attackers/flood.ts', ['junk', ...targets], ms);
+        break;
+      case 'execs':
+        by = 'kubelet';
+        for (let count = 0; count < EXECS; count++) await this.#exec();
+        break;
+      default: {
+        const listed = random() < 0.7;
+        const attacker = listed ? { ...agent, uid: ROOT_RUN.neighbour } : agent;
+        if (listed) by = 'a listed peer';
+        const counts = await attack(attacker, 'endurance/flooder.ts', [action, this.#workspace.socket], ms);
+        // It prints them each second.
+        if (!listed && counts !== '') this.#judge.stranger(now(), JSON.parse(counts).bytes, action);
+      }
+    }
+    this.#tally.add(`${action} by ${by}`);
+  }
+
+  /** Whatever it finds on this machine, it is no reason for the resolver to end. */
+  async #exec(): Promise<void> {
+    const { configFile } = this.#workspace;
+    const args = [join(this.#product.folder, 'dist/main.js'), 'check', '--config', configFile];
+    const child = spawn(join(this.#checkout, 'node_modules/.bin/node'), args, {
+      env: { PATH: process.env.PATH ?? '', HOME: '/nonexistent' },
+      stdio: 'ignore',
+      uid: ROOT_RUN.resolver,
+      gid: ROOT_RUN.resolver,
+    });
+    await once(child, 'exit');
+  }
+
   // ---- what strikes ------------------------------------------------------------------------------------------
 
   async #strike({ action, seed }: Planned<Blow>): Promise<void> {
@@ -360,6 +427,18 @@ class Soak {
             await sleep(1_500);
           }),
         );
+        break;
+      case 'no-more-processes':
+        if (!this.#root) return;
+        // Nothing is excused: what it ever needs of them it has.
+        await this.#alone(async () => {
+          await this.#resolver.listening();
+          const restore = this.#resolver.forbidThreads();
+          for (const each of ['garbage', 'huge-headers', 'flood'] as const)
+            this.#disturb({ action: each, atMs: 0, seed });
+          await sleep(500 + random() * 2_000);
+          restore();
+        });
         break;
     }
     this.#tally.add(action);
@@ -427,6 +506,11 @@ class Soak {
     const lasts = () => !this.#ending && this.#resolver.life === life;
     for (let round = 0; round < WARM_UP.rounds && lasts(); round++)
       await Promise.all(Array.from({ length: WARM_UP.atOnce }, () => this.#act(rogue, 'call-flood', round)));
+    for (const each of ['unfinished', 'unread'] as const) {
+      if (!lasts()) break;
+      const attacker = { checkout: this.#checkout, uid: ROOT_RUN.neighbour };
+      await attack(attacker, 'endurance/flooder.ts', [each, this.#workspace.socket], 1_000);
+    }
     if (lasts()) this.#operator.keepsNeighbour = false;
   }
 
@@ -509,7 +593,7 @@ class Soak {
     const connections = this.#root
       ? sum([...this.#callers, ...this.#peers].map(({ pid }) => connectionsOf(pid)))
       : 0;
-    this.#resolver.sample(this.#watchers, { connections, watches });
+    this.#resolver.sample(this.#watchers, this.#attacked ? undefined : { connections, watches });
   }
 
   async #judgeEnd(): Promise<void> {
