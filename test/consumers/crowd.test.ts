@@ -10,16 +10,18 @@ import {
   ProviderEnvironmentSchema,
 } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
 import { RawClient } from '../support/raw-calls.ts';
+import { ResolverPod } from '../support/resolver-pod.ts';
+import { describeAsRoot } from '../support/root.ts';
 import { newSecret } from '../support/secrets.ts';
 import { TestServer } from '../support/test-server.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
 
 const KEYS = 9_999;
-let server: TestServer;
-afterEach(() => server[Symbol.asyncDispose]());
+const CROWD = Object.fromEntries(Array.from({ length: KEYS }, (_, index) => [`KEY_${index}`, 'x']));
+let server: TestServer | undefined;
+afterEach(() => server?.[Symbol.asyncDispose]());
 
-async function open() {
-  const workspace = new Workspace();
+function writeProviders(workspace: Workspace): void {
   const source = (name: string) => ({ type: 'kubernetesSecret', namespace: NAMESPACE, name });
   workspace.writeProvider('bulk.yaml', {
     name: 'bulk',
@@ -37,14 +39,17 @@ async function open() {
       Z_OTHER: { source: { ...source('other'), key: 'other' } },
     },
   });
+}
+
+async function open() {
+  const workspace = new Workspace();
+  writeProviders(workspace);
   server = await TestServer.open(workspace);
-  const crowd = Object.fromEntries(Array.from({ length: KEYS }, (_, index) => [`KEY_${index}`, 'x']));
-  server.publish({ bulk: crowd, other: { token: newSecret(), other: newSecret() } });
+  server.publish({ bulk: CROWD, other: { token: newSecret(), other: newSecret() } });
   return new RawClient(server.socket);
 }
 
-it('every credential of the other provider is served, the required one too', async () => {
-  using client = await open();
+async function expectTheOtherServed(client: RawClient): Promise<void> {
   for (const method of ['GetProviderEnvironment', '/openshell.v1.OpenShell/GetSandboxProviderEnvironment']) {
     const request = method.startsWith('/')
       ? Buffer.from('0a0c73616e64626f782d303030311001', 'hex')
@@ -59,7 +64,25 @@ it('every credential of the other provider is served, the required one too', asy
       new Set(['bulk response-too-large']),
     );
   }
-  expect(server.state.isServing()).toBe(true);
+}
+
+it('every credential of the other provider is served, the required one too', async () => {
+  using client = await open();
+  await expectTheOtherServed(client);
+  expect(server?.state.isServing()).toBe(true);
+});
+
+describeAsRoot("from a volume, by the image's serve", () => {
+  it('every credential of the other provider is served, the required one too', async () => {
+    await using pod = await ResolverPod.open({}, (workspace) => {
+      writeProviders(workspace);
+      workspace.secret('bulk').write(CROWD);
+      workspace.secret('other').write({ token: newSecret(), other: newSecret() });
+      return {};
+    });
+    using client = new RawClient(pod.workspace.socket);
+    await expectTheOtherServed(client);
+  });
 });
 
 it('the list comes in pages below the message limit, and names each credential once', async () => {

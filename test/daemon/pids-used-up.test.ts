@@ -4,12 +4,15 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { deflate, gzip } from 'node:zlib';
+import { fromBinary } from '@bufbuild/protobuf';
 import { afterEach, expect, it } from 'vitest';
+import { ProviderEnvironmentSchema } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
 import { until } from '../support/cli.ts';
 import { SEEN_BY } from '../support/pod-world.ts';
-import { SERVICE } from '../support/raw-calls.ts';
+import { RawClient, SERVICE } from '../support/raw-calls.ts';
 import { AGENT_UID, as, PORTS, ResolverPod } from '../support/resolver-pod.ts';
 import { describeAsRoot } from '../support/root.ts';
+import { newSecret } from '../support/secrets.ts';
 import type { Workspace } from '../support/workspace.ts';
 
 const MAX_PIDS = 64;
@@ -18,11 +21,20 @@ const FORKS = `$| = 1;
   while (defined(my $pid = fork)) { if (!$pid) { sleep 600; exit } }
   print "full\\n"; sleep 600;`;
 
+/** The first message of a watch, which other methods take for an unknown field. */
+const SUBSCRIBE = Buffer.from('0a00', 'hex');
+const SDS = ['StreamSecrets', 'DeltaSecrets'].map(
+  (method) => `/envoy.service.secret.v3.SecretDiscoveryService/${method}`,
+);
+/** Asks either of them for one secret. */
+const WANT = Buffer.concat([Buffer.from('1a07', 'hex'), Buffer.from('TOKEN_0')]);
+
 const METHODS = [
   ...['GetProviderEnvironment', 'WatchProviderEnvironment', 'ListCredentials', 'GetStatus'].map(
     (method) => `${SERVICE}/${method}`,
   ),
   '/openshell.v1.OpenShell/GetSandboxProviderEnvironment',
+  ...SDS,
   '/grpc.health.v1.Health/Check',
   '/grpc.health.v1.Health/Watch',
   '/no/such',
@@ -70,15 +82,14 @@ describeAsRoot('with all PIDs of the pod used up', () => {
 
       const supervisor = await pod.attacker('pod', undefined, 'supervisor.ts', workspace.socket, '50');
       await supervisor.ask();
-      // The first message of a watch, which other methods take for an unknown field.
-      const message = Buffer.from('0a00', 'hex');
-      const messages = {
-        identity: message,
-        gzip: await promisify(gzip)(message),
-        deflate: await promisify(deflate)(message),
-      };
       const garbage = Buffer.from('not compressed at all');
       for (const path of METHODS) {
+        const message = SDS.includes(path) ? WANT : SUBSCRIBE;
+        const messages = {
+          identity: message,
+          gzip: await promisify(gzip)(message),
+          deflate: await promisify(deflate)(message),
+        };
         for (const [encoding, bytes] of Object.entries(messages))
           expect(await call(workspace.socket, path, encoding, bytes), `${path} ${encoding}`).toMatch(
             /^\d+$|^open$/,
@@ -95,6 +106,14 @@ describeAsRoot('with all PIDs of the pod used up', () => {
       // A rotation is read by the pool.
       pod.rotate();
       await until(async () => (await supervisor.ask<{ seenAt: number[] }>()).seenAt.length > 0);
+      // A reload runs the file that reads the configuration anew.
+      workspace.secret('later').write({ LATER: newSecret() });
+      workspace.writeBulkProvider('later', 'later');
+      using client = new RawClient(workspace.socket);
+      await until(async () => {
+        const { response = Buffer.alloc(0) } = await client.call('GetProviderEnvironment');
+        return Object.hasOwn(fromBinary(ProviderEnvironmentSchema, response).environment, 'LATER');
+      }, 20_000);
       expect(world.pids).toBe(MAX_PIDS);
       expect(ms.length).toBeGreaterThan(0);
       expect(serve.child.exitCode).toBeNull();

@@ -1,15 +1,15 @@
 /**
- * What strangers do to the two TCP ports, against the real `serve` in a pod's namespaces and control groups. CI runs the short
- * form; ATTACKS=whole runs each for as long as SECURITY.md says. Figures are printed.
+ * What strangers do to the two TCP ports, against the image's `serve` in a pod's namespaces and control groups. `npm run
+ * endurance` runs the longer form. Figures are printed.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
+import { WHOLE } from '../support/endurance.ts';
 import { SEEN_BY } from '../support/pod-world.ts';
 import { AGENT_UID, as, type Party, PORTS, ResolverPod } from '../support/resolver-pod.ts';
 import { describeAsRoot } from '../support/root.ts';
 
-const WHOLE = process.env.ATTACKS === 'whole';
 const { health, metrics } = PORTS;
 const INSIDE = ['127.0.0.1', '::1', SEEN_BY.kubelet.pod].flatMap((host) => [
   `${host},${health}`,
@@ -71,7 +71,7 @@ describeAsRoot('beside four spinning processes', () => {
     'with $shares CPU shares against 1024, a flood from inside costs kubelet no probe and the supervisor little',
     async ({ shares, askEveryMs, plays }) => {
       pod = await ResolverPod.open({ resolver: shares });
-      const seconds = WHOLE ? 30 : 8;
+      const seconds = WHOLE ? 30 : 10;
       const asking = await supervisor(askEveryMs);
       const spinning = Array.from({ length: 4 }, () =>
         pod.start('pod', 'agent', [...as(AGENT_UID), 'sh', '-c', 'while :; do :; done']),
@@ -188,7 +188,7 @@ describeAsRoot('a neighbour', () => {
     [
       'with 20 connections and 10 valid checks a second',
       () => Promise.all(['20 connections a second', '10 checks a second'].map(fromNeighbour)),
-      WHOLE ? 180 : 20,
+      WHOLE ? 180 : 60,
       30,
     ],
     // Its connections wait in the slow queue until they time out: to refuse each would cost an accept.

@@ -1,10 +1,12 @@
-/** The real `serve` in a {@link PodWorld}, under a UID and a PID namespace of its own, and the parties around it. As root. */
+/** The image's `serve` in a {@link PodWorld}, under a UID and a PID namespace of its own, and the parties around it. As root. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { afterAll } from 'vitest';
 import { MAIN, NODE } from './checkout.ts';
 import { until } from './cli.ts';
 import { type Network, PodWorld, type Shares } from './pod-world.ts';
+import { IMAGE_ENVIRONMENT, Product } from './product.ts';
 import { newSecret } from './secrets.ts';
 import { Workspace, type WorkspaceConfig } from './workspace.ts';
 
@@ -61,6 +63,10 @@ export class Party {
   }
 }
 
+/** Built once for the tests of a file. */
+let product: Product | undefined;
+afterAll(() => product?.[Symbol.dispose]());
+
 export class ResolverPod implements AsyncDisposable {
   readonly world: PodWorld;
   readonly workspace = new Workspace();
@@ -86,10 +92,12 @@ export class ResolverPod implements AsyncDisposable {
       });
       workspace.writeBulkProvider('any', 'any');
       pod.rotate();
+      product ??= new Product();
       pod.serve = pod.start('pod', 'resolver', [
         ...['unshare', '--pid', '--mount-proc', '--fork'],
         ...as(RESOLVER_UID),
-        ...[NODE, MAIN, 'serve', '--relaxed', '--config', workspace.configFile],
+        ...['env', ...Object.entries(IMAGE_ENVIRONMENT).map((entry) => entry.join('='))],
+        ...[NODE, ...product.entry(workspace.socket), 'serve', '--relaxed', '--config', workspace.configFile],
       ]);
       const { serve } = pod;
       const up = () => serve.errors.includes('"msg":"listening"');

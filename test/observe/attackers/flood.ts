@@ -53,7 +53,17 @@ function pace(perSecond: number, use: (socket: Socket) => void): void {
   setInterval(() => dial(use, () => {}), 1_000 / perSecond);
 }
 
-const junk = Buffer.alloc(2 * 1024 * 1024, 'x');
+const of2MiB = (start: string | Buffer, rest: string | Buffer) => {
+  const head = Buffer.from(start as string, 'latin1');
+  return Buffer.concat([head, Buffer.alloc(2 * 1024 * 1024 - head.byteLength, rest)]);
+};
+/** Nothing in particular, a request whose headers never end, HTTP/2 with empty frames, and the start of TLS. */
+const JUNK = [
+  of2MiB('', 'x'),
+  of2MiB('GET /livez HTTP/1.1\r\n', 'a: b\r\n'),
+  of2MiB('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', Buffer.from('000000040000000000', 'hex')),
+  of2MiB('\x16\x03\x01\x40\x00\x01\x00', '\0'),
+];
 const uses = {
   'connect-and-close': (socket) => socket.destroy(),
   idle: (socket) => socket.resume(),
@@ -72,7 +82,7 @@ const modes: Readonly<Record<string, () => void>> = {
   idle: () => keep(500, uses.idle),
   requests: () => keep(100, uses.requests),
   'single-bytes': () => keep(50, uses['single-bytes']),
-  junk: () => keep(16, (socket) => socket.resume().write(junk)),
+  junk: () => keep(16, (socket) => socket.resume().write(JUNK[made % JUNK.length] ?? '')),
   '20 connections a second': () => pace(20, (socket) => setTimeout(() => socket.destroy(), 500)),
   '10 checks a second': () => pace(10, request('/livez')),
 };
