@@ -44,7 +44,7 @@ const VOLUME_MIB = 8;
 const RECOVERY_TIMEOUT_MS = 20_000;
 /** What flood.ts does to the ports, where it does not send junk. */
 const PORT_FLOODS = ['without ever waiting', 'idle', 'requests', 'single-bytes'] as const;
-/** `check`, as kubelet's exec probes start it: so many, one after the other. */
+/** Runs of `check` one after the other, as kubelet starts its exec probes. */
 const EXECS = 4;
 /** Disturbances under way at once, for each peer. */
 const MAX_DISTURBANCES = 4;
