@@ -13,37 +13,47 @@ const REPLACEMENT = Buffer.from('[CREDENTIAL]');
 
 export class Redaction implements Disposable {
   #needles: readonly Buffer[] = [];
-  /** The end of what was seen, where it may be the beginning of a value. */
+  /** The end of what was seen, as it came, where it may be the beginning of a value. */
   #held: Buffer = Buffer.alloc(0);
 
   constructor(values: readonly Buffer[]) {
     this.add(values);
   }
 
-  /** Looks for these, too: a response may outlast a rotation. */
+  /** Looks for these, too: a response may outlast a rotation. They are overwritten. */
   add(values: readonly Buffer[]): void {
     const forms = values.filter(({ byteLength }) => byteLength >= MIN_BYTES).flatMap(formsOf);
+    const kept = new Map<string, Buffer>();
+    for (const form of [...this.#needles, ...forms]) {
+      const text = form.toString('latin1');
+      if (kept.has(text)) form.fill(0);
+      else kept.set(text, form);
+    }
     // The longest first: a value may be the beginning of another.
-    const all = [...this.#needles, ...forms];
-    this.#needles = [...new Map(all.map((form) => [form.toString('latin1'), form])).values()].sort(
-      (a, b) => b.byteLength - a.byteLength,
-    );
+    this.#needles = [...kept.values()].sort((a, b) => b.byteLength - a.byteLength);
+    for (const value of values) value.fill(0);
   }
 
   /** A header's value, one character per byte. */
   text(value: string): string {
     const bytes = Buffer.from(value, 'latin1');
-    const redacted = this.#replace(bytes);
-    return redacted === bytes ? value : redacted.toString('latin1');
+    const found = this.#find(bytes);
+    return found.length === 0 ? value : replaced(bytes, found).toString('latin1');
   }
 
   /** One chunk of a body. What may be the beginning of a value is held back until the next one. */
   chunk(bytes: Uint8Array, last: boolean): Buffer {
-    const seen = this.#replace(Buffer.concat([this.#held, bytes]));
-    const from = last ? seen.byteLength : this.#mayBegin(seen);
+    const seen = Buffer.concat([this.#held, bytes]);
+    const found = this.#find(seen);
+    const begun = last ? seen.byteLength : this.#mayBegin(seen);
+    // Of two values that overlap there, neither is cut.
+    const from = found.find(({ start, end }) => start < begun && end > begun)?.start ?? begun;
     this.#held.fill(0);
     this.#held = Buffer.from(seen.subarray(from));
-    return seen.subarray(0, from);
+    return replaced(
+      seen.subarray(0, from),
+      found.filter(({ end }) => end <= from),
+    );
   }
 
   /** Overwrites the values. */
@@ -51,18 +61,25 @@ export class Redaction implements Disposable {
     for (const bytes of [...this.#needles, this.#held]) bytes.fill(0);
   }
 
-  #replace(bytes: Buffer): Buffer {
-    let text = bytes;
+  /** Where values are, in order. Where two overlap, it is the longer one. */
+  #find(text: Buffer): Found[] {
+    const found: Found[] = [];
+    let taken: Uint8Array | undefined;
     for (const needle of this.#needles) {
-      const parts: Buffer[] = [];
-      let from = 0;
-      for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, from)) {
-        parts.push(text.subarray(from, at), REPLACEMENT);
-        from = at + needle.byteLength;
+      const { byteLength } = needle;
+      for (let at = text.indexOf(needle); at >= 0; ) {
+        const end = at + byteLength;
+        // Longer ones were looked for before: one that overlaps has the first byte or the last.
+        const free = taken?.[at] !== 1 && taken?.[end - 1] !== 1;
+        if (free) {
+          taken ??= new Uint8Array(text.byteLength);
+          taken.fill(1, at, end);
+          found.push({ start: at, end });
+        }
+        at = text.indexOf(needle, free ? end : at + 1);
       }
-      if (parts.length > 0) text = Buffer.concat([...parts, text.subarray(from)]);
     }
-    return text;
+    return found.sort((a, b) => a.start - b.start);
   }
 
   /** Where the longest end of a text begins that is the beginning of a value; its length if there is none. */
@@ -81,6 +98,22 @@ export class Redaction implements Disposable {
     }
     return first;
   }
+}
+
+interface Found {
+  readonly start: number;
+  readonly end: number;
+}
+
+function replaced(text: Buffer, found: readonly Found[]): Buffer {
+  if (found.length === 0) return text;
+  const parts: Buffer[] = [];
+  let from = 0;
+  for (const { start, end } of found) {
+    parts.push(text.subarray(from, start), REPLACEMENT);
+    from = end;
+  }
+  return Buffer.concat([...parts, text.subarray(from)]);
 }
 
 function formsOf(value: Buffer): Buffer[] {

@@ -58,6 +58,32 @@ describe('a redaction', () => {
     expect(one.text('12345678abcdefgh 12345678')).toBe('[CREDENTIAL] [CREDENTIAL]');
   });
 
+  it.each([
+    ['begins the other', (a: string, b: string) => [a, `${a}:${b}`]],
+    ['ends the other', (a: string, b: string) => [b, `${a}:${b}`]],
+    ['begins and ends the other', (a: string, b: string) => [a, `${a}:${b}`, `${b}${a}`]],
+    ['is as the other, eight times', () => ['abababab', 'babababa']],
+  ])('shows no part of two values of which one %s, wherever they are cut', (_, pair) => {
+    const values = pair(newSecret(), newSecret());
+    const whole = values.toSorted((one, two) => two.length - one.length)[0] ?? '';
+    const body = Buffer.from(`before ${whole} after`);
+    for (let first = 0; first <= body.byteLength; first++) {
+      for (const second of [first, first + 1, first + 9]) {
+        using one = new Redaction(values.map((each) => Buffer.from(each)));
+        const seen = [body.subarray(0, first), body.subarray(first, second), body.subarray(second)].map(
+          (part, at) => one.chunk(part, at === 2).toString(),
+        );
+        expect(seen.join('')).toBe('before [CREDENTIAL] after');
+      }
+    }
+  });
+
+  it('overwrites the values that it was given', () => {
+    const given = Buffer.from(value);
+    using _one = new Redaction([given]);
+    expect(given.every((byte) => byte === 0)).toBe(true);
+  });
+
   it('does not look for values of fewer than 8 bytes', () => {
     using one = new Redaction([Buffer.from('1234567')]);
     expect(one.text('1234567')).toBe('1234567');
