@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { harden } from '../boundary/harden.ts';
 import { reexecOnce } from '../boundary/reexec.ts';
-import { ConfigFiles } from '../config/files.ts';
+import { ConfigFiles, readUnchanged } from '../config/files.ts';
 import { loadConfig } from '../consumers/load-config.ts';
 import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
 import { FILES, socketPath } from '../egress/bootstrap.ts';
@@ -58,9 +58,13 @@ async function egress(file: string, context: CommandContext): Promise<void> {
   await using _ = new ConfigWatch({
     files: () => files,
     reload: () => {
-      files = new ConfigFiles();
       try {
-        kit.reload(loadConfig(file, env, { files }));
+        const read = readUnchanged((reading) => {
+          files = reading;
+          return loadConfig(file, env, { files });
+        });
+        if (read.loaded === undefined) return;
+        kit.reload(read.loaded);
         log.info('the configuration was read again');
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error;

@@ -7,6 +7,24 @@ import { errorCode } from '../domain/errors.ts';
 /** Names of the files that are read in a folder of providers or profiles. */
 export const YAML_FILE = /^[^.].*\.(ya?ml|json)$/;
 
+/** Attempts to read files that do not change meanwhile. kubelet swaps a ConfigMap in microseconds. */
+const MAX_TRIES = 8;
+
+/** What `load` makes of files that did not change while it read them; `loaded` is undefined where they always did. */
+export function readUnchanged<T>(load: (files: ConfigFiles) => T): {
+  readonly loaded: T | undefined;
+  readonly files: ConfigFiles;
+} {
+  let files = new ConfigFiles();
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    files = new ConfigFiles();
+    const loaded = load(files);
+    if (!files.changed()) return { loaded, files };
+  }
+  // They differ from what was read, so that the next comparison leads back here.
+  return { loaded: undefined, files };
+}
+
 /** What one attempt to load the configuration read, so that a later change of any of it can be noticed. */
 export class ConfigFiles {
   /** Path of a file or folder → a digest of its content or its list of files, or the code of the error. */

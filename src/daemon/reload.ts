@@ -1,6 +1,6 @@
 /** Reads the configuration again, all or nothing. */
 import type { Config } from '../config/config.ts';
-import { ConfigFiles } from '../config/files.ts';
+import { type ConfigFiles, readUnchanged } from '../config/files.ts';
 import type { ServeOptions } from '../consumers/consumer.ts';
 import { keepFixed } from '../consumers/index.ts';
 import type { loadConfig } from '../consumers/load-config.ts';
@@ -32,9 +32,6 @@ export interface ReloadOptions {
   readonly loadConfig: typeof loadConfig;
 }
 
-/** Attempts to read files that do not change meanwhile. kubelet swaps a ConfigMap in microseconds. */
-const MAX_TRIES = 8;
-
 export interface Reread {
   /** Undefined where it is wrong or changed at every attempt, which leaves the one in force untouched. */
   readonly config: Config | undefined;
@@ -49,18 +46,14 @@ export interface Reread {
  */
 export function reread(current: Config, options: ReloadOptions): Reread {
   const { file, env, consumers, loadConfig } = options;
-  let files = new ConfigFiles();
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
-    files = new ConfigFiles();
-    const loaded = attempt(() => {
-      const next = loadConfig(file, env, { files }, consumers);
+  const { loaded, files } = readUnchanged((reading) =>
+    attempt(() => {
+      const next = loadConfig(file, env, { files: reading }, consumers);
       refuseAgentAsCaller(current, next);
       return next;
-    });
-    if (!files.changed()) return { config: accept(current, loaded, options), files };
-  }
-  // They differ from what was read, so that the next comparison leads back here.
-  return { config: undefined, files };
+    }),
+  );
+  return { config: loaded && accept(current, loaded, options), files };
 }
 
 function attempt(load: () => Config): Config | ConfigError {
@@ -109,8 +102,8 @@ function accept(
 
 /** The loader compares callers with the agent of the same file; the agent in force is the one of the start. */
 function refuseAgentAsCaller(current: Config, next: Config): void {
-  const caller = next.callers.find(({ uid }) => uid === current.agent.uid);
-  if (caller === undefined) return;
+  const listed = [next, ...Object.values(next.parts)].flatMap((part) => part?.callers ?? []);
+  if (listed.every(({ uid }) => uid !== current.agent.uid)) return;
   throw new ConfigError([
     {
       file: next.file,
