@@ -110,6 +110,8 @@ export interface PartSettings {
   readonly mayRead?: readonly ReferenceRule[];
   /** The socket that it makes. */
   readonly socket?: SocketSettings;
+  /** Who is listed there. */
+  readonly callers?: readonly Pick<Caller, 'uid'>[];
 }
 
 /** A consumer's own part of the configuration file, one field at the top level: what `serve` needs of it once it is read. */

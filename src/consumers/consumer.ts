@@ -33,7 +33,9 @@ export interface Consumer {
   readonly config?: PartSlot<any>;
   /** Options of `serve` that concern it, in commander's form. */
   readonly options?: readonly { readonly flags: string; readonly description: string }[];
-  /** What those options make of its settings. Throws CommandError where they do not fit. */
+  /** Throws CommandError where they do not fit its settings. Asked at the start: a reload may take settings away. */
+  readonly refuseOptions?: (settings: unknown, options: ServeOptions) => void;
+  /** What those options make of its settings. */
   readonly configure?: (settings: unknown, options: ServeOptions) => unknown;
   /** Every call that could yield a credential, for the self-test to try as the agent. */
   readonly selfTest: (sandboxId: string) => readonly Rpc[];

@@ -14,7 +14,13 @@ export function selfTestCalls(sandboxId: string): Rpc[] {
   return CONSUMERS.flatMap(({ selfTest }) => selfTest(sandboxId));
 }
 
-/** What the options of `serve` make of a configuration. Throws CommandError where they do not fit. */
+/** Throws CommandError where the options of `serve` do not fit the configuration that it starts with. */
+export function refuseOptions(config: Config, options: ServeOptions): void {
+  for (const { config: part, refuseOptions } of CONSUMERS)
+    if (part && refuseOptions) refuseOptions(config.parts[part.field], options);
+}
+
+/** What the options of `serve` make of a configuration. */
 export function configured(config: Config, options: ServeOptions): Config {
   const settings = CONSUMERS.flatMap(({ config: part, configure }) =>
     part && configure ? [[part.field, configure(config.parts[part.field], options)]] : [],

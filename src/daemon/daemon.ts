@@ -11,6 +11,7 @@ import { type HardeningResult, startThreadPool } from '../boundary/harden.ts';
 import type { Config } from '../config/config.ts';
 import { ConfigFiles } from '../config/files.ts';
 import type { ServeOptions } from '../consumers/consumer.ts';
+import { refuseOptions } from '../consumers/index.ts';
 import { ResolverServer } from '../consumers/resolver-server.ts';
 import type { StatusFacts } from '../consumers/status-facts.ts';
 import { VERSION } from '../domain/version.ts';
@@ -106,6 +107,7 @@ export class Daemon implements AsyncDisposable {
     const files = new ConfigFiles();
     const { loadConfig } = await import('../consumers/load-config.ts');
     const config = loadConfig(options.configFile, env, { files }, options.consumers);
+    refuseOptions(config, options.consumers);
     const hardening = protectProcess(env, config, relaxed);
     await startThreadPool();
     await using opened = new AsyncDisposableStack();
@@ -157,6 +159,7 @@ export class Daemon implements AsyncDisposable {
       pipeline?.reload(next).catch(failed);
     } catch (error) {
       failed(error);
+      audit.configReloaded(false, 'the reload failed; the log says why');
     }
   }
 

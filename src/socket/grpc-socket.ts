@@ -93,8 +93,7 @@ export class GrpcSocket {
     this.#phase = 'draining';
     clearInterval(this.#watchdog);
     onDraining();
-    this.#net?.close();
-    if (this.#bound !== undefined) removeSocket(this.#bound);
+    this.#unbind();
     for (const session of this.#sessions.keys()) session.close();
     const deadline = performance.now() + DRAIN_MS;
     while (this.connections.size > 0 && performance.now() < deadline) {
@@ -131,6 +130,11 @@ export class GrpcSocket {
     session.ping(() => clearTimeout(late));
   }
 
+  #unbind(): void {
+    this.#net?.close();
+    if (this.#bound !== undefined) removeSocket(this.#bound);
+  }
+
   async #bind(): Promise<void> {
     const net = createServer({ noDelay: true }, (socket: Socket) => this.connections.accept(socket));
     net.on('error', (error) => this.#options.log.error({ err: error }, 'the socket failed'));
@@ -158,7 +162,9 @@ export class GrpcSocket {
     this.#checking = true;
     try {
       await this.#bind();
-      onListening(true);
+      // A drain that came meanwhile has closed the socket before.
+      if (this.#phase === 'open') onListening(true);
+      else this.#unbind();
     } catch (error) {
       log.warn({ err: error }, 'the socket cannot be bound again yet; open connections go on');
     } finally {

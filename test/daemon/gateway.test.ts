@@ -1,6 +1,6 @@
 /** `serve --gateway-driver` as a process: its socket, its end, and what it writes down. */
 
-import { existsSync, lstatSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -89,6 +89,39 @@ it('binds its socket again where somebody removed it', async () => {
   await until(() => existsSync(socket));
   using client = new RawClient(socket);
   expect((await refer(client, 'x')).code).toBe(status.INVALID_ARGUMENT);
+});
+
+it('answers nobody once its part is taken out of the configuration', async () => {
+  configure();
+  workspace.secret('gitlab').write({ token: newSecret() });
+  await using serve = await startServe(workspace.configFile, ['--gateway-driver']);
+  using client = new RawClient(socket);
+  const reference = `k8s-secret://${NAMESPACE}/gitlab/token`;
+  expect((await refer(client, reference)).code).toBe(status.OK);
+  workspace.writeConfig({});
+  await until(() => serve.stderr.includes('configuration read again'));
+  using again = new RawClient(socket);
+  for (const each of [client, again]) expect((await refer(each, reference)).code).not.toBe(status.OK);
+  const { stdout, stderr } = await serve.stop();
+  expect(stdout).toContain('config-reloaded');
+  expect(stderr).not.toContain('the reload failed');
+});
+
+it('lists no gateway with the UID of the agent in force', async () => {
+  configure();
+  await using serve = await startServe(workspace.configFile, ['--gateway-driver']);
+  const [agent] = /(?<=agent:\n {2}uid: )\d+/.exec(readFileSync(workspace.configFile, 'utf8')) ?? [];
+  workspace.writeConfig({
+    agent: { uid: 4242 },
+    gatewayDriver: {
+      socket: { path: socket },
+      callers: [{ name: 'gateway', uid: Number(agent) }],
+      handleKey: { name: 'seal', key: 'key' },
+      workspaces: [{ name: 'default', secrets: [{ name: 'gitlab' }] }],
+    },
+  });
+  await until(() => serve.stderr.includes(`is ${agent} until the resolver is started again`));
+  expect(serve.stderr).toContain('the one before stays in force');
 });
 
 it('is not served without the flag, and says so', async () => {

@@ -2,7 +2,7 @@ import { partOf } from '../../config/config.ts';
 import { CredentialDriver } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import type { Consumer } from '../consumer.ts';
 import { gatewayMethods } from './gateway-driver.ts';
-import { configureGateway, gatewaySlot } from './settings.ts';
+import { configureGateway, gatewaySlot, refuseGatewayOptions } from './settings.ts';
 
 /** A full batch of the longest handles takes 3 MiB, which gateways could not even send; a common one 400 KiB. */
 const REQUEST_BYTES = 2 * 1024 * 1024;
@@ -23,6 +23,7 @@ export const gatewayDriver: Consumer = {
         "the driver's socket, in place of gatewayDriver.socket.path; a gateway appends this option",
     },
   ],
+  refuseOptions: refuseGatewayOptions,
   configure: configureGateway,
   selfTest: () =>
     CredentialDriver.methods.map(({ name }) => ({

@@ -50,20 +50,22 @@ const NOTHING_ALLOWED = {
   secrets: [],
 };
 
-/** What `--gateway-driver` and `--bind-socket` make of the settings. */
-export function configureGateway(settings: unknown, options: ServeOptions): GatewaySettings | undefined {
-  const configured = settings as GatewaySettings | undefined;
-  const { gatewayDriver, bindSocket } = options;
-  if (gatewayDriver !== true) {
-    if (bindSocket === undefined) return configured;
+/** Throws CommandError where the options of `serve` cannot be met. */
+export function refuseGatewayOptions(settings: unknown, { gatewayDriver, bindSocket }: ServeOptions): void {
+  if (gatewayDriver !== true && bindSocket !== undefined)
     throw new CommandError('--bind-socket needs --gateway-driver', ExitCode.usage);
-  }
-  if (configured === undefined) {
+  if (gatewayDriver === true && settings === undefined)
     throw new CommandError(
       '--gateway-driver: the configuration has no gatewayDriver (write {socket, callers, handleKey, workspaces})',
       ExitCode.usage,
     );
-  }
+}
+
+/** What `--gateway-driver` and `--bind-socket` make of the settings. */
+export function configureGateway(settings: unknown, options: ServeOptions): GatewaySettings | undefined {
+  const configured = settings as GatewaySettings | undefined;
+  const { gatewayDriver, bindSocket } = options;
+  if (gatewayDriver !== true || configured === undefined) return configured;
   return {
     ...configured,
     enabled: true,
