@@ -1,4 +1,4 @@
-/** Entry of the one file that the image runs `serve` from. */
+/** Entry of the file that the image runs `serve` from. */
 import { run } from './cli/run.ts';
 import * as serve from './cli/serve.ts';
 

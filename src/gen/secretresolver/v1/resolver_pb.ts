@@ -4,13 +4,14 @@
 // configuration alone says which Secret stands behind them.
 //
 // Status codes, the same for every call:
-//   PERMISSION_DENIED    a provider that the caller may not see, or that does not exist: the same words for both
+//   PERMISSION_DENIED    a provider that the caller may not see, or that does not exist: the same words for both; or values, for a
+//                        caller that may see names only
 //   FAILED_PRECONDITION  the isolation boundary is not proven or is broken, or a refused required credential
 //                        withholds every provider that the call asks for
 //   UNAVAILABLE          no snapshot yet, or the resolver is shutting down: try again
 //   RESOURCE_EXHAUSTED   a limit for this UID is reached: connections, calls, watches, requests, bytes
 //   DEADLINE_EXCEEDED    a request was started and not finished in time
-//   UNIMPLEMENTED        no such method
+//   UNIMPLEMENTED        no such method, or a compressed request
 //   INVALID_ARGUMENT     a message that breaks a rule stated below
 //
 // A required credential that is refused withholds its provider as a whole. A Get, a new watch and an open watch see
