@@ -11,27 +11,56 @@ import { encodeForUrl } from '../client/placeholder-text.ts';
 export const MIN_BYTES = 8;
 const REPLACEMENT = Buffer.from('[CREDENTIAL]');
 
-export class Redaction implements Disposable {
-  #needles: readonly Buffer[] = [];
-  /** The end of what was seen, as it came, where it may be the beginning of a value. */
-  #held: Buffer = Buffer.alloc(0);
+/** The forms of some values, shared by all responses that they are looked for in; overwritten after the last of these. */
+export class Needles implements Disposable {
+  /** Without doubles. */
+  readonly forms: readonly Buffer[];
+  #uses = 1;
 
+  /** Overwrites what it is given. */
   constructor(values: readonly Buffer[]) {
-    this.add(values);
-  }
-
-  /** Looks for these, too: a response may outlast a rotation. They are overwritten. */
-  add(values: readonly Buffer[]): void {
-    const forms = values.filter(({ byteLength }) => byteLength >= MIN_BYTES).flatMap(formsOf);
     const kept = new Map<string, Buffer>();
-    for (const form of [...this.#needles, ...forms]) {
+    for (const form of values.filter(({ byteLength }) => byteLength >= MIN_BYTES).flatMap(formsOf)) {
       const text = form.toString('latin1');
       if (kept.has(text)) form.fill(0);
       else kept.set(text, form);
     }
-    // The longest first: a value may be the beginning of another.
-    this.#needles = [...kept.values()].sort((a, b) => b.byteLength - a.byteLength);
+    this.forms = [...kept.values()];
     for (const value of values) value.fill(0);
+  }
+
+  /** For one user more, who disposes of it. */
+  shared(): this {
+    this.#uses += 1;
+    return this;
+  }
+
+  [Symbol.dispose](): void {
+    this.#uses -= 1;
+    if (this.#uses === 0) for (const form of this.forms) form.fill(0);
+  }
+}
+
+export class Redaction implements Disposable {
+  readonly #sets: Needles[] = [];
+  /** The longest first: a value may be the beginning of another. */
+  #needles: readonly Buffer[] = [];
+  /** The end of what was seen, as it came, where it may be the beginning of a value. */
+  #held: Buffer = Buffer.alloc(0);
+
+  constructor(needles: Needles) {
+    this.add(needles);
+  }
+
+  /** Looks for these, too: a response may outlast a rotation. It disposes of them at its end. */
+  add(needles: Needles): void {
+    const fresh = needles.forms.filter((form) => !this.#needles.some((known) => known.equals(form)));
+    if (fresh.length === 0) {
+      needles[Symbol.dispose]();
+      return;
+    }
+    this.#sets.push(needles);
+    this.#needles = [...this.#needles, ...fresh].sort((a, b) => b.byteLength - a.byteLength);
   }
 
   /** A header's value, one character per byte. */
@@ -56,9 +85,11 @@ export class Redaction implements Disposable {
     );
   }
 
-  /** Overwrites the values. */
+  /** Overwrites what it holds. */
   [Symbol.dispose](): void {
-    for (const bytes of [...this.#needles, this.#held]) bytes.fill(0);
+    for (const needles of this.#sets.splice(0)) needles[Symbol.dispose]();
+    this.#needles = [];
+    this.#held.fill(0);
   }
 
   /** Where values are, in order. Where two overlap, it is the longer one. */

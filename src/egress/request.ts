@@ -109,7 +109,7 @@ export class ProxiedRequest implements Disposable {
     const redacted = destinations.redactedProviders(server);
     if (redacted.size > 0) {
       const { current } = this.#options;
-      this.#redaction = new Redaction(current.valuesOf(redacted));
+      this.#redaction = new Redaction(current.needlesOf(redacted));
       this.#redacted = { providers: redacted, generation: current.generation };
     }
     if (!message.endOfStream && destinations.rewritesBodies(server)) {
@@ -194,7 +194,7 @@ export class ProxiedRequest implements Disposable {
     const { current } = this.#options;
     if (this.#redacted !== undefined && this.#redacted.generation !== current.generation) {
       this.#redacted.generation = current.generation;
-      this.#redaction?.add(current.valuesOf(this.#redacted.providers));
+      this.#redaction?.add(current.needlesOf(this.#redacted.providers));
     }
     return this.#redaction;
   }

@@ -1,6 +1,6 @@
 /** Values in what servers answer: every form, cut at every place. */
 import { describe, expect, it } from 'vitest';
-import { Redaction } from '../../src/egress/redact.ts';
+import { Needles, Redaction } from '../../src/egress/redact.ts';
 import { newSecret } from '../support/secrets.ts';
 
 const value = `${newSecret()}+/ "ä"`;
@@ -18,15 +18,17 @@ const FORMS = {
   'Basic of three': Buffer.from(`usr:${value}!`).toString('base64'),
 };
 
+const redactionOf = (values: readonly Buffer[]) => new Redaction(new Needles(values));
+
 describe('a value that the kit wrote into a query', () => {
   it('is taken out of an echo of it', () => {
-    using one = new Redaction([Buffer.from("ab!c(d)*e'f:g@h i")]);
+    using one = redactionOf([Buffer.from("ab!c(d)*e'f:g@h i")]);
     expect(one.chunk(Buffer.from('ab%21c%28d%29%2Ae%27f%3Ag%40h%20i'), true).toString()).toBe('[CREDENTIAL]');
   });
 });
 
 describe('a redaction', () => {
-  const redaction = () => new Redaction([Buffer.from(value)]);
+  const redaction = () => redactionOf([Buffer.from(value)]);
 
   it.each(Object.entries(FORMS))('takes out the value as %s, wherever it is cut', (_, form) => {
     const body = Buffer.from(`before ${form} after`);
@@ -54,7 +56,7 @@ describe('a redaction', () => {
   });
 
   it('takes out the longer of two values of which one begins the other', () => {
-    using one = new Redaction([Buffer.from('12345678'), Buffer.from('12345678abcdefgh')]);
+    using one = redactionOf([Buffer.from('12345678'), Buffer.from('12345678abcdefgh')]);
     expect(one.text('12345678abcdefgh 12345678')).toBe('[CREDENTIAL] [CREDENTIAL]');
   });
 
@@ -69,7 +71,7 @@ describe('a redaction', () => {
     const body = Buffer.from(`before ${whole} after`);
     for (let first = 0; first <= body.byteLength; first++) {
       for (const second of [first, first + 1, first + 9]) {
-        using one = new Redaction(values.map((each) => Buffer.from(each)));
+        using one = redactionOf(values.map((each) => Buffer.from(each)));
         const seen = [body.subarray(0, first), body.subarray(first, second), body.subarray(second)].map(
           (part, at) => one.chunk(part, at === 2).toString(),
         );
@@ -80,17 +82,27 @@ describe('a redaction', () => {
 
   it('overwrites the values that it was given', () => {
     const given = Buffer.from(value);
-    using _one = new Redaction([given]);
+    using _one = redactionOf([given]);
     expect(given.every((byte) => byte === 0)).toBe(true);
   });
 
+  it('shares what it looks for with others, and overwrites it after the last of them', () => {
+    const needles = new Needles([Buffer.from(value)]);
+    const two = [new Redaction(needles.shared()), new Redaction(needles.shared())];
+    needles[Symbol.dispose]();
+    two[0]?.[Symbol.dispose]();
+    expect(two[1]?.text(Buffer.from(value).toString('latin1'))).toBe('[CREDENTIAL]');
+    two[1]?.[Symbol.dispose]();
+    expect(needles.forms.flatMap((form) => [...form]).every((byte) => byte === 0)).toBe(true);
+  });
+
   it('does not look for values of fewer than 8 bytes', () => {
-    using one = new Redaction([Buffer.from('1234567')]);
+    using one = redactionOf([Buffer.from('1234567')]);
     expect(one.text('1234567')).toBe('1234567');
   });
 
   it('takes milliseconds beside values of 64 KiB', () => {
-    using one = new Redaction(Array.from({ length: 8 }, () => Buffer.alloc(65_536, newSecret())));
+    using one = redactionOf(Array.from({ length: 8 }, () => Buffer.alloc(65_536, newSecret())));
     const began = performance.now();
     for (let chunk = 0; chunk < 16; chunk++) one.chunk(Buffer.alloc(65_536, 'tst-tst-'), false);
     expect(performance.now() - began).toBeLessThan(2_000);
