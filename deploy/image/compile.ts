@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Script } from 'node:vm';
 
-/** The image gives node all of `serve`'s flags at once, `--allow-net` among them, which is unknown before. */
-const FIRST_NODE_OF_THE_IMAGE = 25;
+/** `--allow-net`, one of `serve`'s flags, is unknown before 25; nothing before 26 was tried. */
+const FIRST_NODE_OF_THE_IMAGE = 26;
 const TIMEOUT_MS = 60_000;
 
 if (Number(process.versions.node.split('.')[0]) < FIRST_NODE_OF_THE_IMAGE) {
