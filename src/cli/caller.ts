@@ -2,6 +2,7 @@
 import { Option } from 'commander';
 import { connect, type ResolverClient, ResolverError } from '../client/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
+import { printable } from '../domain/printable.ts';
 import type { CommandContext } from './context.ts';
 
 /** Where the resolver listens unless its configuration says otherwise. */
@@ -45,26 +46,27 @@ export function commandError(
   socket: string,
   providers: readonly string[] = [],
 ): CommandError {
+  const message = printable(error.message);
   switch (error.code) {
     case 'unavailable':
       return new CommandError(
-        `no answer on ${socket}: ${error.message}\n${adviceFor(error.message)}`,
+        `no answer on ${printable(socket)}: ${message}\n${adviceFor(error.message)}`,
         ExitCode.unavailable,
         { cause: error },
       );
     case 'invalid-argument':
     case 'unimplemented':
-      return new CommandError(error.message, ExitCode.usage, { cause: error });
+      return new CommandError(message, ExitCode.usage, { cause: error });
     case 'permission-denied':
       return new CommandError(
-        `refused: ${error.message}${providers.length === 0 ? '' : `: ${providers.join(', ')}`}`,
+        `refused: ${message}${providers.length === 0 ? '' : `: ${printable(providers.join(', '))}`}`,
         ExitCode.refused,
         { cause: error },
       );
     case 'failed-precondition':
     case 'resource-exhausted':
     case 'internal':
-      return new CommandError(`refused: ${error.message}`, ExitCode.refused, { cause: error });
+      return new CommandError(`refused: ${message}`, ExitCode.refused, { cause: error });
   }
 }
 

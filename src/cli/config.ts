@@ -9,6 +9,7 @@ import { loadConfig, SCHEMAS } from '../consumers/load-config.ts';
 import { CommandError, ConfigError, ExitCode } from '../domain/errors.ts';
 import { matchGlob } from '../domain/glob.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';
+import { printable } from '../domain/printable.ts';
 import { predict } from '../snapshot/predict.ts';
 import type { CommandContext } from './context.ts';
 import { countLine, findingData, findingsText } from './findings.ts';
@@ -146,11 +147,12 @@ function summary(
       ...credentials.map(({ key, reference }) => `${key} = ${reference}`),
       ...from.map(({ mode, secret }) => `${mode} of ${secret}`),
     ];
-    return `  provider ${name} (${type}): ${parts.join(', ')}\n`;
+    return printable(`  provider ${name} (${type}): ${parts.join(', ')}`);
   });
   for (const { name, uid, providers: seen } of callers)
-    lines.push(`  caller ${name} (uid ${uid}): ${seen.join(', ') || 'matches no provider'}\n`);
+    lines.push(printable(`  caller ${name} (uid ${uid}): ${seen.join(', ') || 'matches no provider'}`));
   const verdict = failed ? 'refused' : 'ok';
   const counts = findings.length === 0 ? '' : `, ${countLine(findings)}`;
-  return `${findingsText(context, findings)}${file}: ${verdict}${counts}\n${lines.join('')}`;
+  const shown = [`${printable(file)}: ${verdict}${counts}`, ...lines].map((line) => `${line}\n`);
+  return `${findingsText(context, findings)}${shown.join('')}`;
 }

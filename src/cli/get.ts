@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { ProvidedCredential } from '../client/environment.ts';
 import { eraseEnvironment } from '../client/index.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
+import { printable } from '../domain/printable.ts';
 import { CredentialState } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { CALLER_HELP, providerOption, refuseTerminal, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
@@ -109,7 +110,7 @@ function expectAll(keys: readonly string[], found: ReadonlySet<string>): void {
   const missing = keys.filter((key) => !found.has(key));
   if (missing.length > 0) {
     throw new CommandError(
-      `not served: ${missing.join(', ')} (\`secret-resolver list\` shows the reason)`,
+      `not served: ${printable(missing.join(', '))} (\`secret-resolver list\` shows the reason)`,
       ExitCode.refused,
     );
   }

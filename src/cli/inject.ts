@@ -8,6 +8,7 @@ import { changeResources, RESOLVER_RESOURCES, RESOURCES_FORM } from '../domain/c
 import { CommandError, ConfigError, ExitCode, errorCode } from '../domain/errors.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';
 import { isNamespaceName } from '../domain/names.ts';
+import { printable, printableLines } from '../domain/printable.ts';
 import { VERSION } from '../domain/version.ts';
 import { unifiedDiff } from '../manifest/diff.ts';
 import { DEFAULT_ENVOY_IMAGE } from '../manifest/egress.ts';
@@ -108,7 +109,7 @@ ${examples(
     .action(async (options: InjectOptions) => {
       const [input, second] = await readManifests(options.filename, false, context);
       if (input === undefined || second !== undefined) {
-        throw new CommandError(`${options.filename}: inject takes one file`, ExitCode.usage);
+        throw new CommandError(`${printable(options.filename)}: inject takes one file`, ExitCode.usage);
       }
       const rules = rulesWithout(options.ignore ?? []);
       const result = options.uninject
@@ -138,7 +139,7 @@ function refuseFaults(
   const errors = worse.filter(({ severity }) => severity === 'error').length;
   if (errors === 0) return;
   throw new CommandError(
-    `${file}: nothing was written: the pod would break the boundary in ${errors} ${errors === 1 ? 'place' : 'places'} (change the manifest, or accept a rule by --ignore RULE)`,
+    `${printable(file)}: nothing was written: the pod would break the boundary in ${errors} ${errors === 1 ? 'place' : 'places'} (change the manifest, or accept a rule by --ignore RULE)`,
     ExitCode.refused,
   );
 }
@@ -217,7 +218,7 @@ function filesOf(folder: string): string[] {
       .sort();
   } catch (error) {
     throw new CommandError(
-      `${folder}: cannot be read: ${errorCode(error)} (say where the provider files are with --providers)`,
+      `${printable(folder)}: cannot be read: ${errorCode(error)} (say where the provider files are with --providers)`,
       ExitCode.usage,
       { cause: error },
     );
@@ -232,13 +233,17 @@ function write(
   result: Rewritten,
 ): void {
   const { text: before, encoding } = input;
-  for (const passed of result.passed) context.stderr.write(`passed through: ${passed}\n`);
-  for (const note of result.notes) context.stderr.write(`note: ${note}\n`);
+  for (const passed of result.passed) context.stderr.write(`passed through: ${printable(passed)}\n`);
+  for (const note of result.notes) context.stderr.write(`note: ${printable(note)}\n`);
   if (options.diff) {
-    context.stdout.write(unifiedDiff(options.filename, before, result.text, wantsColour(context)));
+    // For `patch` as it is.
+    const shown = (text: string) => (context.stdout.isTTY === true ? printableLines(text) : text);
+    const colour = wantsColour(context);
+    context.stdout.write(unifiedDiff(options.filename, shown(before), shown(result.text), colour));
   } else if (options.inPlace && options.filename !== '-') {
     if (result.text !== before) replaceFile(options.filename, encode(result.text, encoding));
-    context.stderr.write(`${options.filename}: ${result.done.join(', ') || 'nothing to do'}\n`);
+    const done = `${options.filename}: ${result.done.join(', ') || 'nothing to do'}`;
+    context.stderr.write(`${printable(done)}\n`);
   } else {
     context.stdout.write(encode(result.text, encoding));
   }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { printable } from '../domain/printable.ts';
 import { CredentialState, type ListCredentialsResponse } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { REMEDIES, type RefusalReason } from '../snapshot/refusal.ts';
 import { CALLER_HELP, socketOption, withClient } from './caller.ts';
@@ -102,8 +103,10 @@ function advice(credentials: readonly Listed[]): string {
     .toSorted(([one], [other]) => one.localeCompare(other))
     .map(([reason, members]) => {
       const todo: string | undefined = REMEDIES[reason as RefusalReason];
-      const secrets = new Set(members.map((credential) => `  ${plainListed(credential).reference}\n`));
-      return `\n${reason}${todo === undefined ? '' : `: ${todo}`}\n${[...secrets].join('')}`;
+      const secrets = new Set(
+        members.map((credential) => `  ${printable(plainListed(credential).reference)}\n`),
+      );
+      return `\n${printable(reason)}${todo === undefined ? '' : `: ${todo}`}\n${[...secrets].join('')}`;
     })
     .join('');
 }

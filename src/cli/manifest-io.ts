@@ -13,6 +13,7 @@ import { buffer } from 'node:stream/consumers';
 import { RULES } from '../boundary/catalogue.ts';
 import { YAML_FILE } from '../config/files.ts';
 import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
+import { printable } from '../domain/printable.ts';
 import type { Rule } from '../manifest/rule.ts';
 import type { CommandContext } from './context.ts';
 
@@ -43,7 +44,7 @@ export async function readManifests(
       .sort();
     if (files.length === 0) {
       throw new CommandError(
-        `${file}: has no file that ends in .yaml, .yml or .json${recursive ? '' : ' (-R looks into its folders)'}`,
+        `${printable(file)}: has no file that ends in .yaml, .yml or .json${recursive ? '' : ' (-R looks into its folders)'}`,
         ExitCode.usage,
       );
     }
@@ -63,7 +64,7 @@ function decode(file: string, bytes: Buffer): ManifestInput {
     };
   } catch {
     throw new CommandError(
-      `${file}: is not ${encoding.toUpperCase()} text (save it as UTF-8)`,
+      `${printable(file)}: is not ${encoding.toUpperCase()} text (save it as UTF-8)`,
       ExitCode.usage,
     );
   }
@@ -97,7 +98,7 @@ function guarded<T>(file: string, what: string, work: () => T): T {
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(
-      `${file}: ${what}: ${errorCode(error)} (check the path, and that this user has access to it)`,
+      `${printable(file)}: ${what}: ${errorCode(error)} (check the path, and that this user has access to it)`,
       ExitCode.usage,
       { cause: error },
     );

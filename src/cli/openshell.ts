@@ -11,6 +11,7 @@ import { gatewaySlot, REFERENCE_NAME } from '../consumers/gateway-driver/setting
 import { loadConfig } from '../consumers/load-config.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { ENVIRONMENT_NAME } from '../domain/names.ts';
+import { printable } from '../domain/printable.ts';
 import type { CommandContext } from './context.ts';
 import { countLine, findingData, findingsText } from './findings.ts';
 import { readManifests } from './manifest-io.ts';
@@ -72,7 +73,7 @@ async function doctor(context: CommandContext, options: DoctorOptions): Promise<
   const next =
     failed || examined.type === undefined ? undefined : providerCommand(examined, examined.workspace);
   const data = { ok: !failed, findings: findings.map(findingData), ...(next && { next }) };
-  const last = `${countLine(findings)}\n${next === undefined ? '' : `next: ${next}\n`}`;
+  const last = `${countLine(findings)}\n${next === undefined ? '' : `next: ${printable(next)}\n`}`;
   print(context, options.output, data, () => `${findingsText(context, findings)}${last}`);
   context.exit(failed ? ExitCode.refused : ExitCode.ok);
 }

@@ -1,6 +1,6 @@
 /** argv → command; signals → one AbortController; errors → exit code. */
 import { CommanderError } from 'commander';
-import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
+import { CommandError, ExitCode, errorCode, errorText } from '../domain/errors.ts';
 import type { CommandContext, Commands } from './context.ts';
 import { createProgram } from './program.ts';
 
@@ -55,7 +55,7 @@ export async function run(argv: readonly string[], commands: Commands): Promise<
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
     } else if (error instanceof CommandError) {
-      context.stderr.write(`secret-resolver: ${error.message}\n`);
+      context.stderr.write(errorText(error));
       process.exitCode = error.exitCode;
     } else {
       // A defect of ours. Its stack names code and no content: our errors carry none.

@@ -146,15 +146,17 @@ function text(context: CommandContext, status: GetStatusResponse, wide: boolean)
   return [
     `${serving}\n`,
     ...others.map((cause) => `  and ${causeText(cause)}\n`),
-    `resolver ${data.version}, sandbox ${data.sandbox.namespace}/${data.sandbox.name} (${data.sandbox.id}), started ${ago(status.startedAtMs, now)}\n`,
+    `resolver ${printable(`${data.version}, sandbox ${data.sandbox.namespace}/${data.sandbox.name} (${data.sandbox.id})`)}, started ${ago(status.startedAtMs, now)}\n`,
     ...(data.audit.error === undefined && data.audit.dropped === 0
       ? []
-      : [`audit: ${data.audit.error ?? 'written again'}, ${data.audit.dropped} records dropped\n`]),
+      : [
+          `audit: ${printable(data.audit.error ?? 'written again')}, ${data.audit.dropped} records dropped\n`,
+        ]),
     `boundary: ${BOUNDARY_TEXT[boundaryState(status)]}${withExceptions(data.boundary.exceptions)}\n`,
     ...data.boundary.exceptions.map((each) => `  exception: ${printable(each)}\n`),
     ...failed.map(
       ({ id, severity, evidence, remedy }) =>
-        `  ${severity} ${id}: ${printable(evidence)}${remedy === '' ? '' : ` -> ${printable(remedy)}`}\n`,
+        `  ${printable(`${severity} ${id}: ${evidence}${remedy === '' ? '' : ` -> ${remedy}`}`)}\n`,
     ),
     '\n',
     wide

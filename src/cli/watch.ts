@@ -6,6 +6,8 @@ import {
   type ResolverError,
   type WatchedEnvironment,
 } from '../client/index.ts';
+import { errorText } from '../domain/errors.ts';
+import { printable } from '../domain/printable.ts';
 import { CALLER_HELP, commandError, providerOption, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { type OutputFormat, outputOption } from './output.ts';
@@ -52,7 +54,7 @@ async function watch(context: CommandContext, options: WatchCommandOptions): Pro
       failed = error;
       gone.abort();
     } else if (!reported) {
-      context.stderr.write(`secret-resolver: ${commandError(error, options.socket).message}\nRetrying.\n`);
+      context.stderr.write(`${errorText(commandError(error, options.socket))}Retrying.\n`);
     }
     reported = true;
   };
@@ -94,7 +96,7 @@ function textOf(event: WatchEvent, output: OutputFormat): string {
     return `${event.at} revision ${event.revision}: ${event.served} served, ${event.refused} refused`;
   }
   const reason = event.reason === undefined ? '' : `: ${event.reason}`;
-  return `${event.at}   ${event.event} ${event.provider}:${event.key}${reason}`;
+  return `${event.at}   ${event.event} ${printable(`${event.provider}:${event.key}${reason}`)}`;
 }
 
 async function follow(

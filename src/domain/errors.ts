@@ -1,3 +1,5 @@
+import { printable, printableLines } from './printable.ts';
+
 /** Exit codes of the CLI. They are part of its interface: README lists them. */
 export const ExitCode = {
   ok: 0,
@@ -36,6 +38,11 @@ export class CommandError extends Error {
   }
 }
 
+/** What a command that failed says on stderr. */
+export function errorText({ message }: CommandError): string {
+  return `secret-resolver: ${printableLines(message)}\n`;
+}
+
 /** Most issues in one message: more do not help, and a file of 1 MiB can have 100,000. */
 const MAX_SHOWN_ISSUES = 100;
 
@@ -54,7 +61,7 @@ export class ConfigError extends CommandError {
 /** `file:line:column: field: message (hint)`: the format that editors and terminals turn into a link. */
 export function formatIssue(issue: ConfigIssue): string {
   const field = issue.field === '' ? '' : `${issue.field}: `;
-  return `${placeOf(issue)}: ${field}${issue.message} (${issue.hint})`;
+  return printable(`${placeOf(issue)}: ${field}${issue.message} (${issue.hint})`);
 }
 
 export function placeOf({ file, line, column }: ConfigIssue): string {

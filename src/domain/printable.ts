@@ -8,3 +8,9 @@ export function printable(text: string): string {
     return code.length > 2 ? `\\u{${code}}` : `\\x${code.padStart(2, '0')}`;
   });
 }
+
+/** The same for a text of several lines, which keeps its line breaks and tabs. */
+export function printableLines(text: string): string {
+  const parts = text.split(/(\r?\n|\t)/);
+  return parts.map((part, at) => (at % 2 === 0 ? printable(part) : part)).join('');
+}

@@ -4,7 +4,7 @@ import { CommanderError } from 'commander';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import type { CommandContext } from '../../src/cli/context.ts';
 import { main } from '../../src/cli/run.ts';
-import { CommandError } from '../../src/domain/errors.ts';
+import { CommandError, errorText } from '../../src/domain/errors.ts';
 
 /** A context whose streams are kept. */
 export function keptContext(): {
@@ -40,7 +40,7 @@ export async function runInProcess(
     await main(argv, COMMANDS, context);
   } catch (error) {
     if (error instanceof CommandError) {
-      kept.stderr += `secret-resolver: ${error.message}\n`;
+      kept.stderr += errorText(error);
       kept.code = error.exitCode;
     } else if (error instanceof CommanderError) kept.code = error.exitCode === 0 ? 0 : 2;
     else throw error;
