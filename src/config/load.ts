@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
-import { type Config, type ListenAddress, NO_AGENT, type Sandbox, type SocketSettings } from './config.ts';
+import { type Config, NO_AGENT, type Sandbox, type SocketSettings } from './config.ts';
+import { conflictIssues, listenAddress } from './conflicts.ts';
 import { ConfigFiles } from './files.ts';
 import { configSchemaWith, type Registered } from './part.ts';
 import { noPlaces, type Places } from './places.ts';
@@ -60,7 +61,7 @@ export function readConfig(
   const settings = parts.flatMap(({ field, load }) =>
     raw[field] === undefined ? [] : [[field, load(raw[field], context)] as const],
   );
-  issues.push(...claimIssues(loaded), ...listenerIssues(source, raw));
+  issues.push(...claimIssues(loaded), ...conflictIssues(source, raw, settings));
   if (issues.length > 0) throw new ConfigError(issues);
 
   return deepFreeze({
@@ -131,16 +132,6 @@ function refuseOtherKinds(source: YamlSource): void {
       'is a Kubernetes manifest',
       'give the file that is in its data, or run `secret-resolver lint` on it',
     );
-}
-
-/** The second listener could not open its port. */
-function listenerIssues(source: YamlSource, { health, metrics }: RawConfig): ConfigIssue[] {
-  if (health === undefined || metrics === undefined) return [];
-  const [one, two] = [listenAddress(health.listen), listenAddress(metrics.listen)];
-  const overlap =
-    one.host === two.host || [one.host, two.host].some((host) => host === '::' || host === '0.0.0.0');
-  if (one.port !== two.port || !overlap) return [];
-  return [source.issueAt(['metrics', 'listen'], 'has the port of health.listen', 'choose another port')];
 }
 
 const SANDBOX_TEXT = configSchema.shape.sandbox.unwrap().shape.id;
@@ -216,11 +207,6 @@ export function callerIssues(
 
 export function socketSettings(raw: RawConfig['socket']): SocketSettings {
   return { path: raw.path, mode: Number.parseInt(raw.mode, 8), gid: raw.gid };
-}
-
-function listenAddress(text: string): ListenAddress {
-  const colon = text.lastIndexOf(':');
-  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
 }
 
 function deepFreeze<T>(value: T): T {

@@ -205,6 +205,7 @@ function predictProvider(
         report(false, ['provider', 'endpoints', index, field], message, hint);
     });
   for (const credential of credentials) predictCredential(options, credential, report);
+  predictSpelling(provider, report);
   from.forEach((bulk, index) => {
     const path = ['provider', 'credentialsFrom', index];
     if (!secretAllowed(options.config.references.allow, bulk.secret))
@@ -269,6 +270,18 @@ function predictCredential(
       'is the key of the value itself, which is no time, so the credential is refused',
       'write the key that holds the time',
     );
+}
+
+/** The kernel and OpenShell tell TOKEN from token: programs would look for the one that the profile declares. */
+function predictSpelling({ credentials, profileCredentials }: Provider, report: Report): void {
+  const own = new Set(credentials.map(({ key }) => key));
+  const declared = profileCredentials.flatMap(({ envVars }) => envVars).filter((name) => !own.has(name));
+  for (const { key } of credentials) {
+    const meant = declared.find((name) => name.toLowerCase() === key.toLowerCase());
+    if (meant === undefined) continue;
+    const message = 'differs in its capitals from what the profile declares';
+    report(false, ['provider', 'credentials', key], message, `write ${shownName(meant)}`);
+  }
 }
 
 /** Of a profile's credential any one of its keys will do: it is certain to be refused where none may be referred to. */

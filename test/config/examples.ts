@@ -173,6 +173,14 @@ export const MISTAKES: readonly Mistake[] = [
     ),
     bySchema: false,
   },
+  {
+    ...config(
+      'an exception that is listed twice',
+      'boundary: {warn: [self-seccomp, host-pid, self-seccomp]}\n',
+      ':1:43: boundary.warn[2]: is listed twice (keep one of the two)',
+    ),
+    bySchema: false,
+  },
   provider(
     'no provider at all',
     'providers: []\n',

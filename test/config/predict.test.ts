@@ -90,13 +90,17 @@ endpoints:
 };
 
 type Changes = Readonly<Record<string, string | undefined>>;
-/** In one of the good files, the first text becomes the second. */
+/** In one of the good files, the first text of each pair becomes the second. */
 const change =
   (file: string) =>
-  (from: string, to: string): Changes => {
-    const text = GOOD[file] ?? '';
-    if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
-    return { [file]: text.replace(from, to) };
+  (...pairs: string[]): Changes => {
+    let text = GOOD[file] ?? '';
+    for (let at = 0; at < pairs.length; at += 2) {
+      const [from = '', to = ''] = pairs.slice(at);
+      if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
+      text = text.replace(from, to);
+    }
+    return { [file]: text };
   };
 const config = change('config.yaml');
 const gitlab = change('providers/gitlab.yaml');
@@ -354,6 +358,12 @@ const TRIED: readonly Case[] = [
     gitlab('GITLAB_TOKEN', 'GITLAB-TOKEN'),
     2,
     'providers/gitlab.yaml:5:5: error: provider.credentials.GITLAB-TOKEN: the name is not an environment variable name',
+  ],
+  [
+    'provider: env name lower',
+    gitlab('GITLAB_TOKEN', 'gitlab_token'),
+    0,
+    'providers/gitlab.yaml:5:5: warning: provider.credentials.gitlab_token: differs in its capitals from what the profile declares [secret-resolver]\n    fix: write GITLAB_TOKEN',
   ],
   [
     'provider: env name PATH',
@@ -705,6 +715,63 @@ const MORE: readonly Case[] = [
     'metrics.listen: has the port of health.listen',
   ],
   [
+    'a proxy on the port of the probes',
+    config('log:', 'egress: {listen: "127.0.0.1:8086"}\nlog:'),
+    2,
+    'config.yaml:13:10: error: egress.listen: has the port of health.listen [secret-resolver]\n    fix: choose another port',
+  ],
+  [
+    'metrics on the port of a proxy that is given by default',
+    config('"[::]:9090"}', '"0.0.0.0:15001"}\negress: {unlisted: tunnel}'),
+    2,
+    'config.yaml:13:1: error: egress.listen: has the port of metrics.listen',
+  ],
+  [
+    'one address of two spellings',
+    config('"[::]:9090"', '"[0:0::1]:8086"', '"[::]:8086"', '"[::1]:8086"'),
+    2,
+    'config.yaml:12:11: error: metrics.listen: has the port of health.listen',
+  ],
+  [
+    'a socket below secretsRoot',
+    config('/run/secret-resolver/socket/', '/var/lib/secret-resolver/secrets/socket/'),
+    2,
+    'config.yaml:4:10: error: socket.path: is in secretsRoot, which holds nothing but the read-only mounts of the Secrets [secret-resolver]\n    fix: choose a folder outside it, or another secretsRoot',
+  ],
+  [
+    'secretsRoot above the default socket',
+    config('socket: {path: /run/secret-resolver/socket/resolver.sock, ', 'secretsRoot: /run/\nsocket: {'),
+    2,
+    'config.yaml:5:1: error: socket.path: is in secretsRoot',
+  ],
+  [
+    'an audit file in a Secret',
+    config('/var/log/audit.json', '/var/lib/secret-resolver/secrets/team-a/app-tls/audit.json'),
+    2,
+    'config.yaml:14:9: error: audit.path: is in secretsRoot',
+  ],
+  [
+    "a gateway driver's socket below secretsRoot",
+    config(
+      'log:',
+      'secretsRoot: /s\ngatewayDriver: {socket: {path: /s//x/y.sock}, callers: [{name: g, uid: 7}], handleKey: {name: app-k, key: k}}\nlog:',
+    ),
+    2,
+    'config.yaml:14:26: error: gatewayDriver.socket.path: is in secretsRoot',
+  ],
+  [
+    'the CA of the proxy below secretsRoot',
+    config('log:', 'egress: {caDirectory: /var/lib/secret-resolver/secrets}\nlog:'),
+    2,
+    'config.yaml:13:10: error: egress.caDirectory: is in secretsRoot',
+  ],
+  [
+    'a check that is waived twice',
+    config('[self-seccomp]', '[self-seccomp, self-seccomp]'),
+    2,
+    'config.yaml:15:33: error: boundary.warn[1]: is listed twice [secret-resolver]\n    fix: keep one of the two',
+  ],
+  [
     'a hidden provider file',
     { 'providers/.tls.yaml': GOOD['providers/tls.yaml'] },
     0,
@@ -737,6 +804,19 @@ const MORE: readonly Case[] = [
 ];
 
 describe('config validate', () => {
+  it('takes listeners and paths that only look alike', async () => {
+    const changes = config(
+      ...['"[::]:8086"', '"10.0.0.1:8086"', '"[::]:9090"', '"10.0.0.2:8086"'],
+      ...['/var/log/audit.json', '/var/lib/secret-resolver/secrets-audit/audit.json'],
+      ...['log:', 'egress: {listen: "127.0.0.1:8086"}\nlog:'],
+    );
+    expect(await validate(changes)).toMatchObject({ code: 0, out: expect.not.stringContaining('error') });
+    const any = config('"[::]:8086"', '"[::]:0"', '"[::]:9090"', '"[::]:0"');
+    expect(await validate(any, '--strict')).toMatchObject({ code: 0 });
+    const unused = config('"[::]:9090"', '"[::]:15001"');
+    expect(await validate(unused, '--strict')).toMatchObject({ code: 0 });
+  });
+
   it('finds nothing in a good configuration', async () => {
     expect(await validate({}, '--strict')).toEqual({
       code: 0,
