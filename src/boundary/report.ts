@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import { findingText, type PrintedFinding } from '../domain/finding-text.ts';
 import { printable } from '../domain/printable.ts';
+import { wrapped } from '../domain/wrapped.ts';
 import { CHECKS } from './catalogue.ts';
 import type { Group } from './control.ts';
 import type { Finding } from './finding.ts';
@@ -61,12 +62,12 @@ export function renderTable(report: Report, { colour, all }: TableOptions): stri
       const { id: rule, remedy: fix } = finding;
       return findingText({ severity: severityOf(finding), message: messageOf(finding), rule, fix }, colour);
     });
-  if (!all && passed.length > 0) lines.push(`${passedText(passed)}\n`);
+  if (!all && passed.length > 0) lines.push(`${wrapped(passedText(passed), 2)}\n`);
   const broken = breaches(report.findings).length;
   const exceptions = exceptionsOf(report.findings).map((each) => `exception: ${printable(each)}\n`);
   const total = report.findings.length;
   const counts = broken === 0 ? `${total} checks` : `${broken} of ${total} checks failed`;
-  const verdict = `${verdictText(report)} (${counts})`;
+  const verdict = wrapped(`${verdictText(report)} (${counts})`, 2);
   const style = broken === 0 ? 'green' : 'red';
   const shown = colour ? styleText(style, verdict, { validateStream: false }) : verdict;
   return `${lines.join('')}\n${exceptions.join('')}${shown}\n`;

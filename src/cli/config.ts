@@ -10,6 +10,7 @@ import { CommandError, ConfigError, ExitCode } from '../domain/errors.ts';
 import { matchGlob } from '../domain/glob.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';
 import { printable } from '../domain/printable.ts';
+import { COLUMNS, wrapped } from '../domain/wrapped.ts';
 import { predict } from '../snapshot/predict.ts';
 import type { CommandContext } from './context.ts';
 import { countLine, findingData, findingsText } from './findings.ts';
@@ -77,7 +78,7 @@ function validate(context: CommandContext, file: string, options: ValidateOption
     providers: config === undefined ? [] : config.providers.map(providerData),
     callers: config === undefined ? [] : config.callers.map((caller) => callerData(config, caller)),
   };
-  print(context, options.output, data, () => summary(context, failed, findings, data));
+  print(context, options.output, data, (wide) => summary(context, failed, findings, data, wide));
   if (failed) context.exit(ExitCode.usage);
 }
 
@@ -141,18 +142,23 @@ function summary(
   failed: boolean,
   findings: readonly ConfigFinding[],
   { file, providers, callers }: Summary,
+  wide: boolean,
 ): string {
-  const lines = providers.map(({ name, type, credentials, from }) => {
+  const lines = providers.flatMap(({ name, type, credentials, from }) => {
     const parts = [
       ...credentials.map(({ key, reference }) => `${key} = ${reference}`),
       ...from.map(({ mode, secret }) => `${mode} of ${secret}`),
-    ];
-    return printable(`  provider ${name} (${type}): ${parts.join(', ')}`);
+    ].map(printable);
+    const head = printable(`  provider ${name} (${type}):`);
+    const line = `${head} ${parts.join(', ')}`;
+    if (wide || line.length <= COLUMNS) return [line];
+    return [wrapped(head, 4), ...parts.map((part) => wrapped(`    ${part}`, 6))];
   });
-  for (const { name, uid, providers: seen } of callers)
-    lines.push(printable(`  caller ${name} (uid ${uid}): ${seen.join(', ') || 'matches no provider'}`));
+  for (const { name, uid, providers: seen } of callers) {
+    const line = printable(`  caller ${name} (uid ${uid}): ${seen.join(', ') || 'matches no provider'}`);
+    lines.push(wide ? line : wrapped(line, 4));
+  }
   const verdict = failed ? 'refused' : 'ok';
   const counts = findings.length === 0 ? '' : `, ${countLine(findings)}`;
-  const shown = [`${printable(file)}: ${verdict}${counts}`, ...lines].map((line) => `${line}\n`);
-  return `${findingsText(context, findings)}${shown.join('')}`;
+  return `${findingsText(context, findings)}${printable(file)}: ${verdict}${counts}\n${lines.map((line) => `${line}\n`).join('')}`;
 }

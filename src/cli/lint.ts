@@ -3,6 +3,7 @@ import { RULES } from '../boundary/catalogue.ts';
 import { CommandError, ExitCode, formatIssue } from '../domain/errors.ts';
 import { printable } from '../domain/printable.ts';
 import { VERSION } from '../domain/version.ts';
+import { wrapped } from '../domain/wrapped.ts';
 import { isAtLeast, lintAll, SEVERITIES } from '../manifest/lint.ts';
 import { sarifReport, textReport } from '../manifest/report.ts';
 import type { Severity } from '../manifest/rule.ts';
@@ -56,8 +57,11 @@ ${examples(
       if (options.rules) {
         const rules = RULES.map(({ id, severity, why, remedy }) => ({ id, severity, why, remedy }));
         if (options.output === 'sarif') throw new CommandError('--rules has no SARIF form', ExitCode.usage);
-        print(context, options.output, rules, () =>
-          rules.map(({ id, severity, why }) => `${id} (${severity}): ${why}\n`).join(''),
+        print(context, options.output, rules, (wide) =>
+          rules
+            .map(({ id, severity, why }) => `${id} (${severity}): ${why}`)
+            .map((line) => `${wide ? line : wrapped(line, 4)}\n`)
+            .join(''),
         );
         return;
       }
@@ -80,7 +84,7 @@ ${examples(
       for (const issue of result.errors) context.stderr.write(`secret-resolver: ${formatIssue(issue)}\n`);
       for (const passed of result.passed) context.stderr.write(`not checked: ${printable(passed)}\n`);
       if (options.output === 'sarif') context.stdout.write(sarifReport(result, RULES, VERSION));
-      else print(context, options.output, result, () => textReport(result, wantsColour(context)));
+      else print(context, options.output, result, (wide) => textReport(result, wantsColour(context), wide));
       const failed = result.findings.some(({ severity }) => isAtLeast(severity, options.failOn));
       context.exit(result.errors.length > 0 ? ExitCode.usage : failed ? ExitCode.refused : ExitCode.ok);
     });

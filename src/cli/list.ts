@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { printable } from '../domain/printable.ts';
+import { wrapped } from '../domain/wrapped.ts';
 import { CredentialState, type ListCredentialsResponse } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { REMEDIES, type RefusalReason } from '../snapshot/refusal.ts';
 import { CALLER_HELP, socketOption, withClient } from './caller.ts';
@@ -90,11 +91,12 @@ function table(context: CommandContext, credentials: readonly Listed[], wide: bo
         (credential) => [name(credential), state(credential), until(credential.expiresAtMs, now)],
         destinations,
       );
-  return rows + footnote + advice(credentials);
+  return rows + footnote + advice(credentials, wide);
 }
 
 /** For each reason what to do, and the Secrets concerned. A reason that this version does not know has no advice. */
-function advice(credentials: readonly Listed[]): string {
+function advice(credentials: readonly Listed[], wide: boolean): string {
+  const shown = (line: string) => `${wide ? printable(line) : wrapped(printable(line), 4)}\n`;
   const refused = Map.groupBy(
     credentials.filter(({ reason }) => reason !== ''),
     ({ reason }) => reason,
@@ -103,10 +105,8 @@ function advice(credentials: readonly Listed[]): string {
     .toSorted(([one], [other]) => one.localeCompare(other))
     .map(([reason, members]) => {
       const todo: string | undefined = REMEDIES[reason as RefusalReason];
-      const secrets = new Set(
-        members.map((credential) => `  ${printable(plainListed(credential).reference)}\n`),
-      );
-      return `\n${printable(reason)}${todo === undefined ? '' : `: ${todo}`}\n${[...secrets].join('')}`;
+      const secrets = new Set(members.map((credential) => shown(`  ${plainListed(credential).reference}`)));
+      return `\n${shown(`${reason}${todo === undefined ? '' : `: ${todo}`}`)}${[...secrets].join('')}`;
     })
     .join('');
 }

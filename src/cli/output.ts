@@ -3,6 +3,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import { Option } from 'commander';
 import { stringify } from 'yaml';
 import { printable } from '../domain/printable.ts';
+import { wrapped } from '../domain/wrapped.ts';
 import type { CommandContext } from './context.ts';
 
 export const OUTPUT_FORMATS = ['table', 'wide', 'json', 'yaml'] as const;
@@ -82,7 +83,7 @@ export function groupedTables<T>(
       const more = destinations.length - MAX_DESTINATIONS;
       const lines = [group, ...destinations.slice(0, MAX_DESTINATIONS).map((each) => `  to ${each}`)];
       if (more > 0) lines.push(`  and ${more} more (-o wide)`);
-      return `${lines.map((line) => `${printable(line)}\n`).join('')}${plainTable(head, members.map(rowOf), 2)}`;
+      return `${lines.map((line) => `${wrapped(printable(line), 6)}\n`).join('')}${plainTable(head, members.map(rowOf), 2)}`;
     })
     .join('\n');
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { withExceptions } from '../boundary/verdict.ts';
 import { ExitCode } from '../domain/errors.ts';
 import { printable } from '../domain/printable.ts';
+import { wrapped } from '../domain/wrapped.ts';
 import {
   AcknowledgeOutcome,
   BoundaryState,
@@ -143,10 +144,13 @@ function text(context: CommandContext, status: GetStatusResponse, wide: boolean)
     ? colour(context, 'green', 'serving')
     : `${colour(context, 'red', 'not serving')}${first === undefined ? '' : `: ${causeText(first)}`}`;
   const failed = data.boundary.findings.filter(({ outcome }) => outcome !== 'pass');
+  const { version, sandbox } = data;
+  const of = printable(`sandbox ${sandbox.namespace}/${sandbox.name} (${sandbox.id})`);
   return [
     `${serving}\n`,
     ...others.map((cause) => `  and ${causeText(cause)}\n`),
-    `resolver ${printable(`${data.version}, sandbox ${data.sandbox.namespace}/${data.sandbox.name} (${data.sandbox.id})`)}, started ${ago(status.startedAtMs, now)}\n`,
+    `resolver ${printable(version)}, started ${ago(status.startedAtMs, now)}\n`,
+    `${wide ? of : wrapped(of, 4)}\n`,
     ...(data.audit.error === undefined && data.audit.dropped === 0
       ? []
       : [

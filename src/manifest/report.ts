@@ -2,11 +2,12 @@
 import type { Location, Log, Notification, Result } from 'sarif';
 import { findingText } from '../domain/finding-text.ts';
 import { printable } from '../domain/printable.ts';
+import { wrapped } from '../domain/wrapped.ts';
 import type { Finding, LintResult } from './lint.ts';
 import type { Rule, Severity } from './rule.ts';
 
 /** What, where, why, and what to do. */
-export function textReport(result: LintResult, colour: boolean): string {
+export function textReport(result: LintResult, colour: boolean, wide = false): string {
   const lines = result.findings.map((finding) => lintFindingText(finding, colour));
   const count = (severity: Severity) =>
     result.findings.filter((finding) => finding.severity === severity).length;
@@ -15,7 +16,8 @@ export function textReport(result: LintResult, colour: boolean): string {
   const unread = [...new Set(result.errors.map(({ file }) => file))];
   const tail =
     unread.length === 0 ? '' : `; not checked, because it cannot be read: ${printable(unread.join(', '))}`;
-  return `${lines.join('')}${checked}: ${count('error')} errors, ${count('warning')} warnings, ${count('note')} notes${tail}\n`;
+  const last = `${checked}: ${count('error')} errors, ${count('warning')} warnings, ${count('note')} notes${tail}`;
+  return `${lines.join('')}${wide ? last : wrapped(last, 4)}\n`;
 }
 
 export function lintFindingText(finding: Finding, colour: boolean): string {

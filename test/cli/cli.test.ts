@@ -454,7 +454,7 @@ describe('with a resolver', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(
       new RegExp(
-        `^serving\nresolver \\S+, sandbox ${NAMESPACE}/nvbugs \\(sandbox-0001\\), started \\d+ (?:s|min) ago\nboundary: `,
+        `^serving\nresolver \\S+, started \\d+ (?:s|min) ago\nsandbox ${NAMESPACE}/nvbugs \\(sandbox-0001\\)\nboundary: `,
       ),
     );
     expect(stdout).toMatch(

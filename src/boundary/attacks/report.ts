@@ -1,15 +1,17 @@
 /** The report for a person: a table, then what was found with all its places. */
 import { styleText } from 'node:util';
 import { printable } from '../../domain/printable.ts';
+import { COLUMNS, wrapped } from '../../domain/wrapped.ts';
 import type { AttackReport, Outcome, SelfTestReport } from './types.ts';
 
 /** Characters of an answer in a table of 80 columns. */
-const ANSWER_WIDTH = 80 - 24 - 17;
+const ANSWER_WIDTH = COLUMNS - 24 - 17;
 
 /** Draws the report. With `colour`, with the escapes of a terminal; answers are cut to 80 columns unless it is `wide`. */
 export function formatReport(report: SelfTestReport, colour: boolean, wide = true): string {
   const cut = (text: string) =>
     wide || text.length <= ANSWER_WIDTH ? text : `${text.slice(0, ANSWER_WIDTH - 1)}…`;
+  const shown = (line: string) => (wide ? line : wrapped(line, 4));
   const paint = (outcome: Outcome, text: string) =>
     colour ? styleText(COLOURS[outcome], text, { validateStream: false }) : text;
   const rows = report.attacks.map(
@@ -19,7 +21,7 @@ export function formatReport(report: SelfTestReport, colour: boolean, wide = tru
   const { agent } = report;
   const groups = agent.groups.length > 0 ? `, groups ${agent.groups.join(' ')}` : '';
   const lines = [
-    `Attacked as uid ${agent.uid}, gid ${agent.gid}${groups}, capabilities ${agent.capabilities}`,
+    shown(`Attacked as uid ${agent.uid}, gid ${agent.gid}${groups}, capabilities ${agent.capabilities}`),
     `  socket ${report.socketPath}`,
     `  secrets ${report.secretsRoot}`,
     '',
@@ -27,8 +29,8 @@ export function formatReport(report: SelfTestReport, colour: boolean, wide = tru
     ...rows,
     ...report.attacks
       .filter(isFinding)
-      .flatMap((attack) => [paint(attack.outcome, heading(attack)), ...details(attack)]),
-    conclusion(report, paint),
+      .flatMap((attack) => [`\n${paint(attack.outcome, shown(heading(attack)))}`, ...details(attack)]),
+    conclusion(report, paint, wide ? ' ' : '\n'),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -50,7 +52,7 @@ function outcomeText({ outcome, accepted }: AttackReport): string {
 
 function heading(attack: AttackReport): string {
   const accepted = attack.accepted ? ' (accepted on the command line)' : '';
-  return `\n${attack.id}: ${attack.outcome}${accepted}: ${attack.what}`;
+  return `${attack.id}: ${attack.outcome}${accepted}: ${attack.what}`;
 }
 
 function details(attack: AttackReport): string[] {
@@ -62,7 +64,11 @@ function details(attack: AttackReport): string[] {
   return lines;
 }
 
-function conclusion(report: SelfTestReport, paint: (outcome: Outcome, text: string) => string): string {
+function conclusion(
+  report: SelfTestReport,
+  paint: (outcome: Outcome, text: string) => string,
+  gap: string,
+): string {
   const { counts } = report;
   const numbers = `${counts.held} held, ${counts.broken} broken, ${counts.unclear} unclear, ${counts['not-applicable']} not applicable`;
   const tried = report.attacks.length > counts['not-applicable'];
@@ -71,5 +77,5 @@ function conclusion(report: SelfTestReport, paint: (outcome: Outcome, text: stri
     : tried
       ? paint('broken', 'The boundary did not hold: do not start the agent here.')
       : paint('broken', 'Nothing was attacked, so nothing is shown: run it beside a running resolver.');
-  return `\n${verdict} ${numbers}, in ${(report.durationMs / 1000).toFixed(1)} s`;
+  return `\n${verdict}${gap}${numbers}, in ${(report.durationMs / 1000).toFixed(1)} s`;
 }
