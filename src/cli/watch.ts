@@ -47,16 +47,18 @@ async function watch(context: CommandContext, options: WatchCommandOptions): Pro
   context.stdout.once('error', () => gone.abort());
   const write = (event: WatchEvent) => context.stdout.write(`${textOf(event, options.output)}\n`);
   let connected = false;
-  let reported = false;
+  // Since the last snapshot. While it waits for the first, a new cause is a new thing to fix.
+  const said = new Set<string>();
   let failed: ResolverError | undefined;
   const onDisconnect = (error: ResolverError): void => {
+    const text = errorText(commandError(error, options.socket));
     if (!connected && options.wait !== true) {
       failed = error;
       gone.abort();
-    } else if (!reported) {
-      context.stderr.write(`${errorText(commandError(error, options.socket))}Retrying.\n`);
+    } else if (connected ? said.size === 0 : !said.has(text)) {
+      context.stderr.write(`${text}Retrying.\n`);
     }
-    reported = true;
+    said.add(text);
   };
   await withClient(options, async (client) => {
     const snapshots = client.watchProviderEnvironment({
@@ -66,7 +68,7 @@ async function watch(context: CommandContext, options: WatchCommandOptions): Pro
     });
     await follow(snapshots, options.count ?? Number.POSITIVE_INFINITY, (event) => {
       connected = true;
-      reported = false;
+      said.clear();
       write(event);
     });
     if (failed !== undefined) throw failed;
