@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { withExceptions } from '../boundary/verdict.ts';
+import { type ResolverClient, ResolverError } from '../client/index.ts';
 import { ExitCode } from '../domain/errors.ts';
 import { printable } from '../domain/printable.ts';
 import { wrapped } from '../domain/wrapped.ts';
@@ -12,8 +13,9 @@ import {
 } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
+import { plainListed } from './list.ts';
 import { ago, colour, groupedTables, type OutputFormat, outputOption, plainTable, print } from './output.ts';
-import { examples } from './program.ts';
+import { examples, PROGRAM } from './program.ts';
 
 /** `status`: why it is not serving, boundary, volumes, watchers. */
 export function createCommand(context: CommandContext): Command {
@@ -29,10 +31,37 @@ export function createCommand(context: CommandContext): Command {
         examples('secret-resolver status', 'kubectl exec POD -c secret-resolver -- secret-resolver status'),
     )
     .action(async (options: { socket: string; output: OutputFormat }) => {
-      const status = await withClient(options, (client) => client.getStatus());
-      print(context, options.output, plain(status), (wide) => text(context, status, wide));
+      const [status, refused] = await withClient(options, (client) =>
+        Promise.all([client.getStatus(), refusedCredentials(client)]),
+      );
+      const data = { ...plain(status), ...(refused && { refusedCredentials: refused }) };
+      print(context, options.output, data, (wide) => text(context, status, refused ?? [], wide));
       if (!status.serving) context.exit(ExitCode.refused);
     });
+}
+
+type Refused = Required<
+  Pick<ReturnType<typeof plainListed>, 'provider' | 'key' | 'reason' | 'required' | 'reference'>
+>;
+
+/** Credentials that this user may see; undefined where the resolver does not list any now: the status says why. */
+async function refusedCredentials(client: ResolverClient): Promise<Refused[] | undefined> {
+  try {
+    const { credentials } = await client.listCredentials();
+    return credentials
+      .map(plainListed)
+      .filter(({ state }) => state === 'refused')
+      .map(({ provider, key, reason = '', required, reference }) => ({
+        provider,
+        key,
+        reason,
+        required,
+        reference,
+      }));
+  } catch (error) {
+    if (error instanceof ResolverError) return undefined;
+    throw error;
+  }
 }
 
 const BOUNDARY: Readonly<Record<BoundaryState, string>> = {
@@ -136,7 +165,23 @@ function inForce({ unacknowledgedMs, acknowledgedOutcome, rejections }: Watcher)
   return `rejected, ${rejections} times`;
 }
 
-function text(context: CommandContext, status: GetStatusResponse, wide: boolean): string {
+/** What is missing although the resolver serves. */
+function missingLines(status: GetStatusResponse, refused: readonly Refused[]): string[] {
+  const unmounted = status.volumes.filter(({ state }) => state === 'secret-missing');
+  const names = unmounted.map(({ namespace, name }) => `${namespace}/${name}`);
+  const is = refused.length === 1 ? 'credential is' : 'credentials are';
+  return [
+    ...(refused.length === 0 ? [] : [`${refused.length} ${is} refused: see "${PROGRAM} list"`]),
+    ...(names.length === 0 ? [] : [`not mounted: ${printable(names.join(', '))}`]),
+  ];
+}
+
+function text(
+  context: CommandContext,
+  status: GetStatusResponse,
+  refused: readonly Refused[],
+  wide: boolean,
+): string {
   const now = Date.now();
   const data = plain(status);
   const [first, ...others] = status.notServingBecause;
@@ -151,6 +196,7 @@ function text(context: CommandContext, status: GetStatusResponse, wide: boolean)
     ...others.map((cause) => `  and ${causeText(cause)}\n`),
     `resolver ${printable(version)}, started ${ago(status.startedAtMs, now)}\n`,
     `${wide ? of : wrapped(of, 4)}\n`,
+    ...missingLines(status, refused).map((line) => `${wide ? line : wrapped(line, 4)}\n`),
     ...(data.audit.error === undefined && data.audit.dropped === 0
       ? []
       : [

@@ -2,10 +2,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { CHECKOUT, MAIN, NODE } from '../support/checkout.ts';
 import { CliProcess, cli, startServe } from '../support/cli.ts';
+import { FakeResolver } from '../support/fake-resolver.ts';
 import { runInProcess } from '../support/in-process.ts';
 import { newSecret } from '../support/secrets.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
@@ -227,6 +229,14 @@ describe('nobody answers: exit 3, and what to look at', () => {
       `its \`callers\` do not list UID ${uid}: then it closes the connection without an answer.`,
     );
   });
+});
+
+test('status of a resolver that lists no credentials now says the rest', async () => {
+  const listError = { code: status.UNAVAILABLE, details: 'not yet' };
+  await using fake = await FakeResolver.open({ status: { serving: true }, listError });
+  const { code, stdout, stderr } = await runInProcess('status', '--socket', fake.socket, '-o', 'json');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(JSON.parse(stdout)).not.toHaveProperty('refusedCredentials');
 });
 
 describe('with a resolver', () => {
@@ -454,7 +464,7 @@ describe('with a resolver', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(
       new RegExp(
-        `^serving\nresolver \\S+, started \\d+ (?:s|min) ago\nsandbox ${NAMESPACE}/nvbugs \\(sandbox-0001\\)\nboundary: `,
+        `^serving\nresolver \\S+, started \\d+ (?:s|min) ago\nsandbox ${NAMESPACE}/nvbugs \\(sandbox-0001\\)\n1 credential is refused: see "secret-resolver list"\nboundary: `,
       ),
     );
     expect(stdout).toMatch(
@@ -463,6 +473,7 @@ describe('with a resolver', () => {
     expect((await ask('status', '-o', 'wide')).stdout).toMatch(
       new RegExp(`^${NAMESPACE} +s +ready +\\.\\.\\d{4}_\\S+ +2 +\\d+ (?:s|min) ago +\\d+$`, 'm'),
     );
+    expect(stdout).not.toContain('not mounted');
     expect(stdout).toMatch(/no watchers\n$/);
     const json = JSON.parse((await ask('status', '-o', 'json')).stdout);
     expect(json).toMatchObject({
@@ -471,6 +482,15 @@ describe('with a resolver', () => {
       sandbox: { namespace: NAMESPACE },
       boundary: { relaxed: true },
       volumes: [{ secret: `${NAMESPACE}/s`, state: 'ready', keys: 2 }],
+      refusedCredentials: [
+        {
+          provider: 'gitlab',
+          key: 'MISSING',
+          reason: 'key-missing',
+          required: false,
+          reference: `${NAMESPACE}/s/missing`,
+        },
+      ],
       watchers: [],
     });
     expect(Date.parse(json.startedAt)).toBeGreaterThan(Date.now() - 600_000);

@@ -166,6 +166,18 @@ function expectRefused(name: string, reason: string, outcome: 'refused' | 'revok
   expect(healthy.has(refused(reason, required))).toBe(false);
 }
 
+/** Refused, and not the cause of not serving. The fifth of them is a key of an allKeys Secret, the required one is counted, too. */
+function expectInStatus(name: string, reason: string): void {
+  expect(text).toMatch(/^5 credentials are refused: see "secret-resolver list"$/m);
+  expect(json.refusedCredentials).toContainEqual({
+    provider: name,
+    key: name.toUpperCase(),
+    reason,
+    required: false,
+    reference: `${NAMESPACE}/${name}/token`,
+  });
+}
+
 describe('the cause is named where', () => {
   it('a required key was removed', () => {
     expectRefused('needed', 'key-missing', 'revoked', true);
@@ -190,10 +202,12 @@ describe('the cause is named where', () => {
   it('a credential has expired', async () => {
     expectRefused('dated', 'expired', 'revoked');
     expect((await cli(['list', '--socket', workspace.socket])).stdout).toMatch(/DATED +expired/);
+    expectInStatus('dated', 'expired');
   });
 
   it('a credential has no endpoint, or another one than the request', async () => {
     expectRefused('nowhere', 'no-endpoints', 'refused');
+    expectInStatus('nowhere', 'no-endpoints');
     // The resolver sees no request. The supervisor refuses this one, and its log names the credential.
     const environment = await client.getProviderEnvironment();
     const placeholders = new PlaceholderResolver();
@@ -218,6 +232,8 @@ describe('the cause is named where', () => {
 
   it('a volume is not mounted', () => {
     expectRefused('unmounted', 'secret-missing', 'refused');
+    expectInStatus('unmounted', 'secret-missing');
+    expect(text).toMatch(new RegExp(`^not mounted: ${NAMESPACE}/unmounted$`, 'm'));
     expect(json.volumes).toContainEqual(
       expect.objectContaining({ secret: `${NAMESPACE}/unmounted`, state: 'secret-missing' }),
     );

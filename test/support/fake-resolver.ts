@@ -16,12 +16,19 @@ import {
   ProviderEnvironmentSchema,
 } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
 
+interface Failure {
+  readonly code: status;
+  readonly details: string;
+}
+
 export interface Answers {
   readonly environment?: MessageInitShape<typeof ProviderEnvironmentSchema>;
   readonly list?: MessageInitShape<typeof ListCredentialsResponseSchema>;
   readonly status?: MessageInitShape<typeof GetStatusResponseSchema>;
   /** What every call ends with instead. */
-  readonly error?: { readonly code: status; readonly details: string };
+  readonly error?: Failure;
+  /** What ListCredentials alone ends with. */
+  readonly listError?: Failure;
 }
 
 export class FakeResolver implements AsyncDisposable {
@@ -40,7 +47,7 @@ export class FakeResolver implements AsyncDisposable {
     return fake;
   }
 
-  #answer({ environment = {}, list = {}, status = {}, error }: Answers): void {
+  #answer({ environment = {}, list = {}, status = {}, error, listError }: Answers): void {
     const bytes = {
       GetProviderEnvironment: toBinary(
         ProviderEnvironmentSchema,
@@ -49,9 +56,10 @@ export class FakeResolver implements AsyncDisposable {
       ListCredentials: toBinary(ListCredentialsResponseSchema, create(ListCredentialsResponseSchema, list)),
       GetStatus: toBinary(GetStatusResponseSchema, create(GetStatusResponseSchema, status)),
     };
-    const unary = (answer: Uint8Array) => (_call: unknown, done: sendUnaryData<Buffer>) => {
-      if (error === undefined) done(null, Buffer.from(answer));
-      else done(error);
+    const unary = (name: string, answer: Uint8Array) => (_call: unknown, done: sendUnaryData<Buffer>) => {
+      const failure = name === 'ListCredentials' ? (listError ?? error) : error;
+      if (failure === undefined) done(null, Buffer.from(answer));
+      else done(failure);
     };
     this.#server.addService(
       {
@@ -59,7 +67,7 @@ export class FakeResolver implements AsyncDisposable {
         WatchProviderEnvironment: method('WatchProviderEnvironment', true),
       },
       {
-        ...Object.fromEntries(Object.entries(bytes).map(([name, answer]) => [name, unary(answer)])),
+        ...Object.fromEntries(Object.entries(bytes).map(([name, answer]) => [name, unary(name, answer)])),
         WatchProviderEnvironment: (call: ServerDuplexStream<Buffer, Buffer>) => {
           if (error === undefined) call.write(Buffer.from(bytes.GetProviderEnvironment));
           else call.emit('error', error);
