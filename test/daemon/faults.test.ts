@@ -1,5 +1,5 @@
 /**
- * Ten faults, produced for real. For each: which line of the log, which audit record, metric, alert and part of `status`
+ * Twelve faults, produced for real. For each: which line of the log, which audit record, metric, alert and part of `status`
  * names the cause. docs/faults.md has the same for people. Alerts fire in Prometheus' own rule engine.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -450,6 +450,55 @@ describeIf('the alerts of deploy/alerts', MISSING_PROMTOOL, () => {
         before: proven(scenario.before),
         after: proven(scenario.after),
       })),
+    ]);
+  });
+
+  it('fires for a Secret that is as old as the rule says, and not before', () => {
+    const ages = [...healthy.keys()].filter((name) =>
+      name.startsWith('secret_resolver_generation_age_seconds{'),
+    );
+    const [age = ''] = ages;
+    expect(ages.length).toBeGreaterThan(1);
+    const quarter = 90 * 86_400;
+    const scenario = (name: string, seconds: number, ...alerts: string[]): Scenario => ({
+      name,
+      before: proven(healthy),
+      after: new Map([...proven(healthy), [age, seconds]]),
+      alerts,
+    });
+    expectAlerts([
+      scenario('a Secret of 90 days', quarter),
+      scenario('a Secret of more than 90 days', quarter + 1, 'SecretResolverSecretOld'),
+    ]);
+  });
+
+  it('fires for a resolver without metrics, by what kube-state-metrics says of its pod', () => {
+    const pod = (container: string, phase: string): Scrape =>
+      new Map([
+        [`kube_pod_init_container_info{container="${container}",image="i:1"}`, 1],
+        ...['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'].map(
+          (each) => [`kube_pod_status_phase{phase="${each}"}`, each === phase ? 1 : 0] as const,
+        ),
+      ]);
+    const running = pod('secret-resolver', 'Running');
+    const scraped: Scrape = new Map([...proven(healthy), ...running]);
+    const scenario = (name: string, after: Scrape, ...alerts: string[]): Scenario => ({
+      name,
+      before: scraped,
+      after,
+      alerts,
+    });
+    expectAlerts([
+      scenario('running and scraped', scraped),
+      scenario('running, and its metrics have gone', running, 'SecretResolverAbsent'),
+      { ...scenario('never scraped', running, 'SecretResolverAbsent'), before: new Map() },
+      {
+        ...scenario('never started', pod('secret-resolver', 'Pending'), 'SecretResolverAbsent'),
+        before: new Map(),
+      },
+      scenario('a job that is done', pod('secret-resolver', 'Succeeded')),
+      scenario('a pod that has failed', pod('secret-resolver', 'Failed')),
+      { ...scenario('a pod without a resolver', pod('istio-init', 'Running')), before: new Map() },
     ]);
   });
 });
