@@ -41,7 +41,8 @@ export class ConfigFiles {
   /** Names of the files in a folder that are read, in a fixed order. Names that begin with a dot are kubelet's. */
   list(folder: string): string[] {
     this.#folders.add(folder);
-    const names = this.#note(folder, () => readdirSync(folder).sort().join('\n')).split('\n');
+    // No name has a NUL in it.
+    const names = this.#note(folder, () => readdirSync(folder).sort().join('\0')).split('\0');
     const passedBy = names.filter((name) => name !== '' && !name.startsWith('..') && !YAML_FILE.test(name));
     this.passedBy.push(...passedBy.map((name) => join(folder, name)));
     return names.filter((name) => YAML_FILE.test(name));

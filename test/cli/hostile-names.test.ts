@@ -153,6 +153,17 @@ describe('in a manifest', () => {
 });
 
 describe('in a configuration', () => {
+  test('a file of two lines beside the providers is one file, which is not read', async () => {
+    const providers = join(folder, 'two-lines');
+    mkdirSync(providers);
+    writeFileSync(join(providers, `${EVIL}.yaml`), 'provider: 7\n');
+    const config = file('two-lines.yaml', 'sandbox: {id: i, name: n, namespace: tenant-a}\n');
+    const { code, stdout } = await runInProcess('config', 'validate', config, '--providers', providers);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`${providers}/${SHOWN}.yaml: warning: is not read [secret-resolver]\n`);
+    expectHarmless(stdout);
+  });
+
   test('the file of a provider', async () => {
     const providers = join(folder, 'providers');
     mkdirSync(providers);
