@@ -1,7 +1,7 @@
 /** The chart as the program `helm` renders it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { parseAllDocuments, stringify } from 'yaml';
 import { buildGo } from '../admission/api-server.ts';
@@ -86,3 +86,17 @@ export function nameOf({ kind, metadata }: Manifest): string {
 }
 
 export const isTest = ({ metadata }: Manifest): boolean => metadata.annotations?.['helm.sh/hook'] === 'test';
+
+/** Writes the files that the pod of `helm test` mounts into a folder, and returns that volume. */
+export function writeConfiguration(objects: readonly Manifest[], folder: string): Manifest {
+  const [volume] = objects.find(isTest).spec.volumes;
+  for (const { configMap } of volume.projected.sources) {
+    const { data } = objects.find((object) => nameOf(object) === `ConfigMap ${configMap.name}`);
+    for (const { key, path } of configMap.items) {
+      const file = join(folder, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, data[key]);
+    }
+  }
+  return volume;
+}

@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { RULES } from '../../src/boundary/catalogue.ts';
@@ -21,8 +21,9 @@ import {
   nameOf,
   objectsOf,
   type Rendered,
+  writeConfiguration,
 } from './helm.ts';
-import { MATRIX } from './matrix.ts';
+import { CONFIGURED, MATRIX } from './matrix.ts';
 
 const SANDBOX = {
   SECRET_RESOLVER_SANDBOX_ID: 'x',
@@ -82,11 +83,7 @@ describeWithApiServer('the chart with values of many kinds', () => {
     expect(linted.text).not.toMatch(/WARNING|ERROR/);
   });
 
-  const configured = Object.keys(MATRIX).filter(
-    (name) => !/only the|elsewhere|nothing|all policies/.test(name),
-  );
-
-  it.each(configured)(
+  it.each(CONFIGURED)(
     'has a configuration that loads, and pods that the API server admits: %s',
     async (name) => {
       const { objects } = rendered[name] as Rendered;
@@ -106,13 +103,7 @@ describeWithApiServer('the chart with values of many kinds', () => {
   /** The configuration as the pod of `helm test` reads it. */
   function configOf(name: string, objects: readonly Manifest[]): Config {
     const folder = join(helm.folder, name);
-    const [{ projected }] = objects.find(isTest).spec.volumes;
-    for (const { configMap } of projected.sources)
-      for (const { key, path } of configMap.items) {
-        const file = join(folder, path);
-        mkdirSync(dirname(file), { recursive: true });
-        writeFileSync(file, find(objects, `ConfigMap ${configMap.name}`).data[key]);
-      }
+    const { projected } = writeConfiguration(objects, folder);
     return loadConfig(join(folder, 'config.yaml'), SANDBOX, {
       providersDir: join(folder, 'providers'),
       ...(projected.sources.length > 1 && { profilesDir: join(folder, 'profiles') }),

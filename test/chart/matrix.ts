@@ -120,3 +120,8 @@ export const MATRIX: Readonly<Record<string, object>> = {
   'all policies but injection, as the guide installs them': POLICIES,
   'agents, as the guide installs them': AGENTS,
 };
+
+/** Names of those that configure a resolver. */
+export const CONFIGURED = Object.keys(MATRIX).filter(
+  (name) => !/only the|elsewhere|nothing|all policies/.test(name),
+);
