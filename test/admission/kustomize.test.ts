@@ -40,6 +40,11 @@ describeWithApiServer('kubectl apply -k', () => {
     const { findings } = lint({ file: 'base', text: base, choice: {}, rules: RULES });
     expect(findings.filter(({ severity }) => severity !== 'note')).toEqual([]);
     const objects = objectsOf(base);
+    for (const { kind, metadata } of objects)
+      expect(Object.entries(metadata.labels ?? {}), `${kind} ${metadata.name}`).toContainEqual([
+        expect.stringMatching(/^app\.kubernetes\.io\/(name|part-of)$/),
+        'secret-resolver',
+      ]);
     const maps = objects.filter(({ kind }) => kind === 'ConfigMap');
     const { volumes } = podOf(stringify(podIn(objects))).spec as { volumes: Manifest[] };
     const { sources } = volumes.find((volume) => volume.name === 'secret-resolver-config').projected;

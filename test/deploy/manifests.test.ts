@@ -54,6 +54,28 @@ describe('deploy/', () => {
     },
   );
 
+  it.each(manifests)('$file: $data.kind has the labels that say whose it is', ({ data }) => {
+    const { labels = {} } = data.metadata;
+    const ours = data.kind === 'Namespace' ? 'app.kubernetes.io/part-of' : 'app.kubernetes.io/name';
+    expect(labels[ours]).toBe('secret-resolver');
+    if (data.kind !== 'Namespace') expect(labels['app.kubernetes.io/component']).toMatch(/^[a-z-]+$/);
+  });
+
+  it('has them on every ConfigMap that kustomize makes', () => {
+    const made = documents.filter(({ data }) =>
+      data?.configMapGenerator?.some(({ behavior = 'create' }) => behavior === 'create'),
+    );
+    expect(made.map(({ file }) => file)).toEqual([
+      'component/kustomization.yaml',
+      'openshell/helm/kustomization.yaml',
+    ]);
+    for (const { file, data } of made)
+      expect(Object.keys(data.generatorOptions.labels ?? {}), file).toEqual([
+        'app.kubernetes.io/name',
+        'app.kubernetes.io/component',
+      ]);
+  });
+
   it('has manifests of every kind that the README names', () => {
     expect([...new Set(manifests.map(({ data }) => data.kind))].sort()).toEqual([
       'ClusterSecretStore',
