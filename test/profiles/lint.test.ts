@@ -507,6 +507,17 @@ describe('profile lint', () => {
   });
 });
 
+it.each([
+  ['a path template without the credential', '/bot{token}'],
+  ['a path template with the credential twice', '/{credential}/{credential}'],
+])('finds %s, beside the warning of any path', (_, template) => {
+  const found = lint(credential(`auth_style: path, path_template: "${template}"`)).map(String);
+  expect(found).toHaveLength(2);
+  expect(found.join('\n')).toContain(
+    '4:56: credentials[0].path_template: must have {credential} exactly once',
+  );
+});
+
 it('reports mistakes in a list where they are', () => {
   expect(lint('profiles:\n- id: a\n  display_name: A\n- id: B\n  display_name: B\n')).toEqual([
     expect.stringContaining('warning: OpenShell: 2:3: profiles[0]: is in a list'),
