@@ -337,8 +337,11 @@ describe('at last the cause is named where', () => {
   it('the socket is gone and cannot be bound again', async () => {
     const before = await scrape();
     const folder = dirname(workspace.socket);
+    // Between the two it would bind again.
+    process.kill(serve.pid, 'SIGSTOP');
     rmSync(folder, { recursive: true });
     writeFileSync(folder, '');
+    process.kill(serve.pid, 'SIGCONT');
     await until(() => logged('the socket cannot be bound again yet').length > 0);
     expect(logged('the socket file was removed; binding again')[0]).toMatchObject({ path: workspace.socket });
     expect(logged('health is NOT_SERVING').at(-1)).toMatchObject({
