@@ -24,6 +24,12 @@ it('gives every label in deploy/ another prefix, and nothing else', () => {
   expect([...seen].sort()).toEqual([...new Set(all)].sort());
 });
 
+it('changes the path of a label that inject notes', () => {
+  expect(withPrefix('["metadata/labels/secret-resolver/injected"]', OTHER)).toBe(
+    '["metadata/labels/labels.example.com/injected"]',
+  );
+});
+
 it('leaves images and paths', () => {
   const text = 'image: secret-resolver/agent:1\npath: /run/secret-resolver/agent\nfile: src/inject.ts';
   expect(withPrefix(text, OTHER)).toBe(text);

@@ -8,8 +8,11 @@ const ROOT = join(import.meta.dirname, '../..');
 const NAMES = [...Object.values(Annotation), ...Object.values(Label)]
   .filter((key) => key.startsWith(LABEL_PREFIX))
   .map((key) => key.slice(LABEL_PREFIX.length));
-/** A name of ours behind any prefix; an image `registry/agent:1` and a path are none. */
-const KEY = new RegExp(`(?<![\\w./-])[a-z0-9][a-z0-9.-]*/(${NAMES.join('|')})(?![\\w/.-]|:[\\w])`, 'g');
+/** A name of ours behind any prefix, also where inject notes the path of a label; an image `registry/agent:1` is none. */
+const KEY = new RegExp(
+  `(?<![\\w.-]|(?<!metadata/labels)/)[a-z0-9][a-z0-9.-]*/(${NAMES.join('|')})(?![\\w/.-]|:[\\w])`,
+  'g',
+);
 
 export function withPrefix(text: string, prefix: string = LABEL_PREFIX): string {
   return text.replace(KEY, `${prefix}$1`);
