@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   connect,
   type ProviderEnvironment,
+  type ResolverClient,
   ResolverError,
   type WatchedEnvironment,
 } from '../../src/client/index.ts';
@@ -33,14 +34,18 @@ describe('with a resolver', () => {
   let workspace: Workspace;
   let serve: CliProcess;
   let secret: string;
+  /** One connection for all questions: a new one for each would soon be more than a UID may open in a second. */
+  let observer: ResolverClient;
   beforeEach(async () => {
     workspace = new Workspace();
     workspace.writeBulkProvider('gitlab', 's');
     secret = newSecret();
     workspace.secret('s').write({ TOKEN: secret });
     serve = await start();
+    observer = connect({ socket: workspace.socket });
   });
   afterEach(async () => {
+    observer[Symbol.dispose]();
     await serve[Symbol.asyncDispose]();
     workspace[Symbol.dispose]();
   });
@@ -49,10 +54,7 @@ describe('with a resolver', () => {
     workspace.secret('s').write({ TOKEN: token });
     return token;
   };
-  const status_ = async () => {
-    using client = connect({ socket: workspace.socket });
-    return await client.getStatus();
-  };
+  const status_ = () => observer.getStatus();
 
   test('a snapshot has values, destinations and handles', async () => {
     using client = connect({ socket: workspace.socket });
