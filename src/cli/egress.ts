@@ -58,21 +58,18 @@ async function egress(file: string, context: CommandContext): Promise<void> {
   await using _ = new ConfigWatch({
     files: () => files,
     reload: () => {
-      try {
-        const read = readUnchanged((reading) => {
-          files = reading;
-          return loadConfig(file, env, { files });
-        });
-        if (read.loaded === undefined) return;
-        kit.reload(read.loaded);
-        log.info('the configuration was read again');
-      } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
+      const read = readUnchanged((reading) => loadConfig(file, env, { files: reading }));
+      files = read.files;
+      if (read.loaded === undefined) return;
+      if (read.loaded instanceof ConfigError) {
         log.error(
-          { issues: error.message.split('\n') },
+          { issues: read.loaded.message.split('\n') },
           'the new configuration is wrong; the old one stays in force',
         );
+        return;
       }
+      kit.reload(read.loaded);
+      log.info('the configuration was read again');
     },
     log,
   });

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { errorCode } from '../domain/errors.ts';
+import { ConfigError, errorCode } from '../domain/errors.ts';
 
 /** Names of the files that are read in a folder of providers or profiles. */
 export const YAML_FILE = /^[^.].*\.(ya?ml|json)$/;
@@ -10,19 +10,31 @@ export const YAML_FILE = /^[^.].*\.(ya?ml|json)$/;
 /** Attempts to read files that do not change meanwhile. kubelet swaps a ConfigMap in microseconds. */
 const MAX_TRIES = 8;
 
-/** What `load` makes of files that did not change while it read them; `loaded` is undefined where they always did. */
+/**
+ * What `load` makes of files that did not change while it read them, or why they are wrong; `loaded` is undefined where
+ * they always did.
+ */
 export function readUnchanged<T>(load: (files: ConfigFiles) => T): {
-  readonly loaded: T | undefined;
+  readonly loaded: T | ConfigError | undefined;
   readonly files: ConfigFiles;
 } {
   let files = new ConfigFiles();
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     files = new ConfigFiles();
-    const loaded = load(files);
+    const loaded = attempt(load, files);
     if (!files.changed()) return { loaded, files };
   }
   // They differ from what was read, so that the next comparison leads back here.
   return { loaded: undefined, files };
+}
+
+function attempt<T>(load: (files: ConfigFiles) => T, files: ConfigFiles): T | ConfigError {
+  try {
+    return load(files);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
 }
 
 /** What one attempt to load the configuration read, so that a later change of any of it can be noticed. */

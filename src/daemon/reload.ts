@@ -46,23 +46,12 @@ export interface Reread {
  */
 export function reread(current: Config, options: ReloadOptions): Reread {
   const { file, env, consumers, loadConfig } = options;
-  const { loaded, files } = readUnchanged((reading) =>
-    attempt(() => {
-      const next = loadConfig(file, env, { files: reading }, consumers);
-      refuseAgentAsCaller(current, next);
-      return next;
-    }),
-  );
+  const { loaded, files } = readUnchanged((reading) => {
+    const next = loadConfig(file, env, { files: reading }, consumers);
+    refuseAgentAsCaller(current, next);
+    return next;
+  });
   return { config: loaded && accept(current, loaded, options), files };
-}
-
-function attempt(load: () => Config): Config | ConfigError {
-  try {
-    return load();
-  } catch (error) {
-    if (error instanceof ConfigError) return error;
-    throw error;
-  }
 }
 
 /** What is put in force of it; undefined where it is wrong. Both are logged and audited. */
