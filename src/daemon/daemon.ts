@@ -146,7 +146,10 @@ export class Daemon implements AsyncDisposable {
     const { log, audit } = this.#base;
     const { server, pipeline } = this.#parts;
     const { configFile: file, env, consumers } = this.#options;
-    const failed = (err: unknown) => log.error({ err }, 'the reload failed');
+    const failed = (err: unknown) => {
+      log.error({ err }, 'the reload failed');
+      audit.configReloaded(false, 'the reload failed; the log says why');
+    };
     try {
       const { loadConfig } = await import('../consumers/load-config.ts');
       if (this.#controller.signal.aborted) return;
@@ -159,7 +162,6 @@ export class Daemon implements AsyncDisposable {
       pipeline?.reload(next).catch(failed);
     } catch (error) {
       failed(error);
-      audit.configReloaded(false, 'the reload failed; the log says why');
     }
   }
 
