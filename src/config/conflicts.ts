@@ -6,6 +6,7 @@ import type { RawConfig } from './schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 type Path = readonly PropertyKey[];
+type Used = Omit<RawConfig, 'egress'> & { readonly egress: RawConfig['egress'] | undefined };
 
 /** `parts`: what each consumer made of its own field. */
 export function conflictIssues(
@@ -13,9 +14,12 @@ export function conflictIssues(
   raw: RawConfig,
   parts: readonly (readonly [field: string, settings: PartSettings])[],
 ): ConfigIssue[] {
+  // The defaults of the kit count only where somebody means to run it.
+  const meant = Object.hasOwn(Object(source.validate(z.unknown())), 'egress') ? raw.egress : undefined;
+  const used = { ...raw, egress: meant };
   return [
-    ...listenerIssues(source, raw),
-    ...writtenPathIssues(source, raw, parts),
+    ...listenerIssues(source, used),
+    ...writtenPathIssues(source, used, parts),
     ...repeatedIssues(source, ['boundary', 'warn'], raw.boundary.warn),
   ];
 }
@@ -26,13 +30,11 @@ export function listenAddress(text: string): ListenAddress {
 }
 
 /** The second of two listeners could not open its port. The containers of a pod have one network. */
-function listenerIssues(source: YamlSource, { health, metrics, egress }: RawConfig): ConfigIssue[] {
-  // Its default counts only where somebody means to run the kit.
-  const hasEgress = Object.hasOwn(Object(source.validate(z.unknown())), 'egress');
+function listenerIssues(source: YamlSource, { health, metrics, egress }: Used): ConfigIssue[] {
   const listeners = [
     ...(health ? [{ field: 'health', ...listenAddress(health.listen) }] : []),
     ...(metrics ? [{ field: 'metrics', ...listenAddress(metrics.listen) }] : []),
-    ...(hasEgress ? [{ field: 'egress', ...listenAddress(egress.listen) }] : []),
+    ...(egress ? [{ field: 'egress', ...listenAddress(egress.listen) }] : []),
   ];
   return listeners.flatMap((one, index) => {
     const first = listeners.slice(0, index).find((other) => overlap(one, other));
@@ -59,14 +61,14 @@ function canonical(host: string): string {
 /** kubelet's mounts are read-only, and the self-test takes what the agent finds below secretsRoot for a Secret. */
 function writtenPathIssues(
   source: YamlSource,
-  { secretsRoot, socket, egress, audit }: RawConfig,
+  { secretsRoot, socket, egress, audit }: Used,
   parts: readonly (readonly [field: string, settings: PartSettings])[],
 ): ConfigIssue[] {
   const written: (readonly [path: Path, file: string | undefined])[] = [
     [['socket', 'path'], socket.path],
     ...parts.map(([field, settings]) => [[field, 'socket', 'path'], settings.socket?.path] as const),
-    [['egress', 'directory'], egress.directory],
-    [['egress', 'caDirectory'], egress.caDirectory],
+    [['egress', 'directory'], egress?.directory],
+    [['egress', 'caDirectory'], egress?.caDirectory],
     [['audit', 'path'], audit.path],
   ];
   return written.flatMap(([path, file]) => {

@@ -815,6 +815,8 @@ describe('config validate', () => {
     expect(await validate(any, '--strict')).toMatchObject({ code: 0 });
     const unused = config('"[::]:9090"', '"[::]:15001"');
     expect(await validate(unused, '--strict')).toMatchObject({ code: 0 });
+    const noKit = config('log:', 'secretsRoot: /run/secret-resolver-egress\nlog:');
+    expect(await validate(noKit)).toMatchObject({ code: 0 });
   });
 
   it('finds nothing in a good configuration', async () => {
