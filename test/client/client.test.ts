@@ -18,6 +18,7 @@ import {
 import { AcknowledgeOutcome } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
 import { CHECKOUT, NODE } from '../support/checkout.ts';
 import { type CliProcess, startServe, until } from '../support/cli.ts';
+import { rawMethod } from '../support/fake-resolver.ts';
 import { newSecret } from '../support/secrets.ts';
 import { ENDPOINTS, NAMESPACE, Workspace } from '../support/workspace.ts';
 
@@ -278,16 +279,6 @@ describe('without one', () => {
 
   /** A server whose every call ends with this status, or answers with these bytes. */
   async function fake(answer: { code: status; details: string } | Buffer): Promise<void> {
-    const same = (bytes: Buffer) => bytes;
-    const method = (name: string, stream: boolean) => ({
-      path: `/secretresolver.v1.CredentialResolver/${name}`,
-      requestStream: stream,
-      responseStream: stream,
-      requestSerialize: same,
-      requestDeserialize: same,
-      responseSerialize: same,
-      responseDeserialize: same,
-    });
     const unary: handleUnaryCall<unknown, Buffer> = (_call, done) => {
       if (Buffer.isBuffer(answer)) done(null, answer);
       else done(answer);
@@ -295,9 +286,9 @@ describe('without one', () => {
     server = new Server();
     server.addService(
       {
-        GetProviderEnvironment: method('GetProviderEnvironment', false),
-        GetStatus: method('GetStatus', false),
-        WatchProviderEnvironment: method('WatchProviderEnvironment', true),
+        GetProviderEnvironment: rawMethod('GetProviderEnvironment', false),
+        GetStatus: rawMethod('GetStatus', false),
+        WatchProviderEnvironment: rawMethod('WatchProviderEnvironment', true),
       },
       {
         GetProviderEnvironment: unary,

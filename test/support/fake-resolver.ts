@@ -63,8 +63,8 @@ export class FakeResolver implements AsyncDisposable {
     };
     this.#server.addService(
       {
-        ...Object.fromEntries(Object.keys(bytes).map((name) => [name, method(name, false)])),
-        WatchProviderEnvironment: method('WatchProviderEnvironment', true),
+        ...Object.fromEntries(Object.keys(bytes).map((name) => [name, rawMethod(name, false)])),
+        WatchProviderEnvironment: rawMethod('WatchProviderEnvironment', true),
       },
       {
         ...Object.fromEntries(Object.entries(bytes).map(([name, answer]) => [name, unary(name, answer)])),
@@ -82,7 +82,8 @@ export class FakeResolver implements AsyncDisposable {
   }
 }
 
-function method(name: string, stream: boolean) {
+/** One method of our service, as bytes. */
+export function rawMethod(name: string, stream: boolean) {
   const same = (bytes: Buffer) => bytes;
   return {
     path: `/secretresolver.v1.CredentialResolver/${name}`,
