@@ -1,10 +1,10 @@
 /**
  * What the resolver's own checks say about a pod that lint and policy refuse. They see processes, mounts and sockets, and
  * no manifest: so each rule has either the checks that fail in such a pod, each played with real processes and mounts in
- * test/boundary/checks.test.ts, or the reason why none can.
+ * test/boundary/checks.test.ts, or the reason why none can. The check of the rule's own control goes without saying.
  */
 import { expect, it } from 'vitest';
-import { CHECKS, RULES } from '../../src/boundary/catalogue.ts';
+import { CHECKS, CONTROLS, RULES } from '../../src/boundary/catalogue.ts';
 import { ARRANGEMENTS } from '../boundary/arrangements.ts';
 import { TABLE } from './table.ts';
 
@@ -20,7 +20,14 @@ interface AtRunTime {
   readonly unseen?: string;
 }
 
+const OWN_CHECKS: Readonly<Record<string, AtRunTime>> = Object.fromEntries(
+  CONTROLS.flatMap(({ id, rule, check }) =>
+    rule?.about === 'pod' && check !== undefined ? [[id, { checks: [check.id ?? id] }]] : [],
+  ),
+);
+
 const AT_RUN_TIME: Readonly<Record<string, AtRunTime>> = {
+  ...OWN_CHECKS,
   'combined-topology': { unseen: 'what one container holds, all its processes may hold' },
   'resolver-missing': { unseen: 'there is no resolver' },
   'role-not-found': { unseen: NO_MANIFEST },
@@ -36,7 +43,6 @@ const AT_RUN_TIME: Readonly<Record<string, AtRunTime>> = {
   'self-test-differs': { unseen: ORDER },
   'self-test-missing': { unseen: ORDER },
   'host-path': { checks: ['process-secret-mounts'], unseen: OTHER_CONTAINERS },
-  'mount-tmpfs': { checks: ['mount-tmpfs'] },
   'mount-namespace': { checks: ['mount-point'] },
   'optional-secret': { unseen: 'a volume that is optional looks like any other once it is mounted' },
   'reserved-folder': { unseen: OTHER_CONTAINERS },
@@ -45,11 +51,9 @@ const AT_RUN_TIME: Readonly<Record<string, AtRunTime>> = {
   'secret-mounted-elsewhere': { checks: ['process-secret-mounts'], unseen: OTHER_CONTAINERS },
   'secret-store-class': { unseen: NO_MANIFEST },
   'secret-unreadable': { unseen: 'a key that cannot be read is refused when it is read, by its own reason' },
-  'sub-path': { checks: ['mount-sub-path'] },
   'volume-kind': { checks: ['mount-tmpfs', 'mount-layout'] },
   capability: { checks: ['process-capabilities'], unseen: OTHER_CONTAINERS },
   'debug-target': { checks: ['process-same-uid'], unseen: 'a debugger that was never attached' },
-  'host-pid': { checks: ['process-host-pid'] },
   'privilege-escalation': { checks: ['process-escalation'], unseen: OTHER_CONTAINERS },
   privileged: { checks: ['process-capabilities'], unseen: OTHER_CONTAINERS },
   'resolver-uid-shared': { checks: ['process-same-uid'], unseen: OTHER_CONTAINERS },

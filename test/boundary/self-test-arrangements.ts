@@ -1,6 +1,6 @@
 /**
  * For each attack a pod in which it succeeds. An attack that is not in here could be one that cannot succeed, and
- * would prove nothing by failing: probe.test.ts asks for the table to be complete.
+ * would prove nothing by failing: self-test.test.ts asks for the table to be complete.
  */
 import { AGENT_UID, type PodSpec, podWith, SECRET_MOUNT, SOCKET_VOLUME } from './self-test-pod-spec.ts';
 

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { CHECKOUT, MAIN, NODE } from '../support/checkout.ts';
 import { CliProcess, cli, startServe } from '../support/cli.ts';
 import { FakeResolver } from '../support/fake-resolver.ts';
@@ -16,20 +17,7 @@ describe('help', () => {
   test('of the whole names each command and the exit codes, on stdout', async () => {
     const { code, stdout, stderr } = await cli(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    for (const command of [
-      'serve',
-      'check',
-      'get',
-      'watch',
-      'list',
-      'status',
-      'config',
-      'self-test',
-      'inject',
-      'lint',
-      'profile',
-      'openshell',
-    ])
+    for (const command of Object.keys(COMMANDS))
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b.* {2}\\w`, 'm'));
     expect(stdout).toContain('Exit codes:\n   0  done\n   1  refused');
   });

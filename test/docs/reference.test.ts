@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { SCHEMAS } from '../../src/consumers/load-config.ts';
 import { METRICS } from '../../src/observe/metrics.ts';
 import { runInProcess } from '../support/in-process.ts';
@@ -60,14 +61,20 @@ describe('cli.md', () => {
   });
 
   it('has a section for each command of the program, and for each below one', async () => {
-    for (const group of ['', 'config', 'profile', 'openshell']) {
+    for (const group of ['', ...Object.keys(COMMANDS)]) {
       const { stdout } = await runInProcess(...group.split(' ').filter(Boolean), '--help');
       const list = /\nCommands:\n((?: {2}.*\n)+)/.exec(stdout)?.[1] ?? '';
-      expect(list).toContain('  help [command]');
+      if (group === '') expect(list).toContain('  help [command]');
       for (const [, name] of list.matchAll(/^ {2}([a-z][-a-z]+) /gm))
         if (name !== 'help') expect(page('cli.md')).toContain(`\n## ${`${group} ${name}`.trim()}\n`);
     }
   });
+});
+
+it('README.md names each command', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  for (const name of Object.keys(COMMANDS))
+    expect(readme).toMatch(new RegExp(`(\`|secret-resolver )${name}\\b`));
 });
 
 describe('configuration.md', () => {
