@@ -29,7 +29,7 @@ export interface ProvidedCredential {
 export interface RefusedCredential {
   readonly provider: string;
   readonly key: string;
-  /** Reason in kebab-case; the README lists all of them. */
+  /** Reason in kebab-case; the resolver's docs/reference/refusals.md lists all of them. */
   readonly reason: string;
   readonly required: boolean;
 }

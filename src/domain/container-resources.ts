@@ -13,8 +13,8 @@ export interface ContainerResources {
  * alone: the root file system is read-only, and the kubelet keeps several files of 10 to 50 MiB.
  */
 export const RESOLVER_RESOURCES: ContainerResources = {
-  // What serving needs beside a container that spins on every core: a call then takes 16 ms (p99). With 10m it takes
-  // up to 0.9 s. At rest the resolver uses 1m.
+  // What serving needs beside a container that spins on every core: a call then takes 16 ms (p99). With 10m it can wait
+  // for seconds. At rest the resolver uses 2m.
   requests: { cpu: '100m', memory: '96Mi', 'ephemeral-storage': '16Mi' },
   limits: { cpu: '1', memory: '256Mi', 'ephemeral-storage': '512Mi' },
 };

@@ -1,6 +1,6 @@
 import { printable, printableLines } from './printable.ts';
 
-/** Exit codes of the CLI. They are part of its interface: README lists them. */
+/** Exit codes of the CLI. They are part of its interface: `--help` lists them. */
 export const ExitCode = {
   ok: 0,
   /** A refusal: the boundary check or another check failed, or a credential was refused. */

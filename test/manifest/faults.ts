@@ -492,8 +492,8 @@ export const POD_FAULTS: readonly PodFault[] = [
     plant: (pod) => {
       const signerName = 'example.com/api-client';
       const sources = [{ podCertificate: { signerName, keyType: 'ED25519', credentialBundlePath: 'pem' } }];
-      pod.add(pod.spec, 'volumes', { name: 'planted-c', projected: { sources } });
-      pod.add(pod.agent, 'volumeMounts', mount('planted-c', { readOnly: true }));
+      pod.add(pod.spec, 'volumes', { name: 'planted-pc', projected: { sources } });
+      pod.add(pod.agent, 'volumeMounts', mount('planted-pc', { readOnly: true }));
     },
     at: /containers\[\d\]\.volumeMounts\[\d\]$/,
   },

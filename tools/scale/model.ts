@@ -13,8 +13,8 @@ export const INPUTS = {
   resolverSeconds: 0.00319,
   /** Measured here, MiB: one resolver with 600 credentials, those of 30 pods; `main.ts measure 1 600`. */
   nodeAgentMiB: 24.4,
-  /** Measured here, MiB: resolver, kit and Envoy after 20,000 requests at full load; docs/envoy.md. */
-  withEnvoyMiB: 41 + 74 + 24,
+  /** Measured here, MiB: resolver, kit and Envoy after 45,000 requests, half of them at full load; docs/envoy.md. */
+  withEnvoyMiB: 44 + 88 + 24,
   /** deploy/base: requests of the sidecar, and how often kubelet probes it in a second (every 5 s and every 10 s). */
   requestedMiB: 96,
   requestedCores: 0.1,
