@@ -83,6 +83,11 @@ export class YamlSource {
     return { file: this.file, ...this.#place(path), field: fieldName(path), message, hint };
   }
 
+  /** A function that adds such an issue to a list. */
+  reporter(issues: ConfigIssue[]): (path: Path, message: string, hint: string) => void {
+    return (...about) => issues.push(this.issueAt(...about));
+  }
+
   #plainData(): unknown {
     this.#data ??= { plain: this.#readPlainData() };
     return this.#data.plain;
@@ -230,7 +235,17 @@ export function parseYaml(file: string, text: string, customTags?: (tags: Tags) 
   );
   if (issues.length > 0) throw new ConfigError(issues);
   if (documents.length === 0) throw wholeFile(file, 'is empty', 'write a configuration, or remove the file');
-  return documents.map((document) => new YamlSource(file, document, lines));
+  const sources = documents.map((document) => new YamlSource(file, document, lines));
+  const empty = sources.filter((_, index) => isNothing(documents[index]?.contents));
+  if (empty.length > 0 && sources.length > 1)
+    throw new ConfigError(
+      empty.map((source) => source.issueAt([], 'is an empty document', 'remove its "---"')),
+    );
+  return sources;
+}
+
+function isNothing(contents: unknown): boolean {
+  return contents === null || (isScalar(contents) && contents.source === '');
 }
 
 /** The code of a YAML error in words. Its message is not used: it quotes the source. */
