@@ -1,7 +1,10 @@
 /** The configuration as the rest of the house sees it: checked, with defaults, frozen. */
 import { matchGlob } from '../domain/glob.ts';
-import type { LogLevel } from '../domain/log-level.ts';
 import type { RawBulk, RawCredential } from './provider-schema.ts';
+import type { RawConfig } from './schema.ts';
+
+/** What {@link Config} takes from the file as it is. */
+type DeepReadonly<T> = T extends object ? { readonly [Field in keyof T]: DeepReadonly<T[Field]> } : T;
 
 /** The sandbox in which the resolver runs. */
 export interface Sandbox {
@@ -94,13 +97,7 @@ export interface ReferenceRule {
 }
 
 /** A UID that may ask, and its providers. */
-export interface Caller {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number | undefined;
-  readonly exe: string | undefined;
-  readonly providers: readonly string[];
-}
+export type Caller = DeepReadonly<RawConfig['callers'][number]>;
 
 /** What the rest of the resolver must know of a consumer's settings. */
 export interface PartSettings {
@@ -133,15 +130,9 @@ export interface ListenAddress {
 }
 
 /** A stock Envoy as the supervisor. Paths are those of its pod. */
-export interface EgressSettings {
+export type EgressSettings = DeepReadonly<Omit<RawConfig['egress'], 'listen'>> & {
   readonly listen: ListenAddress;
-  readonly directory: string;
-  readonly caDirectory: string;
-  readonly trustedCa: string;
-  readonly unlisted: 'deny' | 'tunnel';
-  readonly rewriteBodies: readonly string[];
-  readonly redactResponses: readonly string[];
-}
+};
 
 export interface Config {
   /** The file it came from. */
@@ -157,14 +148,11 @@ export interface Config {
   readonly health: { readonly listen: ListenAddress } | undefined;
   readonly metrics: { readonly listen: ListenAddress } | undefined;
   readonly egress: EgressSettings;
-  readonly log: { readonly level: LogLevel };
-  readonly audit: { readonly path: string | undefined };
+  readonly log: DeepReadonly<RawConfig['log']>;
+  readonly audit: DeepReadonly<RawConfig['audit']>;
   /** What each consumer made of its own field, by the field's name; undefined where it is absent. */
   readonly parts: Readonly<Record<string, PartSettings | undefined>>;
-  readonly boundary: {
-    readonly warn: readonly string[];
-    readonly trusted: readonly { readonly uid: number; readonly exe: string | undefined }[];
-  };
+  readonly boundary: DeepReadonly<RawConfig['boundary']>;
   readonly providers: readonly Provider[];
 }
 

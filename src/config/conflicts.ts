@@ -1,4 +1,5 @@
 /** Fields that are right by themselves and cannot be together. */
+import { normalize } from 'node:path';
 import { z } from 'zod';
 import type { ConfigIssue } from '../domain/errors.ts';
 import type { ListenAddress, PartSettings } from './config.ts';
@@ -58,7 +59,10 @@ function canonical(host: string): string {
   return URL.parse(`http://[${host}]`)?.hostname.slice(1, -1) ?? host;
 }
 
-/** kubelet's mounts are read-only, and the self-test takes what the agent finds below secretsRoot for a Secret. */
+/**
+ * kubelet's mounts are read-only, and the self-test takes what the agent finds below secretsRoot for a Secret. Each socket
+ * has callers of its own.
+ */
 function writtenPathIssues(
   source: YamlSource,
   { secretsRoot, socket, egress, audit }: Used,
@@ -71,22 +75,23 @@ function writtenPathIssues(
     [['egress', 'caDirectory'], egress?.caDirectory],
     [['audit', 'path'], audit.path],
   ];
-  return written.flatMap(([path, file]) => {
-    if (file === undefined || !isWithin(file, secretsRoot)) return [];
-    return [
-      source.issueAt(
+  const issues: ConfigIssue[] = [];
+  const report = source.reporter(issues);
+  const taken = new Map<string, Path>();
+  for (const [path, file] of written) {
+    if (file === undefined) continue;
+    const place = normalize(`${file}/`);
+    const first = taken.get(place);
+    taken.set(place, path);
+    if (first !== undefined) report(path, `is ${first.join('.')} too`, 'choose a path of its own');
+    if (place.startsWith(normalize(`${secretsRoot}/`)))
+      report(
         path,
         'is in secretsRoot, which holds nothing but the read-only mounts of the Secrets',
         'choose a folder outside it, or another secretsRoot',
-      ),
-    ];
-  });
-}
-
-function isWithin(file: string, folder: string): boolean {
-  const parts = (path: string) => path.split('/').filter((part) => part !== '');
-  const inner = parts(file);
-  return parts(folder).every((part, index) => inner[index] === part);
+      );
+  }
+  return issues;
 }
 
 function repeatedIssues(source: YamlSource, path: Path, items: readonly string[]): ConfigIssue[] {

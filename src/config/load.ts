@@ -57,7 +57,7 @@ export function readConfig(
   );
   const agent = raw.agent.present ? { uid: raw.agent.uid, gid: raw.agent.gid ?? raw.agent.uid } : NO_AGENT;
   issues.push(...callerIssues(source, ['callers'], raw.callers, agent.uid));
-  const context = { source, raw, agent, sandbox, profiles, issues };
+  const context = { source, agent, sandbox, profiles, issues };
   const settings = parts.flatMap(({ field, load }) =>
     raw[field] === undefined ? [] : [[field, load(raw[field], context)] as const],
   );
@@ -73,31 +73,18 @@ export function readConfig(
     socket: socketSettings(raw.socket),
     references: {
       allow: (raw.references.allow ?? [{ namespace: sandbox.namespace, name: '*', keys: ['*'] }]).map(
-        (rule) => ({
-          namespace: rule.namespace ?? sandbox.namespace,
-          name: rule.name,
-          keys: rule.keys,
-        }),
+        (rule) => ({ ...rule, namespace: rule.namespace ?? sandbox.namespace }),
       ),
     },
-    callers: raw.callers.map((caller) => ({
-      name: caller.name,
-      uid: caller.uid,
-      gid: caller.gid,
-      exe: caller.exe,
-      providers: caller.providers,
-    })),
+    callers: raw.callers,
     agent,
     health: raw.health && { listen: listenAddress(raw.health.listen) },
     metrics: raw.metrics && { listen: listenAddress(raw.metrics.listen) },
     egress: { ...raw.egress, listen: listenAddress(raw.egress.listen) },
     log: raw.log,
-    audit: { path: raw.audit.path },
+    audit: raw.audit,
     parts: Object.fromEntries(settings),
-    boundary: {
-      warn: raw.boundary.warn,
-      trusted: raw.boundary.trusted.map((entry) => ({ uid: entry.uid, exe: entry.exe })),
-    },
+    boundary: raw.boundary,
     providers: loaded.map(({ provider }) => provider),
   });
 }
@@ -142,6 +129,7 @@ function loadSandbox(
   environment: Environment,
   issues: ConfigIssue[],
 ): Sandbox {
+  const report = source.reporter(issues);
   const field = (name: 'id' | 'name' | 'namespace'): string => {
     const variable =
       (name === 'id'
@@ -151,23 +139,15 @@ function loadSandbox(
     if (value !== undefined && value !== '') {
       // The file is checked by its schema; the environment is not.
       if (!(name === 'namespace' ? namespaceName : SANDBOX_TEXT).safeParse(value).success) {
-        issues.push(
-          source.issueAt(
-            ['sandbox', name],
-            `${variable} is not a ${name === 'namespace' ? 'Kubernetes namespace' : `sandbox ${name}`}`,
-            'set it from the downward API: at most 253 characters, a namespace at most 63',
-          ),
+        report(
+          ['sandbox', name],
+          `${variable} is not a ${name === 'namespace' ? 'Kubernetes namespace' : `sandbox ${name}`}`,
+          'set it from the downward API: at most 253 characters, a namespace at most 63',
         );
       }
       return value;
     }
-    issues.push(
-      source.issueAt(
-        ['sandbox', name],
-        'is not set',
-        `write it here, or set ${variable} from the downward API`,
-      ),
-    );
+    report(['sandbox', name], 'is not set', `write it here, or set ${variable} from the downward API`);
     return '';
   };
   return { id: field('id'), name: field('name'), namespace: field('namespace') };
@@ -180,25 +160,22 @@ export function callerIssues(
   agentUid: number,
 ): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
+  const report = source.reporter(issues);
   const names = new Set<string>();
   callers.forEach((caller, index) => {
     if (names.has(caller.name)) {
-      issues.push(
-        source.issueAt(
-          [...path, index, 'name'],
-          'is the name of another caller too',
-          'give each caller a name of its own',
-        ),
+      report(
+        [...path, index, 'name'],
+        'is the name of another caller too',
+        'give each caller a name of its own',
       );
     }
     names.add(caller.name);
     if (caller.uid === agentUid) {
-      issues.push(
-        source.issueAt(
-          [...path, index, 'uid'],
-          'is the UID of the agent, whom the boundary is against',
-          'run the supervisor under a UID of its own; where the pod has no agent, write agent: {present: false}',
-        ),
+      report(
+        [...path, index, 'uid'],
+        'is the UID of the agent, whom the boundary is against',
+        'run the supervisor under a UID of its own; where the pod has no agent, write agent: {present: false}',
       );
     }
   });

@@ -4,12 +4,11 @@ import type { ConfigIssue } from '../domain/errors.ts';
 import type { Config, PartSettings, PartSlot, Profile, Sandbox } from './config.ts';
 import { profileFileSchema } from './profile/schema.ts';
 import { providerFileSchema } from './provider-schema.ts';
-import { configSchema, type RawConfig } from './schema.ts';
+import { configSchema } from './schema.ts';
 import type { YamlSource } from './yaml-source.ts';
 
 export interface PartContext {
   readonly source: YamlSource;
-  readonly raw: RawConfig;
   /** Whom the boundary is against; NO_AGENT where the pod has none. */
   readonly agent: Config['agent'];
   readonly sandbox: Sandbox;

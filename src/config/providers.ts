@@ -48,12 +48,10 @@ export function loadProviders(
       if (raw === undefined) continue;
       const other = names.get(raw.name);
       if (other !== undefined) {
-        issues.push(
-          source.issueAt(
-            ['provider', 'name'],
-            `${shownName(raw.name)} is the name of a provider in ${other} too`,
-            'give each provider a name of its own',
-          ),
+        source.reporter(issues)(
+          ['provider', 'name'],
+          `${shownName(raw.name)} is the name of a provider in ${other} too`,
+          'give each provider a name of its own',
         );
       }
       names.set(raw.name, file);
@@ -70,15 +68,14 @@ function providerFrom(
   { profiles, sandbox }: ProviderContext,
   issues: ConfigIssue[],
 ): Provider {
+  const report = source.reporter(issues);
   const profile = profiles.get(raw.type);
   (raw.credentialsFrom ?? []).forEach((bulk, index) => {
     if (bulk.mode === 'providerProfileKeys' && profile === undefined) {
-      issues.push(
-        source.issueAt(
-          ['provider', 'credentialsFrom', index, 'mode'],
-          `there is no profile ${shownName(raw.type)} to take keys from`,
-          nearest(raw.type, [...profiles.keys()]) ?? 'add the profile to profilesDir, or use mode allKeys',
-        ),
+      report(
+        ['provider', 'credentialsFrom', index, 'mode'],
+        `there is no profile ${shownName(raw.type)} to take keys from`,
+        nearest(raw.type, [...profiles.keys()]) ?? 'add the profile to profilesDir, or use mode allKeys',
       );
     }
   });
@@ -89,17 +86,14 @@ function providerFrom(
     endpoints: raw.endpoints ?? profile?.endpoints ?? [],
     profileCredentials: profile?.credentials ?? [],
     credentials: Object.entries(raw.credentials ?? {}).map(([key, credential]) =>
-      credentialFrom(source, key, credential, sandbox, issues),
+      credentialFrom(key, credential, sandbox, report),
     ),
     from: (raw.credentialsFrom ?? []).map(
-      (bulk): BulkSource => ({
-        secret: secretOf(bulk.source, sandbox),
-        mode: bulk.mode,
+      ({ source: secret, ...bulk }): BulkSource => ({
+        ...bulk,
+        secret: secretOf(secret, sandbox),
         rename: new Map(Object.entries(bulk.rename ?? {})),
-        include: bulk.include,
-        exclude: bulk.exclude,
         format: new Map(Object.entries(bulk.format ?? {})),
-        trim: bulk.trim,
       }),
     ),
   };
@@ -111,11 +105,10 @@ function secretOf({ type, namespace, name }: RawBulk['source'], sandbox: Sandbox
 }
 
 function credentialFrom(
-  source: YamlSource,
   key: string,
   raw: RawCredential,
   sandbox: Sandbox,
-  issues: ConfigIssue[],
+  report: ReturnType<YamlSource['reporter']>,
 ): ExplicitCredential {
   const { expiresAt } = raw;
   let expiry: ExplicitCredential['expiresAt'];
@@ -124,12 +117,10 @@ function credentialFrom(
   else if (expiresAt !== undefined) {
     const atMs = parseTime(expiresAt);
     if (atMs === undefined) {
-      issues.push(
-        source.issueAt(
-          ['provider', 'credentials', key, 'expiresAt'],
-          /^\d{1,11}$/.test(expiresAt) ? 'reads as Unix seconds; milliseconds are wanted' : 'is not a time',
-          'write an RFC 3339 time such as 2027-01-31T00:00:00Z, or Unix milliseconds',
-        ),
+      report(
+        ['provider', 'credentials', key, 'expiresAt'],
+        /^\d{1,11}$/.test(expiresAt) ? 'reads as Unix seconds; milliseconds are wanted' : 'is not a time',
+        'write an RFC 3339 time such as 2027-01-31T00:00:00Z, or Unix milliseconds',
       );
     } else expiry = { atMs };
   }
@@ -148,6 +139,7 @@ export function claimIssues(loaded: readonly LoadedProvider[]): ConfigIssue[] {
   const owners = new Map<string, string>();
   const issues: ConfigIssue[] = [];
   for (const { source, provider } of loaded) {
+    const report = source.reporter(issues);
     const claims = new Map<string, readonly PropertyKey[]>();
     provider.from.forEach((bulk, index) => {
       const path = ['provider', 'credentialsFrom', index];
@@ -157,12 +149,10 @@ export function claimIssues(loaded: readonly LoadedProvider[]): ConfigIssue[] {
       }
       for (const name of bulk.rename.values()) {
         if (claims.has(name)) {
-          issues.push(
-            source.issueAt(
-              [...path, 'rename'],
-              `provider ${shownName(provider.name)} claims ${shownName(name)} twice`,
-              'keep one of the two',
-            ),
+          report(
+            [...path, 'rename'],
+            `provider ${shownName(provider.name)} claims ${shownName(name)} twice`,
+            'keep one of the two',
           );
         }
         claims.set(name, [...path, 'rename']);
@@ -172,12 +162,10 @@ export function claimIssues(loaded: readonly LoadedProvider[]): ConfigIssue[] {
     for (const [key, path] of claims) {
       const owner = owners.get(key);
       if (owner !== undefined) {
-        issues.push(
-          source.issueAt(
-            path,
-            `${shownName(key)} is claimed by provider ${owner} and by provider ${shownName(provider.name)}`,
-            'keep it in one of the two',
-          ),
+        report(
+          path,
+          `${shownName(key)} is claimed by provider ${owner} and by provider ${shownName(provider.name)}`,
+          'keep it in one of the two',
         );
       } else owners.set(key, `${shownName(provider.name)} (${source.file})`);
     }

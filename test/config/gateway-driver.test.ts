@@ -82,7 +82,7 @@ describe('gatewayDriver', () => {
     [
       "the resolver's own socket",
       () => ({ handleKey: SEAL, socket: { path: workspace.socket } }),
-      /gatewayDriver\.socket\.path: is the path of the resolver's own socket/,
+      /gatewayDriver\.socket\.path: is socket\.path too \(choose a path of its own\)/,
     ],
     [
       'a workspace twice',

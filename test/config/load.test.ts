@@ -229,10 +229,7 @@ test('what is given is taken over', () => {
     metrics: { listen: { host: '127.0.0.1', port: 9090 } },
     boundary: {
       warn: ['self-seccomp'],
-      trusted: [
-        { uid: 0, exe: '/opt/x' },
-        { uid: 5, exe: undefined },
-      ],
+      trusted: [{ uid: 0, exe: '/opt/x' }, { uid: 5 }],
     },
   });
 });

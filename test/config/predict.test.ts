@@ -766,6 +766,18 @@ const MORE: readonly Case[] = [
     'config.yaml:13:10: error: egress.caDirectory: is in secretsRoot',
   ],
   [
+    'an audit file in place of the socket',
+    config('/var/log/audit.json', '/run/secret-resolver/socket//resolver.sock'),
+    2,
+    'config.yaml:14:9: error: audit.path: is socket.path too [secret-resolver]\n    fix: choose a path of its own',
+  ],
+  [
+    'one folder for the proxy and for the CA that the agent reads',
+    config('log:', 'egress: {directory: /run/proxy/, caDirectory: /run/proxy}\nlog:'),
+    2,
+    'config.yaml:13:34: error: egress.caDirectory: is egress.directory too',
+  ],
+  [
     'a check that is waived twice',
     config('[self-seccomp]', '[self-seccomp, self-seccomp]'),
     2,

@@ -22,21 +22,17 @@ export function loadProfiles(
     for (const source of collecting(issues, () => profileSources(readYaml(file, files))) ?? []) {
       const raw = collecting(issues, () => source.validate(profileFileSchema));
       if (raw === undefined) continue;
-      if (profiles.has(raw.id)) {
-        issues.push(
-          source.issueAt(['id'], 'is the id of another profile too', 'give each profile an id of its own'),
-        );
-      }
+      const report = source.reporter(issues);
+      if (profiles.has(raw.id))
+        report(['id'], 'is the id of another profile too', 'give each profile an id of its own');
       const seen = new Set<string>();
       raw.credentials.forEach((credential, index) => {
         for (const name of credential.env_vars) {
           if (seen.has(name)) {
-            issues.push(
-              source.issueAt(
-                ['credentials', index, 'env_vars'],
-                `declares ${shownName(name)} a second time`,
-                'keep environment names unique in a profile',
-              ),
+            report(
+              ['credentials', index, 'env_vars'],
+              `declares ${shownName(name)} a second time`,
+              'keep environment names unique in a profile',
             );
           }
           seen.add(name);

@@ -123,18 +123,11 @@ function oneKey({ key, ...secret }: SecretReference): ReferenceRule {
 }
 
 /** Mistakes that would let one workspace speak for another, or a user read the key that seals all handles. */
-function gatewayIssues(raw: Raw, { source, raw: config, agent, sandbox }: PartContext) {
-  const { callers, handleKey, socket, workspaces } = raw;
+function gatewayIssues(raw: Raw, { source, agent, sandbox }: PartContext) {
+  const { callers, handleKey, workspaces } = raw;
   const issues = callerIssues(source, ['gatewayDriver', 'callers'], callers, agent.uid);
   const add = (path: readonly PropertyKey[], message: string, hint: string) =>
     issues.push(source.issueAt(['gatewayDriver', ...path], message, hint));
-  if (socket.path === config.socket.path) {
-    add(
-      ['socket', 'path'],
-      "is the path of the resolver's own socket",
-      'give the driver a socket of its own: it has other callers and other calls',
-    );
-  }
   const seen = new Set<string>();
   const own = (namespace: string | undefined) => namespace ?? sandbox.namespace;
   workspaces.forEach(({ name, secrets, names }, index) => {
