@@ -219,7 +219,7 @@ function earliest(a: number | undefined, b: number | undefined): number | undefi
 }
 
 /** Bytes that a credential takes in a response, rounded up: tags, lengths and times count eight to sixteen a field. */
-function encodedSize(credential: ServedCredential): number {
+export function encodedSize(credential: ServedCredential): number {
   const key = credential.key.length + 8;
   const endpoints = credential.endpoints.reduce(
     (sum, { host, path }) => sum + Buffer.byteLength(host) + Buffer.byteLength(path) + 24,

@@ -1,37 +1,37 @@
 /** Each rule of OpenShell's provider environment, violated on its own. */
 import { create, toBinary } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   applyOpenShellRules,
-  encodedBytes,
-  explainViolation,
-  isServableRevision,
-  OPENSHELL_LIMITS,
-  type OpenShellCandidate,
-  RESERVED_BYTES,
+  type Judged,
   type Violation,
-  violationsOf,
 } from '../../src/consumers/openshell/openshell-rules.ts';
+import { SecretValue } from '../../src/domain/secret-value.ts';
 import { ProviderEnvironmentSchema } from '../../src/gen/secretresolver/v1/resolver_pb.ts';
+import { encodedSize, type ServedCredential } from '../../src/snapshot/resolve.ts';
 
 const WARN = { overLimit: 'warn' } as const;
 const REFUSE = { overLimit: 'refuse' } as const;
 
 let made = 0;
 
-/** A candidate that violates no rule. Its identity follows its name by default. */
-function candidate(change: Partial<OpenShellCandidate> = {}): OpenShellCandidate {
+const value = (text: string | Buffer) => ({ value: SecretValue.from(Buffer.from(text)) });
+
+/** A credential that violates no rule. Its identity follows its name by default. */
+function candidate(change: Partial<ServedCredential> = {}): ServedCredential {
   const { provider = 'gitlab', key = 'GITLAB_TOKEN' } = change;
   return {
     provider,
     key,
     identity: `${provider}:${key}`,
+    reference: { namespace: 'agents', name: 'it', key },
+    required: false,
     handle: (++made).toString(16).padStart(64, '0'),
     endpoints: [{ host: 'gitlab.example.com', port: 443, path: '' }],
     expiresAtMs: undefined,
-    valueBytes: 26,
-    hasForbiddenByte: false,
+    ...value('v'.repeat(26)),
     ...change,
   };
 }
@@ -43,46 +43,63 @@ const endpoint = (change: object) => ({
   ],
 });
 
-const BROKEN: readonly (readonly [string, Partial<OpenShellCandidate>, Violation])[] = [
-  ['a name with a dash', { key: 'GITLAB-TOKEN' }, { rule: 'key-not-a-name' }],
-  ['a name that begins with a digit', { key: '1TOKEN' }, { rule: 'key-not-a-name' }],
-  ['an empty name', { key: '' }, { rule: 'key-not-a-name' }],
-  ['a name that reads as a revision', { key: 'v7_TOKEN' }, { rule: 'key-reserved' }],
-  ['a name that reads as a handle', { key: `s${'a'.repeat(64)}_TOKEN` }, { rule: 'key-reserved' }],
-  ['a name of 257 bytes', { key: 'K'.repeat(257) }, { rule: 'key-too-long', bytes: 257 }],
-  ['no identity', { identity: '' }, { rule: 'identity-not-provider-and-key' }],
-  ['another identity', { identity: 'github:GITLAB_TOKEN' }, { rule: 'identity-not-provider-and-key' }],
-  ['no provider', { provider: '' }, { rule: 'identity-not-provider-and-key' }],
-  ['no handle', { handle: '' }, { rule: 'handle-not-64-hex' }],
-  ['a handle in capitals', { handle: 'A'.repeat(64) }, { rule: 'handle-not-64-hex' }],
-  ['a handle of 63 digits', { handle: 'a'.repeat(63) }, { rule: 'handle-not-64-hex' }],
-  ['no endpoint', { endpoints: [] }, { rule: 'no-endpoint' }],
-  ['no host', endpoint({ host: '' }), { rule: 'endpoint-host', index: 1 }],
-  ['braces in a host', endpoint({ host: '{a,b}.example.com' }), { rule: 'endpoint-host', index: 1 }],
-  ['an empty label', endpoint({ host: 'a..example.com' }), { rule: 'endpoint-host', index: 1 }],
-  ['two stars within a label', endpoint({ host: 'a**.example.com' }), { rule: 'endpoint-host', index: 1 }],
-  ['three stars', endpoint({ host: '***.com' }), { rule: 'endpoint-host', index: 1 }],
-  ['an open bracket', endpoint({ host: '[ab.example.com' }), { rule: 'endpoint-host', index: 1 }],
-  ['a port in a host', endpoint({ host: 'example.com:443' }), { rule: 'endpoint-host', index: 1 }],
-  ['a host of 254 bytes', endpoint({ host: `${'a'.repeat(250)}.com` }), { rule: 'endpoint-host', index: 1 }],
-  ['port 0', endpoint({ port: 0 }), { rule: 'endpoint-port', index: 1 }],
-  ['port 65536', endpoint({ port: 65536 }), { rule: 'endpoint-port', index: 1 }],
-  ['half a port', endpoint({ port: 443.5 }), { rule: 'endpoint-port', index: 1 }],
-  ['a path without a slash', endpoint({ path: 'api' }), { rule: 'endpoint-path', index: 1 }],
-  ['a query in a path', endpoint({ path: '/api?x' }), { rule: 'endpoint-path', index: 1 }],
-  ['braces in a path', endpoint({ path: '/{a,b}' }), { rule: 'endpoint-path', index: 1 }],
-  ['an expiry of 0', { expiresAtMs: 0 }, { rule: 'expiry-not-positive' }],
-  ['an expiry below 0', { expiresAtMs: -1 }, { rule: 'expiry-not-positive' }],
-  ['an expiry that is no number', { expiresAtMs: Number.NaN }, { rule: 'expiry-not-positive' }],
-  ['an empty value', { valueBytes: 0 }, { rule: 'value-empty' }],
-  ['CR, LF or NUL in the value', { hasForbiddenByte: true }, { rule: 'value-forbidden-byte' }],
+const WHY = {
+  'key-not-a-name': 'the name is not an environment variable name',
+  'key-reserved': 'the name reads as a revision or a handle inside a placeholder',
+  'identity-not-provider-and-key': 'the identity is not <provider>:<key>',
+  'handle-not-64-hex': 'the handle is not 64 lowercase hexadecimal digits',
+  'no-endpoint': 'the credential is bound to no endpoint',
+  'expiry-not-positive': 'the expiry is not a positive number of milliseconds',
+  'value-empty': 'the value is empty',
+  'value-forbidden-byte': 'the value holds CR, LF or NUL',
+  'endpoint-host': 'endpoint 1: the host is not a name with a glob in each label and without braces',
+  'endpoint-port': 'endpoint 1: the port is not from 1 to 65535',
+  'endpoint-path': 'endpoint 1: the path is neither empty nor a path or glob that begins with "/"',
+  'key-too-long': 'the name has 257 bytes; OpenShell takes 256',
+};
+
+const BROKEN: readonly (readonly [string, Partial<ServedCredential>, keyof typeof WHY])[] = [
+  ['a name with a dash', { key: 'GITLAB-TOKEN' }, 'key-not-a-name'],
+  ['a name that begins with a digit', { key: '1TOKEN' }, 'key-not-a-name'],
+  ['an empty name', { key: '' }, 'key-not-a-name'],
+  ['a name that reads as a revision', { key: 'v7_TOKEN' }, 'key-reserved'],
+  ['a name that reads as a handle', { key: `s${'a'.repeat(64)}_TOKEN` }, 'key-reserved'],
+  ['a name of 257 bytes', { key: 'K'.repeat(257) }, 'key-too-long'],
+  ['no identity', { identity: '' }, 'identity-not-provider-and-key'],
+  ['another identity', { identity: 'github:GITLAB_TOKEN' }, 'identity-not-provider-and-key'],
+  ['no provider', { provider: '' }, 'identity-not-provider-and-key'],
+  ['no handle', { handle: '' }, 'handle-not-64-hex'],
+  ['a handle in capitals', { handle: 'A'.repeat(64) }, 'handle-not-64-hex'],
+  ['a handle of 63 digits', { handle: 'a'.repeat(63) }, 'handle-not-64-hex'],
+  ['no endpoint', { endpoints: [] }, 'no-endpoint'],
+  ['no host', endpoint({ host: '' }), 'endpoint-host'],
+  ['braces in a host', endpoint({ host: '{a,b}.example.com' }), 'endpoint-host'],
+  ['an empty label', endpoint({ host: 'a..example.com' }), 'endpoint-host'],
+  ['two stars within a label', endpoint({ host: 'a**.example.com' }), 'endpoint-host'],
+  ['three stars', endpoint({ host: '***.com' }), 'endpoint-host'],
+  ['an open bracket', endpoint({ host: '[ab.example.com' }), 'endpoint-host'],
+  ['a port in a host', endpoint({ host: 'example.com:443' }), 'endpoint-host'],
+  ['a host of 254 bytes', endpoint({ host: `${'a'.repeat(250)}.com` }), 'endpoint-host'],
+  ['port 0', endpoint({ port: 0 }), 'endpoint-port'],
+  ['port 65536', endpoint({ port: 65536 }), 'endpoint-port'],
+  ['half a port', endpoint({ port: 443.5 }), 'endpoint-port'],
+  ['a path without a slash', endpoint({ path: 'api' }), 'endpoint-path'],
+  ['a query in a path', endpoint({ path: '/api?x' }), 'endpoint-path'],
+  ['braces in a path', endpoint({ path: '/{a,b}' }), 'endpoint-path'],
+  ['an expiry of 0', { expiresAtMs: 0 }, 'expiry-not-positive'],
+  ['an expiry below 0', { expiresAtMs: -1 }, 'expiry-not-positive'],
+  ['an expiry that is no number', { expiresAtMs: Number.NaN }, 'expiry-not-positive'],
+  ['an empty value', value(''), 'value-empty'],
+  ['CR in the value', value('a\rb'), 'value-forbidden-byte'],
+  ['LF in the value', value('a\nb'), 'value-forbidden-byte'],
+  ['NUL in the value', value('a\0b'), 'value-forbidden-byte'],
 ];
 
 describe("OpenShell's rules for one credential", () => {
-  it.each<readonly [string, Partial<OpenShellCandidate>]>([
+  it.each<readonly [string, Partial<ServedCredential>]>([
     ['a plain one', {}],
     ['the longest name', { key: 'K'.repeat(256) }],
-    ['the longest value', { valueBytes: 8192 }],
+    ['the longest value', value('v'.repeat(8192))],
     ['a glob for a host', endpoint({ host: '*.s3.*.amazonaws.com' })],
     ['any path', endpoint({ path: '/**' })],
     ['a path and below', endpoint({ path: '/api/**' })],
@@ -93,24 +110,22 @@ describe("OpenShell's rules for one credential", () => {
     ],
     ['an expiry', { expiresAtMs: 1 }],
   ])('takes %s', (_, change) => {
-    expect(violationsOf(candidate(change))).toEqual([]);
     expect(applyOpenShellRules([candidate(change)], REFUSE).refused).toEqual([]);
   });
 
-  it.each(BROKEN)('refuses %s, alone', (_, change, violation) => {
+  it.each(BROKEN)('refuses %s, alone', (_, change, rule) => {
     const broken = candidate(change);
     const whole = candidate({ key: 'OTHER_TOKEN' });
-    expect(violationsOf(broken)).toEqual([violation]);
     expect(applyOpenShellRules([broken, whole], REFUSE)).toEqual({
       accepted: [whole],
-      refused: [{ candidate: broken, violations: [violation] }],
+      refused: [{ credential: broken, violations: [{ rule, why: WHY[rule] }] }],
       warned: [],
     });
   });
 
   it('reports all violations at once', () => {
-    const broken = candidate({ key: 'v7_TOKEN', endpoints: [], hasForbiddenByte: true });
-    expect(violationsOf(broken).map(({ rule }) => rule)).toEqual([
+    const broken = candidate({ key: 'v7_TOKEN', endpoints: [], ...value('a\rb') });
+    expect(applyOpenShellRules([broken], WARN).refused[0]?.violations.map(({ rule }) => rule)).toEqual([
       'key-reserved',
       'no-endpoint',
       'value-forbidden-byte',
@@ -118,27 +133,28 @@ describe("OpenShell's rules for one credential", () => {
   });
 
   it('refuses a value of 8193 bytes, or warns about it, as configured', () => {
-    const long = candidate({ valueBytes: 8193 });
-    const judged = { candidate: long, violations: [{ rule: 'value-too-long', bytes: 8193 }] };
+    const long = candidate(value('v'.repeat(8193)));
+    const why = 'the value has 8193 bytes; OpenShell takes 8192';
+    const judged = { credential: long, violations: [{ rule: 'value-too-long', why }] };
     expect(applyOpenShellRules([long], REFUSE)).toEqual({ accepted: [], refused: [judged], warned: [] });
     expect(applyOpenShellRules([long], WARN)).toEqual({ accepted: [long], refused: [], warned: [judged] });
   });
 
   it('reports a limit only if no other rule is violated', () => {
-    const long = candidate({ valueBytes: 8193, endpoints: [] });
+    const long = candidate({ ...value('v'.repeat(8193)), endpoints: [] });
     const { refused, warned } = applyOpenShellRules([long], WARN);
-    expect(refused).toEqual([{ candidate: long, violations: [{ rule: 'no-endpoint' }] }]);
+    expect(refused).toMatchObject([{ credential: long, violations: [{ rule: 'no-endpoint' }] }]);
     expect(warned).toEqual([]);
   });
 });
 
 describe("OpenShell's rules for a set", () => {
-  const words = (judged: readonly { candidate: OpenShellCandidate; violations: readonly Violation[] }[]) =>
-    judged.map(({ candidate: { identity }, violations }) => [
+  const words = (judged: readonly Judged[]) =>
+    judged.map(({ credential: { identity }, violations }) => [
       identity,
       ...violations.map(({ rule }) => rule),
     ]);
-  const rules = (candidates: readonly OpenShellCandidate[]) => {
+  const rules = (candidates: readonly ServedCredential[]) => {
     const { accepted, refused } = applyOpenShellRules(candidates, REFUSE);
     return { accepted: accepted.map(({ identity }) => identity), refused: words(refused) };
   };
@@ -194,8 +210,8 @@ describe("OpenShell's rules for a set", () => {
   });
 
   it('accepts what fits into one message, and a small credential after one that did not fit', () => {
-    const large = 1024 * 1024;
-    const many = ['A', 'B', 'C', 'D'].map((key) => candidate({ key, valueBytes: large }));
+    const large = Buffer.alloc(1024 * 1024, 'v');
+    const many = ['A', 'B', 'C', 'D'].map((key) => candidate({ key, ...value(large) }));
     const { accepted, refused } = applyOpenShellRules([...many, candidate({ key: 'E' })], WARN);
     expect(accepted.map(({ key }) => key)).toEqual(['A', 'B', 'C', 'E']);
     expect(words(refused)).toEqual([['gitlab:D', 'message-too-large']]);
@@ -203,7 +219,9 @@ describe("OpenShell's rules for a set", () => {
 
   it('gives the same verdict in any order', () => {
     const all = [
-      ...Array.from({ length: 40 }, (_, index) => candidate({ key: `K${index}`, valueBytes: 8_000 })),
+      ...Array.from({ length: 40 }, (_, index) =>
+        candidate({ key: `K${index}`, ...value('v'.repeat(8_000)) }),
+      ),
       candidate({ provider: 'other', key: 'K1' }),
       candidate({ key: 'bad-name' }),
     ];
@@ -223,7 +241,6 @@ describe('the size of a response', () => {
     const sizes = fc.record({
       provider: text,
       key: text,
-      handle: text,
       host: text,
       path: text,
       port: fc.integer({ min: 1, max: 65535 }),
@@ -234,45 +251,49 @@ describe('the size of a response', () => {
     fc.assert(
       fc.property(sizes, ({ host, port, path, endpoints: count, ...rest }) => {
         const endpoints = Array.from({ length: count }, () => ({ host, port, path }));
-        const sent = candidate({ ...rest, endpoints });
-        const { key } = sent;
+        const { key, provider, expiresAtMs, valueBytes } = rest;
+        const sent = candidate({ key, provider, expiresAtMs, endpoints, ...value(Buffer.alloc(valueBytes)) });
         const message = create(ProviderEnvironmentSchema, {
-          environment: { [key]: new Uint8Array(sent.valueBytes) },
-          credentialExpiresAtMs: rest.expiresAtMs === undefined ? {} : { [key]: BigInt(rest.expiresAtMs) },
+          environment: { [key]: new Uint8Array(valueBytes) },
+          ...(expiresAtMs !== undefined && {
+            credentialExpiresAtMs: { [key]: BigInt(expiresAtMs) },
+            credentialExpirationTimes: { [key]: timestampFromMs(expiresAtMs) },
+          }),
           staticCredentialBindings: {
             [key]: { endpoints, credentialIdentity: sent.identity, workloadCredentialHandle: sent.handle },
           },
           credentialProviders: { [key]: sent.provider },
         });
         expect(toBinary(ProviderEnvironmentSchema, message).byteLength).toBeLessThanOrEqual(
-          encodedBytes(sent),
+          encodedSize(sent),
         );
       }),
       { numRuns: process.env.CI === 'true' ? 10_000 : 1_000 },
     );
   });
-
-  it('leaves room for the rest of the message', () => {
-    expect(RESERVED_BYTES).toBeLessThan(OPENSHELL_LIMITS.messageBytes / 8);
-  });
 });
 
-it('a revision is never 0 and fits into 64 bits', () => {
-  expect([0n, -1n, 2n ** 64n].map(isServableRevision)).toEqual([false, false, false]);
-  expect([1n, 2n ** 64n - 1n].map(isServableRevision)).toEqual([true, true]);
-});
-
-it('every rule has its own text', () => {
-  const violations: Violation[] = [
-    ...BROKEN.map(([, , violation]) => violation),
-    { rule: 'value-too-long', bytes: 8193 },
-    { rule: 'key-claimed-twice' },
-    { rule: 'handle-claimed-twice' },
-    { rule: 'too-many-providers' },
-    { rule: 'too-many-credentials' },
-    { rule: 'message-too-large' },
+it('every rule of a set has its own text', () => {
+  const numbers = Array.from({ length: 33 }, (_, index) => index);
+  const handle = 'f'.repeat(64);
+  const sets = [
+    [candidate({ provider: 'a' }), candidate({ provider: 'b' })],
+    [candidate({ handle }), candidate({ key: 'X', handle })],
+    numbers.map((index) => candidate({ provider: `p${index}`, key: `K${index}` })),
+    numbers.map((index) => candidate({ key: `K${index}` })),
+    ['A', 'B', 'C', 'D'].map((key) => candidate({ key, ...value(Buffer.alloc(1024 * 1024, 'v')) })),
   ];
-  const words = new Map(violations.map((violation) => [violation.rule, explainViolation(violation)]));
-  expect(words.size).toBe(18);
-  expect(new Set(words.values()).size).toBe(18);
+  const violations = sets.flatMap((set) =>
+    applyOpenShellRules(set, REFUSE).refused.flatMap((judged): readonly Violation[] => judged.violations),
+  );
+  expect(Object.fromEntries(violations.map(({ rule, why }) => [rule, why]))).toMatchObject({
+    'key-claimed-twice': 'another credential has the same name',
+    'handle-claimed-twice': 'another credential has the same handle',
+    'too-many-providers': 'OpenShell takes 32 providers a sandbox',
+    'too-many-credentials': 'OpenShell takes 32 credentials a provider',
+  });
+  const [large] = applyOpenShellRules(sets.at(-1) ?? [], WARN).refused;
+  expect(large?.violations.map(({ why }) => why)).toEqual([
+    'the response would be larger than 4194304 bytes',
+  ]);
 });

@@ -7,18 +7,9 @@ import type { Logger } from '../../observe/log.ts';
 import { FewLines } from '../../observe/log-few.ts';
 import { KeptViews } from '../../snapshot/kept-views.ts';
 import { withheldProviders } from '../../snapshot/refusal.ts';
-import type { ServedCredential } from '../../snapshot/resolve.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { View, Views, Withholding } from '../../snapshot/views.ts';
-import {
-  applyOpenShellRules,
-  explainViolation,
-  type Judged,
-  type OpenShellCandidate,
-  type OpenShellRuleOptions,
-} from './openshell-rules.ts';
-
-const FORBIDDEN_BYTES = [0x00, 0x0a, 0x0d];
+import { applyOpenShellRules, type Judged, type OpenShellRuleOptions } from './openshell-rules.ts';
 
 export interface OpenShellViewsOptions {
   readonly views: Views;
@@ -27,8 +18,6 @@ export interface OpenShellViewsOptions {
   /** The rules of this moment: a reload changes them. */
   readonly rules: () => OpenShellRuleOptions;
 }
-
-type Candidate = OpenShellCandidate & { readonly credential: ServedCredential };
 
 export class OpenShellViews {
   readonly #options: OpenShellViewsOptions;
@@ -46,9 +35,11 @@ export class OpenShellViews {
     const rules = this.#options.rules();
     return this.#kept.of(snapshot, [...providers, `\0${rules.overLimit}`], () => {
       const whole = this.#options.views.of(snapshot, providers);
-      const { accepted, refused, warned } = applyOpenShellRules(whole.credentials.map(candidateOf), rules);
-      const withheld = this.#withheld(whole, refused);
-      const served = inOrderOf(whole.credentials, accepted).filter(({ provider }) => !withheld.has(provider));
+      const { accepted, refused, warned } = applyOpenShellRules(whole.credentials, rules);
+      const withheld = withheldFrom(whole, refused);
+      const taken = new Set(accepted);
+      // In the order of the snapshot: equal content is equal bytes, and so one revision.
+      const served = whole.credentials.filter((each) => taken.has(each) && !withheld.has(each.provider));
       const view =
         served.length === whole.credentials.length
           ? whole
@@ -58,46 +49,29 @@ export class OpenShellViews {
     });
   }
 
-  /** What withholds each provider: a required credential that is refused, or that OpenShell would not take. */
-  #withheld(whole: View, refused: readonly Judged<Candidate>[]): ReadonlyMap<string, Withholding> {
-    return new Map<string, Withholding>([
-      ...withheldProviders(whole.refusals),
-      ...refused
-        .filter(({ candidate }) => candidate.credential.required)
-        .map(({ candidate: { provider, key, credential }, violations }) => {
-          const reason = violations[0]?.rule ?? '';
-          return [provider, { provider, key, reference: credential.reference, reason }] as const;
-        }),
-    ]);
-  }
-
   retire(snapshot: Snapshot): void {
     this.#kept.retire(snapshot);
   }
 
   /** Writes down what is withheld and what is only warned of, once for each snapshot. */
-  #report(
-    snapshot: Snapshot,
-    view: View,
-    refused: readonly Judged<Candidate>[],
-    warned: readonly Judged<Candidate>[],
-  ): void {
+  #report(snapshot: Snapshot, view: View, refused: readonly Judged[], warned: readonly Judged[]): void {
     const { audit, log } = this.#options;
     const reported = this.#reported.get(snapshot) ?? new Set();
     this.#reported.set(snapshot, reported);
-    const isNew = (what: string, { candidate, violations }: Judged<Candidate>) => {
-      const id = JSON.stringify([what, candidate.identity, violations.map(({ rule }) => rule)]);
+    const isNew = (what: string, { credential, violations }: Judged) => {
+      const id = JSON.stringify([what, credential.identity, violations.map(({ rule }) => rule)]);
       return !reported.has(id) && reported.add(id);
     };
     const lines = new FewLines(log);
     for (const judged of refused) {
       if (!isNew('withheld', judged)) continue;
-      const { provider, key, credential } = judged.candidate;
-      const rules = judged.violations.map(({ rule }) => rule);
+      const { credential, violations } = judged;
+      const { provider, key } = credential;
+      const rules = violations.map(({ rule }) => rule);
       audit.withheld('OpenShell', credential, rules, view.revision);
       lines.add(
         'warn',
-        { provider, key, rules, why: judged.violations.map(explainViolation) },
+        { provider, key, rules, why: violations.map(({ why }) => why) },
         'credential withheld from OpenShell; our own calls serve it',
       );
     }
@@ -105,10 +79,10 @@ export class OpenShellViews {
       // A long value was warned of when it was loaded, for whoever asks for it.
       const violations = judged.violations.filter(({ rule }) => rule !== 'value-too-long');
       if (violations.length === 0 || !isNew('warned', judged)) continue;
-      const { provider, key } = judged.candidate;
+      const { provider, key } = judged.credential;
       lines.add(
         'warn',
-        { provider, key, why: violations.map(explainViolation) },
+        { provider, key, why: violations.map(({ why }) => why) },
         "beyond a limit of OpenShell's gateway",
       );
     }
@@ -116,27 +90,15 @@ export class OpenShellViews {
   }
 }
 
-function candidateOf(credential: ServedCredential): Candidate {
-  const { provider, key, identity, handle, endpoints, expiresAtMs, value } = credential;
-  const bytes = value.reveal();
-  return {
-    provider,
-    key,
-    identity,
-    handle,
-    endpoints,
-    expiresAtMs,
-    valueBytes: bytes.byteLength,
-    hasForbiddenByte: FORBIDDEN_BYTES.some((byte) => bytes.includes(byte)),
-    credential,
-  };
-}
-
-/** The accepted ones in the order of the snapshot: equal content is equal bytes, and so one revision. */
-function inOrderOf(
-  credentials: readonly ServedCredential[],
-  accepted: readonly Candidate[],
-): ServedCredential[] {
-  const taken = new Set(accepted.map(({ credential }) => credential));
-  return credentials.filter((credential) => taken.has(credential));
+/** What withholds each provider: a required credential that is refused, or that OpenShell would not take. */
+function withheldFrom(whole: View, refused: readonly Judged[]): ReadonlyMap<string, Withholding> {
+  return new Map<string, Withholding>([
+    ...withheldProviders(whole.refusals),
+    ...refused
+      .filter(({ credential }) => credential.required)
+      .map(({ credential: { provider, key, reference }, violations }) => {
+        const reason = violations[0]?.rule ?? '';
+        return [provider, { provider, key, reference, reason }] as const;
+      }),
+  ]);
 }
