@@ -1,9 +1,9 @@
 /** What a request of a gateway may have at this moment: the reference behind its handle, and the key that is meant. */
 import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { type ReferenceRule, type SecretReference, secretId } from '../../config/config.ts';
+import { type SecretReference, secretId } from '../../config/config.ts';
 import type { ResolveCredentialRequest } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
-import type { VolumeReads } from '../../snapshot/candidates.ts';
 import { refuse } from '../../socket/calls.ts';
+import type { ConsumerHost } from '../consumer.ts';
 import { MIN_HANDLE_KEY_BYTES, openHandle } from './gateway-handle.ts';
 import { type GatewayReference, permitted } from './gateway-reference.ts';
 import { gatewayRefusal } from './gateway-refusal.ts';
@@ -11,10 +11,8 @@ import { auditedRequest, bindingOf, type GatewayFields } from './gateway-request
 import type { GatewaySettings } from './settings.ts';
 
 /** What is in force at this moment: a reload and a rotation change it. */
-export interface GatewayDriver {
+export interface GatewayDriver extends Pick<ConsumerHost, 'audit' | 'config' | 'reads' | 'state'> {
   readonly settings: () => GatewaySettings;
-  readonly allow: () => readonly ReferenceRule[];
-  readonly reads: () => VolumeReads;
 }
 
 /** What is behind a handle, which we must have sealed for this very credential. */
@@ -25,11 +23,11 @@ export function open(driver: GatewayDriver, request: ResolveCredentialRequest): 
 
 /** The key that is meant by a reference, if it may be referred to at this moment. */
 export function meant(
-  { settings, allow }: GatewayDriver,
+  { config, settings }: GatewayDriver,
   { workspace }: GatewayFields,
   reference: GatewayReference,
 ): SecretReference | undefined {
-  return permitted(settings().workspaces, allow(), workspace, reference);
+  return permitted(settings().workspaces, config().references.allow, workspace, reference);
 }
 
 /** The keys that are mounted now. The first makes new handles, so it must exist; an old one may be gone. */

@@ -12,21 +12,22 @@ import {
   ResolveCredentialsResponseSchema,
 } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import { referenceText } from '../../observe/audit/record.ts';
+import { readOf, type VolumeReads } from '../../snapshot/candidates.ts';
 import type { RefusalReason } from '../../snapshot/refusal.ts';
+import { type Decoded, decodeValue } from '../../snapshot/value.ts';
 import { refuse } from '../../socket/calls.ts';
 import { type CallRefusal, socketRefusal } from '../../socket/refusal.ts';
 import { encode, type GatewayDriver, meant, open } from './gateway-access.ts';
-import { targetText } from './gateway-reference.ts';
-import { gatewayRefusal } from './gateway-refusal.ts';
+import type { GatewayReference } from './gateway-reference.ts';
+import { gatewayRefusal, notAllowed } from './gateway-refusal.ts';
 import { auditedCredential, auditedRequest } from './gateway-request.ts';
-import { type ResolvedReference, resolveReference } from './gateway-resolve.ts';
 
 /** Credentials in one request: 32 providers of 32 credentials are the most that a sandbox may have. */
 export const MAX_BATCH = 1_024;
 /** Unix milliseconds that are over, and not 0, which would mean that no end is known. */
 const LONG_AGO_MS = 1;
 
-type Value = Extract<ResolvedReference, { kind: 'value' }>;
+type Value = Extract<Decoded, { kind: 'value' }>;
 
 interface Answer {
   readonly request: ResolveCredentialRequest;
@@ -52,17 +53,7 @@ export function resolveBatch(driver: GatewayDriver, requests: readonly ResolveCr
   const now = Date.now();
   const answers: Answer[] = [];
   try {
-    for (const { request, given } of opened) {
-      const reference = meant(driver, request, given);
-      const outcome = reference
-        ? resolveOne(driver, request, reference, now)
-        : gatewayRefusal({
-            kind: 'reference-not-allowed',
-            request: auditedRequest(request),
-            reference: targetText(given),
-          });
-      answers.push({ request, reference, outcome });
-    }
+    for (const { request, given } of opened) answers.push(answerTo(driver, request, given, now));
     withholdWhereRequired(driver, answers);
     const values = answers.flatMap(({ outcome }) => ('value' in outcome ? outcome.value.byteLength : []));
     if (values.reduce((sum, bytes) => sum + bytes, 0) > MAX_RESPONSE_BYTES)
@@ -84,14 +75,31 @@ export function resolveBatch(driver: GatewayDriver, requests: readonly ResolveCr
   }
 }
 
-function resolveOne(
+function answerTo(
   driver: GatewayDriver,
   request: ResolveCredentialRequest,
-  reference: SecretReference,
+  given: GatewayReference,
   now: number,
-): Value | CallRefusal {
-  const resolved = resolveReference(driver.reads(), reference, now);
-  return resolved.kind === 'value' ? resolved : notResolved(request, reference, resolved.reason);
+): Answer {
+  const reference = meant(driver, request, given);
+  if (reference === undefined) return { request, reference, outcome: notAllowed(request, given) };
+  const found = mounted(driver.reads(), reference, now);
+  const outcome = typeof found === 'string' ? notResolved(request, reference, found) : found;
+  return { request, reference, outcome };
+}
+
+/** The value that is mounted now, as text: a gateway hands it on as an environment variable, where no line break may be. */
+function mounted(reads: VolumeReads, reference: SecretReference, now: number): Value | RefusalReason {
+  const read = readOf(reads, reference);
+  if (read.kind === 'fault') return read.fault;
+  const key = read.generation.keys.get(reference.key);
+  if (key === undefined) return 'key-missing';
+  if (key.kind === 'fault') return key.fault;
+  const decoded = decodeValue(key.value, { trim: 'trailingNewline', format: 'text' });
+  if (decoded.kind === 'refused') return decoded.reason;
+  if (decoded.jwtExpiresAtMs === undefined || decoded.jwtExpiresAtMs > now) return decoded;
+  decoded.value.erase();
+  return 'expired';
 }
 
 function notResolved(request: ResolveCredentialRequest, reference: SecretReference, reason: RefusalReason) {
@@ -131,7 +139,7 @@ function withholdWhereRequired(driver: GatewayDriver, answers: Answer[]): void {
 }
 
 function encodable({ request: { requestId }, outcome }: Answer) {
-  const expiresAtMs = 'value' in outcome ? outcome.expiresAtMs : LONG_AGO_MS;
+  const expiresAtMs = 'value' in outcome ? outcome.jwtExpiresAtMs : LONG_AGO_MS;
   return {
     requestId,
     ...('value' in outcome && { value: outcome.value.reveal() as Uint8Array<ArrayBuffer> }),

@@ -20,14 +20,14 @@ import {
   StoreCredentialResponseSchema,
 } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import { parse, refuse } from '../../socket/calls.ts';
+import type { PeerConnection } from '../../socket/connections.ts';
 import { type Method, type UnaryMethod, unary } from '../../socket/method.ts';
-import type { ConsumerHost } from '../consumer.ts';
 import { currentSnapshot } from '../environment.ts';
 import { encode, type GatewayDriver, handleKeys, meant } from './gateway-access.ts';
 import { resolveBatch } from './gateway-batch.ts';
 import { sealHandle } from './gateway-handle.ts';
-import { parseReference, targetText } from './gateway-reference.ts';
-import { gatewayRefusal } from './gateway-refusal.ts';
+import { parseReference } from './gateway-reference.ts';
+import { gatewayRefusal, notAllowed } from './gateway-refusal.ts';
 import { auditedCredential, auditedRequest, bindingOf, type GatewayFields } from './gateway-request.ts';
 
 const DRIVER_NAME = 'secret-resolver';
@@ -37,11 +37,17 @@ const CONTRACT_MAJOR = 1;
 /** What an auditor must know of every record about a gateway: its requests carry nobody's identity. */
 const REQUESTER = 'unknown: a gateway names workspace and provider, and no sandbox or user';
 
-export function gatewayMethods(driver: GatewayDriver, host: Pick<ConsumerHost, 'audit' | 'state'>): Method[] {
-  const { audit } = host;
+export function gatewayMethods(driver: GatewayDriver): Method[] {
+  const { audit } = driver;
   // Our own service has a ListCredentials too.
   const method = (name: string, answer: UnaryMethod['answer']): UnaryMethod =>
     unary(CredentialDriver.typeName, name, answer, `CredentialDriver/${name}`);
+  const answered = (
+    { audited }: Method,
+    connection: PeerConnection,
+    outcome: string,
+    credentials: readonly object[],
+  ) => audit.answered(audited, connection.audited, { outcome, credentials, requester: REQUESTER });
   const capabilities = method('GetCapabilities', (_connection, bytes) => {
     const { gateway } = parse('GetCapabilities', () => fromBinary(GetCapabilitiesRequestSchema, bytes));
     refuseUnlessCompatible(gateway);
@@ -50,11 +56,9 @@ export function gatewayMethods(driver: GatewayDriver, host: Pick<ConsumerHost, '
   const stored = method('StoreCredential', (connection, bytes) => {
     try {
       const request = parse('StoreCredential', () => fromBinary(StoreCredentialRequestSchema, bytes));
-      currentSnapshot(host); // Refuses while the boundary is broken, and before and after serving.
+      currentSnapshot(driver); // Refuses while the boundary is broken, and before and after serving.
       const { handle, reference } = store(driver, request);
-      const credentials = [auditedCredential(request, reference)];
-      const facts = { outcome: 'referred', credentials, requester: REQUESTER };
-      audit.answered(stored.audited, connection.audited, facts);
+      answered(stored, connection, 'referred', [auditedCredential(request, reference)]);
       return encode(StoreCredentialResponseSchema, { handle: { driver: DRIVER_NAME, handle } });
     } finally {
       // It may have been a raw value: the parsed one is a view of these bytes.
@@ -64,21 +68,18 @@ export function gatewayMethods(driver: GatewayDriver, host: Pick<ConsumerHost, '
   const deleted = method('DeleteCredential', (connection, bytes) => {
     const request = parse('DeleteCredential', () => fromBinary(DeleteCredentialRequestSchema, bytes));
     // Also for a handle that is void: a gateway must be able to clear up after a key that was lost.
-    const credentials = [auditedCredential(request, undefined)];
-    const facts = { outcome: 'released', credentials, requester: REQUESTER };
-    audit.answered(deleted.audited, connection.audited, facts);
+    answered(deleted, connection, 'released', [auditedCredential(request, undefined)]);
     return encode(DeleteCredentialResponseSchema, {});
   });
   const resolved = method('ResolveCredentials', (connection, bytes) => {
     const { credentials } = parse('ResolveCredentials', () =>
       fromBinary(ResolveCredentialsRequestSchema, bytes),
     );
-    currentSnapshot(host);
+    currentSnapshot(driver);
     const { response, served, refused } = resolveBatch(driver, credentials);
     for (const { kind, facts } of refused)
       audit.denied(resolved.audited, connection.audited, kind, { ...facts, answered: 'as expired' });
-    const facts = { outcome: 'served', credentials: served, requester: REQUESTER };
-    audit.answered(resolved.audited, connection.audited, facts);
+    answered(resolved, connection, 'served', served);
     return response;
   });
   const listed = method('ListCredentials', () => refuse(gatewayRefusal({ kind: 'listing-not-offered' })));
@@ -94,9 +95,7 @@ function store(
   const given = parseReference(request.value);
   const asked = auditedRequest(request);
   if (given === undefined) refuse(gatewayRefusal({ kind: 'not-a-reference', request: asked }));
-  const reference =
-    meant(driver, request, given) ??
-    refuse(gatewayRefusal({ kind: 'reference-not-allowed', request: asked, reference: targetText(given) }));
+  const reference = meant(driver, request, given) ?? refuse(notAllowed(request, given));
   const handle = sealHandle(binding, given, handleKeys(driver)[0]);
   // A gateway keeps the handle that it has, ignores the one in the answer, and reports success.
   const kept = request.existingHandle?.handle;

@@ -1,11 +1,12 @@
 /** What a gateway can be refused for. A text names the credential, and which of several causes it was where that helps. */
 import type { RefusalReason } from '../../snapshot/refusal.ts';
 import { Status } from '../../socket/grpc-status.ts';
-import { refusalsOf } from '../../socket/refusal.ts';
-import type { GatewayRequest } from './gateway-request.ts';
+import { type CallRefusal, refusalsOf } from '../../socket/refusal.ts';
+import { type GatewayReference, targetText } from './gateway-reference.ts';
+import { auditedRequest, type GatewayFields, type GatewayRequest } from './gateway-request.ts';
 
 /** `request` names who asked for what, as far as it is fit for the audit. */
-export type GatewayRefusal =
+type GatewayRefusal =
   | { readonly kind: 'contract-version'; readonly version: number }
   | { readonly kind: 'unknown-capability'; readonly capability: string }
   | { readonly kind: 'not-a-reference'; readonly request: GatewayRequest }
@@ -71,3 +72,12 @@ export const gatewayRefusal = refusalsOf<GatewayRefusal>((refusal) => {
       return { code: Status.UNIMPLEMENTED, details: 'this driver lists nothing' };
   }
 });
+
+/** Of a reference that the operator does not list for the workspace, or for anyone. */
+export function notAllowed(request: GatewayFields, reference: GatewayReference): CallRefusal {
+  return gatewayRefusal({
+    kind: 'reference-not-allowed',
+    request: auditedRequest(request),
+    reference: targetText(reference),
+  });
+}

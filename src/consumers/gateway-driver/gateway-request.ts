@@ -1,6 +1,7 @@
 /** The fields that every request of a gateway has: checked, and made fit for the audit. */
 import type { SecretReference } from '../../config/config.ts';
 import { shownName } from '../../domain/shown-name.ts';
+import type { StoreCredentialRequest } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import { referenceText } from '../../observe/audit/record.ts';
 import { refuse } from '../../socket/calls.ts';
 import { socketRefusal } from '../../socket/refusal.ts';
@@ -9,20 +10,13 @@ import type { HandleBinding } from './gateway-handle.ts';
 /** Longest name in bytes: OpenShell's limit for a key is 256, and its names are shorter. */
 const MAX_NAME_BYTES = 256;
 
-export interface GatewayFields {
-  readonly workspace: string;
-  readonly providerName: string;
-  readonly providerId: string;
-  readonly credentialKey: string;
-}
+export type GatewayFields = Pick<
+  StoreCredentialRequest,
+  'workspace' | 'providerName' | 'providerId' | 'credentialKey'
+>;
 
 /** Whom a gateway asks for. It names no sandbox and no user: workspace and provider are all that can be known. */
-export interface GatewayRequest {
-  readonly workspace: string;
-  readonly provider: string;
-  readonly providerId: string;
-  readonly key: string;
-}
+export type GatewayRequest = Readonly<Record<'workspace' | 'provider' | 'providerId' | 'key', string>>;
 
 /** What a handle is bound to; refuses a request that leaves a part of it open. */
 export function bindingOf({ workspace, providerId, credentialKey }: GatewayFields): HandleBinding {

@@ -38,13 +38,8 @@ export const gatewayDriver: Consumer = {
       return undefined;
     }
     const current = () => partOf(host.config(), gatewaySlot) ?? settings;
-    const driver = {
-      settings: current,
-      allow: () => host.config().references.allow,
-      reads: host.reads,
-    };
     return {
-      methods: gatewayMethods(driver, host),
+      methods: gatewayMethods({ ...host, settings: current }),
       socket: {
         file: () => current().socket,
         callers: () => current().callers,
