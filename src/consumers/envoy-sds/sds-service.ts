@@ -11,14 +11,14 @@ import {
 } from '../../gen/envoy/service/secret/v3/sds_pb.ts';
 import { countRequest, parse, refuse } from '../../socket/calls.ts';
 import type { PeerConnection } from '../../socket/connections.ts';
-import { type MessageStream, type Method, streaming } from '../../socket/method.ts';
-import { type CallRefusal, socketRefusal } from '../../socket/refusal.ts';
+import { type Method, streaming } from '../../socket/method.ts';
+import { socketRefusal } from '../../socket/refusal.ts';
 import type { UidUsage } from '../../socket/usage.ts';
-import type { ConsumerHost, OpenConsumer } from '../consumer.ts';
 import { providersFor } from '../environment.ts';
+import { WatchedConsumer } from '../watch.ts';
 import { TYPE_URL } from './sds-encode.ts';
 import { MAX_NAME_BYTES } from './sds-name.ts';
-import { SdsStream } from './sds-stream.ts';
+import { SdsStream, type SdsStreamOptions } from './sds-stream.ts';
 
 /** Envoy lists its extensions in the first request: 61 KB in 1.40, 3 KB more in each release, and Istio adds metadata. */
 const REQUEST_BYTES = 1024 * 1024;
@@ -33,29 +33,13 @@ const READ = { readUnknownFields: false } as const;
 
 type Request = DiscoveryRequest | DeltaDiscoveryRequest;
 
-export class SdsService implements OpenConsumer {
-  readonly methods: readonly Method[];
-  readonly #host: ConsumerHost;
-  readonly #open = new Set<SdsStream>();
+export class SdsService extends WatchedConsumer<SdsStream> {
+  readonly methods = [this.#method('StreamSecrets', false), this.#method('DeltaSecrets', true)];
   /** Names that the streams of a UID want: as many as it may have watches. */
   readonly #names = new WeakMap<UidUsage, number>();
 
-  constructor(host: ConsumerHost) {
-    this.#host = host;
-    this.methods = [this.#method('StreamSecrets', false), this.#method('DeltaSecrets', true)];
-    host.store.subscribe(() => {
-      for (const stream of [...this.#open]) stream.push();
-    });
-  }
-
-  watches = () => [...this.#open].map(({ acknowledgements }) => acknowledgements.state);
-
-  endAll = (refusal: CallRefusal): void => {
-    for (const stream of [...this.#open]) stream.end(refusal);
-  };
-
   recheck = (): void => {
-    for (const stream of [...this.#open]) stream.recheck();
+    for (const stream of [...this.open]) stream.recheck();
   };
 
   #method(name: string, delta: boolean): Method {
@@ -64,39 +48,23 @@ export class SdsService implements OpenConsumer {
       name,
       (connection, stream) => {
         // Refuses a caller that may see names only.
-        providersFor(this.#host, connection, []);
-        this.#accept(connection, stream, {
-          host: this.#host,
-          call: method.audited,
-          connection,
-          stream,
-          delta,
-        });
+        providersFor(this.host, connection, []);
+        this.#accept({ host: this.host, call: method.audited, connection, stream, delta });
       },
       REQUEST_BYTES,
     );
     return method;
   }
 
-  #accept(
-    connection: PeerConnection,
-    stream: MessageStream,
-    options: ConstructorParameters<typeof SdsStream>[0],
-  ): void {
-    const { usage } = connection;
-    if (usage.watches >= this.#host.limits.watchesPerUid) refuse(socketRefusal({ kind: 'too-many-watches' }));
-    usage.watches += 1;
+  #accept(options: SdsStreamOptions): void {
+    const { connection, stream } = options;
+    this.count(connection, stream);
     const opened = new SdsStream(options);
-    this.#open.add(opened);
-    stream.onClose(() => {
-      usage.watches -= 1;
-      this.#count(usage, -opened.names.size);
-      opened.closed();
-      this.#open.delete(opened);
-    });
+    stream.onClose(() => this.#countNames(connection.usage, -opened.names.size));
+    this.add(opened, stream);
     stream.receive((bytes) => {
       try {
-        if (hasMoreFields(bytes, 2 * this.#host.limits.watchesPerUid + OTHER_FIELDS))
+        if (hasMoreFields(bytes, 2 * this.host.limits.watchesPerUid + OTHER_FIELDS))
           refuse(socketRefusal({ kind: 'too-many-watches' }));
         this.#take(opened, connection, readRequest(bytes, options.delta));
       } catch (error) {
@@ -123,13 +91,13 @@ export class SdsService implements OpenConsumer {
     countRequest(connection);
     if ([...names].some((name) => Buffer.byteLength(name) > MAX_NAME_BYTES))
       refuse(socketRefusal({ kind: 'malformed-request', what: 'name of a secret' }));
-    this.#count(connection.usage, names.size - before.size);
+    this.#countNames(connection.usage, names.size - before.size);
     stream.want(names, again);
   }
 
-  #count(usage: UidUsage, names: number): void {
+  #countNames(usage: UidUsage, names: number): void {
     const sum = (this.#names.get(usage) ?? 0) + names;
-    if (names > 0 && sum > this.#host.limits.watchesPerUid)
+    if (names > 0 && sum > this.host.limits.watchesPerUid)
       refuse(socketRefusal({ kind: 'too-many-watches' }));
     this.#names.set(usage, sum);
   }

@@ -3,41 +3,34 @@
  * write at a time. Envoy keeps what it has when a stream ends, so everything is withdrawn before this side ends one.
  */
 import { MAX_RESPONSE_BYTES } from '../../domain/limits.ts';
-import type { AuditedCall } from '../../observe/audit/audit.ts';
 import { type AuditedCredential, plainCredential } from '../../observe/audit/record.ts';
 import { ALWAYS_LISTED } from '../../observe/audit/served-lists.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { countResponse } from '../../socket/calls.ts';
-import type { PeerConnection } from '../../socket/connections.ts';
-import type { MessageStream } from '../../socket/method.ts';
-import type { CallRefusal } from '../../socket/refusal.ts';
 import { Acknowledgements } from '../acknowledgements.ts';
-import type { ConsumerHost } from '../consumer.ts';
 import { providersFor, visibleProviders } from '../environment.ts';
+import { Watch, type WatchOptions } from '../watch.ts';
 import { encodeResponse, type SdsSecret, valuesOf, versionOf } from './sds-encode.ts';
 import { auditedName, contentOf, type SdsContent } from './sds-name.ts';
 
-export interface SdsStreamOptions {
-  readonly host: ConsumerHost;
-  readonly call: AuditedCall;
-  readonly connection: PeerConnection;
-  readonly stream: MessageStream;
+export interface SdsStreamOptions extends WatchOptions {
   readonly delta: boolean;
 }
 
-export class SdsStream {
+export class SdsStream extends Watch<string> {
   /** What its client calls itself; for audit and log only. */
   node = '';
   readonly acknowledgements: Acknowledgements<string>;
-  readonly #options: SdsStreamOptions;
+  // Without an empty value, Envoy holds its listener back for 15 s.
+  protected override readonly beginsEmpty = true;
+  readonly #delta: boolean;
   /** What was last sent for each name; undefined where it is to be sent in any case. */
   readonly #names = new Map<string, Pick<SdsSecret, 'version' | 'isPair'> | undefined>();
   #responses = 0;
-  #writing = false;
-  #ended = false;
-  readonly #resume = () => this.push();
 
   constructor(options: SdsStreamOptions) {
-    this.#options = options;
+    super(options);
+    this.#delta = options.delta;
     this.acknowledgements = new Acknowledgements({
       ...options,
       consumer: 'envoy-sds',
@@ -70,71 +63,41 @@ export class SdsStream {
     return this.acknowledgements.acknowledge(nonce, 'rejected', { names, code });
   }
 
-  /** Sends what changed, unless a write is under way: the end of it calls again. */
-  push(): void {
-    if (this.#ended || this.#writing) return;
-    const { connection, host } = this.#options;
-    if (connection.stillAllowed() !== undefined) {
-      this.recheck();
+  protected override send(snapshot: Snapshot | undefined): void {
+    if (snapshot === undefined) {
+      this.#send(() => ({ kind: 'nothing', reason: 'not-ready' }), undefined);
       return;
     }
-    const current = host.state.snapshot();
-    // Before the first snapshot an empty value is sent: without one, Envoy holds its listener back for 15 s.
-    if ('refusal' in current && current.refusal.kind !== 'not-ready') {
-      this.end(current.refusal);
-      return;
-    }
-    const { unread } = connection.usage;
-    if (unread.full) {
-      unread.wait(this.#resume);
-      return;
-    }
-    const snapshot = 'snapshot' in current ? current.snapshot : undefined;
+    const { connection, host } = this.options;
     const visible = new Set(providersFor(host, connection, []));
-    const mountedAt = snapshot?.mountedAt;
-    this.#send(
-      (name) =>
-        snapshot === undefined
-          ? { kind: 'nothing', reason: 'not-ready' }
-          : contentOf(snapshot, visible, name),
-      mountedAt,
-    );
+    this.#send((name) => contentOf(snapshot, visible, name), snapshot.mountedAt);
+  }
+
+  protected override peerGone(): void {
+    this.recheck();
   }
 
   /** Withdraws everything where the peer no longer is the one that was let in, or fits another rule or none. */
   recheck(): void {
-    const { connection, host } = this.#options;
+    const { connection, host } = this.options;
     const gone = connection.stillAllowed();
-    if (gone === undefined || this.#ended) return;
+    if (gone === undefined || this.ended) return;
     this.withdraw();
     host.audit.peerRefused(connection.audited, typeof gone === 'string' ? gone : gone.kind);
     // What was written is sent at the end of this turn of the event loop.
     setImmediate(() => connection.close());
   }
 
-  /** Withdraws everything, and ends with a refusal. Safe to call twice. */
-  end(refusal: CallRefusal): void {
-    if (this.#ended) return;
-    this.withdraw();
-    this.#options.stream.end(refusal);
-  }
-
-  /** Sends an empty value for each name, the last that is sent. Safe to call twice. */
-  withdraw(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+  /** Sends an empty value for each name, the last that is sent. */
+  override withdraw(): void {
+    if (this.ended) return;
+    super.withdraw();
     this.#send(() => ({ kind: 'nothing', reason: 'withdrawn' }), undefined);
   }
 
-  /** Its stream is closed. */
-  closed(): void {
-    this.#ended = true;
-    this.acknowledgements.closed();
-    this.#options.connection.usage.unread.forget(this.#resume);
-  }
-
   #send(contentFor: (name: string) => SdsContent, mountedAt: number | undefined): void {
-    const { connection, delta, host, stream } = this.#options;
+    const { connection, host } = this.options;
+    const delta = this.#delta;
     const secrets = this.#secrets(contentFor);
     const changed = secrets.filter(({ name, version }) => this.#names.get(name)?.version !== version);
     if (changed.length === 0) return;
@@ -153,19 +116,15 @@ export class SdsStream {
     });
     const message = encodeResponse(sent, { version, nonce: this.nonce, delta });
     countResponse(connection, message.bytes.byteLength);
-    this.#writing = true;
-    stream.write(message, () => {
-      this.#writing = false;
-      this.push();
-    });
+    this.write(message);
     message.retire();
     for (const { name, version, isPair } of changed) this.#names.set(name, { version, isPair });
-    if (!this.#ended) this.#audit(credentials, changed, { revision: version, correlation });
+    if (!this.ended) this.#audit(credentials, changed, { revision: version, correlation });
   }
 
   /** What is served under each name. A value may be asked for under four spellings, so a response can be full. */
   #secrets(contentFor: (name: string) => SdsContent): SdsSecret[] {
-    const { processKey } = this.#options.host;
+    const { processKey } = this.options.host;
     let room = MAX_RESPONSE_BYTES;
     return [...this.#names].map(([name, before]) => {
       let content = contentFor(name);
@@ -185,7 +144,7 @@ export class SdsStream {
     changed: readonly SdsSecret[],
     { revision, correlation }: { readonly revision: bigint; readonly correlation: string },
   ): void {
-    const { call, connection, host } = this.#options;
+    const { call, connection, host } = this.options;
     const { node } = this;
     host.afterSending(() => {
       for (let at = 0; at < served.length; at += ALWAYS_LISTED) {
