@@ -41,31 +41,39 @@ export interface Examined {
 
 type Finding = Omit<ConfigFinding['issue'], 'line' | 'column'> & { readonly line?: number };
 
-export async function examine(examined: Examined): Promise<ConfigFinding[]> {
-  const findings: ConfigFinding[] = [];
-  const add = (severity: ConfigFinding['severity'], by: ConfigFinding['by'], issue: Finding) =>
-    findings.push({
-      severity,
-      by,
-      issue: { line: 0, column: 0, ...issue, ...(issue.line ? { column: 1 } : {}) },
-    });
-  const unchecked = (option: string, what: string, hint: string) =>
-    add('warning', 'secret-resolver', {
-      file: option,
-      field: '',
-      message: `${option === '--no-socket' ? 'is' : 'is not'} given, so ${what} not checked`,
-      hint,
-    });
-  const used = judgeGateway(examined, add, unchecked);
-  judgeWorkspace(examined, findings);
-  for (const [key, text] of examined.credentials) judgeReference(examined, key, text, findings);
-  judgeProfile(examined, add, unchecked);
-  await judgeSocket(examined, used, add, unchecked);
-  return findings;
+class Findings {
+  readonly all: ConfigFinding[] = [];
+  readonly #places: Places;
+
+  constructor(places: Places) {
+    this.#places = places;
+  }
+
+  add(severity: ConfigFinding['severity'], by: ConfigFinding['by'], { line = 0, ...issue }: Finding): void {
+    this.all.push({ severity, by, issue: { ...issue, line, column: line > 0 ? 1 : 0 } });
+  }
+
+  /** A fault of the resolver's own configuration. */
+  own(path: readonly PropertyKey[], message: string, hint: string): void {
+    const issue = this.#places.config?.issueAt(path, message, hint);
+    if (issue !== undefined) this.all.push({ severity: 'error', by: 'secret-resolver', issue });
+  }
+
+  unchecked(option: string, what: string, hint: string): void {
+    const message = `${option === '--no-socket' ? 'is' : 'is not'} given, so ${what} not checked`;
+    this.add('warning', 'secret-resolver', { file: option, field: '', message, hint });
+  }
 }
 
-type Add = (severity: ConfigFinding['severity'], by: ConfigFinding['by'], issue: Finding) => void;
-type Unchecked = (option: string, what: string, hint: string) => void;
+export async function examine(examined: Examined): Promise<ConfigFinding[]> {
+  const findings = new Findings(examined.places);
+  const used = judgeGateway(examined, findings);
+  judgeWorkspace(examined, findings);
+  for (const [key, text] of examined.credentials) judgeReference(examined, key, text, findings);
+  judgeProfile(examined, findings);
+  await judgeSocket(examined, used, findings);
+  return findings.all;
+}
 
 /** The command that makes the provider in a workspace. Nothing in it needs quotes: each part was checked. */
 export function providerCommand({ type = 'TYPE', credentials }: Examined, workspace: string): string {
@@ -76,9 +84,9 @@ export function providerCommand({ type = 'TYPE', credentials }: Examined, worksp
   return `openshell --workspace ${workspace} provider create --name ${type} --type ${type}${shown.join('')}`;
 }
 
-function judgeGateway({ gateway, settings, places }: Examined, add: Add, unchecked: Unchecked) {
+function judgeGateway({ gateway, settings, places }: Examined, findings: Findings) {
   if (gateway === undefined) {
-    unchecked(
+    findings.unchecked(
       '--gateway-config',
       "the gateway's driver table and topology are",
       'run: kubectl -n openshell get configmap openshell-config -o yaml > gateway.yaml, and give --gateway-config gateway.yaml',
@@ -87,7 +95,7 @@ function judgeGateway({ gateway, settings, places }: Examined, add: Add, uncheck
   }
   const { file, text, firstLine } = gateway;
   const used = judgeGatewayToml(text, (line, field, message, hint) =>
-    add('error', 'OpenShell', {
+    findings.add('error', 'OpenShell', {
       file,
       line: firstLine > 0 && line > 0 ? firstLine + line - 1 : 0,
       field,
@@ -97,17 +105,14 @@ function judgeGateway({ gateway, settings, places }: Examined, add: Add, uncheck
   );
   if (used !== undefined && !used.launched && used.socketPath !== settings.socket.path) {
     const hint = 'make them one, unless both containers mount the folder under names of their own';
-    const issue = places.config?.issueAt(
-      ['gatewayDriver', 'socket', 'path'],
-      `is not socket_path of ${file}`,
-      hint,
-    );
-    if (issue !== undefined) add('warning', 'secret-resolver', issue);
+    const path = ['gatewayDriver', 'socket', 'path'];
+    const issue = places.config?.issueAt(path, `is not socket_path of ${file}`, hint);
+    if (issue !== undefined) findings.add('warning', 'secret-resolver', issue);
   }
   return used;
 }
 
-function judgeWorkspace(examined: Examined, findings: ConfigFinding[]): void {
+function judgeWorkspace(examined: Examined, findings: Findings): void {
   const { settings, workspace, type, credentials, config } = examined;
   if (type === undefined) return;
   const names = settings.workspaces.map(({ name }) => name);
@@ -117,43 +122,22 @@ function judgeWorkspace(examined: Examined, findings: ConfigFinding[]): void {
     all.every((each) => each && permitted(settings.workspaces, config.references.allow, name, each)),
   );
   const meant = credentials.size > 0 && fits.length === 1 ? fits[0] : undefined;
-  report(
-    examined,
+  findings.own(
     ['gatewayDriver', 'workspaces'],
     `does not list workspace ${shownName(workspace)}, so each of its references is refused`,
     meant === undefined
       ? `${nearest(workspace, names)?.replace('write', 'give --workspace') ?? `list {name: ${workspace}} with its secrets`}, then run: secret-resolver config validate ${config.file}`
       : `run: ${providerCommand(examined, meant)}`,
-    findings,
   );
 }
 
-/** A fault of the resolver's own configuration. */
-function report(
-  { places }: Examined,
-  path: readonly PropertyKey[],
-  message: string,
-  hint: string,
-  findings: ConfigFinding[],
-): void {
-  const issue = places.config?.issueAt(path, message, hint);
-  if (issue !== undefined) findings.push({ severity: 'error', by: 'secret-resolver', issue });
-}
-
-function judgeReference(examined: Examined, key: string, text: string, findings: ConfigFinding[]): void {
+function judgeReference(examined: Examined, key: string, text: string, findings: Findings): void {
   const { settings, config, workspace } = examined;
   const reference = parseReference(Buffer.from(text));
   if (reference === undefined) {
     const hint = `run: ${providerCommand(examined, workspace)}`;
-    const issue = {
-      file: '--credential',
-      line: 0,
-      column: 0,
-      field: key,
-      message: 'is not a reference',
-      hint,
-    };
-    findings.push({ severity: 'error', by: 'secret-resolver', issue });
+    const issue = { file: '--credential', field: key, message: 'is not a reference', hint };
+    findings.add('error', 'secret-resolver', issue);
     return;
   }
   const { allow } = config.references;
@@ -167,25 +151,21 @@ function judgeReference(examined: Examined, key: string, text: string, findings:
     const { named } = reference as Extract<GatewayReference, { named: string }>;
     const near = nearest(named, [...own.names.keys()])?.replace('write ', '');
     const again = near && { ...examined, credentials: new Map([[key, `secret-resolver://${near}`]]) };
-    report(
-      examined,
+    findings.own(
       [...here, 'names'],
       `does not list ${shownName(named)}, which ${key} refers to`,
       again
         ? `run: ${providerCommand(again, workspace)}`
         : `map ${shownName(named)} to {name: SECRET, key: KEY} there, ${validate}`,
-      findings,
     );
     return;
   }
   const { namespace, name, key: item } = target;
   const listed = 'named' in reference || referenceAllowed(own.secrets, target);
-  report(
-    examined,
+  findings.own(
     listed ? ['references', 'allow'] : [...here, 'secrets'],
     `does not list ${namespace}/${name}/${item}, which ${key} refers to`,
     `list {namespace: ${namespace}, name: ${name}, keys: [${item}]} there, ${validate}`,
-    findings,
   );
 }
 
@@ -205,11 +185,11 @@ const importedProfile = z.looseObject({
     .default([]),
 });
 
-function judgeProfile(examined: Examined, add: Add, unchecked: Unchecked): void {
+function judgeProfile(examined: Examined, findings: Findings): void {
   const { profiles, type, workspace, places, credentials } = examined;
   const cli = `openshell --workspace ${workspace} provider`;
   if (type === undefined) {
-    unchecked(
+    findings.unchecked(
       '--type',
       "a provider's workspace and profile are",
       'give the type of the provider, and --credential KEY=REFERENCE',
@@ -218,13 +198,13 @@ function judgeProfile(examined: Examined, add: Add, unchecked: Unchecked): void 
   }
   if (profiles === undefined) {
     const hint = `run: ${cli} list-profiles -o json > profiles.json, and give --profiles profiles.json`;
-    unchecked('--profiles', `whether workspace ${workspace} has profile ${type} is`, hint);
+    findings.unchecked('--profiles', `whether workspace ${workspace} has profile ${type} is`, hint);
     return;
   }
   const imported = profiles.sources.map((source) => source.validate(importedProfile));
   const profile = imported.find(({ id }) => id === type);
   const fault = (message: string, hint: string) =>
-    add('error', 'OpenShell', { file: profiles.file, field: type, message, hint });
+    findings.add('error', 'OpenShell', { file: profiles.file, field: type, message, hint });
   if (profile === undefined) {
     const shipped = join(SHIPPED_PROFILES, `${type}.yaml`);
     const file = places.profiles.get(type)?.file ?? (existsSync(shipped) ? shipped : 'PROFILE.yaml');
@@ -235,7 +215,7 @@ function judgeProfile(examined: Examined, add: Add, unchecked: Unchecked): void 
     return;
   }
   if (profile.endpoints.length === 0)
-    add('warning', 'OpenShell', {
+    findings.add('warning', 'OpenShell', {
       file: profiles.file,
       field: type,
       message:
@@ -248,7 +228,7 @@ function judgeProfile(examined: Examined, add: Add, unchecked: Unchecked): void 
       !env_vars.some((key) => credentials.has(key)),
   );
   for (const { name, env_vars } of minted)
-    add('warning', 'OpenShell', {
+    findings.add('warning', 'OpenShell', {
       file: profiles.file,
       field: `${type}.${shownName(name)}`,
       message:
@@ -269,8 +249,7 @@ function addEndpoint({ id, source, scope }: z.infer<typeof importedProfile>, cli
 async function judgeSocket(
   { socket, config, settings }: Examined,
   used: UsedDriver | undefined,
-  add: Add,
-  unchecked: Unchecked,
+  findings: Findings,
 ): Promise<void> {
   const serve = used?.launched
     ? RESTART
@@ -278,11 +257,11 @@ async function judgeSocket(
   if (socket === false) {
     const hint =
       'run this command in the container of the driver: kubectl -n openshell exec POD -c secret-resolver -- secret-resolver openshell doctor --config /etc/secret-resolver/config.yaml';
-    unchecked('--no-socket', 'the socket is', hint);
+    findings.unchecked('--no-socket', 'the socket is', hint);
     return;
   }
   const fault = (message: string, hint: string) =>
-    add('error', 'secret-resolver', { file: socket, field: '', message, hint });
+    findings.add('error', 'secret-resolver', { file: socket, field: '', message, hint });
   try {
     if (!lstatSync(socket).isSocket()) {
       fault('exists but is not a socket', `remove it, then ${serve}`);
@@ -312,7 +291,7 @@ async function judgeSocket(
     else if (settings.callers.some(({ uid }) => uid === process.geteuid?.()))
       fault(`does not answer UID ${process.geteuid?.()}`, `read the driver's log, then ${serve}`);
     else
-      add('warning', 'secret-resolver', {
+      findings.add('warning', 'secret-resolver', {
         file: socket,
         field: '',
         message: `a process listens on it, and gatewayDriver.callers does not list this UID ${process.geteuid?.()}, so no call is answered`,
