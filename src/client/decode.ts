@@ -42,27 +42,19 @@ export function decodeEnvironment(bytes: Buffer, socket: string): ProviderEnviro
       expiresAtMs: expiresAtMs === undefined || expiresAtMs === 0n ? undefined : Number(expiresAtMs),
     });
   }
+  const { providerEnvRevision: revision, refusals } = message;
   const { id = '', name = '', namespace = '' } = message.sandbox ?? {};
   bytes.fill(0);
   return loggable({
-    revision: message.providerEnvRevision,
+    revision,
     sandbox: { id, name, namespace },
     credentials,
-    refusals: message.refusals.map(({ provider, key, reason, required }) => ({
-      provider,
-      key,
-      reason,
-      required,
-    })),
+    refusals: refusals.map(({ provider, key, reason, required }) => ({ provider, key, reason, required })),
   });
 }
 
-function decodeEndpoint({
-  host,
-  port,
-  path,
-  plainHttp,
-}: StaticCredentialEndpointBinding): CredentialEndpoint {
+function decodeEndpoint(binding: StaticCredentialEndpointBinding): CredentialEndpoint {
+  const { host, port, path, plainHttp } = binding;
   const endpoint = { host, port, path };
   return speaksTls(endpoint) === !plainHttp ? endpoint : { ...endpoint, tls: !plainHttp };
 }

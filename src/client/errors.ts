@@ -33,17 +33,15 @@ export class ResolverError extends Error {
 
   /** Whether a retry may succeed without a change on this side. */
   get retryable(): boolean {
-    return (
-      this.code === 'unavailable' ||
-      this.code === 'resource-exhausted' ||
-      this.code === 'failed-precondition' ||
-      this.code === 'internal'
-    );
+    return !['permission-denied', 'invalid-argument', 'unimplemented'].includes(this.code);
   }
 }
 
 export function toResolverError(error: ServiceError, socket: string): ResolverError {
-  return new ResolverError(codeOf(error.code), messageOf(error.details), { socket, cause: error });
+  return new ResolverError(CODES[error.code] ?? 'internal', messageOf(error.details), {
+    socket,
+    cause: error,
+  });
 }
 
 /** The resolver's own message. Of the gRPC library's connection report, only the error code is kept. */
@@ -54,24 +52,14 @@ function messageOf(details: string): string {
   return code === undefined ? 'no connection' : `no connection (${code})`;
 }
 
-function codeOf(code: status): ResolverErrorCode {
-  switch (code) {
-    case status.PERMISSION_DENIED:
-    case status.UNAUTHENTICATED:
-      return 'permission-denied';
-    case status.FAILED_PRECONDITION:
-      return 'failed-precondition';
-    case status.UNAVAILABLE:
-    case status.CANCELLED:
-    case status.DEADLINE_EXCEEDED:
-      return 'unavailable';
-    case status.RESOURCE_EXHAUSTED:
-      return 'resource-exhausted';
-    case status.INVALID_ARGUMENT:
-      return 'invalid-argument';
-    case status.UNIMPLEMENTED:
-      return 'unimplemented';
-    default:
-      return 'internal';
-  }
-}
+const CODES: Partial<Record<status, ResolverErrorCode>> = {
+  [status.PERMISSION_DENIED]: 'permission-denied',
+  [status.UNAUTHENTICATED]: 'permission-denied',
+  [status.FAILED_PRECONDITION]: 'failed-precondition',
+  [status.UNAVAILABLE]: 'unavailable',
+  [status.CANCELLED]: 'unavailable',
+  [status.DEADLINE_EXCEEDED]: 'unavailable',
+  [status.RESOURCE_EXHAUSTED]: 'resource-exhausted',
+  [status.INVALID_ARGUMENT]: 'invalid-argument',
+  [status.UNIMPLEMENTED]: 'unimplemented',
+};

@@ -11,7 +11,17 @@ import { type Lookup, replacePlain } from './placeholder-text.ts';
 /** Largest size of a compressed body after decompression, in bytes: a decompression bomb must not exhaust the memory. */
 export const MAX_DECOMPRESSED_BYTES = 8 * 1024 * 1024;
 /** Most codings of one body: thousands fit into a header, and each may have the largest size. */
-export const MAX_CODINGS = 3;
+const MAX_CODINGS = 3;
+
+type Decoder = (body: Buffer, limit: { maxOutputLength: number }) => Buffer;
+
+const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
+  ['gzip', gunzipSync],
+  ['x-gzip', gunzipSync],
+  ['deflate', inflateSync],
+  ['br', brotliDecompressSync],
+  ['zstd', zstdDecompressSync],
+]);
 
 /** The headers that describe a body, and whether to rewrite it. */
 export interface BodyKind {
@@ -75,27 +85,12 @@ function decompress(body: Buffer, encoding: string | undefined): Buffer | undefi
     .map((coding) => coding.trim())
     .filter((coding) => coding !== '' && coding !== 'identity');
   if (codings.length > MAX_CODINGS) return undefined;
-  const limit = { maxOutputLength: MAX_DECOMPRESSED_BYTES };
   let plain = body;
   try {
     for (const coding of codings.reverse()) {
-      switch (coding) {
-        case 'gzip':
-        case 'x-gzip':
-          plain = gunzipSync(plain, limit);
-          break;
-        case 'deflate':
-          plain = inflateSync(plain, limit);
-          break;
-        case 'br':
-          plain = brotliDecompressSync(plain, limit);
-          break;
-        case 'zstd':
-          plain = zstdDecompressSync(plain, limit);
-          break;
-        default:
-          return undefined;
-      }
+      const decode = DECODERS.get(coding);
+      if (decode === undefined) return undefined;
+      plain = decode(plain, { maxOutputLength: MAX_DECOMPRESSED_BYTES });
     }
   } catch {
     return undefined;

@@ -71,40 +71,19 @@ export interface Rewritten<T> {
 export type Rewriting<T> = Rewritten<T> | Refusal;
 
 export function refuse(detail: RefusalDetail, location: Location, key?: string): Refusal {
-  return { kind: 'refused', reason: reasonOf(detail), detail, location, key };
+  const reason = MISMATCHES.includes(detail) ? 'credential_endpoint_mismatch' : 'credential_unavailable';
+  return { kind: 'refused', reason, detail, location, key };
 }
 
 /** The HTTP status for a reason. */
 export function statusOf(reason: RefusalReason): 403 | 500 {
-  switch (reason) {
-    case 'credential_endpoint_mismatch':
-      return 403;
-    case 'credential_unavailable':
-      return 500;
-  }
+  return reason === 'credential_endpoint_mismatch' ? 403 : 500;
 }
 
-function reasonOf(detail: RefusalDetail): RefusalReason {
-  switch (detail) {
-    case 'wrong-endpoint':
-    case 'tls-required':
-    case 'host-mismatch':
-    case 'ambiguous-path':
-      return 'credential_endpoint_mismatch';
-    case 'no-snapshot':
-    case 'unknown-credential':
-    case 'no-endpoint':
-    case 'canonical-form':
-    case 'stale-revision':
-    case 'wrong-handle':
-    case 'expired':
-    case 'too-many-placeholders':
-    case 'unusable-value':
-    case 'control-character-in-value':
-    case 'value-changes-path':
-    case 'malformed-placeholder':
-    case 'unresolved-marker':
-    case 'body-type-not-supported':
-      return 'credential_unavailable';
-  }
-}
+/** A credential that the agent may use, elsewhere. Everything else is unavailable to it. */
+const MISMATCHES: readonly RefusalDetail[] = [
+  'wrong-endpoint',
+  'tls-required',
+  'host-mismatch',
+  'ambiguous-path',
+];

@@ -1,6 +1,6 @@
 /** A watch that survives restarts of the resolver: it reconnects, and each snapshot that it yields is complete. */
-import { create, toBinary } from '@bufbuild/protobuf';
-import type { Client, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import type { ServiceError } from '@grpc/grpc-js';
 import {
   AcknowledgeOutcome,
   WatchProviderEnvironmentRequestSchema,
@@ -13,9 +13,9 @@ import { socketIdentity, waitForSocket } from './retry-wait.ts';
 import { bidirectionalCall, openChannel } from './transport.ts';
 
 /** Wait before the first new attempt, in milliseconds. It doubles with each failure. */
-export const BACKOFF_INITIAL_MS = 50;
+const BACKOFF_INITIAL_MS = 50;
 /** Longest wait, in milliseconds. A restarted resolver ends it sooner, by its new socket. */
-export const BACKOFF_MAX_MS = 1_000;
+const BACKOFF_MAX_MS = 1_000;
 /** Milliseconds until the first snapshot of a subscription must arrive. */
 const FIRST_SNAPSHOT_TIMEOUT_MS = 10_000;
 
@@ -44,9 +44,8 @@ export async function* watchEnvironment(
   let failures = 0;
   while (!signal.aborted) {
     const socket = socketIdentity(socketPath);
-    const session = new WatchSession(socketPath, options.providers ?? [], signal);
     try {
-      for await (const environment of session) {
+      for await (const environment of watchOnce(socketPath, options.providers ?? [], signal)) {
         failures = 0;
         yield environment;
       }
@@ -58,127 +57,87 @@ export async function* watchEnvironment(
       // 50 % jitter, so that a thousand watchers do not reconnect in the same millisecond.
       const restarted = await waitForSocket(socketPath, socket, wait * (0.5 + Math.random() / 2), signal);
       failures = restarted ? 0 : failures + 1;
-    } finally {
-      session.close();
     }
   }
 }
 
 /** One stream. Keeps only the newest snapshot: a busy consumer skips the ones in between. */
-class WatchSession implements AsyncIterable<WatchedEnvironment> {
-  readonly #socket: string;
-  readonly #channel: Client;
-  readonly #stream: ClientDuplexStream<Buffer, Buffer>;
-  #newest: ProviderEnvironment | undefined;
-  #error: ResolverError | undefined;
-  #wake: () => void = () => {};
-  #closed = false;
-  readonly #close = () => this.close();
-  readonly #signal: AbortSignal;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(socket: string, providers: readonly string[], signal: AbortSignal) {
-    this.#socket = socket;
-    this.#channel = openChannel(socket);
-    this.#signal = signal;
-    this.#stream = bidirectionalCall(this.#channel, 'WatchProviderEnvironment');
-    const end = (message: string) => this.#fail(new ResolverError('unavailable', message, { socket }));
-    this.#timer = setTimeout(
-      () => end('timed out waiting for the first snapshot'),
-      FIRST_SNAPSHOT_TIMEOUT_MS,
-    );
-    this.#stream.on('data', (bytes: Buffer) => {
-      clearTimeout(this.#timer);
-      if (!this.#closed) this.#take(bytes);
-    });
-    this.#stream.on('error', (error: ServiceError) => this.#fail(toResolverError(error, socket)));
-    this.#stream.on('end', () => end('the resolver ended the watch'));
-    signal.addEventListener('abort', this.#close, { once: true });
-    this.#send({ case: 'subscribe', value: { providers: [...providers] } });
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<WatchedEnvironment, void, undefined> {
-    while (!this.#closed) {
-      const environment = this.#newest;
-      if (environment !== undefined) {
-        this.#newest = undefined;
-        let rejected = false;
-        yield loggable({
-          ...environment,
-          reject: () => {
-            rejected = true;
-          },
-        });
-        this.#acknowledge(
-          environment.revision,
-          rejected ? AcknowledgeOutcome.REJECTED : AcknowledgeOutcome.APPLIED,
-        );
-        continue;
-      }
-      if (this.#error !== undefined) throw this.#error;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#signal.removeEventListener('abort', this.#close);
-    this.#stream.cancel();
-    this.#channel.close();
-    if (this.#newest !== undefined) eraseEnvironment(this.#newest);
-    this.#newest = undefined;
-    this.#wake();
-  }
-
-  /** A response that cannot be decoded ends this stream, not the process. */
-  #take(bytes: Buffer): void {
-    const skipped = this.#newest;
+async function* watchOnce(
+  socket: string,
+  providers: readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<WatchedEnvironment, void, undefined> {
+  const channel = openChannel(socket);
+  const stream = bidirectionalCall(channel, 'WatchProviderEnvironment');
+  let newest: ProviderEnvironment | undefined;
+  let failure: ResolverError | undefined;
+  let closed = false;
+  let wake = () => {};
+  const keep = (environment: ProviderEnvironment | undefined) => {
+    if (newest !== undefined) eraseEnvironment(newest);
+    newest = environment;
+    wake();
+  };
+  const fail = (error: ResolverError) => {
+    clearTimeout(timer);
+    failure ??= error;
+    wake();
+  };
+  const end = (message: string) => fail(new ResolverError('unavailable', message, { socket }));
+  const timer = setTimeout(end, FIRST_SNAPSHOT_TIMEOUT_MS, 'timed out waiting for the first snapshot');
+  const send = (message: Message) => {
+    if (!closed && failure === undefined) stream.write(requestBytes(message));
+  };
+  const close = () => {
+    if (closed) return;
+    closed = true;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', close);
+    stream.cancel();
+    channel.close();
+    keep(undefined);
+  };
+  stream.on('data', (bytes: Buffer) => {
+    clearTimeout(timer);
+    if (closed) return;
     try {
-      this.#newest = decodeEnvironment(bytes, this.#socket);
+      keep(decodeEnvironment(bytes, socket));
     } catch (error) {
-      const options = { socket: this.#socket };
-      this.#fail(
-        error instanceof ResolverError ? error : new ResolverError('internal', 'decoding failed', options),
-      );
-      return;
+      // Ends this stream, not the process.
+      fail(error as ResolverError);
     }
-    if (skipped !== undefined) eraseEnvironment(skipped);
-    this.#wake();
-  }
-
-  #fail(error: ResolverError): void {
-    clearTimeout(this.#timer);
-    this.#error ??= error;
-    this.#wake();
-  }
-
-  #acknowledge(revision: bigint, outcome: AcknowledgeOutcome): void {
-    this.#send({ case: 'acknowledge', value: { revision, outcome } });
-  }
-
-  #send(message: Parameters<typeof requestBytes>[0]): void {
-    if (!this.#closed && this.#error === undefined) this.#stream.write(requestBytes(message));
+  });
+  stream.on('error', (error: ServiceError) => fail(toResolverError(error, socket)));
+  stream.on('end', () => end('the resolver ended the watch'));
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    send({ case: 'subscribe', value: { providers: [...providers] } });
+    while (!closed) {
+      if (newest !== undefined) {
+        const environment = newest;
+        newest = undefined;
+        let outcome: AcknowledgeOutcome = AcknowledgeOutcome.APPLIED;
+        const reject = () => {
+          outcome = AcknowledgeOutcome.REJECTED;
+        };
+        yield loggable({ ...environment, reject });
+        send({ case: 'acknowledge', value: { revision: environment.revision, outcome } });
+      } else if (failure !== undefined) throw failure;
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+    }
+  } finally {
+    close();
   }
 }
 
-type RequestInit =
-  | { readonly case: 'subscribe'; readonly value: { readonly providers: string[] } }
-  | {
-      readonly case: 'acknowledge';
-      readonly value: { readonly revision: bigint; readonly outcome: AcknowledgeOutcome };
-    };
+type Message = NonNullable<MessageInitShape<typeof WatchProviderEnvironmentRequestSchema>['message']>;
 
-function requestBytes(message: RequestInit): Buffer {
-  return Buffer.from(
-    toBinary(
-      WatchProviderEnvironmentRequestSchema,
-      create(WatchProviderEnvironmentRequestSchema, { message }),
-    ),
-  );
+function requestBytes(message: Message): Buffer {
+  const request = create(WatchProviderEnvironmentRequestSchema, { message });
+  return Buffer.from(toBinary(WatchProviderEnvironmentRequestSchema, request));
 }
 
 /** Overwrites every value of a snapshot. */
