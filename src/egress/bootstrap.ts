@@ -8,7 +8,7 @@
  * There is no admin interface: the agent would reach it.
  */
 import { join } from 'node:path';
-import type { EgressSettings, ListenAddress } from '../config/config.ts';
+import type { EgressSettings } from '../config/config.ts';
 import type { Destinations } from './destinations.ts';
 
 /** The metadata by which a listener tells the kit what it is: `plain`, or `tls:<port>`. */
@@ -61,10 +61,8 @@ export function bootstrap({ directory }: EgressSettings): Json {
 export function listeners(settings: EgressSettings, destinations: Destinations): Json {
   return resources('config.listener.v3.Listener', [
     proxy(settings, destinations),
-    inner('plain', { metadata: 'plain', cluster: 'http' }),
-    ...destinations.tlsPorts.map((port) =>
-      inner(`tls-${port}`, { metadata: `tls:${port}`, cluster: 'https', transport_socket: onDemandTls }),
-    ),
+    inner('plain', 'http'),
+    ...destinations.tlsPorts.map((port) => inner(`tls:${port}`, 'https', onDemandTls)),
   ]);
 }
 
@@ -128,31 +126,24 @@ function proxy({ listen }: EgressSettings, destinations: Destinations): Json {
   ];
   return {
     name: 'proxy',
-    address: { socket_address: socketAddress(listen) },
-    filter_chains: [
-      { filters: [http('proxy', routes, tunnels ? [forwardProxy] : [], [{ upgrade_type: 'CONNECT' }])] },
-    ],
+    address: { socket_address: { address: listen.host, port_value: listen.port } },
+    filter_chains: [{ filters: [http('proxy', routes, tunnels ? [forwardProxy] : [], 'CONNECT')] }],
   };
 }
 
 const denied = {
-  direct_response: {
-    status: 403,
-    body: { inline_string: '{"error":"destination_not_listed"}\n' },
-  },
+  direct_response: { status: 403, body: { inline_string: '{"error":"destination_not_listed"}\n' } },
 };
 
-/** A listener that no address leads to. */
-function inner(
-  name: string,
-  { metadata, cluster, ...chain }: { metadata: string; cluster: string; transport_socket?: Json },
-): Json {
+/** A listener that no address leads to. `metadata` tells the kit what it is. */
+function inner(metadata: string, cluster: string, tls?: Json): Json {
+  const name = metadata.replace(':', '-');
   const routes = [{ match: { prefix: '' }, route: { cluster, ...ENDLESS } }];
   const filters = [processor(metadata), forwardProxy];
   return {
     name,
     internal_listener: {},
-    ...(chain.transport_socket && {
+    ...(tls && {
       listener_filters: [
         extension(
           'envoy.filters.listener.tls_inspector',
@@ -160,7 +151,9 @@ function inner(
         ),
       ],
     }),
-    filter_chains: [{ ...chain, filters: [http(name, routes, filters, [{ upgrade_type: 'websocket' }])] }],
+    filter_chains: [
+      { ...(tls && { transport_socket: tls }), filters: [http(name, routes, filters, 'websocket')] },
+    ],
   };
 }
 
@@ -168,12 +161,7 @@ function inner(
 const ENDLESS = { timeout: '0s' };
 const IDLE = '3600s';
 
-function http(
-  name: string,
-  routes: readonly Json[],
-  filters: readonly Json[],
-  upgrades: readonly Json[],
-): Json {
+function http(name: string, routes: readonly Json[], filters: readonly Json[], upgrade: string): Json {
   return extension(
     'envoy.filters.network.http_connection_manager',
     'extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
@@ -182,7 +170,7 @@ function http(
       // By HTTP/2, Envoy would refuse the self-test's calls by a gRPC status, as a credential service would.
       codec_type: name === 'proxy' ? 'HTTP1' : 'AUTO',
       stream_idle_timeout: IDLE,
-      upgrade_configs: upgrades,
+      upgrade_configs: [{ upgrade_type: upgrade }],
       // The server shall see what the agent sent.
       generate_request_id: false,
       skip_xff_append: true,
@@ -302,5 +290,3 @@ const authority = (regex: string): Json => ({
   name: ':authority',
   string_match: { safe_regex: { regex: `(?i)${regex}` } },
 });
-
-const socketAddress = ({ host, port }: ListenAddress): Json => ({ address: host, port_value: port });

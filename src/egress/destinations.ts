@@ -1,16 +1,13 @@
 /** Where the agent's requests may go: the endpoints of the providers, as the kit and as Envoy ask for them. */
 
+import type { Authority } from '../client/index.ts';
 import { lowerAscii, matchHost } from '../client/placeholder-endpoint.ts';
 import type { Config, EgressSettings, Endpoint, Provider } from '../config/config.ts';
 import { speaksTls } from '../domain/endpoint.ts';
 import { matchGlob } from '../domain/glob.ts';
 
 /** A server, as the kit knows it from whom it was asked by: never from a Host that the agent wrote. */
-export interface Server {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: boolean;
-}
+export type Server = Authority;
 
 type Listed = Server & { readonly rewriteBodies: boolean; readonly redacted: string | undefined };
 

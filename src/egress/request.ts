@@ -127,20 +127,17 @@ export class ProxiedRequest implements Disposable {
         };
       }
     }
-    const before: Headers = [
-      [':path', target],
-      ...headers.filter(([name]) => !/^:(path|method)$/.test(name)),
+    const before: Headers = [[':path', target], ...asked.headers];
+    const after: Headers = [
+      [':path', rewriting.value.target],
+      ...rewriting.value.headers.map(
+        ([name, value]) => [name, name === ':authority' ? withPort(value, server) : value] as const,
+      ),
     ];
-    const after: Headers = [[':path', rewriting.value.target], ...rewriting.value.headers];
     // A body that is packed cannot be looked into.
     const remove = this.#redaction === undefined ? [] : ['accept-encoding'];
-    const dialled = after.map(([name, value]) =>
-      name === ':authority' ? ([name, withPort(value, server)] as const) : ([name, value] as const),
-    );
-    return answer(
-      { case: 'requestHeaders', value: { response: { headerMutation: mutation(before, dialled, remove) } } },
-      this.#modes(),
-    );
+    const headerMutation = mutation(before, after, remove);
+    return answer({ case: 'requestHeaders', value: { response: { headerMutation } } }, this.#modes());
   }
 
   /** Which further parts Envoy sends; what it is configured with where none is wanted. */
@@ -237,8 +234,6 @@ function serverOf(listener: string, tlsName: string | undefined, authority: stri
   return host === undefined ? undefined : { host, port: Number(named), tls: false };
 }
 
-const DEFAULT_PORT = (server: Server): number => (server.tls ? 443 : 80);
-
 function names(authority: string, server: Server): boolean {
   const named = lowerAscii(authority);
   return named === server.host || named === `${server.host}:${server.port}`;
@@ -246,7 +241,7 @@ function names(authority: string, server: Server): boolean {
 
 /** Envoy dials the scheme's own port unless the authority has another. */
 function withPort(authority: string, server: Server): string {
-  return lowerAscii(authority) === server.host && server.port !== DEFAULT_PORT(server)
+  return lowerAscii(authority) === server.host && server.port !== (server.tls ? 443 : 80)
     ? `${authority}:${server.port}`
     : authority;
 }

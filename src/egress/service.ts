@@ -50,8 +50,8 @@ export interface ServiceOptions {
 
 /** Listens; resolves to what ends it. */
 export async function serveEnvoy(options: ServiceOptions): Promise<() => Promise<void>> {
-  const { socket, current, certificates, log } = options;
-  const denials = deniedTo(log);
+  const { socket, certificates } = options;
+  const denials = deniedTo(options.log);
   const usage = new UidUsage(LIMITS, performance.now());
   const sessions = new Set<ServerHttp2Session>();
   const server = createServer({
@@ -69,7 +69,7 @@ export async function serveEnvoy(options: ServiceOptions): Promise<() => Promise
     const call = new GrpcCall(stream, { usage }, LIMITS);
     switch (headers[':path']) {
       case `/${ExternalProcessor.typeName}/${ExternalProcessor.method.process.name}`:
-        return proxied(call, headers, { current, denied: denials.add, log });
+        return proxied(call, String(headers[LISTENER_METADATA]), options, denials.add);
       case `/${SecretDiscoveryService.typeName}/${SecretDiscoveryService.method.deltaSecrets.name}`:
         return certificates.accept(call);
       default:
@@ -88,14 +88,13 @@ export async function serveEnvoy(options: ServiceOptions): Promise<() => Promise
   };
 }
 
-interface Proxied {
-  readonly current: Current;
-  readonly denied: (denial: Denial) => void;
-  readonly log: Logger;
-}
-
-function proxied(call: GrpcCall, headers: IncomingHttpHeaders, { current, denied, log }: Proxied): void {
-  const request = new ProxiedRequest({ current, listener: String(headers[LISTENER_METADATA]), denied });
+function proxied(
+  call: GrpcCall,
+  listener: string,
+  { current, log }: ServiceOptions,
+  denied: (denial: Denial) => void,
+): void {
+  const request = new ProxiedRequest({ current, listener, denied });
   call.onClose(() => request[Symbol.dispose]());
   call.receive({
     message: (bytes) => {
@@ -113,20 +112,15 @@ function proxied(call: GrpcCall, headers: IncomingHttpHeaders, { current, denied
   });
 }
 
-interface Denials {
-  readonly add: (denial: Denial) => void;
-  readonly end: () => void;
-}
-
 /** Some lines in each window; the rest are counted. */
-function deniedTo(log: Logger): Denials {
+function deniedTo(log: Logger) {
   let lines = new FewLines(log);
   const timer = setInterval(() => {
     lines.end();
     lines = new FewLines(log);
   }, LOG_WINDOW_MS).unref();
   return {
-    add: (denial) => lines.add('warn', denial, 'a request of the agent is refused', denial.detail),
+    add: (denial: Denial) => lines.add('warn', denial, 'a request of the agent is refused', denial.detail),
     end: () => {
       clearInterval(timer);
       lines.end();
