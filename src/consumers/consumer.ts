@@ -68,6 +68,5 @@ export interface OpenConsumer {
   readonly endAll?: (refusal: CallRefusal) => void;
   /** Withdraws what a connection holds that the rules no longer admit. For a reload, before it is closed. */
   readonly recheck?: () => void;
-  /** The watches that are open. */
   readonly watches?: () => readonly WatchState[];
 }

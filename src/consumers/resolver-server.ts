@@ -6,7 +6,7 @@ import { healthMethods } from '../socket/health.ts';
 import { type CallRefusal, socketRefusal } from '../socket/refusal.ts';
 import { type RefusedPeer, RefusedPeers } from '../socket/refused-peers.ts';
 import type { BoundSocket } from '../socket/socket-file.ts';
-import type { Consumer, ConsumerHost, OpenConsumer } from './consumer.ts';
+import type { ConsumerHost, OpenConsumer } from './consumer.ts';
 import { CONSUMERS } from './index.ts';
 import type { WatchState } from './status-facts.ts';
 
@@ -19,8 +19,6 @@ export interface ResolverServerOptions extends Omit<ConsumerHost, 'limits' | 'af
   readonly onCall?: () => void;
   /** For tests; every socket's own unless given. */
   readonly limits?: Partial<Limits>;
-  /** For tests; all of them unless given. */
-  readonly consumers?: readonly Consumer[];
 }
 
 export class ResolverServer implements AsyncDisposable {
@@ -37,12 +35,8 @@ export class ResolverServer implements AsyncDisposable {
     const { audit, state, store, views } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const host = { ...options, limits, afterSending: this.#afterSending.add };
-    this.#consumers = (options.consumers ?? CONSUMERS).flatMap(({ open }) => open(host) ?? []);
-    let previous = store.current();
-    store.subscribe((snapshot) => {
-      if (previous !== undefined) views.retire(previous);
-      previous = snapshot;
-    });
+    this.#consumers = CONSUMERS.flatMap(({ open }) => open(host) ?? []);
+    store.subscribe((_, before) => views.retire(before));
     const onMain = this.#consumers.filter(({ socket }) => socket === undefined);
     this.#main = this.#socket(onMain, {
       callers: () => options.config().callers,

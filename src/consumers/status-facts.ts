@@ -1,24 +1,16 @@
 /** What a consumer may tell of the resolver's state. */
 import type { Provider, Sandbox } from '../config/config.ts';
+import type { AuditedFinding } from '../observe/audit/audit.ts';
 import type { WriterState } from '../observe/line-writer.ts';
 import type { AcknowledgedOutcome } from '../observe/metrics.ts';
 import type { RefusedPeer } from '../socket/refused-peers.ts';
 import type { NotServing } from '../socket/serving-state.ts';
 import type { VolumeState } from '../sources/volume.ts';
 
-/** A finding of the boundary checks. */
-export interface BoundaryFinding {
-  readonly id: string;
-  readonly severity: string;
-  readonly outcome: string;
-  readonly evidence: string;
-  readonly remedy: string;
-}
-
 export interface BoundaryFacts {
   readonly verdict: 'proven' | 'broken' | 'relaxed';
   readonly relaxed: boolean;
-  readonly findings: readonly BoundaryFinding[];
+  readonly findings: readonly AuditedFinding[];
   /** What the verdict rests on although a check was made to stop it. */
   readonly exceptions: readonly string[];
   /** Unix milliseconds. */

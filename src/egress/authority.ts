@@ -16,12 +16,6 @@ const SKEW_MS = 5 * 60 * 1000;
 const KEY = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const;
 
-/** Key and certificate of one server name, in PEM. */
-export interface ServerCertificate {
-  readonly key: string;
-  readonly certificate: string;
-}
-
 export class ThrowAwayAuthority {
   /** The certificate that clients must trust, in PEM. */
   readonly certificate: string;
@@ -52,8 +46,8 @@ export class ThrowAwayAuthority {
     return new ThrowAwayAuthority(root, keys);
   }
 
-  /** Issues a certificate for a host name or an IP address. */
-  async issue(host: string): Promise<ServerCertificate> {
+  /** Key and certificate, in PEM, for a host name or an IP address. */
+  async issue(host: string) {
     const keys = await crypto.subtle.generateKey(KEY, true, ['sign', 'verify']);
     const leaf = await x509.X509CertificateGenerator.create({
       subject: 'CN=secret-resolver egress',

@@ -21,7 +21,6 @@ export const MAX_BODY_BYTES = 1024 * 1024;
 /** Names that are resolved at a time; an agent may ask for any that a pattern matches. */
 const MAX_HOSTS = 1_024;
 
-/** Names of the files in the kit's folder. */
 export const FILES = {
   bootstrap: 'envoy.yaml',
   listeners: 'listeners.yaml',

@@ -4,11 +4,9 @@ import type { Config } from '../config/config.ts';
 import { Destinations } from './destinations.ts';
 import { Needles } from './redact.ts';
 
-/** What is in force at this moment: of the configuration, and of the credentials. */
 export class Current {
   readonly resolver = new PlaceholderResolver({ acceptCanonical: true });
   destinations: Destinations;
-  /** Counts the snapshots. */
   generation = 0;
   #environment: ProviderEnvironment | undefined;
   /** What was looked for since the last snapshot, by the names of the providers. */

@@ -34,7 +34,6 @@ export class Destinations {
     return here.some((entry) => entry.host === name) ? 'written' : 'pattern';
   }
 
-  /** Whether placeholders in a body to this server are replaced. */
   rewritesBodies(server: Server): boolean {
     return this.#of(server).some(({ rewriteBodies }) => rewriteBodies);
   }
@@ -44,7 +43,6 @@ export class Destinations {
     return new Set(this.#of(server).flatMap(({ redacted }) => redacted ?? []));
   }
 
-  /** Ports of listed servers that speak TLS. */
   get tlsPorts(): number[] {
     return [...new Set(this.#listed.flatMap(({ tls, port }) => (tls ? [port] : [])))].sort((a, b) => a - b);
   }

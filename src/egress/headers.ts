@@ -15,7 +15,6 @@ export function readHeaders(map: HeaderMap | undefined): Headers {
   ]);
 }
 
-/** The first value of a header; undefined if there is none. */
 export function header(headers: Headers, wanted: string): string | undefined {
   return headers.find(([name]) => name === wanted)?.[1];
 }

@@ -29,8 +29,9 @@ export class KeptViews<T extends Encoded> {
     return made;
   }
 
-  /** Retires what was encoded of a snapshot that was replaced. */
-  retire(snapshot: Snapshot): void {
+  /** Retires what was encoded of a snapshot that was replaced, if there was one. */
+  retire(snapshot: Snapshot | undefined): void {
+    if (snapshot === undefined) return;
     for (const { message } of this.#kept.get(snapshot)?.values() ?? []) message.retire();
   }
 }

@@ -27,10 +27,13 @@ export interface CredentialChange {
   readonly reason: RefusalReason | undefined;
 }
 
+/** Told of a snapshot that is in force from now on, and of the one that it replaces. */
+type Subscriber = (snapshot: Snapshot, before: Snapshot | undefined) => void;
+
 /** Holds the newest snapshot. Subscribers learn of each one, in order, synchronously. */
 export class SnapshotStore {
   #current: Snapshot | undefined;
-  readonly #subscribers = new Set<(snapshot: Snapshot) => void>();
+  readonly #subscribers = new Set<Subscriber>();
 
   current(): Snapshot | undefined {
     return this.#current;
@@ -44,7 +47,7 @@ export class SnapshotStore {
   publish(snapshot: Snapshot): void {
     const before = this.#current;
     this.#current = snapshot;
-    for (const subscriber of [...this.#subscribers]) subscriber(snapshot);
+    for (const subscriber of [...this.#subscribers]) subscriber(snapshot, before);
     if (before !== undefined) setTimeout(() => eraseSnapshot(before), ERASE_AFTER_MS).unref();
   }
 
@@ -55,7 +58,7 @@ export class SnapshotStore {
     if (before !== undefined) eraseSnapshot(before);
   }
 
-  subscribe(subscriber: (snapshot: Snapshot) => void): () => void {
+  subscribe(subscriber: Subscriber): () => void {
     this.#subscribers.add(subscriber);
     return () => this.#subscribers.delete(subscriber);
   }

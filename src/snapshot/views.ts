@@ -59,7 +59,7 @@ export class Views {
   }
 
   /** Overwrites the encoded values of a snapshot that was replaced. */
-  retire(snapshot: Snapshot): void {
+  retire(snapshot: Snapshot | undefined): void {
     this.#kept.retire(snapshot);
   }
 

@@ -86,7 +86,6 @@ export function gatewayMethods(driver: GatewayDriver): Method[] {
   return [capabilities, stored, deleted, resolved, listed];
 }
 
-/** Checks a reference and seals it. */
 function store(
   driver: GatewayDriver,
   request: GatewayFields & Pick<StoreCredentialRequest, 'value' | 'existingHandle'>,

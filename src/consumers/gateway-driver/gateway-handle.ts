@@ -23,7 +23,6 @@ export interface HandleBinding {
   readonly credentialKey: string;
 }
 
-/** Makes a handle. */
 export function sealHandle(binding: HandleBinding, reference: GatewayReference, key: Buffer): string {
   const target =
     'named' in reference ? ['named', reference.named] : [reference.namespace, reference.name, reference.key];

@@ -9,6 +9,7 @@ import {
 } from '../../gen/secretresolver/v1/resolver_pb.ts';
 import { type Authorised, maySee } from '../../socket/policy.ts';
 import type { NotServing } from '../../socket/serving-state.ts';
+import type { VolumeRead } from '../../sources/index.ts';
 import type { StatusFacts } from '../status-facts.ts';
 
 const VERDICTS = {
@@ -65,12 +66,7 @@ export function encodeStatus(facts: StatusFacts, caller: Authorised): Buffer {
       .map(({ secret, read, readAtMs, rotations }) => ({
         namespace: secret.namespace,
         name: secret.name,
-        state: read.kind === 'fault' ? read.fault : 'ready',
-        generation: read.kind === 'fault' ? '' : read.generation.id,
-        keys:
-          read.kind === 'fault'
-            ? 0
-            : [...read.generation.keys.values()].filter(({ kind }) => kind === 'bytes').length,
+        ...contentOf(read),
         readAtMs: BigInt(readAtMs),
         rotations: BigInt(rotations),
       })),
@@ -92,6 +88,13 @@ export function encodeStatus(facts: StatusFacts, caller: Authorised): Buffer {
     audit: { error: facts.audit.error ?? '', dropped: BigInt(facts.audit.dropped) },
   });
   return Buffer.from(toBinary(GetStatusResponseSchema, message));
+}
+
+function contentOf(read: VolumeRead) {
+  if (read.kind === 'fault') return { state: read.fault };
+  const { id, keys } = read.generation;
+  const readable = [...keys.values()].filter(({ kind }) => kind === 'bytes');
+  return { state: 'ready', generation: id, keys: readable.length };
 }
 
 /** Causes with the names of what the caller may see; others once, without names. */

@@ -35,11 +35,7 @@ export const openshell: Consumer = {
   open: (host) => {
     const settings = () => partOf(host.config(), openshellSlot) ?? DEFAULTS;
     const views = new OpenShellViews({ ...host, rules: settings });
-    let previous = host.store.current();
-    host.store.subscribe((snapshot) => {
-      if (previous !== undefined) views.retire(previous);
-      previous = snapshot;
-    });
+    host.store.subscribe((_, before) => views.retire(before));
     // The response is the resolver's own message: fields below 1000 are OpenShell's, and a protobuf reader skips the others.
     const method = unary(`${settings().package}.OpenShell`, METHOD, (connection, bytes) => {
       const request = parse(METHOD, () => fromBinary(GetSandboxProviderEnvironmentRequestSchema, bytes));

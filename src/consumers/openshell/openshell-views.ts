@@ -49,7 +49,7 @@ export class OpenShellViews {
     });
   }
 
-  retire(snapshot: Snapshot): void {
+  retire(snapshot: Snapshot | undefined): void {
     this.#kept.retire(snapshot);
   }
 
