@@ -1,6 +1,6 @@
 /** The credential driver's part of the configuration, and what a schema cannot find wrong in it. */
 import { z } from 'zod';
-import type { Profile, ReferenceRule, SecretReference } from '../../config/config.ts';
+import { type ReferenceRule, type SecretReference, secretId } from '../../config/config.ts';
 import { callerIssues, socketSettings } from '../../config/load.ts';
 import type { ConfigPart, PartContext } from '../../config/part.ts';
 import {
@@ -81,8 +81,9 @@ export const gatewayPart: ConfigPart<Raw, GatewaySettings> = {
   schema,
   optional: true,
   load: (raw, context) => {
-    context.issues.push(...gatewayIssues(raw, context));
-    return settingsFrom(raw, context);
+    const settings = settingsFrom(raw, context);
+    context.issues.push(...gatewayIssues(settings, context));
+    return settings;
   },
 };
 
@@ -109,13 +110,11 @@ function settingsFrom(raw: Raw, { sandbox, profiles }: PartContext): GatewaySett
       ...workspaces.flatMap(({ secrets, names }) => [...secrets, ...[...names.values()].map(oneKey)]),
       ...handleKeys.map(oneKey),
     ],
-    required: [...profiles.values()].flatMap(requiredNames),
+    required: [...profiles.values()].flatMap(({ credentials }) =>
+      credentials.filter(({ required }) => required).map(({ envVars }) => envVars),
+    ),
     enabled: false,
   };
-}
-
-function requiredNames({ credentials }: Profile): (readonly string[])[] {
-  return credentials.filter(({ required }) => required).map(({ envVars }) => envVars);
 }
 
 function oneKey({ key, ...secret }: SecretReference): ReferenceRule {
@@ -123,13 +122,13 @@ function oneKey({ key, ...secret }: SecretReference): ReferenceRule {
 }
 
 /** Mistakes that would let one workspace speak for another, or a user read the key that seals all handles. */
-function gatewayIssues(raw: Raw, { source, agent, sandbox }: PartContext) {
-  const { callers, handleKey, workspaces } = raw;
+function gatewayIssues(settings: GatewaySettings, { source, agent }: PartContext) {
+  const { callers, handleKeys, workspaces } = settings;
   const issues = callerIssues(source, ['gatewayDriver', 'callers'], callers, agent.uid);
   const add = (path: readonly PropertyKey[], message: string, hint: string) =>
     issues.push(source.issueAt(['gatewayDriver', ...path], message, hint));
   const seen = new Set<string>();
-  const own = (namespace: string | undefined) => namespace ?? sandbox.namespace;
+  const keySecrets = new Set(handleKeys.map(secretId));
   workspaces.forEach(({ name, secrets, names }, index) => {
     if (seen.has(name)) {
       add(
@@ -141,10 +140,10 @@ function gatewayIssues(raw: Raw, { source, agent, sandbox }: PartContext) {
     seen.add(name);
     const referred = [
       ...secrets.map((secret, place) => [['secrets', place], secret] as const),
-      ...Object.entries(names).map(([key, secret]) => [['names', key], secret] as const),
+      ...[...names].map(([key, secret]) => [['names', key], secret] as const),
     ];
     for (const [place, secret] of referred) {
-      if (secret.name !== handleKey.name || own(secret.namespace) !== own(handleKey.namespace)) continue;
+      if (!keySecrets.has(secretId(secret))) continue;
       add(
         ['workspaces', index, ...place],
         'is the Secret of handleKey',

@@ -6,7 +6,6 @@ import {
   CredentialSchema,
   CredentialState,
   ListCredentialsResponseSchema,
-  StaticCredentialEndpointBindingSchema,
 } from '../../gen/secretresolver/v1/resolver_pb.ts';
 import { binding } from '../../snapshot/environment-encoder.ts';
 import type { CredentialRefusal } from '../../snapshot/refusal.ts';
@@ -35,7 +34,7 @@ export function encodeList(
   let bytes = 0;
   let last = '';
   for (const { item, id } of items) {
-    const credential = 'value' in item ? served(item, processKey) : refused(item);
+    const credential = create(CredentialSchema, 'value' in item ? served(item, processKey) : refused(item));
     bytes += toBinary(CredentialSchema, credential).byteLength + FRAME_BYTES;
     if (bytes > PAGE_BYTES && last !== '') break;
     credentials.push(credential);
@@ -47,9 +46,9 @@ export function encodeList(
   return Buffer.from(toBinary(ListCredentialsResponseSchema, page));
 }
 
-function served(credential: ServedCredential, processKey: Buffer): Credential {
+function served(credential: ServedCredential, processKey: Buffer) {
   const { provider, key, reference, required, expiresAtMs, handle, endpoints } = credential;
-  return create(CredentialSchema, {
+  return {
     provider,
     key,
     reference,
@@ -58,17 +57,10 @@ function served(credential: ServedCredential, processKey: Buffer): Credential {
     expiresAtMs: BigInt(expiresAtMs ?? 0),
     fingerprint: fingerprint(credential, processKey),
     handle,
-    endpoints: endpoints.map(binding).map((each) => create(StaticCredentialEndpointBindingSchema, each)),
-  });
+    endpoints: endpoints.map(binding),
+  };
 }
 
-function refused({ provider, key, reference, reason, required }: CredentialRefusal): Credential {
-  return create(CredentialSchema, {
-    provider,
-    key,
-    reference,
-    reason,
-    required,
-    state: CredentialState.REFUSED,
-  });
+function refused({ provider, key, reference, reason, required }: CredentialRefusal) {
+  return { provider, key, reference, reason, required, state: CredentialState.REFUSED };
 }
