@@ -1,6 +1,7 @@
 import { partOf } from '../../config/config.ts';
 import { CredentialDriver } from '../../gen/openshell/credentials/v1/credential_driver_pb.ts';
 import type { Consumer } from '../consumer.ts';
+import { attempt } from '../self-test.ts';
 import { gatewayMethods } from './gateway-driver.ts';
 import { configureGateway, gatewaySlot, refuseGatewayOptions } from './settings.ts';
 
@@ -25,11 +26,7 @@ export const gatewayDriver: Consumer = {
   ],
   refuseOptions: refuseGatewayOptions,
   configure: configureGateway,
-  selfTest: () =>
-    CredentialDriver.methods.map(({ name }) => ({
-      path: `/${CredentialDriver.typeName}/${name}`,
-      request: new Uint8Array(0),
-    })),
+  selfTest: () => CredentialDriver.methods.map((method) => attempt(method)),
   open: (host) => {
     const settings = partOf(host.config(), gatewaySlot);
     if (settings?.enabled !== true) {
