@@ -21,7 +21,8 @@ const MAX_REVISION = 2n ** 64n - 1n;
 
 const HANDLE = /^[0-9a-f]{64}$/;
 const HANDLE_NAME = /^s([0-9a-f]{64})_(.*)$/s;
-const REVISION_NAME = /^v([0-9]+)_(.*)$/s;
+/** Each revision has one spelling: `v007_` would be a second one for `v7_`. */
+const REVISION_NAME = /^v(0|[1-9][0-9]{0,19})_(.*)$/s;
 const ALIAS_PREFIX = /^[A-Za-z0-9_.~-]+$/;
 
 /** The three ways in which a placeholder names a credential. */
@@ -89,8 +90,6 @@ function parseName(text: string): CredentialName | undefined {
   }
   const [, digits, revisionKey] = REVISION_NAME.exec(text) ?? [];
   if (digits !== undefined && revisionKey !== undefined) {
-    // Each revision has one spelling: `v007_` would be a second one for `v7_`.
-    if (digits.length > 20 || (digits.length > 1 && digits.startsWith('0'))) return undefined;
     const revision = BigInt(digits);
     if (revision > MAX_REVISION || !isPlaceholderKey(revisionKey)) return undefined;
     return { form: 'revision', key: revisionKey, revision };

@@ -1,4 +1,5 @@
 /** What the consumers that serve a provider environment have in common: who may see which providers, and the audit of it. */
+import type { OwnedBytes } from '../domain/owned-bytes.ts';
 import { shownName } from '../domain/shown-name.ts';
 import type { AuditedCall } from '../observe/audit/audit.ts';
 import { referenceText } from '../observe/audit/record.ts';
@@ -83,9 +84,17 @@ export function withholding({ withheldBy }: Pick<View, 'withheldBy'>): CallRefus
   });
 }
 
-export function refuseIfWithheld(view: View): void {
+/** Hands a view out, and audits it; refuses where it is withheld. */
+export function serve(
+  host: Pick<ConsumerHost, 'audit' | 'afterSending'>,
+  call: AuditedCall,
+  connection: PeerConnection,
+  view: View,
+): OwnedBytes {
   const refusal = withholding(view);
   if (refusal !== undefined) refuse(refusal);
+  auditServed(host, call, connection, view);
+  return view.message;
 }
 
 /** Audits that a view was sent to a caller, once it was. `correlation` is that of its acknowledgement. */

@@ -2,7 +2,7 @@
 
 import type { Authority } from '../client/index.ts';
 import { lowerAscii, matchHost } from '../client/placeholder-endpoint.ts';
-import type { Config, EgressSettings, Endpoint, Provider } from '../config/config.ts';
+import type { Config, EgressSettings } from '../config/config.ts';
 import { speaksTls } from '../domain/endpoint.ts';
 import { matchGlob } from '../domain/glob.ts';
 
@@ -17,9 +17,18 @@ export class Destinations {
 
   constructor({ providers, egress }: Pick<Config, 'providers' | 'egress'>) {
     this.unlisted = egress.unlisted;
-    this.#listed = providers.flatMap((provider) =>
-      provider.endpoints.map((endpoint) => listed(provider, endpoint, egress)),
-    );
+    this.#listed = providers.flatMap(({ name, endpoints }) => {
+      const is = (globs: readonly string[]) => globs.some((glob) => matchGlob(glob, name));
+      const rewriteBodies = is(egress.rewriteBodies);
+      const redacted = is(egress.redactResponses) ? name : undefined;
+      return endpoints.map((endpoint) => ({
+        host: lowerAscii(endpoint.host),
+        port: endpoint.port,
+        tls: speaksTls(endpoint),
+        rewriteBodies,
+        redacted,
+      }));
+    });
   }
 
   has(server: Server): boolean {
@@ -61,17 +70,6 @@ export class Destinations {
       (entry) => entry.port === port && entry.tls === tls && matchHost(entry.host, name),
     );
   }
-}
-
-function listed(provider: Provider, endpoint: Endpoint, egress: EgressSettings): Listed {
-  const is = (globs: readonly string[]) => globs.some((glob) => matchGlob(glob, provider.name));
-  return {
-    host: lowerAscii(endpoint.host),
-    port: endpoint.port,
-    tls: speaksTls(endpoint),
-    rewriteBodies: is(egress.rewriteBodies),
-    redacted: is(egress.redactResponses) ? provider.name : undefined,
-  };
 }
 
 /** A host pattern as a regular expression without groups: `*` stays within a label, and a label is not empty. */

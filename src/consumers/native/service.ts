@@ -14,13 +14,7 @@ import { type Method, streaming, unary } from '../../socket/method.ts';
 import { maySee } from '../../socket/policy.ts';
 import { socketRefusal } from '../../socket/refusal.ts';
 import type { ConsumerHost } from '../consumer.ts';
-import {
-  auditServed,
-  currentSnapshot,
-  providersFor,
-  refuseIfWithheld,
-  visibleProviders,
-} from '../environment.ts';
+import { currentSnapshot, providersFor, serve, visibleProviders } from '../environment.ts';
 import { WatchedConsumer, type WatchOptions } from '../watch.ts';
 import { encodeList } from './list.ts';
 import { encodeStatus } from './status.ts';
@@ -35,9 +29,10 @@ export class ResolverService extends WatchedConsumer<Watcher> {
     super(host);
     const { audit, processKey, statusFacts } = host;
     const get = unary(SERVICE, 'GetProviderEnvironment', (connection, request) => {
-      const view = this.#viewFor(connection, requestedProviders(request));
-      auditServed(host, get.audited, connection, view);
-      return view.message;
+      const requested = requestedProviders(request);
+      const snapshot = currentSnapshot(host);
+      const view = host.views.of(snapshot, providersFor(host, connection, requested));
+      return serve(host, get.audited, connection, view);
     });
     const list = unary(SERVICE, 'ListCredentials', (connection, request) => {
       const { pageToken } = parse('ListCredentialsRequest', () =>
@@ -56,14 +51,6 @@ export class ResolverService extends WatchedConsumer<Watcher> {
       this.#watch({ host, call: watch.audited, connection, stream }),
     );
     this.methods = [get, watch, list, status];
-  }
-
-  /** The view that a caller asked for, or the refusal of it. */
-  #viewFor(connection: PeerConnection, requested: readonly string[]) {
-    const snapshot = currentSnapshot(this.host);
-    const view = this.host.views.of(snapshot, providersFor(this.host, connection, requested));
-    refuseIfWithheld(view);
-    return view;
   }
 
   #watch(options: WatchOptions): void {

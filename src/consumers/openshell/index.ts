@@ -7,7 +7,7 @@ import { Status } from '../../socket/grpc-status.ts';
 import { unary } from '../../socket/method.ts';
 import { refusalsOf } from '../../socket/refusal.ts';
 import type { Consumer } from '../consumer.ts';
-import { auditServed, currentSnapshot, providersFor, refuseIfWithheld } from '../environment.ts';
+import { currentSnapshot, providersFor, serve } from '../environment.ts';
 import { attempt } from '../self-test.ts';
 import { OpenShellViews } from './openshell-views.ts';
 import { openshellSlot } from './settings.ts';
@@ -37,9 +37,7 @@ export const openshell: Consumer = {
       // Every credential is bound to endpoints. A caller that does not know bindings would hand it to any
       // destination, so it gets an environment without credentials, as upstream does.
       const view = views.of(currentSnapshot(host), request.supportsStaticCredentialBindings ? providers : []);
-      refuseIfWithheld(view);
-      auditServed(host, method.audited, connection, view);
-      return view.message;
+      return serve(host, method.audited, connection, view);
     });
     return { methods: [method] };
   },
