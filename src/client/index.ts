@@ -22,19 +22,18 @@
  *   send(rewriting.value); // contains the secret
  * }
  */
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, type DescMethod, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
-  GetProviderEnvironmentRequestSchema,
+  CredentialResolver,
   type GetStatusResponse,
   GetStatusResponseSchema,
-  ListCredentialsRequestSchema,
   type ListCredentialsResponse,
   ListCredentialsResponseSchema,
 } from '../gen/secretresolver/v1/resolver_pb.ts';
 import { decodeEnvironment, decodeMessage } from './decode.ts';
 import type { ProviderEnvironment } from './environment.ts';
 import { loggable } from './loggable.ts';
-import { openChannel, SERVICE, unaryCall } from './transport.ts';
+import { openChannel, unaryCall } from './transport.ts';
 import { type WatchedEnvironment, type WatchOptions, watchEnvironment } from './watch.ts';
 
 export { SecretValue } from '../domain/secret-value.ts';
@@ -103,24 +102,22 @@ export interface ResolverClient extends Disposable {
 export function connect(options: ConnectOptions): ResolverClient {
   const { socket, timeoutMs = 5_000 } = options;
   const channel = openChannel(socket);
-  const call = (method: string, request: Uint8Array) =>
-    unaryCall(socket, channel, `${SERVICE}/${method}`, request, timeoutMs);
+  const { getProviderEnvironment, listCredentials, getStatus } = CredentialResolver.method;
+  const call = <M extends DescMethod>({ parent, name, input }: M, request?: MessageInitShape<M['input']>) => {
+    const bytes = toBinary(input, create(input, request));
+    return unaryCall(socket, channel, `/${parent.typeName}/${name}`, bytes, timeoutMs);
+  };
   const close = () => channel.close();
   return {
     async getProviderEnvironment({ providers = [] } = {}) {
-      const request = create(GetProviderEnvironmentRequestSchema, { providers: [...providers] });
-      return decodeEnvironment(
-        await call('GetProviderEnvironment', toBinary(GetProviderEnvironmentRequestSchema, request)),
-        socket,
-      );
+      return decodeEnvironment(await call(getProviderEnvironment, { providers: [...providers] }), socket);
     },
     watchProviderEnvironment: (watchOptions = {}) => watchEnvironment(socket, watchOptions),
     async listCredentials() {
       const list = create(ListCredentialsResponseSchema);
       // In pages: a Secret may have ten thousand keys.
       for (let pageToken = '', more = true; more; more = pageToken !== '') {
-        const request = create(ListCredentialsRequestSchema, { pageToken });
-        const answer = await call('ListCredentials', toBinary(ListCredentialsRequestSchema, request));
+        const answer = await call(listCredentials, { pageToken });
         const page = decodeMessage(ListCredentialsResponseSchema, answer, socket);
         list.credentials.push(...page.credentials);
         pageToken = page.nextPageToken;
@@ -128,7 +125,7 @@ export function connect(options: ConnectOptions): ResolverClient {
       return loggable(list);
     },
     async getStatus() {
-      const answer = await call('GetStatus', new Uint8Array());
+      const answer = await call(getStatus);
       return loggable(decodeMessage(GetStatusResponseSchema, answer, socket));
     },
     close,

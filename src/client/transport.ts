@@ -2,7 +2,6 @@
 import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { type ResolverError, toResolverError } from './errors.ts';
 
-export const SERVICE = '/secretresolver.v1.CredentialResolver';
 /** Largest response accepted, in bytes: the resolver's limit. */
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 
@@ -49,7 +48,7 @@ export function unaryCall(
   });
 }
 
-/** A bidirectional call. */
+/** A bidirectional call, `method` with its service. */
 export function bidirectionalCall(channel: Client, method: string): ClientDuplexStream<Buffer, Buffer> {
-  return channel.makeBidiStreamRequest(`${SERVICE}/${method}`, identity, identity, new Metadata());
+  return channel.makeBidiStreamRequest(method, identity, identity, new Metadata());
 }

@@ -12,6 +12,7 @@ import { loggable } from './loggable.ts';
 import { socketIdentity, waitForSocket } from './retry-wait.ts';
 import { bidirectionalCall, openChannel } from './transport.ts';
 
+const METHOD = '/secretresolver.v1.CredentialResolver/WatchProviderEnvironment';
 /** Wait before the first new attempt, in milliseconds. It doubles with each failure. */
 const BACKOFF_INITIAL_MS = 50;
 /** Longest wait, in milliseconds. A restarted resolver ends it sooner, by its new socket. */
@@ -68,7 +69,7 @@ async function* watchOnce(
   signal: AbortSignal,
 ): AsyncGenerator<WatchedEnvironment, void, undefined> {
   const channel = openChannel(socket);
-  const stream = bidirectionalCall(channel, 'WatchProviderEnvironment');
+  const stream = bidirectionalCall(channel, METHOD);
   let newest: ProviderEnvironment | undefined;
   let failure: ResolverError | undefined;
   let closed = false;

@@ -13,7 +13,7 @@ import type { Destinations } from './destinations.ts';
 
 /** The metadata by which a listener tells the kit what it is: `plain`, or `tls:<port>`. */
 export const LISTENER_METADATA = 'secret-resolver-listener';
-/** The filter under whose name Envoy sends attributes. */
+/** The filter under whose name Envoy sends attributes: that of the processor's type. */
 export const FILTER = 'envoy.filters.http.ext_proc';
 export const SERVER_NAME = 'connection.requested_server_name';
 /** Bytes of a body that is rewritten: Envoy refuses a larger one with 413. */
@@ -33,9 +33,10 @@ type Json = Record<string, unknown>;
 
 const API = 'type.googleapis.com/envoy.';
 const typed = (type: string, fields: Json = {}): Json => ({ '@type': `${API}${type}`, ...fields });
-const extension = (name: string, type: string, fields?: Json): Json => ({
+/** Envoy names most extensions by the package of their type. */
+const extension = (type: string, fields?: Json, name = `envoy.${type.replace(/\.v3\.\w+$/, '')}`): Json => ({
   name,
-  typed_config: typed(type, fields),
+  typed_config: typed(`extensions.${type}`, fields),
 });
 
 /** What Envoy is started with. It stays as it is for the life of the pod. */
@@ -46,12 +47,7 @@ export function bootstrap({ directory }: EgressSettings): Json {
   });
   return {
     node: { id: 'egress', cluster: 'secret-resolver' },
-    bootstrap_extensions: [
-      extension(
-        'envoy.bootstrap.internal_listener',
-        'extensions.bootstrap.internal_listener.v3.InternalListener',
-      ),
-    ],
+    bootstrap_extensions: [extension('bootstrap.internal_listener.v3.InternalListener')],
     dynamic_resources: { lds_config: from(FILES.listeners), cds_config: from(FILES.clusters) },
   };
 }
@@ -78,15 +74,10 @@ export function clusters(settings: EgressSettings, destinations: Destinations): 
     { ...dynamic('http'), ...protocol({ ...verified, explicit_http_config: { http_protocol_options: {} } }) },
     {
       ...dynamic('https'),
-      ...protocol({
-        ...verified,
-        auto_config: { http_protocol_options: {}, http2_protocol_options: {} },
+      ...protocol({ ...verified, auto_config: { http_protocol_options: {}, http2_protocol_options: {} } }),
+      transport_socket: extension('transport_sockets.tls.v3.UpstreamTlsContext', {
+        common_tls_context: { validation_context: { trusted_ca: { filename: settings.trustedCa } } },
       }),
-      transport_socket: extension(
-        'envoy.transport_sockets.tls',
-        'extensions.transport_sockets.tls.v3.UpstreamTlsContext',
-        { common_tls_context: { validation_context: { trusted_ca: { filename: settings.trustedCa } } } },
-      ),
     },
   ]);
 }
@@ -142,14 +133,7 @@ function inner(metadata: string, cluster: string, tls?: Json): Json {
   return {
     name,
     internal_listener: {},
-    ...(tls && {
-      listener_filters: [
-        extension(
-          'envoy.filters.listener.tls_inspector',
-          'extensions.filters.listener.tls_inspector.v3.TlsInspector',
-        ),
-      ],
-    }),
+    ...(tls && { listener_filters: [extension('filters.listener.tls_inspector.v3.TlsInspector')] }),
     filter_chains: [
       { ...(tls && { transport_socket: tls }), filters: [http(name, routes, filters, 'websocket')] },
     ],
@@ -161,42 +145,33 @@ const ENDLESS = { timeout: '0s' };
 const IDLE = '3600s';
 
 function http(name: string, routes: readonly Json[], filters: readonly Json[], upgrade: string): Json {
-  return extension(
-    'envoy.filters.network.http_connection_manager',
-    'extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-    {
-      stat_prefix: name,
-      // By HTTP/2, Envoy would refuse the self-test's calls by a gRPC status, as a credential service would.
-      codec_type: name === 'proxy' ? 'HTTP1' : 'AUTO',
-      stream_idle_timeout: IDLE,
-      upgrade_configs: [{ upgrade_type: upgrade }],
-      // The server shall see what the agent sent.
-      generate_request_id: false,
-      skip_xff_append: true,
-      server_header_transformation: 'PASS_THROUGH',
-      via: '',
-      normalize_path: false,
-      http_protocol_options: { accept_http_10: true },
-      route_config: {
-        name,
-        // Envoy may read new listeners before the clusters, and would refuse them for good.
-        validate_clusters: false,
-        request_headers_to_remove: ['x-forwarded-proto'],
-        virtual_hosts: [{ name: 'all', domains: ['*'], routes }],
-      },
-      http_filters: [
-        ...filters,
-        extension('envoy.filters.http.router', 'extensions.filters.http.router.v3.Router', {
-          suppress_envoy_headers: true,
-        }),
-      ],
+  return extension('filters.network.http_connection_manager.v3.HttpConnectionManager', {
+    stat_prefix: name,
+    // By HTTP/2, Envoy would refuse the self-test's calls by a gRPC status, as a credential service would.
+    codec_type: name === 'proxy' ? 'HTTP1' : 'AUTO',
+    stream_idle_timeout: IDLE,
+    upgrade_configs: [{ upgrade_type: upgrade }],
+    // The server shall see what the agent sent.
+    generate_request_id: false,
+    skip_xff_append: true,
+    server_header_transformation: 'PASS_THROUGH',
+    via: '',
+    normalize_path: false,
+    http_protocol_options: { accept_http_10: true },
+    route_config: {
+      name,
+      // Envoy may read new listeners before the clusters, and would refuse them for good.
+      validate_clusters: false,
+      request_headers_to_remove: ['x-forwarded-proto'],
+      virtual_hosts: [{ name: 'all', domains: ['*'], routes }],
     },
-  );
+    http_filters: [...filters, extension('filters.http.router.v3.Router', { suppress_envoy_headers: true })],
+  });
 }
 
 /** Asks the kit. Fails closed: without an answer there is no request. */
 function processor(metadata: string): Json {
-  return extension(FILTER, 'extensions.filters.http.ext_proc.v3.ExternalProcessor', {
+  return extension('filters.http.ext_proc.v3.ExternalProcessor', {
     grpc_service: {
       envoy_grpc: { cluster_name: 'kit' },
       initial_metadata: [{ key: LISTENER_METADATA, value: metadata }],
@@ -220,52 +195,42 @@ const dnsCache = {
   dns_cache_config: { name: 'egress', dns_lookup_family: 'ALL', max_hosts: MAX_HOSTS },
 };
 
-const forwardProxy = extension(
-  'envoy.filters.http.dynamic_forward_proxy',
-  'extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig',
-  dnsCache,
-);
+const forwardProxy = extension('filters.http.dynamic_forward_proxy.v3.FilterConfig', dnsCache);
 
 /** Resumption would skip the choice of a certificate, and with it the name that TLS is made for. */
-const onDemandTls = extension(
-  'envoy.transport_sockets.tls',
-  'extensions.transport_sockets.tls.v3.DownstreamTlsContext',
-  {
-    disable_stateless_session_resumption: true,
-    disable_stateful_session_resumption: true,
-    common_tls_context: {
-      alpn_protocols: ['h2', 'http/1.1'],
-      custom_tls_certificate_selector: extension(
-        'on-demand',
-        'extensions.transport_sockets.tls.cert_selectors.on_demand_secret.v3.Config',
-        {
-          config_source: {
-            resource_api_version: 'V3',
-            api_config_source: {
-              api_type: 'DELTA_GRPC',
-              transport_api_version: 'V3',
-              set_node_on_first_message_only: true,
-              grpc_services: [{ envoy_grpc: { cluster_name: 'kit' } }],
-            },
+const onDemandTls = extension('transport_sockets.tls.v3.DownstreamTlsContext', {
+  disable_stateless_session_resumption: true,
+  disable_stateful_session_resumption: true,
+  common_tls_context: {
+    alpn_protocols: ['h2', 'http/1.1'],
+    custom_tls_certificate_selector: extension(
+      'transport_sockets.tls.cert_selectors.on_demand_secret.v3.Config',
+      {
+        config_source: {
+          resource_api_version: 'V3',
+          api_config_source: {
+            api_type: 'DELTA_GRPC',
+            transport_api_version: 'V3',
+            set_node_on_first_message_only: true,
+            grpc_services: [{ envoy_grpc: { cluster_name: 'kit' } }],
           },
-          certificate_mapper: extension('sni', 'extensions.transport_sockets.tls.cert_mappers.sni.v3.SNI', {
-            default_value: 'none.invalid',
-          }),
         },
-      ),
-    },
+        certificate_mapper: extension(
+          'transport_sockets.tls.cert_mappers.sni.v3.SNI',
+          { default_value: 'none.invalid' },
+          'sni',
+        ),
+      },
+      'on-demand',
+    ),
   },
-);
+});
 
 function dynamic(name: string): Json {
   return {
     name,
     lb_policy: 'CLUSTER_PROVIDED',
-    cluster_type: extension(
-      'envoy.clusters.dynamic_forward_proxy',
-      'extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig',
-      dnsCache,
-    ),
+    cluster_type: extension('clusters.dynamic_forward_proxy.v3.ClusterConfig', dnsCache),
   };
 }
 
