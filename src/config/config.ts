@@ -107,8 +107,8 @@ export interface PartSettings {
   readonly mayRead?: readonly ReferenceRule[];
   /** The socket that it makes. */
   readonly socket?: SocketSettings;
-  /** Who is listed there. */
-  readonly callers?: readonly Pick<Caller, 'uid'>[];
+  /** Who is listed there, in its field `callers`: the agent is none of them, whatever the part says. */
+  readonly callers?: readonly Pick<Caller, 'name' | 'uid'>[];
 }
 
 /** A consumer's own part of the configuration file, one field at the top level: what `serve` needs of it once it is read. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
-import { type Config, NO_AGENT, type Sandbox, type SocketSettings } from './config.ts';
+import { type Caller, type Config, NO_AGENT, type Sandbox, type SocketSettings } from './config.ts';
 import { conflictIssues, listenAddress } from './conflicts.ts';
 import { ConfigFiles } from './files.ts';
 import { configSchemaWith, type Registered } from './part.ts';
@@ -57,10 +57,12 @@ export function readConfig(
   );
   const agent = raw.agent.present ? { uid: raw.agent.uid, gid: raw.agent.gid ?? raw.agent.uid } : NO_AGENT;
   issues.push(...callerIssues(source, ['callers'], raw.callers, agent.uid));
-  const context = { source, agent, sandbox, profiles, issues };
+  const context = { source, sandbox, profiles, issues };
   const settings = parts.flatMap(({ field, load }) =>
     raw[field] === undefined ? [] : [[field, load(raw[field], context)] as const],
   );
+  for (const [field, { callers = [] }] of settings)
+    issues.push(...callerIssues(source, [field, 'callers'], callers, agent.uid));
   issues.push(...claimIssues(loaded), ...conflictIssues(source, raw, settings));
   if (issues.length > 0) throw new ConfigError(issues);
 
@@ -153,10 +155,10 @@ function loadSandbox(
   return { id: field('id'), name: field('name'), namespace: field('namespace') };
 }
 
-export function callerIssues(
+function callerIssues(
   source: YamlSource,
   path: readonly string[],
-  callers: readonly Pick<RawConfig['callers'][number], 'name' | 'uid'>[],
+  callers: readonly Pick<Caller, 'name' | 'uid'>[],
   agentUid: number,
 ): ConfigIssue[] {
   const issues: ConfigIssue[] = [];

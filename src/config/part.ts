@@ -1,7 +1,7 @@
 /** A consumer's own part of the configuration file, one field at the top level: what reads it. */
 import type { z } from 'zod';
 import type { ConfigIssue } from '../domain/errors.ts';
-import type { Config, PartSettings, PartSlot, Profile, Sandbox } from './config.ts';
+import type { PartSettings, PartSlot, Profile, Sandbox } from './config.ts';
 import { profileFileSchema } from './profile/schema.ts';
 import { providerFileSchema } from './provider-schema.ts';
 import { configSchema } from './schema.ts';
@@ -9,8 +9,6 @@ import type { YamlSource } from './yaml-source.ts';
 
 export interface PartContext {
   readonly source: YamlSource;
-  /** Whom the boundary is against; NO_AGENT where the pod has none. */
-  readonly agent: Config['agent'];
   readonly sandbox: Sandbox;
   readonly profiles: ReadonlyMap<string, Profile>;
   /** Where mistakes go that a schema cannot find. */

@@ -1,7 +1,7 @@
 /** The credential driver's part of the configuration, and what a schema cannot find wrong in it. */
 import { z } from 'zod';
 import { type ReferenceRule, type SecretReference, secretId } from '../../config/config.ts';
-import { callerIssues, socketSettings } from '../../config/load.ts';
+import { socketSettings } from '../../config/load.ts';
 import type { ConfigPart, PartContext } from '../../config/part.ts';
 import {
   callerShape,
@@ -82,7 +82,7 @@ export const gatewayPart: ConfigPart<Raw, GatewaySettings> = {
   optional: true,
   load: (raw, context) => {
     const settings = settingsFrom(raw, context);
-    context.issues.push(...gatewayIssues(settings, context));
+    reportMistakes(settings, context);
     return settings;
   },
 };
@@ -122,17 +122,14 @@ function oneKey({ key, ...secret }: SecretReference): ReferenceRule {
 }
 
 /** Mistakes that would let one workspace speak for another, or a user read the key that seals all handles. */
-function gatewayIssues(settings: GatewaySettings, { source, agent }: PartContext) {
-  const { callers, handleKeys, workspaces } = settings;
-  const issues = callerIssues(source, ['gatewayDriver', 'callers'], callers, agent.uid);
-  const add = (path: readonly PropertyKey[], message: string, hint: string) =>
-    issues.push(source.issueAt(['gatewayDriver', ...path], message, hint));
+function reportMistakes({ handleKeys, workspaces }: GatewaySettings, { source, issues }: PartContext): void {
+  const report = source.reporter(issues);
   const seen = new Set<string>();
   const keySecrets = new Set(handleKeys.map(secretId));
   workspaces.forEach(({ name, secrets, names }, index) => {
     if (seen.has(name)) {
-      add(
-        ['workspaces', index, 'name'],
+      report(
+        ['gatewayDriver', 'workspaces', index, 'name'],
         `${shownName(name)} is listed twice`,
         'write everything that it may refer to in one place',
       );
@@ -144,12 +141,11 @@ function gatewayIssues(settings: GatewaySettings, { source, agent }: PartContext
     ];
     for (const [place, secret] of referred) {
       if (!keySecrets.has(secretId(secret))) continue;
-      add(
-        ['workspaces', index, ...place],
+      report(
+        ['gatewayDriver', 'workspaces', index, ...place],
         'is the Secret of handleKey',
         'keep the key in a Secret that no workspace may refer to',
       );
     }
   });
-  return issues;
 }
