@@ -339,7 +339,7 @@ const TRIED: readonly Case[] = [
     'provider: source.type k8s',
     gitlab('kubernetesSecret', 'k8s'),
     2,
-    'providers/gitlab.yaml:6:16: error: provider.credentials.GITLAB_TOKEN.source.type: must be kubernetesSecret',
+    'providers/gitlab.yaml:6:16: error: provider.credentials.GITLAB_TOKEN.source.type: must be ',
   ],
   [
     'provider: secretName',
