@@ -1,32 +1,31 @@
-/** What is to be added to a pod template, as data: one list that the text and the model are both changed by. */
-import type { Data, Path } from './data.ts';
+/** What is to be added to a pod template, as data: the model is changed by it, and the text after the model. */
+import { asList, asMap, type Data, type Path, startsWith, valueAt } from './data.ts';
 
-/** Adds to the list or map at `path`, which is relative to the pod template and made where it is not there. */
-export type Addition =
-  | { readonly to: Path; readonly items: readonly Data[] }
-  | { readonly to: Path; readonly entry: { readonly key: string; readonly value: unknown } };
-
-/** The same additions made to a copy of the plain data: what the edited text must read as. */
-export function applyToModel(template: Data, additions: readonly Addition[]): Data {
-  const copy = structuredClone(template) as Record<string, unknown>;
-  for (const addition of additions) {
-    if ('items' in addition) {
-      const list = makeAt(copy, addition.to, () => []);
-      if (Array.isArray(list)) list.push(...structuredClone(addition.items));
-    } else {
-      const map = makeAt(copy, addition.to, () => ({})) as Record<string, unknown>;
-      map[addition.entry.key] = addition.entry.value;
-    }
-  }
-  return copy;
+export interface Addition {
+  /** Relative to the pod template. What is missing on the way is made. */
+  readonly to: Path;
+  /** A list is added to the list in that place. */
+  readonly value: readonly Data[] | string | boolean;
 }
 
-function makeAt(root: Record<string, unknown>, path: Path, make: () => object): unknown {
-  let at: unknown = root;
-  path.forEach((part, index) => {
-    const holder = at as Record<string | number, unknown>;
-    holder[part] ??= index === path.length - 1 ? make() : {};
-    at = holder[part];
-  });
-  return at;
+/** The template with the additions, and the outermost fields that were made for them. Shares what stays as it is. */
+export function withAdditions(
+  template: Data,
+  additions: readonly Addition[],
+): { readonly model: Data; readonly created: readonly Path[] } {
+  let model = template;
+  const created: Path[] = [];
+  for (const { to, value } of additions) {
+    const at = to.findIndex((_, index) => valueAt(model, to.slice(0, index + 1)) === undefined);
+    if (at >= 0 && !created.some((path) => startsWith(to, path))) created.push(to.slice(0, at + 1));
+    model = asMap(added(model, to, value));
+  }
+  return { model, created };
+}
+
+function added(data: unknown, [part, ...rest]: Path, value: Addition['value']): unknown {
+  if (part === undefined) return Array.isArray(value) ? [...asList(data), ...value] : value;
+  if (typeof part === 'number') return asList(data).with(part, added(asList(data)[part], rest, value));
+  const map = asMap(data);
+  return { ...map, [part]: added(map[part], rest, value) };
 }

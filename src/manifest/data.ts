@@ -27,6 +27,10 @@ export function valueAt(value: unknown, path: Path): unknown {
   return at;
 }
 
+export function startsWith(path: Path, prefix: Path): boolean {
+  return prefix.length <= path.length && prefix.every((part, index) => path[index] === part);
+}
+
 /** `spec.containers[0].env`. */
 export function pathName(path: Path): string {
   return path.reduce<string>(

@@ -6,21 +6,36 @@
 import type { Config } from '../config/config.ts';
 import { collecting } from '../config/read.ts';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
-import { type Addition, applyToModel } from './additions.ts';
-import { asList, asMap, asText, type Data, type Path } from './data.ts';
-import { CannotInsert, planInsertions } from './insert.ts';
-import { findManifests, KNOWN_KINDS, type Manifests, objectName, type PodTemplate } from './kinds.ts';
+import { withAdditions } from './additions.ts';
+import { asList, asMap, asText, type Path, startsWith } from './data.ts';
+import { planInsertions } from './insert.ts';
+import {
+  findManifests,
+  issueAt,
+  KNOWN_KINDS,
+  type Manifests,
+  objectName,
+  type PodTemplate,
+} from './kinds.ts';
 import { Annotation, Label, RESOLVER, VOLUME_PREFIX } from './names.ts';
-import { findOwnedParts, formatRecord, type InjectionRecord, readRecord } from './ownership.ts';
-import { readPod } from './pod.ts';
+import {
+  findOwnedParts,
+  formatRecord,
+  type InjectionRecord,
+  type OwnedParts,
+  readRecord,
+} from './ownership.ts';
+import { type Pod, readPod } from './pod.ts';
 import { planRemovals, removeFromModel, rollUp } from './remove.ts';
 import { profileNotes, requirementIssues, templateIssues, tokenNotes } from './requirements.ts';
-import { choiceFor, explainRoleProblem, findRoles, isRoleProblem, type RoleChoice } from './roles.ts';
+import { choiceFor, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
 import { settingsFor } from './settings.ts';
 import { addedVariables, type InjectionSettings, podAdditions } from './sidecar.ts';
-import { type ManifestStream, parseStream, wholeFile } from './stream.ts';
-import { applySplices, type Splice } from './text.ts';
-import { defect, endedText, isBlockAt, templateData, verify } from './verify.ts';
+import { parseStream, wholeFile } from './stream.ts';
+import { applySplices } from './text.ts';
+import { defect, type Edit, endedText, isBlockAt, templateData, verify } from './verify.ts';
+
+const ANNOTATION: Path = ['metadata', 'annotations', Annotation.injected];
 
 export interface InjectRequest {
   readonly file: string;
@@ -48,47 +63,31 @@ export interface Rewritten {
 
 /** Returns the stream with the resolver in each of its pod templates. */
 export function inject(request: InjectRequest): Rewritten {
-  const bare = uninject(request);
-  const source = endedText(request.file, bare.text);
-  const stream = parseStream(request.file, source.text);
-  const manifests = findManifests(stream);
-  // Roles that an earlier injection recorded are in the text as it came.
-  const before = findManifests(parseStream(request.file, request.text)).templates;
-  const issues: ConfigIssue[] = [...manifests.issues];
-  const splices: Splice[] = [];
-  const expected = new Map<PodTemplate, Data>();
-  const done: string[] = [];
+  const { file, only } = request;
+  const bare = takeOut(request);
   const notes: string[] = [];
   const strangers: { template: PodTemplate; issue: ConfigIssue }[] = [];
-
-  manifests.templates.forEach((template, index) => {
-    if (reasonToPass(template, request.only) !== undefined) return;
-    const record = readRecord(before[index]?.annotations ?? {});
-    const recorded = record === undefined || record === 'unreadable' ? undefined : record;
-    const planned = collecting(issues, () => planTemplate(stream, template, request, recorded));
-    if (planned === undefined) return;
-    if ('field' in planned) {
-      strangers.push({ template, issue: planned });
-      return;
-    }
-    splices.push(...planned.splices);
-    expected.set(template, planned.model);
-    done.push(objectName(template.object));
-    notes.push(...planned.notes);
-  });
+  const plan = (template: PodTemplate, text: string, index: number): Edit | undefined => {
+    if (reasonToPass(template, only) !== undefined) return undefined;
+    // Roles that an earlier injection recorded are in the text as it came.
+    const recorded = readRecord(bare.manifests.templates[index]?.annotations ?? {});
+    const record = recorded === 'unreadable' ? undefined : recorded;
+    const pod = readPod(template.spec);
+    const roles = findRoles(pod, template.annotations, choiceFor(template, request.choice), record?.roles);
+    if (!isRoleProblem(roles)) return planTemplate(template, text, pod, roles, request, record, notes);
+    const issue = issueAt(template, roles.path, roles.message, roles.hint);
+    if (roles.kind !== 'neither' || only !== undefined) throw new ConfigError([issue]);
+    strangers.push({ template, issue });
+    return undefined;
+  };
   // A database beside the sandbox is passed by; a stream of nothing else is a mistake.
-  if (done.length === 0 && issues.length === 0) {
-    issues.push(...strangers.map(({ issue }) => issue));
-    if (strangers.length === 0) issues.push(nothingFound(request.file, manifests, request.only));
-  }
-  if (issues.length > 0) throw new ConfigError(issues);
-
-  const text = source.restore(applySplices(source.text, splices));
-  verify(request.file, text, manifests, expected);
-  const back = uninject({ ...request, text, replaceEdited: false }).text;
-  if (back !== bare.text) throw new ConfigError([defect(request.file, 'taking it out again')]);
+  const { text, manifests, done } = rewrite(file, bare.text, plan, (found) =>
+    strangers.length > 0 ? strangers.map(({ issue }) => issue) : [nothingFound(file, found, only)],
+  );
+  const back = takeOut({ ...request, text, replaceEdited: false }).text;
+  if (back !== bare.text) throw new ConfigError([defect(file, 'taking it out again')]);
   const passed = [
-    ...passedOver(manifests, request.only),
+    ...passedOver(manifests, only),
     ...strangers.map(
       ({ template }) => `${objectName(template.object)} (has neither an agent nor a supervisor)`,
     ),
@@ -96,102 +95,91 @@ export function inject(request: InjectRequest): Rewritten {
   return { text, done, passed, notes };
 }
 
+type UninjectRequest = Pick<InjectRequest, 'file' | 'text' | 'replaceEdited' | 'only'>;
+
 /** Returns the stream without what an injection added. Text without an injection is returned as it is. */
-export function uninject(
-  request: Pick<InjectRequest, 'file' | 'text' | 'replaceEdited' | 'only'>,
-): Rewritten {
-  const source = endedText(request.file, request.text);
-  const stream = parseStream(request.file, source.text);
-  const manifests = findManifests(stream);
-  const issues: ConfigIssue[] = [...manifests.issues];
-  const splices: Splice[] = [];
-  const expected = new Map<PodTemplate, Data>();
-  const done: string[] = [];
-  for (const template of manifests.templates.filter((each) => isNamed(each, request.only))) {
-    const raw = templateData(template);
-    const record = readRecord(template.annotations);
-    const owned = findOwnedParts(raw, record);
-    const issue = ownershipIssue(stream, template, owned, record, request.replaceEdited);
-    if (issue !== undefined) issues.push(issue);
-    if (record === undefined || record === 'unreadable' || issue !== undefined) continue;
-    const parts = rollUp(raw, [...owned.items, ...ownedFields(template, record)], record.created);
-    splices.push(...planRemovals(source.text, template.document.node, template.path, parts));
-    expected.set(template, removeFromModel(raw, parts, isBlockAt(template)));
-    done.push(objectName(template.object));
-  }
-  if (issues.length > 0) throw new ConfigError(issues);
-  const text = source.restore(applySplices(source.text, splices));
-  verify(request.file, text, manifests, expected);
+export function uninject(request: UninjectRequest): Rewritten {
+  const { text, manifests, done } = takeOut(request);
   return { text, done, passed: passedOver(manifests, request.only), notes: [] };
 }
 
-interface Planned {
-  readonly splices: readonly Splice[];
-  readonly model: Data;
-  readonly notes: readonly string[];
+function takeOut({ file, text, replaceEdited, only }: UninjectRequest): Edited {
+  return rewrite(file, text, (template, source) => {
+    if (!isNamed(template, only)) return undefined;
+    const raw = templateData(template);
+    const record = readRecord(template.annotations);
+    const known = record === 'unreadable' ? undefined : record;
+    const owned = findOwnedParts(raw, known);
+    const issue = ownershipIssue(template, owned, record, replaceEdited);
+    if (issue !== undefined) throw new ConfigError([issue]);
+    if (known === undefined) return undefined;
+    const parts = rollUp(raw, [...owned.items, ...ownedFields(template, known)], known.created);
+    return {
+      splices: planRemovals(source, template, parts),
+      model: removeFromModel(raw, parts, isBlockAt(template)),
+    };
+  });
 }
 
-/** An issue in place of a plan where the template has neither role and nobody said that it is meant. */
+interface Edited {
+  readonly text: string;
+  /** Of the text as it was. */
+  readonly manifests: Manifests;
+  readonly done: readonly string[];
+}
+
+/** Edits the templates for which there is a plan. Throws {@link ConfigError} with everything that is wrong. */
+function rewrite(
+  file: string,
+  text: string,
+  plan: (template: PodTemplate, text: string, index: number) => Edit | undefined,
+  ofNothing: (manifests: Manifests) => ConfigIssue[] = () => [],
+): Edited {
+  const source = endedText(file, text);
+  const manifests = findManifests(parseStream(file, source.text));
+  const issues: ConfigIssue[] = [...manifests.issues];
+  const edits = new Map<PodTemplate, Edit>();
+  manifests.templates.forEach((template, index) => {
+    const edit = collecting(issues, () => plan(template, source.text, index));
+    if (edit !== undefined) edits.set(template, edit);
+  });
+  if (edits.size === 0 && issues.length === 0) issues.push(...ofNothing(manifests));
+  if (issues.length > 0) throw new ConfigError(issues);
+  const splices = [...edits.values()].flatMap((edit) => edit.splices);
+  const edited = source.restore(applySplices(source.text, splices));
+  verify(file, edited, manifests, edits);
+  return { text: edited, manifests, done: [...edits.keys()].map(({ object }) => objectName(object)) };
+}
+
 function planTemplate(
-  stream: ManifestStream,
   template: PodTemplate,
+  text: string,
+  pod: Pod,
+  roles: Roles,
   request: InjectRequest,
   recorded: InjectionRecord | undefined,
-): Planned | ConfigIssue {
-  const pod = readPod(template.spec);
-  const choice = choiceFor(template, request.choice);
-  const roles = findRoles(pod, template.annotations, choice, recorded?.roles);
-  if (isRoleProblem(roles)) {
-    const { path, message, hint } = explainRoleProblem(roles);
-    const issue = stream.issueAt(template.document, [...template.path, ...path], message, hint);
-    if (roles.kind === 'neither' && request.only === undefined) return issue;
-    throw new ConfigError([issue]);
-  }
-  const wrong = templateIssues(stream, template, roles);
+  notes: string[],
+): Edit {
+  const wrong = [...templateIssues(template, roles)];
   if (wrong.length > 0) throw new ConfigError(wrong);
   const config = request.configFor(template.object.namespace);
-  const { settings, kept } = settingsFor(stream, template, request.settings, recorded?.kept ?? {});
-  const issues = requirementIssues({ stream, template, pod, roles, config, settings });
+  const { settings, kept } = settingsFor(template, request.settings, recorded?.kept ?? {});
+  const issues = requirementIssues({ template, pod, roles, config, settings });
   if (issues.length > 0) throw new ConfigError(issues);
 
   const raw = templateData(template);
   const parts = podAdditions(template, pod, roles, config, settings);
   const env = addedVariables(pod, roles, config);
-  const { hash } = findOwnedParts(applyToModel(raw, parts), { roles, env });
-  try {
-    const plan = (additions: readonly Addition[]) =>
-      planInsertions(stream.text, template.document, template.path, additions);
-    // The annotation names the fields that were created, itself among them: hence two rounds.
-    const annotation = (created: readonly Path[]): Addition => ({
-      to: ['metadata', 'annotations'],
-      entry: {
-        key: Annotation.injected,
-        value: formatRecord({
-          version: request.version,
-          hash,
-          roles,
-          env,
-          created: created.filter(isNotAnnotation),
-          kept,
-        }),
-      },
-    });
-    const { created } = plan([...parts, annotation([])]);
-    const additions = [...parts, annotation(created)];
-    return {
-      splices: plan(additions).splices,
-      model: applyToModel(raw, additions),
-      notes: [...tokenNotes(template), ...profileNotes(config)],
-    };
-  } catch (error) {
-    if (error instanceof CannotInsert) throw new ConfigError([cannotInsert(stream, template, error)]);
-    throw error;
-  }
-}
-
-/** The annotation itself is known by its name and need not be recorded. */
-function isNotAnnotation(path: Path): boolean {
-  return path.join('/') !== `metadata/annotations/${Annotation.injected}`;
+  const { hash } = findOwnedParts(withAdditions(raw, parts).model, { roles, env });
+  const withRecord = (created: readonly Path[]) => {
+    const value = formatRecord({ version: request.version, hash, roles, env, created, kept });
+    return withAdditions(raw, [...parts, { to: ANNOTATION, value }]);
+  };
+  // The annotation names the fields that were created, those around it among them: hence two rounds.
+  const created = withRecord([]).created.filter((path) => !startsWith(path, ANNOTATION));
+  const { model } = withRecord(created);
+  notes.push(...tokenNotes(template), ...profileNotes(config));
+  return { splices: planInsertions(text, template, model), model };
 }
 
 /** What is ours by the record alone: fields that are no items of lists, and pull secrets. */
@@ -201,7 +189,7 @@ function ownedFields({ spec, metadata }: PodTemplate, { created, kept }: Injecti
   const label = ['metadata', 'labels', Label.injected];
   const inLabels = [1, 2, 3].some((length) => wasCreated(label.slice(0, length)));
   return [
-    ['metadata', 'annotations', Annotation.injected],
+    ANNOTATION,
     ...(inLabels && asMap(metadata.labels)[Label.injected] === 'true' ? [label] : []),
     ...(wasCreated(token) && spec.automountServiceAccountToken === false ? [token] : []),
     ...asList(spec.imagePullSecrets).flatMap((entry, index): Path[] =>
@@ -213,62 +201,28 @@ function ownedFields({ spec, metadata }: PodTemplate, { created, kept }: Injecti
 }
 
 function ownershipIssue(
-  stream: ManifestStream,
   template: PodTemplate,
-  owned: ReturnType<typeof findOwnedParts>,
+  owned: OwnedParts,
   record: InjectionRecord | 'unreadable' | undefined,
   replaceEdited: boolean,
 ): ConfigIssue | undefined {
-  const at = (path: Path, message: string, hint: string) =>
-    stream.issueAt(template.document, [...template.path, ...path], message, hint);
+  const [first] = owned.items;
   if (record === 'unreadable') {
-    return at(
-      ['metadata', 'annotations', Annotation.injected],
-      'is not what inject writes there',
-      `take out the annotation and everything named ${RESOLVER} or ${VOLUME_PREFIX}*, then inject again`,
-    );
+    const hint = `take out the annotation and everything named ${RESOLVER} or ${VOLUME_PREFIX}*, then inject again`;
+    return issueAt(template, ANNOTATION, 'is not what inject writes there', hint);
   }
-  const first = owned.items[0];
   if (record === undefined) {
-    return first === undefined
-      ? undefined
-      : at(
-          first,
-          `has a name that inject gives, and was not made by it: ${RESOLVER} and ${VOLUME_PREFIX}* are ours`,
-          'rename it or take it out',
-        );
+    if (first === undefined) return undefined;
+    const message = `has a name that inject gives, and was not made by it: ${RESOLVER} and ${VOLUME_PREFIX}* are ours`;
+    return issueAt(template, first, message, 'rename it or take it out');
   }
   if (record.hash === owned.hash || replaceEdited) return undefined;
-  return at(
-    first ?? ['metadata', 'annotations', Annotation.injected],
+  return issueAt(
+    template,
+    first ?? ANNOTATION,
     'what was injected has been changed since',
     '--replace-edited drops the changes; keep them by a patch that is applied after inject',
   );
-}
-
-function cannotInsert(stream: ManifestStream, template: PodTemplate, error: CannotInsert): ConfigIssue {
-  const at = (message: string, hint: string) => stream.issueAt(template.document, error.path, message, hint);
-  switch (error.problem) {
-    case 'alias':
-      return at(
-        'is an alias, so an addition would appear where its anchor is too',
-        'write the content out here',
-      );
-    case 'anchor':
-      return at(
-        'is an anchor that is used in another place, where an addition would appear too',
-        'write the content out in both places',
-      );
-    case 'merged':
-      return at('comes from a merge key and cannot be added to', 'write the field out here');
-    case 'null':
-      return at('is null', 'take the field out, or write [] or {}');
-    case 'type':
-      return at(
-        'has the wrong type',
-        'write a list where Kubernetes has a list, and a map where it has a map',
-      );
-  }
 }
 
 function isNamed({ object }: PodTemplate, only: readonly string[] | undefined): boolean {

@@ -15,104 +15,91 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
-import type { Addition } from './additions.ts';
-import { asMap, type Path, valueAt } from './data.ts';
-import { type ManifestDocument, ownPair } from './stream.ts';
+import { ConfigError } from '../domain/errors.ts';
+import { asList, asMap, type Data, type Path, valueAt } from './data.ts';
+import type { PodTemplate } from './kinds.ts';
+import { ownPair } from './stream.ts';
 import { column, lineEnd, lineEnding, lineStart, nextLine, type Splice } from './text.ts';
 
-/** Why a place cannot be added to. */
-export type InsertProblem = 'alias' | 'anchor' | 'merged' | 'null' | 'type';
+/** Why a place cannot be added to, and what to do. */
+const PROBLEMS = {
+  alias: {
+    message: 'is an alias, so an addition would appear where its anchor is too',
+    hint: 'write the content out here',
+  },
+  anchor: {
+    message: 'is an anchor that is used in another place, where an addition would appear too',
+    hint: 'write the content out in both places',
+  },
+  merged: { message: 'comes from a merge key and cannot be added to', hint: 'write the field out here' },
+  null: { message: 'is null', hint: 'take the field out, or write [] or {}' },
+  type: {
+    message: 'has the wrong type',
+    hint: 'write a list where Kubernetes has a list, and a map where it has a map',
+  },
+} as const;
 
-export class CannotInsert extends Error {
-  readonly problem: InsertProblem;
-  readonly path: Path;
-  constructor(problem: InsertProblem, path: Path) {
-    super(problem);
-    this.problem = problem;
-    this.path = path;
-  }
-}
-
-/** Splices that make the additions. `template` is the path of the pod template in the document. */
+/**
+ * Splices by which the template reads as `model`, which has more fields and longer lists, and shares with the data of
+ * the document what stays as it is. Throws {@link ConfigError} for a node that the document uses in a second place.
+ */
 export function planInsertions(
   text: string,
-  { node: document, data }: ManifestDocument,
-  template: Path,
-  additions: readonly Addition[],
-): { splices: Splice[]; created: Path[] } {
+  { document, path: root }: Pick<PodTemplate, 'document' | 'path'>,
+  model: Data,
+): Splice[] {
   const splices: Splice[] = [];
-  const created: Path[] = [];
-  // New fields by their path: two additions may be below one that is missing.
-  const entries = new Map<string, { map: YAMLMap; key: string; value: unknown; depth: number }>();
-  const aliased = aliasedAnchors(document);
-  for (const addition of additions) {
-    const full = [...template, ...addition.to];
-    const { node, depth } = descend(document, data, full, aliased);
-    if (depth === full.length && isNode(node) && !isNull(node)) {
-      splices.push(...addInto(text, node, addition, full));
-      if ('entry' in addition) created.push([...addition.to, addition.entry.key]);
-      continue;
-    }
-    // Wraps the payload in the fields that are missing on the way to it.
-    const missing = full.slice(depth);
-    const payload = 'items' in addition ? addition.items : { [addition.entry.key]: addition.entry.value };
-    if (isNode(node) && isNull(node)) {
-      splices.push(fillNull(text, node, wrap(missing, payload), full.slice(0, depth)));
-      if (missing.length > 0) created.push([...addition.to.slice(0, depth - template.length + 1)]);
-      continue;
-    }
-    const [key, ...inner] = missing;
-    if (!isMap(node) || typeof key !== 'string') throw new CannotInsert('type', full.slice(0, depth));
-    const path = full.slice(template.length, depth + 1);
-    const value = wrap(inner, payload);
-    const entry = entries.get(path.join('/'));
-    if (entry !== undefined) entry.value = { ...asMap(entry.value), ...asMap(value) };
-    else {
-      entries.set(path.join('/'), { map: node, key, value, depth });
-      created.push(path);
-    }
-  }
-  for (const { map, key, value, depth } of entries.values()) {
-    splices.push(addEntry(text, map, key, value, depth));
-  }
-  return { splices, created };
+  const aliased = aliasedAnchors(document.node);
+  const refusal = (problem: keyof typeof PROBLEMS, path: Path) => {
+    const { message, hint } = PROBLEMS[problem];
+    return new ConfigError([document.issueAt(path, message, hint)]);
+  };
+  const single = (node: unknown, path: Path): Node => {
+    if (isAlias(node)) throw refusal('alias', path);
+    if (!isNode(node)) throw refusal('null', path);
+    if ('anchor' in node && node.anchor !== undefined && aliased.has(node.anchor))
+      throw refusal('anchor', path);
+    return node;
+  };
+  const child = (node: Node, path: Path): Node => {
+    const part = path[path.length - 1];
+    if (isSeq(node)) return single(node.items[Number(part)], path);
+    const pair = isMap(node) ? ownPair(node, String(part)) : undefined;
+    if (pair === undefined) throw refusal('merged', path);
+    return single(pair.value, path);
+  };
+  const extend = (node: Node, before: unknown, after: unknown, path: Path): void => {
+    const extendPart = (part: string | number, old: unknown, value: unknown) => {
+      if (!Object.is(old, value)) extend(child(node, [...path, part]), old, value, [...path, part]);
+    };
+    if (isScalar(node) && node.value === null) {
+      const splice = fillNull(text, node, after, path.length);
+      if (splice === undefined) throw refusal('null', path);
+      splices.push(splice);
+    } else if (Array.isArray(after) && isSeq(node)) {
+      const old = asList(before);
+      old.forEach((item, index) => {
+        extendPart(index, item, after[index]);
+      });
+      if (after.length > old.length) splices.push(addItems(text, node, after.slice(old.length), path.length));
+    } else if (!Array.isArray(after) && isMap(node)) {
+      const old = asMap(before);
+      for (const [key, value] of Object.entries(asMap(after)).toSorted(shortFirst))
+        if (old[key] === undefined) splices.push(addEntry(text, node, key, value, path.length));
+        else extendPart(key, old[key], value);
+    } else throw refusal('type', path);
+  };
+  let node = single(document.node.contents, []);
+  root.forEach((_, index) => {
+    node = child(node, root.slice(0, index + 1));
+  });
+  extend(node, valueAt(document.data, root), model, root);
+  return splices;
 }
 
-function wrap(keys: Path, payload: unknown): unknown {
-  return keys.reduceRight<unknown>((value, key) => ({ [key]: value }), payload);
-}
-
-/** Goes down as far as the document has nodes. Refuses to pass a node that the document uses in a second place. */
-function descend(
-  document: Document.Parsed,
-  data: unknown,
-  path: Path,
-  aliased: ReadonlySet<string>,
-): { node: unknown; depth: number } {
-  let node: unknown = document.contents;
-  for (let depth = 0; ; depth++) {
-    const here = path.slice(0, depth);
-    if (isAlias(node)) throw new CannotInsert('alias', here);
-    if (isNode(node) && 'anchor' in node && typeof node.anchor === 'string' && aliased.has(node.anchor)) {
-      throw new CannotInsert('anchor', here);
-    }
-    const part = path[depth];
-    if (part === undefined) return { node, depth };
-    if (isSeq(node) && typeof part === 'number') {
-      node = node.items[part];
-      continue;
-    }
-    if (!isMap(node)) return { node, depth };
-    const pair = ownPair(node, String(part));
-    if (pair === undefined) {
-      if (ownPair(node, '<<') !== undefined && valueAt(data, [...here, part]) !== undefined) {
-        throw new CannotInsert('merged', [...here, part]);
-      }
-      return { node, depth };
-    }
-    if (pair.value === null) throw new CannotInsert('null', [...here, part]);
-    node = pair.value;
-  }
+/** Fields with one value before lists and maps, behind which they would be overlooked. */
+function shortFirst([, one]: [string, unknown], [, other]: [string, unknown]): number {
+  return Number(typeof one === 'object') - Number(typeof other === 'object');
 }
 
 function aliasedAnchors(document: Document): Set<string> {
@@ -125,22 +112,13 @@ function aliasedAnchors(document: Document): Set<string> {
   return names;
 }
 
-function addInto(text: string, node: Node, addition: Addition, path: Path): Splice[] {
-  if ('items' in addition) {
-    if (!isSeq(node)) throw new CannotInsert('type', path);
-    if (node.flow) {
-      return [
-        flowSplice(
-          text,
-          node,
-          addition.items.map((item) => renderJson(text, node, item)),
-        ),
-      ];
-    }
-    return [blockSplice(text, node, addition.items, path.length)];
-  }
-  if (!isMap(node)) throw new CannotInsert('type', path);
-  return [addEntry(text, node, addition.entry.key, addition.entry.value, path.length)];
+function addItems(text: string, list: YAMLSeq, items: readonly unknown[], depth: number): Splice {
+  if (!list.flow) return blockSplice(text, list, items, depth);
+  return flowSplice(
+    text,
+    list,
+    items.map((item) => renderJson(text, list, item)),
+  );
 }
 
 function addEntry(text: string, map: YAMLMap, key: string, value: unknown, depth: number): Splice {
@@ -181,20 +159,14 @@ export function contentEnd(node: unknown): number {
   return isNode(node) ? (node.range?.[1] ?? 0) : 0;
 }
 
-function isNull(node: Node): boolean {
-  return isScalar(node) && node.value === null;
-}
-
-/** `volumes:` with nothing behind it gets its content on the next line. A written `null` would have to be replaced. */
-function fillNull(text: string, node: Node, value: unknown, path: Path): Splice {
+/** `volumes:` with nothing behind it gets its content on the next line. Undefined for a written `null`. */
+function fillNull(text: string, node: Node, value: unknown, depth: number): Splice | undefined {
   const [start = 0, end = 0] = node.range ?? [];
-  if (end > start || path.length === 0) throw new CannotInsert('null', path);
-  const lineIndent = /^[ ]*(- +)*/.exec(text.slice(lineStart(text, start)))?.[0].length ?? 0;
-  const line = text.slice(start, nextLine(text, start));
-  if (!/^[ \t]*(#.*)?\r?\n?$/.test(line)) throw new CannotInsert('null', path);
   const offset = nextLine(text, start);
+  if (end > start || !/^[ \t]*(#.*)?\r?\n?$/.test(text.slice(start, offset))) return undefined;
+  const lineIndent = /^[ ]*(- +)*/.exec(text.slice(lineStart(text, start)))?.[0].length ?? 0;
   const indent = lineIndent + (Array.isArray(value) && !indentsLists(text) ? 0 : 2);
-  return { start: offset, end: offset, depth: path.length, text: renderBlock(text, value, indent) };
+  return { start: offset, end: offset, depth, text: renderBlock(text, value, indent) };
 }
 
 /** Block YAML, indented by a number of columns, each line ended. */

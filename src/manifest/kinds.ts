@@ -9,21 +9,21 @@ import type { ManifestDocument, ManifestStream } from './stream.ts';
 const TEMPLATE: Path = ['spec', 'template'];
 const POD_TEMPLATE: Path = ['spec', 'podTemplate'];
 
-/** Kinds that inject can work on: versions, and the path of what has the pod's `metadata` and `spec`. */
-const KINDS: Readonly<Record<string, { readonly apiVersion: string; readonly template: Path }>> = {
-  Pod: { apiVersion: 'v1', template: [] },
-  PodTemplate: { apiVersion: 'v1', template: ['template'] },
-  ReplicationController: { apiVersion: 'v1', template: TEMPLATE },
-  Deployment: { apiVersion: 'apps/v1', template: TEMPLATE },
-  StatefulSet: { apiVersion: 'apps/v1', template: TEMPLATE },
-  DaemonSet: { apiVersion: 'apps/v1', template: TEMPLATE },
-  ReplicaSet: { apiVersion: 'apps/v1', template: TEMPLATE },
-  Job: { apiVersion: 'batch/v1', template: TEMPLATE },
-  CronJob: { apiVersion: 'batch/v1', template: ['spec', 'jobTemplate', 'spec', 'template'] },
-  Rollout: { apiVersion: 'argoproj.io/v1alpha1', template: TEMPLATE },
-  Sandbox: { apiVersion: 'agents.x-k8s.io/v1beta1', template: POD_TEMPLATE },
-  SandboxTemplate: { apiVersion: 'extensions.agents.x-k8s.io/v1beta1', template: POD_TEMPLATE },
-};
+/** Kinds that inject can work on, each with its version and the path of what has the pod's `metadata` and `spec`. */
+const KINDS: readonly { readonly kind: string; readonly apiVersion: string; readonly template: Path }[] = [
+  { kind: 'Pod', apiVersion: 'v1', template: [] },
+  { kind: 'PodTemplate', apiVersion: 'v1', template: ['template'] },
+  { kind: 'ReplicationController', apiVersion: 'v1', template: TEMPLATE },
+  { kind: 'Deployment', apiVersion: 'apps/v1', template: TEMPLATE },
+  { kind: 'StatefulSet', apiVersion: 'apps/v1', template: TEMPLATE },
+  { kind: 'DaemonSet', apiVersion: 'apps/v1', template: TEMPLATE },
+  { kind: 'ReplicaSet', apiVersion: 'apps/v1', template: TEMPLATE },
+  { kind: 'Job', apiVersion: 'batch/v1', template: TEMPLATE },
+  { kind: 'CronJob', apiVersion: 'batch/v1', template: ['spec', 'jobTemplate', 'spec', 'template'] },
+  { kind: 'Rollout', apiVersion: 'argoproj.io/v1alpha1', template: TEMPLATE },
+  { kind: 'Sandbox', apiVersion: 'agents.x-k8s.io/v1beta1', template: POD_TEMPLATE },
+  { kind: 'SandboxTemplate', apiVersion: 'extensions.agents.x-k8s.io/v1beta1', template: POD_TEMPLATE },
+];
 
 /** What Helm, envsubst and their like leave in a name, and no kind of object allows. */
 const PLACEHOLDER = /[\s{}$<>]/;
@@ -65,60 +65,51 @@ export interface Manifests {
 }
 
 /** Names of the kinds, for help and messages. */
-export const KNOWN_KINDS = Object.keys(KINDS);
+export const KNOWN_KINDS = KINDS.map(({ kind }) => kind);
 
 export function findManifests(stream: ManifestStream): Manifests {
   const issues: ConfigIssue[] = [];
   const objects = stream.documents.flatMap((document) =>
     document.data === null || document.data === undefined
       ? []
-      : objectsOf(stream, document, [], document.data, {}, issues),
+      : objectsOf(document, [], document.data, {}, issues),
   );
   const templates: PodTemplate[] = [];
   const found: PodTemplate[] = [];
   const unclear: { object: ManifestObject; path: Path }[] = [];
   for (const object of objects) {
-    issues.push(...wrongTypes(stream, object.document, [...object.path, 'metadata'], object.data.metadata));
-    issues.push(...nameIssues(stream, object));
-    const kind = KNOWN_KINDS.find((each) => each.toLowerCase() === object.kind.toLowerCase());
-    const known = kind === undefined ? undefined : KINDS[kind];
+    issues.push(...wrongTypes(object.document, [...object.path, 'metadata'], object.data.metadata));
+    issues.push(...nameIssues(object));
+    const known = KINDS.find(({ kind }) => kind.toLowerCase() === object.kind.toLowerCase());
     const wrong = (field: 'apiVersion' | 'kind', hint: string) => {
       const message = `${objectName(object)} has ${field === 'kind' ? 'a' : 'an'} ${field} that is not supported`;
-      issues.push(stream.issueAt(object.document, [...object.path, field], message, hint));
+      issues.push(issueAt(object, [field], message, hint));
     };
     if (known === undefined || !isMeant(object.apiVersion, known.apiVersion))
       searchPodSpecs(object, [], object.data, found, unclear);
     else if (known.apiVersion !== object.apiVersion) wrong('apiVersion', `write ${known.apiVersion}`);
-    else if (kind !== object.kind) wrong('kind', `write ${kind}`);
+    else if (known.kind !== object.kind) wrong('kind', `write ${known.kind}`);
     else {
-      const template = templateOf(stream, object, known.template, issues);
+      const template = templateOf(object, known.template, issues);
       if (template !== undefined) templates.push(template);
     }
-    issues.push(...secretTypes(stream, object));
+    issues.push(...secretTypes(object));
   }
-  for (const template of [...templates, ...found]) {
-    const relative = template.path.length > template.object.path.length;
-    if (relative)
-      issues.push(
-        ...wrongTypes(stream, template.document, [...template.path, 'metadata'], template.metadata),
-      );
-    issues.push(...wrongTypes(stream, template.document, template.specPath, template.spec));
+  for (const { object, document, path, metadata, specPath, spec } of [...templates, ...found]) {
+    if (path.length > object.path.length)
+      issues.push(...wrongTypes(document, [...path, 'metadata'], metadata));
+    issues.push(...wrongTypes(document, specPath, spec));
   }
   return { templates, found, unclear, objects, issues };
 }
 
-function secretTypes(stream: ManifestStream, object: ManifestObject): ConfigIssue[] {
-  if (object.kind === 'Secret')
-    return wrongTypes(stream, object.document, object.path, { ...object.data, metadata: {} });
+function secretTypes(object: ManifestObject): ConfigIssue[] {
+  const { document, path, data } = object;
+  if (object.kind === 'Secret') return wrongTypes(document, path, { ...data, metadata: {} });
   if (!isExternalSecret(object)) return [];
   const spec = specOfExternalSecret(object);
   return ['target', 'data'].flatMap((field) =>
-    wrongTypes(
-      stream,
-      object.document,
-      [...object.path, ...spec, field],
-      valueAt(object.data, [...spec, field]),
-    ),
+    wrongTypes(document, [...path, ...spec, field], valueAt(data, [...spec, field])),
   );
 }
 
@@ -133,23 +124,16 @@ export function specOfExternalSecret({ kind }: ManifestObject): Path {
 }
 
 /** A pod of another namespace than the one that is written, or of none, would be read for this one. */
-function nameIssues(
-  stream: ManifestStream,
-  { document, path, name, namespace }: ManifestObject,
-): ConfigIssue[] {
+function nameIssues(object: ManifestObject): ConfigIssue[] {
+  const { name, namespace } = object;
   const at = (field: string, message: string, hint: string) =>
-    stream.issueAt(document, [...path, 'metadata', field], message, hint);
+    issueAt(object, ['metadata', field], message, hint);
   const render = 'if this is a template, render it first';
+  const lowercase = `write lowercase letters, digits and "-"; ${render}`;
   return [
     ...(PLACEHOLDER.test(name) ? [at('name', 'is not a name', render)] : []),
     ...(namespace && !isNamespaceName(namespace)
-      ? [
-          at(
-            'namespace',
-            'is not a Kubernetes namespace',
-            `write lowercase letters, digits and "-"; ${render}`,
-          ),
-        ]
+      ? [at('namespace', 'is not a Kubernetes namespace', lowercase)]
       : []),
   ];
 }
@@ -218,7 +202,6 @@ function podTemplate(object: ManifestObject, holder: Path, spec: Path, template:
 }
 
 function objectsOf(
-  stream: ManifestStream,
   document: ManifestDocument,
   path: Path,
   value: unknown,
@@ -229,14 +212,8 @@ function objectsOf(
   const apiVersion = asText(data.apiVersion) ?? ofList.apiVersion;
   const kind = asText(data.kind) ?? ofList.kind;
   if (apiVersion === undefined || kind === undefined) {
-    issues.push(
-      stream.issueAt(
-        document,
-        path,
-        'is not a Kubernetes object: it has no apiVersion or no kind',
-        'give it both, or take it out of the stream',
-      ),
-    );
+    const message = 'is not a Kubernetes object: it has no apiVersion or no kind';
+    issues.push(document.issueAt(path, message, 'give it both, or take it out of the stream'));
     return [];
   }
   const { items } = data;
@@ -244,7 +221,7 @@ function objectsOf(
     // The API server leaves both fields out of the items of a PodList.
     const ofItems = kind === 'List' ? {} : { apiVersion, kind: kind.slice(0, -'List'.length) };
     return asList(items).flatMap((item, index) =>
-      objectsOf(stream, document, [...path, 'items', index], item, ofItems, issues),
+      objectsOf(document, [...path, 'items', index], item, ofItems, issues),
     );
   }
   const metadata = asMap(data.metadata);
@@ -261,28 +238,26 @@ function objectsOf(
   ];
 }
 
-function templateOf(
-  stream: ManifestStream,
-  object: ManifestObject,
-  relative: Path,
-  issues: ConfigIssue[],
-): PodTemplate | undefined {
+function templateOf(object: ManifestObject, relative: Path, issues: ConfigIssue[]): PodTemplate | undefined {
   // A Rollout may name a Deployment in place of a template.
   if (asMap(object.data.spec).workloadRef !== undefined) return undefined;
   const template = asMap(valueAt(object.data, relative));
-  const containers = valueAt(template, ['spec', 'containers']);
-  if (!Array.isArray(containers) || containers.length === 0) {
-    issues.push(
-      stream.issueAt(
-        object.document,
-        [...object.path, ...relative, 'spec', 'containers'],
-        `${object.kind} ${object.name} has no list of containers`,
-        'write spec.containers with at least one container',
-      ),
-    );
-    return undefined;
-  }
-  return podTemplate(object, relative, [...relative, 'spec'], template);
+  if (asList(valueAt(template, ['spec', 'containers'])).length > 0)
+    return podTemplate(object, relative, [...relative, 'spec'], template);
+  const message = `${object.kind} ${object.name} has no list of containers`;
+  const hint = 'write spec.containers with at least one container';
+  issues.push(issueAt(object, [...relative, 'spec', 'containers'], message, hint));
+  return undefined;
+}
+
+/** An issue at a path that is relative to an object, or to a pod template. */
+export function issueAt(
+  { document, path }: Pick<ManifestObject, 'document' | 'path'>,
+  relative: Path,
+  message: string,
+  hint: string,
+): ConfigIssue {
+  return document.issueAt([...path, ...relative], message, hint);
 }
 
 /** `Sandbox demo`, or `Pod` where it has no name. */

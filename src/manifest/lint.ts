@@ -15,7 +15,7 @@ import { findOwnedParts, readRecord } from './ownership.ts';
 import { type Pod, readPod, resolverSecrets } from './pod.ts';
 import { choiceFor, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
 import type { Fault, PodSubject, Rule, Severity } from './rule.ts';
-import { type ManifestStream, parseStream, wholeFile } from './stream.ts';
+import { parseStream, wholeFile } from './stream.ts';
 
 /** Severities, worst first. */
 export const SEVERITIES = ['error', 'warning', 'note'] as const satisfies readonly Severity[];
@@ -69,7 +69,6 @@ export function lint(request: LintInput & LintOptions): LintResult {
 }
 
 interface Checked {
-  readonly stream: ManifestStream;
   readonly manifests: Manifests;
   readonly subjects: readonly { readonly template: PodTemplate; readonly subject: PodSubject | undefined }[];
 }
@@ -82,8 +81,7 @@ export function lintAll(inputs: readonly LintInput[], options: LintOptions): Lin
     wholeFile(file, 'has no Kubernetes object', 'check what was to write it: nothing was checked');
   const all = inputs.flatMap(({ file, text, ofFolder }): Checked | readonly never[] => {
     try {
-      const stream = parseStream(file, text);
-      const manifests = findManifests(stream);
+      const manifests = findManifests(parseStream(file, text));
       const empty = manifests.objects.length === 0 && !ofFolder && manifests.issues.length === 0;
       const issues = empty ? [nothing(file)] : manifests.issues;
       if (issues.length > 0) throw new ConfigError(issues);
@@ -91,7 +89,7 @@ export function lintAll(inputs: readonly LintInput[], options: LintOptions): Lin
         template,
         subject: podSubject(template, options),
       }));
-      return { stream, manifests, subjects };
+      return { manifests, subjects };
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       errors.push(...error.issues);
@@ -106,7 +104,7 @@ export function lintAll(inputs: readonly LintInput[], options: LintOptions): Lin
     findings: all.flatMap((checked) =>
       [
         ...checked.subjects.flatMap(({ template, subject }) =>
-          subject === undefined ? [] : podFindings(checked.stream, template, subject, objects, rules),
+          subject === undefined ? [] : podFindings(template, subject, objects, rules),
         ),
         ...objectFindings(checked, objects, pods, rules),
       ].sort((a, b) => a.line - b.line || a.column - b.column),
@@ -160,7 +158,6 @@ function knownRoles(pod: Pod, annotations: Data, choice: RoleChoice, recorded: P
 }
 
 function podFindings(
-  stream: ManifestStream,
   template: PodTemplate,
   subject: PodSubject,
   all: readonly ManifestObject[],
@@ -174,14 +171,14 @@ function podFindings(
   return rules.flatMap((rule) =>
     rule.about === 'pod'
       ? [...rule.find(subject, all)].map((fault) =>
-          finding(stream, template, [...bases[fault.from ?? 'spec'], ...fault.path], rule, fault),
+          finding(template, [...bases[fault.from ?? 'spec'], ...fault.path], rule, fault),
         )
       : [],
   );
 }
 
 function objectFindings(
-  { stream, manifests, subjects }: Checked,
+  { manifests, subjects }: Checked,
   all: readonly ManifestObject[],
   pods: readonly PodSubject[],
   rules: readonly Rule[],
@@ -198,26 +195,20 @@ function objectFindings(
     return rules.flatMap((rule) =>
       rule.about === 'object'
         ? [...rule.find({ object, all, isRead, unclear, orphaned })].map((fault) =>
-            finding(stream, object, [...object.path, ...fault.path], rule, fault),
+            finding(object, [...object.path, ...fault.path], rule, fault),
           )
         : [],
     );
   });
 }
 
-function finding(
-  stream: ManifestStream,
-  at: PodTemplate | ManifestObject,
-  path: Path,
-  rule: Rule,
-  fault: Fault,
-): Finding {
+function finding(at: PodTemplate | ManifestObject, path: Path, rule: Rule, fault: Fault): Finding {
   return {
     rule: rule.id,
     severity: fault.severity ?? rule.severity,
     object: objectName('object' in at ? at.object : at),
-    file: stream.file,
-    ...stream.placeOf(at.document, path),
+    file: at.document.file,
+    ...at.document.placeOf(path),
     path: pathName(path),
     message: fault.message,
     why: rule.why,

@@ -98,11 +98,8 @@ function texts(value: unknown): string[] {
 }
 
 /** Finds everything in a pod template that has one of our names, and the variables that the record says are ours. */
-export function findOwnedParts(
-  template: Data,
-  record?: Pick<InjectionRecord, 'roles' | 'env'> | 'unreadable',
-): OwnedParts {
-  const { roles, env = [] } = record === 'unreadable' ? {} : (record ?? {});
+export function findOwnedParts(template: Data, record?: Pick<InjectionRecord, 'roles' | 'env'>): OwnedParts {
+  const { roles, env = [] } = record ?? {};
   const spec = asMap(template.spec);
   const items: Path[] = [];
   const contents: unknown[] = [];

@@ -1,7 +1,9 @@
 /** Takes parts out of the source text: the inverse of insert.ts, byte for byte. */
-import { type Document, isMap, isNode, isPair, isSeq, type YAMLMap, type YAMLSeq } from 'yaml';
-import { asMap, type Data, type Path, valueAt } from './data.ts';
+import { isMap, isNode, isPair, isSeq, type YAMLMap, type YAMLSeq } from 'yaml';
+import { asMap, type Data, type Path, startsWith, valueAt } from './data.ts';
 import { contentEnd } from './insert.ts';
+import type { PodTemplate } from './kinds.ts';
+import { ownPair } from './stream.ts';
 import { lineEnd, lineStart, type Splice } from './text.ts';
 
 /**
@@ -12,14 +14,11 @@ export function rollUp(template: Data, parts: readonly Path[], created: readonly
   const wasCreated = (path: Path) => created.some((made) => startsWith(path, made));
   let current = [...parts];
   for (;;) {
-    const byParent = new Map<string, Path[]>();
-    for (const path of current) {
-      const key = JSON.stringify(path.slice(0, -1));
-      byParent.set(key, [...(byParent.get(key) ?? []), path]);
-    }
-    const emptied = [...byParent.values()].find((children) => {
-      const parent = (children[0] ?? []).slice(0, -1);
-      return parent.length > 0 && wasCreated(parent) && sizeOf(valueAt(template, parent)) === children.length;
+    const byParent = Map.groupBy(current, (path) => JSON.stringify(path.slice(0, -1)));
+    const emptied = [...byParent.values()].find(([first = [], ...others]) => {
+      const parent = first.slice(0, -1);
+      const size = sizeOf(valueAt(template, parent));
+      return parent.length > 0 && wasCreated(parent) && size === others.length + 1;
     });
     if (emptied === undefined) return current;
     const parent = (emptied[0] ?? []).slice(0, -1);
@@ -27,31 +26,26 @@ export function rollUp(template: Data, parts: readonly Path[], created: readonly
   }
 }
 
-/** Splices that take the parts out of a document. `template` is the path of the pod template in it. */
+/** Splices that take the parts out of a document. */
 export function planRemovals(
   text: string,
-  document: Document.Parsed,
-  template: Path,
+  { document, path: root }: Pick<PodTemplate, 'document' | 'path'>,
   parts: readonly Path[],
 ): Splice[] {
-  const byParent = new Map<YAMLMap | YAMLSeq, number[]>();
-  for (const part of parts) {
-    const full = [...template, ...part];
-    const parent = document.getIn(full.slice(0, -1), true);
-    const index = isMap(parent)
-      ? parent.items.findIndex(
-          (pair) => isNode(pair.key) && String(pair.key) === String(part[part.length - 1]),
-        )
-      : Number(part[part.length - 1]);
-    if ((!isMap(parent) && !isSeq(parent)) || index < 0)
-      throw new Error('a part to remove is not in the text');
-    byParent.set(parent, [...(byParent.get(parent) ?? []), index]);
-  }
-  return [...byParent].flatMap(([parent, indexes]) =>
-    parent.flow
+  const found = parts.map((part) => {
+    const key = part[part.length - 1];
+    const parent = document.node.getIn([...root, ...part.slice(0, -1)], true);
+    if (isSeq(parent)) return { parent, index: Number(key) };
+    const pair = isMap(parent) ? ownPair(parent, String(key)) : undefined;
+    if (!isMap(parent) || pair === undefined) throw new Error('a part to remove is not in the text');
+    return { parent, index: parent.items.indexOf(pair) };
+  });
+  return [...Map.groupBy(found, ({ parent }) => parent)].flatMap(([parent, members]) => {
+    const indexes = members.map(({ index }) => index);
+    return parent.flow
       ? removeFlow(parent, new Set(indexes))
-      : indexes.map((index) => removeBlock(text, parent, index)),
-  );
+      : indexes.map((index) => removeBlock(text, parent, index));
+  });
 }
 
 /** Plain data without the parts. A block collection that is emptied and not removed reads as null from then on. */
@@ -112,10 +106,6 @@ function startOf(item: unknown): number {
 
 function endOf(item: unknown): number {
   return contentEnd(isPair(item) ? (item.value ?? item.key) : item);
-}
-
-function startsWith(path: Path, prefix: Path): boolean {
-  return prefix.length <= path.length && prefix.every((part, index) => path[index] === part);
 }
 
 function sizeOf(value: unknown): number {

@@ -25,13 +25,14 @@ export interface Roles {
   readonly supervisors: readonly string[];
 }
 
-export type RoleProblem =
-  | { readonly kind: 'neither'; readonly containers: readonly string[] }
-  | { readonly kind: 'no-agent'; readonly containers: readonly string[] }
-  | { readonly kind: 'no-supervisor'; readonly containers: readonly string[] }
-  | { readonly kind: 'two-supervisors'; readonly supervisors: readonly string[] }
-  | { readonly kind: 'not-there'; readonly role: 'agent' | 'supervisor'; readonly name: string }
-  | { readonly kind: 'agent-not-main'; readonly name: string };
+/** Why the roles are not known, and what to do. `lint` and `inject` can live with some of it, hence `kind`. */
+export interface RoleProblem {
+  readonly kind: 'neither' | 'no-agent' | 'other';
+  /** Relative to the pod template. */
+  readonly path: Path;
+  readonly message: string;
+  readonly hint: string;
+}
 
 /**
  * A flag wins over an annotation, an annotation over what an earlier injection recorded, and that over the
@@ -63,24 +64,62 @@ export function findRoles(
     isOurs(name) ? EGRESS : name,
   );
   const guessed = known(KNOWN_SUPERVISORS);
-  if (named === undefined && guessed.length > 1) return { kind: 'two-supervisors', supervisors: guessed };
+  if (named === undefined && guessed.length > 1)
+    return problem(
+      `two supervisors found: ${guessed.join(' and ')}`,
+      `say which with --supervisor, once for each, or with the annotation ${Annotation.supervisors}`,
+    );
   const supervisors = [...new Set(named ?? guessed)];
 
+  const all = names.join(', ');
   const annotated = annotatedAgent !== undefined || annotatedSupervisors !== undefined;
-  if (!annotated && known([...supervisors, ...(agent === undefined ? [] : [agent])]).length === 0) {
-    return { kind: 'neither', containers: names };
-  }
-  if (agent === undefined && !noAgent && !recordsNoAgent(recorded, choice, annotatedAgent)) {
-    return { kind: 'no-agent', containers: names };
-  }
-  if (supervisors.length === 0) return { kind: 'no-supervisor', containers: names };
-  if (agent !== undefined && !names.includes(agent)) return { kind: 'not-there', role: 'agent', name: agent };
+  if (!annotated && known([...supervisors, ...(agent === undefined ? [] : [agent])]).length === 0)
+    return problem(
+      `neither an agent nor a supervisor found among the containers ${all}`,
+      `name them with --agent and --supervisor, or with the annotations ${Annotation.agent} and ${Annotation.supervisors}`,
+      'neither',
+    );
+  // An earlier injection with `--no-agent` recorded supervisors and no agent; it need not be said again.
+  if (agent === undefined && !noAgent && recorded.supervisors === undefined)
+    return problem(
+      `no agent found among the containers ${all}`,
+      `name it with --agent or the annotation ${Annotation.agent}; --no-agent or an empty annotation if the pod has none; ${Annotation.inject}: "false" leaves the template out`,
+      'no-agent',
+    );
+  if (supervisors.length === 0)
+    return problem(
+      `no supervisor found among the containers ${all}`,
+      `name it with --supervisor or the annotation ${Annotation.supervisors}; OpenShell's combined topology has none: set supervisor.topology=sidecar in its chart; ${Annotation.inject}: "false" or --only leaves the template out`,
+    );
+  if (agent !== undefined && !names.includes(agent)) return notThere('agent', agent);
   const missing = supervisors.find((name) => name !== EGRESS && !names.includes(name));
-  if (missing !== undefined) return { kind: 'not-there', role: 'supervisor', name: missing };
+  if (missing !== undefined) return notThere('supervisor', missing);
   const container = pod.containers.find(({ name }) => name === agent);
   if (container !== undefined && container.phase !== 'main')
-    return { kind: 'agent-not-main', name: container.name };
+    return problem(
+      `the agent ${container.name} is an init container, which would run before the self-test`,
+      'move it to spec.containers, so that it starts only after the self-test passed',
+      'other',
+      'initContainers',
+    );
   return { agent, supervisors };
+}
+
+function notThere(role: 'agent' | 'supervisor', name: string): RoleProblem {
+  const annotation = role === 'agent' ? Annotation.agent : Annotation.supervisors;
+  return problem(
+    `there is no container ${name} to be the ${role}`,
+    `correct --${role} or the annotation ${annotation}`,
+  );
+}
+
+function problem(
+  message: string,
+  hint: string,
+  kind: RoleProblem['kind'] = 'other',
+  list = 'containers',
+): RoleProblem {
+  return { kind, path: ['spec', list], message, hint };
 }
 
 /** The choice for a template: the supervisor's own pod of OpenShell 0.1.x, with nothing else in it, has no agent. */
@@ -93,69 +132,6 @@ export function choiceFor(
   const alone =
     asMap(metadata.labels)[Label.component] === 'supervisor' && asList(spec.containers).every(isSupervisor);
   return alone && !named ? { ...choice, noAgent: true } : choice;
-}
-
-/** An earlier injection with `--no-agent` recorded supervisors and no agent; it need not be said again. */
-function recordsNoAgent(
-  recorded: Partial<Roles>,
-  choice: RoleChoice,
-  annotated: string | undefined,
-): boolean {
-  return (
-    recorded.supervisors !== undefined &&
-    recorded.agent === undefined &&
-    choice.agent === undefined &&
-    annotated === undefined
-  );
-}
-
-export interface Explanation {
-  readonly path: Path;
-  readonly message: string;
-  readonly hint: string;
-}
-
-/** What is wrong and what to do; `path` is relative to the pod template. */
-export function explainRoleProblem(problem: RoleProblem): Explanation {
-  const path = ['spec', 'containers'];
-  switch (problem.kind) {
-    case 'neither':
-      return {
-        path,
-        message: `neither an agent nor a supervisor found among the containers ${problem.containers.join(', ')}`,
-        hint: `name them with --agent and --supervisor, or with the annotations ${Annotation.agent} and ${Annotation.supervisors}`,
-      };
-    case 'no-agent':
-      return {
-        path,
-        message: `no agent found among the containers ${problem.containers.join(', ')}`,
-        hint: `name it with --agent or the annotation ${Annotation.agent}; --no-agent or an empty annotation if the pod has none; ${Annotation.inject}: "false" leaves the template out`,
-      };
-    case 'no-supervisor':
-      return {
-        path,
-        message: `no supervisor found among the containers ${problem.containers.join(', ')}`,
-        hint: `name it with --supervisor or the annotation ${Annotation.supervisors}; OpenShell's combined topology has none: set supervisor.topology=sidecar in its chart; ${Annotation.inject}: "false" or --only leaves the template out`,
-      };
-    case 'two-supervisors':
-      return {
-        path,
-        message: `two supervisors found: ${problem.supervisors.join(' and ')}`,
-        hint: `say which with --supervisor, once for each, or with the annotation ${Annotation.supervisors}`,
-      };
-    case 'not-there':
-      return {
-        path,
-        message: `there is no container ${problem.name} to be the ${problem.role}`,
-        hint: `correct --${problem.role} or the annotation ${problem.role === 'agent' ? Annotation.agent : Annotation.supervisors}`,
-      };
-    case 'agent-not-main':
-      return {
-        path: ['spec', 'initContainers'],
-        message: `the agent ${problem.name} is an init container, which would run before the self-test`,
-        hint: 'move it to spec.containers, so that it starts only after the self-test passed',
-      };
-  }
 }
 
 export function isRoleProblem(result: Roles | RoleProblem): result is RoleProblem {

@@ -9,15 +9,13 @@ import {
 } from '../domain/container-resources.ts';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { asList, asMap, asText } from './data.ts';
-import type { PodTemplate } from './kinds.ts';
+import { issueAt, type PodTemplate } from './kinds.ts';
 import { Annotation } from './names.ts';
 import type { KeptSettings } from './ownership.ts';
 import type { InjectionSettings } from './sidecar.ts';
-import type { ManifestStream } from './stream.ts';
 
 /** Throws {@link ConfigError} where an annotation, or what a flag makes of the defaults, cannot be a pod's resources. */
 export function settingsFor(
-  stream: ManifestStream,
   template: PodTemplate,
   flags: InjectionSettings,
   recorded: KeptSettings,
@@ -42,27 +40,21 @@ export function settingsFor(
     selfTestResources: annotated('selfTestResources'),
   };
   const issues = [
-    ...resourceIssues(stream, template, 'resources', RESOLVER_RESOURCES, settings.resources),
-    ...resourceIssues(stream, template, 'selfTestResources', SELF_TEST_RESOURCES, settings.selfTestResources),
+    ...resourceIssues(template, 'resources', RESOLVER_RESOURCES, settings.resources),
+    ...resourceIssues(template, 'selfTestResources', SELF_TEST_RESOURCES, settings.selfTestResources),
   ];
   if (issues.length > 0) throw new ConfigError(issues);
   return { settings, kept };
 }
 
 function resourceIssues(
-  stream: ManifestStream,
   template: PodTemplate,
   field: 'resources' | 'selfTestResources',
   defaults: ContainerResources,
   list = '',
 ): ConfigIssue[] {
   const at = (message: string, hint: string) => [
-    stream.issueAt(
-      template.document,
-      [...template.path, 'metadata', 'annotations', Annotation[field]],
-      message,
-      hint,
-    ),
+    issueAt(template, ['metadata', 'annotations', Annotation[field]], message, hint),
   ];
   const changed = changeResources(defaults, list);
   if (changed === undefined) return at('is not a list of resources', `write for example ${RESOURCES_FORM}`);

@@ -73,14 +73,12 @@ export function podAdditions(
   const pullSecrets = settings.imagePullSecrets ?? [];
   return [
     ...(asMap(metadata.labels)[Label.injected] === undefined
-      ? [{ to: ['metadata', 'labels'], entry: { key: Label.injected, value: 'true' } } satisfies Addition]
+      ? [{ to: ['metadata', 'labels', Label.injected], value: 'true' }]
       : []),
-    ...supervisors.map(
-      (container): Addition => ({
-        to: ['spec', ...container.path, 'volumeMounts'],
-        items: [supervisorMount(config)],
-      }),
-    ),
+    ...supervisors.map(({ path }) => ({
+      to: ['spec', ...path, 'volumeMounts'],
+      value: [supervisorMount(config)],
+    })),
     ...(agent === undefined
       ? []
       : [
@@ -95,7 +93,7 @@ export function podAdditions(
         ]),
     {
       to: ['spec', 'initContainers'],
-      items: [
+      value: [
         resolverContainer(config, settings),
         ...(envoy ? egressContainers(config, settings) : []),
         ...(agent === undefined ? [] : [selfTestContainer(config, settings, agent, pod, mounts)]),
@@ -103,21 +101,21 @@ export function podAdditions(
     },
     {
       to: ['spec', 'volumes'],
-      items: [...podVolumes(config, settings, pod), ...(envoy ? egressVolumes() : [])],
+      value: [...podVolumes(config, settings, pod), ...(envoy ? egressVolumes() : [])],
     },
     ...listAddition(
       ['spec', 'imagePullSecrets'],
       pullSecrets.map((name) => ({ name })),
     ),
     ...(pod.spec.automountServiceAccountToken === undefined
-      ? [{ to: ['spec'], entry: { key: 'automountServiceAccountToken', value: false } } satisfies Addition]
+      ? [{ to: ['spec', 'automountServiceAccountToken'], value: false }]
       : []),
   ];
 }
 
 /** An empty list would be created where there is none. */
-function listAddition(to: Path, items: readonly Data[]): Addition[] {
-  return items.length === 0 ? [] : [{ to, items }];
+function listAddition(to: Path, value: readonly Data[]): Addition[] {
+  return value.length === 0 ? [] : [{ to, value }];
 }
 
 /** Names of the agent's variables that are added: requirements.ts refuses those that it has and must not differ. */

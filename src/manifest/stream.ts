@@ -18,47 +18,42 @@ import { composeDocuments, plainData, syntaxFaults } from './syntax.ts';
 /** Largest stream that is read, in characters. A rendered chart of a whole platform is far below it. */
 const MAX_MANIFEST_LENGTH = 16 * 1024 * 1024;
 
-export interface ManifestDocument {
-  readonly node: Document.Parsed;
-  /** Plain data, aliases and merge keys expanded. */
-  readonly data: unknown;
-}
-
-/** 1-based. */
-export interface Place {
-  readonly line: number;
-  readonly column: number;
-}
-
-export class ManifestStream {
+export interface ManifestStream {
   readonly file: string;
   readonly text: string;
   readonly documents: readonly ManifestDocument[];
+}
+
+export class ManifestDocument {
+  readonly file: string;
+  readonly node: Document.Parsed;
+  /** Plain data, aliases and merge keys expanded. */
+  readonly data: unknown;
   readonly #lines: LineCounter;
 
-  constructor(file: string, text: string, documents: readonly ManifestDocument[], lines: LineCounter) {
+  constructor(file: string, node: Document.Parsed, data: unknown, lines: LineCounter) {
     this.file = file;
-    this.text = text;
-    this.documents = documents;
+    this.node = node;
+    this.data = data;
     this.#lines = lines;
   }
 
-  /** Where the field at `path` is; where there is none, where the innermost field around it is. */
-  placeOf(document: ManifestDocument, path: Path): Place {
-    let node: unknown = document.node.contents;
-    let offset = offsetOf(node) ?? document.node.range[0];
+  /** Where the field at `path` is, both 1-based; where there is none, where the innermost field around it is. */
+  placeOf(path: Path): { line: number; column: number } {
+    let node: unknown = this.node.contents;
+    let offset = offsetOf(node) ?? this.node.range[0];
     for (const part of path) {
-      const step = stepInto(document.node, node, part);
+      const step = stepInto(this.node, node, part);
       if (step === undefined) break;
       offset = offsetOf(step.key) ?? offsetOf(step.value) ?? offset;
       node = step.value;
     }
     const { line, col } = this.#lines.linePos(offset);
-    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+    return { line, column: col };
   }
 
-  issueAt(document: ManifestDocument, path: Path, message: string, hint: string): ConfigIssue {
-    return { file: this.file, ...this.placeOf(document, path), field: pathName(path), message, hint };
+  issueAt(path: Path, message: string, hint: string): ConfigIssue {
+    return { file: this.file, ...this.placeOf(path), field: pathName(path), message, hint };
   }
 }
 
@@ -82,9 +77,9 @@ export function parseStream(file: string, text: string): ManifestStream {
     const plain = plainData(node);
     if (plain === 'refused')
       throw refuse('has aliases that cannot be expanded', 'write the aliased parts out');
-    return { node, data: plain.data };
+    return new ManifestDocument(file, node, plain.data, lines);
   });
-  return new ManifestStream(file, text, documents, lines);
+  return { file, text, documents };
 }
 
 export function wholeFile(file: string, message: string, hint: string): ConfigIssue {
@@ -103,20 +98,20 @@ function keyText(value: unknown): string | undefined {
   return typeof value === 'symbol' ? value.description : String(value);
 }
 
-interface Step {
-  readonly key: unknown;
-  readonly value: unknown;
-}
-
-function stepInto(document: Document, node: unknown, part: string | number): Step | undefined {
+/** What a step leads to, through aliases and merge keys. An item of a list has no key. */
+function stepInto(
+  document: Document,
+  node: unknown,
+  part: string | number,
+): { key?: unknown; value: unknown } | undefined {
   const target = isAlias(node) ? node.resolve(document) : node;
   if (isSeq(target)) {
     const item = typeof part === 'number' ? target.items[part] : undefined;
-    return item === undefined ? undefined : { key: undefined, value: item };
+    return item === undefined ? undefined : { value: item };
   }
   if (!isMap(target)) return undefined;
   const own = ownPair(target, String(part));
-  if (own !== undefined) return { key: own.key, value: own.value };
+  if (own !== undefined) return own;
   const merged = ownPair(target, '<<')?.value;
   const sources = isSeq(merged) ? merged.items : [merged];
   for (const source of sources) {

@@ -5,14 +5,20 @@ import { canonicalJson, type Data, type Path, valueAt } from './data.ts';
 import { findManifests, type Manifests, type PodTemplate } from './kinds.ts';
 import { removeFromModel } from './remove.ts';
 import { parseStream, wholeFile } from './stream.ts';
-import { lineEnding } from './text.ts';
+import { lineEnding, type Splice } from './text.ts';
 
-/** The text must read as the model says, and as before everywhere else. */
+/** How the text of a pod template changes, and what it reads as from then on. */
+export interface Edit {
+  readonly splices: readonly Splice[];
+  readonly model: Data;
+}
+
+/** The text must read as the models say, and as before everywhere else. */
 export function verify(
   file: string,
   text: string,
   before: Manifests,
-  expected: ReadonlyMap<PodTemplate, Data>,
+  edits: ReadonlyMap<PodTemplate, Edit>,
 ): void {
   const after = findManifests(parseStream(file, text));
   const same =
@@ -20,7 +26,7 @@ export function verify(
     after.templates.length === before.templates.length &&
     before.templates.every((template, index) => {
       const now = after.templates[index];
-      const wanted = expected.get(template) ?? templateData(template);
+      const wanted = edits.get(template)?.model ?? templateData(template);
       return (
         now !== undefined &&
         canonicalJson(templateData(now)) === canonicalJson(wanted) &&

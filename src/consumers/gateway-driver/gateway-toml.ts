@@ -45,7 +45,7 @@ export function gatewayFile(file: string, text: string): GatewayFile {
     ]) {
       const toml = asText(asMap(asMap(item).data)['gateway.toml']);
       if (toml === undefined) continue;
-      const { line } = stream.placeOf(document, [...path, 'data', 'gateway.toml']);
+      const { line } = document.placeOf([...path, 'data', 'gateway.toml']);
       // A block scalar begins in the next line; of another form each fault has the line of the key.
       const block = /[|>][-+]?\s*$/.test(stream.text.split('\n')[line - 1] ?? '');
       return { file, text: toml, firstLine: block ? line + 1 : 0 };
