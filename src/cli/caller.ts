@@ -17,8 +17,13 @@ export function socketOption(): Option {
 /** `--provider`, one value each, so that an argument behind it is not taken for a provider. */
 export function providerOption(): Option {
   return new Option('--provider <name>', 'of this provider only (may be repeated)').argParser(
-    (value: string, before: readonly string[] = []) => [...before, value],
+    repeated((name) => name),
   );
+}
+
+/** A parser for an option that takes one value and may be given several times. */
+export function repeated(parse: (text: string) => string) {
+  return (text: string, before: readonly string[] = []) => [...before, parse(text)];
 }
 
 interface Question {
@@ -46,34 +51,30 @@ export function commandError(
   socket: string,
   providers: readonly string[] = [],
 ): CommandError {
+  const failed = (text: string, exitCode: ExitCode) => new CommandError(text, exitCode, { cause: error });
   const message = printable(error.message);
+  const names = providers.length === 0 ? '' : `: ${printable(providers.join(', '))}`;
   switch (error.code) {
     case 'unavailable':
-      return new CommandError(
+      return failed(
         `no answer on ${printable(socket)}: ${message}\n${adviceFor(error.message)}`,
         ExitCode.unavailable,
-        { cause: error },
       );
     case 'invalid-argument':
     case 'unimplemented':
-      return new CommandError(message, ExitCode.usage, { cause: error });
+      return failed(message, ExitCode.usage);
     case 'permission-denied':
-      return new CommandError(
-        `refused: ${message}${providers.length === 0 ? '' : `: ${printable(providers.join(', '))}`}`,
-        ExitCode.refused,
-        { cause: error },
-      );
+      return failed(`refused: ${message}${names}`, ExitCode.refused);
     case 'failed-precondition':
     case 'resource-exhausted':
     case 'internal':
-      return new CommandError(`refused: ${message}`, ExitCode.refused, { cause: error });
+      return failed(`refused: ${message}`, ExitCode.refused);
   }
 }
 
 /** What to check first, by the error of the kernel. */
 function adviceFor(message: string): string {
-  const code = /\((E[A-Z]+)\)/.exec(message)?.[1];
-  switch (code) {
+  switch (/\((E[A-Z]+)\)/.exec(message)?.[1]) {
     case 'ENOENT':
       return 'The socket does not exist. Is `secret-resolver serve` running, and is this its `socket.path`?';
     case 'ECONNREFUSED':

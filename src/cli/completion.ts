@@ -44,6 +44,7 @@ interface Place {
 function places(at: string, command: Command): Place[] {
   const help = command.createHelp();
   const children = help.visibleCommands(command);
+  const last = command.registeredArguments.at(-1);
   const place: Place = {
     at,
     commands: children.map((child) => ({ names: [child.name()], description: short(child.description()) })),
@@ -52,9 +53,7 @@ function places(at: string, command: Command): Place[] {
       description: short(option.description),
       ...(option.required || option.optional ? { value: following(option.flags, option.argChoices) } : {}),
     })),
-    argument: command.registeredArguments
-      .map((argument): Value => following(`<${argument.name()}>`, argument.argChoices))
-      .reduce<Value>((_, value) => value, 'free'),
+    argument: last === undefined ? 'free' : following(`<${last.name()}>`, last.argChoices),
   };
   return [
     place,

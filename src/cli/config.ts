@@ -25,7 +25,6 @@ interface ValidateOptions {
   readonly profiles?: string;
 }
 
-/** `config validate` and `config schema`. */
 export function createCommand(context: CommandContext): Command {
   const command = new Command('config').description('check a configuration, or print the JSON Schema of one');
   command

@@ -57,24 +57,19 @@ async function fingerprints(
   expectAll(options.provider ?? [], new Set(credentials.map(({ provider }) => provider)));
   expectAll(keys, new Set(served.map(({ key }) => key)));
   print(context, options.output, served.map(plainListed), (wide) =>
-    wide
-      ? plainTable(
-          ['key', 'provider', 'fingerprint', 'placeholder handle', 'endpoints'],
-          served.map((credential) => [
-            credential.key,
-            credential.provider,
-            credential.fingerprint,
-            credential.handle,
-            destinations([credential]).join(','),
-          ]),
-        )
-      : groupedTables(
-          served,
-          ({ provider }) => provider,
-          ['key', 'fingerprint'],
-          ({ key, fingerprint }) => [key, fingerprint],
-          destinations,
-        ),
+    groupedTables(
+      served,
+      wide,
+      ({ provider }) => provider,
+      [
+        ['key', ({ key }) => key],
+        ['provider', ({ provider }) => provider, 'wide'],
+        ['fingerprint', ({ fingerprint }) => fingerprint],
+        ['placeholder handle', ({ handle }) => handle, 'wide'],
+        ['endpoints', (credential) => destinations([credential]).join(','), 'wide'],
+      ],
+      destinations,
+    ),
   );
 }
 

@@ -49,7 +49,6 @@ interface InjectOptions {
   readonly inPlace?: boolean;
 }
 
-/** `inject`: puts the resolver into pod templates, or takes it out. */
 export function createCommand(context: CommandContext): Command {
   return new Command('inject')
     .description('put the resolver and its self-test into the pod templates of a stream of manifests')

@@ -24,7 +24,6 @@ interface LintOptions {
   readonly rules?: boolean;
 }
 
-/** `lint`: what in a manifest breaks the boundary or the rotation. */
 export function createCommand(context: CommandContext): Command {
   return new Command('lint')
     .description('find what in a stream of manifests breaks the boundary or keeps a rotation from arriving')

@@ -5,18 +5,9 @@ import { CredentialState, type ListCredentialsResponse } from '../gen/secretreso
 import { REMEDIES, type RefusalReason } from '../snapshot/refusal.ts';
 import { CALLER_HELP, socketOption, withClient } from './caller.ts';
 import type { CommandContext } from './context.ts';
-import {
-  colour,
-  groupedTables,
-  type OutputFormat,
-  outputOption,
-  plainTable,
-  print,
-  until,
-} from './output.ts';
+import { colour, groupedTables, type OutputFormat, outputOption, print, until } from './output.ts';
 import { examples } from './program.ts';
 
-/** `list`: every configured credential, served or refused. */
 export function createCommand(context: CommandContext): Command {
   return new Command('list')
     .description('list the credentials that this user may see, with state and reason; never a value')
@@ -67,30 +58,24 @@ export function destinations(credentials: readonly Pick<Listed, 'endpoints'>[]):
 
 function table(context: CommandContext, credentials: readonly Listed[], wide: boolean): string {
   const now = Date.now();
-  const name = ({ key, required }: Listed) => (required ? `${key} *` : key);
   const state = ({ reason }: Listed) =>
     reason === '' ? colour(context, 'green', 'served') : colour(context, 'red', reason);
   const footnote = credentials.some(({ required }) => required) ? '\n* required\n' : '';
-  const rows = wide
-    ? plainTable(
-        ['provider', 'key', 'state', 'expires', 'secret', 'fingerprint', 'endpoints'],
-        credentials.map((credential) => [
-          credential.provider,
-          name(credential),
-          state(credential),
-          until(credential.expiresAtMs, now),
-          plainListed(credential).reference,
-          credential.fingerprint || '-',
-          destinations([credential]).join(',') || '-',
-        ]),
-      )
-    : groupedTables(
-        credentials,
-        ({ provider }) => provider,
-        ['key', 'state', 'expires'],
-        (credential) => [name(credential), state(credential), until(credential.expiresAtMs, now)],
-        destinations,
-      );
+  const rows = groupedTables(
+    credentials,
+    wide,
+    ({ provider }) => provider,
+    [
+      ['provider', ({ provider }) => provider, 'wide'],
+      ['key', ({ key, required }) => (required ? `${key} *` : key)],
+      ['state', state],
+      ['expires', ({ expiresAtMs }) => until(expiresAtMs, now)],
+      ['secret', (credential) => plainListed(credential).reference, 'wide'],
+      ['fingerprint', ({ fingerprint }) => fingerprint || '-', 'wide'],
+      ['endpoints', (credential) => destinations([credential]).join(',') || '-', 'wide'],
+    ],
+    destinations,
+  );
   return rows + footnote + advice(credentials, wide);
 }
 

@@ -14,18 +14,14 @@ import { RULES } from '../boundary/catalogue.ts';
 import { YAML_FILE } from '../config/files.ts';
 import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
 import { printable } from '../domain/printable.ts';
+import type { LintInput } from '../manifest/lint.ts';
 import type { Rule } from '../manifest/rule.ts';
 import type { CommandContext } from './context.ts';
 
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be';
 
-export interface ManifestInput {
-  /** As it is named in messages. */
-  readonly file: string;
-  readonly text: string;
+export interface ManifestInput extends LintInput {
   readonly encoding: Encoding;
-  /** One of the files of a folder, which may hold nothing but comments. */
-  readonly ofFolder?: boolean;
 }
 
 /** Reads `-f`: a file, standard input for `-`, or the manifests of a folder. */

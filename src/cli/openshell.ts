@@ -29,7 +29,6 @@ interface DoctorOptions {
   readonly output: OutputFormat;
 }
 
-/** `openshell doctor`. */
 export function createCommand(context: CommandContext): Command {
   const command = new Command('openshell').description(
     'check what an OpenShell gateway needs of this resolver',

@@ -69,14 +69,21 @@ function visibleLength(text: string): number {
 /** Destinations listed above a table. */
 const MAX_DESTINATIONS = 3;
 
-/** One table for each group, under the group's name: columns that repeat it would not fit a terminal. */
+/** What stands above a column, its cells, and whether the narrow form leaves it out. */
+export type Column<T> = readonly [head: string, cell: (item: T) => string, only?: 'wide'];
+
+/** One wide table; or one for each group, under the group's name: columns that repeat it would not fit a terminal. */
 export function groupedTables<T>(
   items: readonly T[],
+  wide: boolean,
   groupOf: (item: T) => string,
-  head: readonly string[],
-  rowOf: (item: T) => readonly string[],
+  columns: readonly Column<T>[],
   destinationsOf: (members: readonly T[]) => readonly string[] = () => [],
 ): string {
+  const shown = columns.filter(([, , only]) => wide || only === undefined);
+  const head = shown.map(([name]) => name);
+  const rowOf = (item: T) => shown.map(([, cell]) => cell(item));
+  if (wide) return plainTable(head, items.map(rowOf));
   return [...Map.groupBy(items, groupOf)]
     .map(([group, members]) => {
       const destinations = destinationsOf(members);

@@ -8,7 +8,6 @@ import { count, countLine, findingData, findingsText } from './findings.ts';
 import { type OutputFormat, outputOption, print } from './output.ts';
 import { examples } from './program.ts';
 
-/** `profile lint`. */
 export function createCommand(context: CommandContext): Command {
   const command = new Command('profile').description('check OpenShell provider profiles');
   command

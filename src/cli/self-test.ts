@@ -6,7 +6,7 @@ import { referencedSecrets, secretId } from '../config/config.ts';
 import { selfTestCalls } from '../consumers/index.ts';
 import { loadConfig } from '../consumers/load-config.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
-import { DEFAULT_SOCKET } from './caller.ts';
+import { DEFAULT_SOCKET, repeated } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { type OutputFormat, outputOption, print, wantsColour } from './output.ts';
 import { examples } from './program.ts';
@@ -30,7 +30,6 @@ interface SelfTestFlags {
   readonly output: OutputFormat;
 }
 
-/** `self-test`: the agent's side of the boundary. */
 export function createCommand(context: CommandContext): Command {
   return new Command('self-test')
     .description(
@@ -47,19 +46,23 @@ export function createCommand(context: CommandContext): Command {
       '--config <file>',
       'take these, and the names of the Secrets, from a configuration that can be read',
     )
-    .option('--secret <namespace/name>', 'a Secret to look for (may be repeated)', secret)
-    .option('--allow-mount <path>', 'a tmpfs that the agent is meant to read (may be repeated)', path)
+    .option('--secret <namespace/name>', 'a Secret to look for (may be repeated)', repeated(secret))
+    .option(
+      '--allow-mount <path>',
+      'a tmpfs that the agent is meant to read (may be repeated)',
+      repeated(absolutePath),
+    )
     .option(
       '--search <path>',
       'a folder to search for credentials besides the usual ones (may be repeated)',
-      path,
+      repeated(absolutePath),
     )
     .option(
       '--accept <attack>',
       'show an attack that succeeds, and do not count it (may be repeated)',
-      attackId,
+      repeated(attackId),
     )
-    .option('--only <attack>', 'make this attack alone (may be repeated)', attackId)
+    .option('--only <attack>', 'make this attack alone (may be repeated)', repeated(attackId))
     .option('--signals', 'send real signals where signal 0 was allowed; ends what it reaches')
     .option('--lenient', 'let an attack that failed for another reason count as held')
     .addOption(outputOption())
@@ -114,8 +117,8 @@ function runOptions(flags: SelfTestFlags, context: CommandContext): RunOptions {
   };
 }
 
-function attackId(id: string, before: readonly string[] = []): string[] {
-  if (ATTACKS.some((attack) => attack.id === id)) return [...before, id];
+function attackId(id: string): string {
+  if (ATTACKS.some((attack) => attack.id === id)) return id;
   throw new InvalidArgumentError('There is no such attack; --help lists them.');
 }
 
@@ -124,13 +127,9 @@ function absolutePath(text: string): string {
   return text;
 }
 
-function path(text: string, before: readonly string[] = []): string[] {
-  return [...before, absolutePath(text)];
-}
-
-function secret(text: string, before: readonly string[] = []): string[] {
+function secret(text: string): string {
   if (!SECRET_ID.test(text)) throw new InvalidArgumentError('Write <namespace>/<name>.');
-  return [...before, text];
+  return text;
 }
 
 function userId(text: string): number {

@@ -17,7 +17,6 @@ import { plainListed } from './list.ts';
 import { ago, colour, groupedTables, type OutputFormat, outputOption, plainTable, print } from './output.ts';
 import { examples, PROGRAM } from './program.ts';
 
-/** `status`: why it is not serving, boundary, volumes, watchers. */
 export function createCommand(context: CommandContext): Command {
   return new Command('status')
     .description(
@@ -35,17 +34,13 @@ export function createCommand(context: CommandContext): Command {
         Promise.all([client.getStatus(), refusedCredentials(client)]),
       );
       const data = { ...plain(status), ...(refused && { refusedCredentials: refused }) };
-      print(context, options.output, data, (wide) => text(context, status, refused ?? [], wide));
+      print(context, options.output, data, (wide) => text(context, status, refused?.length ?? 0, wide));
       if (!status.serving) context.exit(ExitCode.refused);
     });
 }
 
-type Refused = Required<
-  Pick<ReturnType<typeof plainListed>, 'provider' | 'key' | 'reason' | 'required' | 'reference'>
->;
-
 /** Credentials that this user may see; undefined where the resolver does not list any now: the status says why. */
-async function refusedCredentials(client: ResolverClient): Promise<Refused[] | undefined> {
+async function refusedCredentials(client: ResolverClient) {
   try {
     const { credentials } = await client.listCredentials();
     return credentials
@@ -166,22 +161,17 @@ function inForce({ unacknowledgedMs, acknowledgedOutcome, rejections }: Watcher)
 }
 
 /** What is missing although the resolver serves. */
-function missingLines(status: GetStatusResponse, refused: readonly Refused[]): string[] {
+function missingLines(status: GetStatusResponse, refused: number): string[] {
   const unmounted = status.volumes.filter(({ state }) => state === 'secret-missing');
   const names = unmounted.map(({ namespace, name }) => `${namespace}/${name}`);
-  const is = refused.length === 1 ? 'credential is' : 'credentials are';
+  const is = refused === 1 ? 'credential is' : 'credentials are';
   return [
-    ...(refused.length === 0 ? [] : [`${refused.length} ${is} refused: see "${PROGRAM} list"`]),
+    ...(refused === 0 ? [] : [`${refused} ${is} refused: see "${PROGRAM} list"`]),
     ...(names.length === 0 ? [] : [`not mounted: ${printable(names.join(', '))}`]),
   ];
 }
 
-function text(
-  context: CommandContext,
-  status: GetStatusResponse,
-  refused: readonly Refused[],
-  wide: boolean,
-): string {
+function text(context: CommandContext, status: GetStatusResponse, refused: number, wide: boolean): string {
   const now = Date.now();
   const data = plain(status);
   const [first, ...others] = status.notServingBecause;
@@ -209,25 +199,15 @@ function text(
         `  ${printable(`${severity} ${id}: ${evidence}${remedy === '' ? '' : ` -> ${remedy}`}`)}\n`,
     ),
     '\n',
-    wide
-      ? plainTable(
-          ['namespace', 'secret', 'state', 'generation', 'keys', 'read', 'rotations'],
-          status.volumes.map((volume) => [
-            volume.namespace,
-            volume.name,
-            volume.state,
-            volume.generation || '-',
-            String(volume.keys),
-            ago(volume.readAtMs, now),
-            String(volume.rotations),
-          ]),
-        )
-      : groupedTables(
-          status.volumes,
-          ({ namespace }) => namespace,
-          ['secret', 'state', 'keys', 'read'],
-          ({ name, state, keys, readAtMs }) => [name, state, String(keys), ago(readAtMs, now)],
-        ),
+    groupedTables(status.volumes, wide, ({ namespace }) => namespace, [
+      ['namespace', ({ namespace }) => namespace, 'wide'],
+      ['secret', ({ name }) => name],
+      ['state', ({ state }) => state],
+      ['generation', ({ generation }) => generation || '-', 'wide'],
+      ['keys', ({ keys }) => String(keys)],
+      ['read', ({ readAtMs }) => ago(readAtMs, now)],
+      ['rotations', ({ rotations }) => String(rotations), 'wide'],
+    ]),
     '\n',
     watchersTable(status, now, wide),
     refusedPeersTable(status, now),
@@ -236,21 +216,25 @@ function text(
 
 function watchersTable({ watchers }: GetStatusResponse, now: number, wide: boolean): string {
   if (watchers.length === 0) return 'no watchers\n';
-  const head = ['pid', 'since', 'in force', 'sent', 'applied'];
-  const row = (watcher: Watcher) => [
-    watcher.pid === 0 ? '-' : String(watcher.pid),
-    ago(watcher.sinceMs, now),
-    inForce(watcher),
-    watcher.servedLagMs === 0 ? '-' : `${watcher.servedLagMs.toFixed(1)} ms`,
+  return groupedTables(watchers, wide, ({ caller }) => `watcher ${caller}`, [
+    ['watcher', ({ caller }) => caller, 'wide'],
+    ['pid', ({ pid }) => (pid === 0 ? '-' : String(pid))],
+    ['since', ({ sinceMs }) => ago(sinceMs, now)],
+    ['in force', inForce],
+    ['sent', ({ servedLagMs }) => (servedLagMs === 0 ? '-' : milliseconds(servedLagMs))],
     // That of a revision before says nothing about the one that it is behind with.
-    watcher.unacknowledgedMs > 0 ? '-' : `${watcher.acknowledgedLagMs.toFixed(1)} ms`,
-  ];
-  return wide
-    ? plainTable(
-        ['watcher', ...head, 'consumer', 'node'],
-        watchers.map((watcher) => [watcher.caller, ...row(watcher), watcher.consumer, watcher.node || '-']),
-      )
-    : groupedTables(watchers, ({ caller }) => `watcher ${caller}`, head, row);
+    [
+      'applied',
+      ({ unacknowledgedMs, acknowledgedLagMs }) =>
+        unacknowledgedMs > 0 ? '-' : milliseconds(acknowledgedLagMs),
+    ],
+    ['consumer', ({ consumer }) => consumer, 'wide'],
+    ['node', ({ node }) => node || '-', 'wide'],
+  ]);
+}
+
+function milliseconds(ms: number): string {
+  return `${ms.toFixed(1)} ms`;
 }
 
 function refusedPeersTable({ refusedPeers }: GetStatusResponse, now: number): string {
