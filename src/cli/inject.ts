@@ -18,7 +18,7 @@ import { lint } from '../manifest/lint.ts';
 import { Annotation } from '../manifest/names.ts';
 import { lintFindingText } from '../manifest/report.ts';
 import type { Rule } from '../manifest/rule.ts';
-import { type InjectionSettings, PULL_POLICIES } from '../manifest/sidecar.ts';
+import { type InjectionSettings, PULL_POLICIES } from '../manifest/situation.ts';
 import type { CommandContext } from './context.ts';
 import { encode, type ManifestInput, readManifests, replaceFile, rulesWithout } from './manifest-io.ts';
 import { wantsColour } from './output.ts';

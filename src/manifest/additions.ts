@@ -18,14 +18,15 @@ export function withAdditions(
   for (const { to, value } of additions) {
     const at = to.findIndex((_, index) => valueAt(model, to.slice(0, index + 1)) === undefined);
     if (at >= 0 && !created.some((path) => startsWith(to, path))) created.push(to.slice(0, at + 1));
-    model = asMap(added(model, to, value));
+    model = asMap(put(model, to, value));
   }
   return { model, created };
 }
 
-function added(data: unknown, [part, ...rest]: Path, value: Addition['value']): unknown {
+/** The data with a value at a path. A list is added to the list in that place. */
+export function put(data: unknown, [part, ...rest]: Path, value: unknown): unknown {
   if (part === undefined) return Array.isArray(value) ? [...asList(data), ...value] : value;
-  if (typeof part === 'number') return asList(data).with(part, added(asList(data)[part], rest, value));
+  if (typeof part === 'number') return asList(data).with(part, put(asList(data)[part], rest, value));
   const map = asMap(data);
-  return { ...map, [part]: added(map[part], rest, value) };
+  return { ...map, [part]: put(map[part], rest, value) };
 }

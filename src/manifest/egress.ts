@@ -9,11 +9,13 @@ import { CA_VOLUME, EGRESS, EGRESS_VOLUME, ENVOY } from './names.ts';
 import {
   CONFIG_PATH,
   CONFIG_VOLUME_MOUNT,
+  pulled,
   restricted,
   sandboxEnvironment,
   supervisorMount,
 } from './parts.ts';
 import type { Roles } from './roles.ts';
+import type { InjectionSettings } from './situation.ts';
 
 /** Distroless: it has no shell. */
 export const DEFAULT_ENVOY_IMAGE = 'docker.io/envoyproxy/envoy:distroless-v1.40.0';
@@ -53,23 +55,15 @@ export function kitCaller({ callers }: Config): Caller | undefined {
   return others.find(({ name }) => name === EGRESS) ?? others[0];
 }
 
-interface Images {
-  readonly image: string;
-  readonly imagePullPolicy: string | undefined;
-  readonly envoyImage: string | undefined;
-}
-
 /** Kit and Envoy, in the order in which they start. */
-export function egressContainers(config: Config, settings: Images): Data[] {
+export function egressContainers(config: Config, settings: InjectionSettings): Data[] {
   const { uid = 0, gid } = kitCaller(config) ?? {};
   const securityContext = restricted(uid, gid);
-  const pull = settings.imagePullPolicy === undefined ? {} : { imagePullPolicy: settings.imagePullPolicy };
   const { directory, caDirectory } = config.egress;
   return [
     {
       name: EGRESS,
-      image: settings.image,
-      ...pull,
+      ...pulled(settings.image, settings),
       args: [EGRESS, '--config', CONFIG_PATH],
       restartPolicy: 'Always',
       env: sandboxEnvironment(),
@@ -90,8 +84,7 @@ export function egressContainers(config: Config, settings: Images): Data[] {
     },
     {
       name: ENVOY,
-      image: settings.envoyImage ?? DEFAULT_ENVOY_IMAGE,
-      ...pull,
+      ...pulled(settings.envoyImage ?? DEFAULT_ENVOY_IMAGE, settings),
       args: ['-c', posix.join(directory, 'envoy.yaml'), '--disable-hot-restart'],
       restartPolicy: 'Always',
       resources: ENVOY_RESOURCES,

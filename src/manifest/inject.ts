@@ -26,14 +26,15 @@ import {
   readRecord,
 } from './ownership.ts';
 import { type Pod, readPod } from './pod.ts';
-import { planRemovals, removeFromModel, rollUp } from './remove.ts';
+import { planRemovals, rollUp, withoutParts } from './remove.ts';
 import { profileNotes, requirementIssues, templateIssues, tokenNotes } from './requirements.ts';
 import { choiceFor, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
 import { settingsFor } from './settings.ts';
-import { addedVariables, type InjectionSettings, podAdditions } from './sidecar.ts';
+import { addedVariables, podAdditions } from './sidecar.ts';
+import type { InjectionSettings, Situation } from './situation.ts';
 import { parseStream, wholeFile } from './stream.ts';
 import { applySplices } from './text.ts';
-import { defect, type Edit, endedText, isBlockAt, templateData, verify } from './verify.ts';
+import { defect, type Edit, endedText, verify } from './verify.ts';
 
 const ANNOTATION: Path = ['metadata', 'annotations', Annotation.injected];
 
@@ -106,18 +107,15 @@ export function uninject(request: UninjectRequest): Rewritten {
 function takeOut({ file, text, replaceEdited, only }: UninjectRequest): Edited {
   return rewrite(file, text, (template, source) => {
     if (!isNamed(template, only)) return undefined;
-    const raw = templateData(template);
     const record = readRecord(template.annotations);
     const known = record === 'unreadable' ? undefined : record;
-    const owned = findOwnedParts(raw, known);
+    const owned = findOwnedParts(template.data, known);
     const issue = ownershipIssue(template, owned, record, replaceEdited);
     if (issue !== undefined) throw new ConfigError([issue]);
     if (known === undefined) return undefined;
-    const parts = rollUp(raw, [...owned.items, ...ownedFields(template, known)], known.created);
-    return {
-      splices: planRemovals(source, template, parts),
-      model: removeFromModel(raw, parts, isBlockAt(template)),
-    };
+    const named = [...owned.items, ...ownedFields(template, known)];
+    const parts = rollUp(template.data, named, known.created);
+    return { splices: planRemovals(source, template, parts), model: withoutParts(template, parts) };
   });
 }
 
@@ -164,16 +162,16 @@ function planTemplate(
   if (wrong.length > 0) throw new ConfigError(wrong);
   const config = request.configFor(template.object.namespace);
   const { settings, kept } = settingsFor(template, request.settings, recorded?.kept ?? {});
-  const issues = requirementIssues({ template, pod, roles, config, settings });
+  const situation: Situation = { template, pod, roles, config, settings };
+  const issues = requirementIssues(situation);
   if (issues.length > 0) throw new ConfigError(issues);
 
-  const raw = templateData(template);
-  const parts = podAdditions(template, pod, roles, config, settings);
-  const env = addedVariables(pod, roles, config);
-  const { hash } = findOwnedParts(withAdditions(raw, parts).model, { roles, env });
+  const parts = podAdditions(situation);
+  const env = addedVariables(situation);
+  const { hash } = findOwnedParts(withAdditions(template.data, parts).model, { roles, env });
   const withRecord = (created: readonly Path[]) => {
     const value = formatRecord({ version: request.version, hash, roles, env, created, kept });
-    return withAdditions(raw, [...parts, { to: ANNOTATION, value }]);
+    return withAdditions(template.data, [...parts, { to: ANNOTATION, value }]);
   };
   // The annotation names the fields that were created, those around it among them: hence two rounds.
   const created = withRecord([]).created.filter((path) => !startsWith(path, ANNOTATION));

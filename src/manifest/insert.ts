@@ -5,6 +5,7 @@
 import {
   Document,
   isAlias,
+  isCollection,
   isMap,
   isNode,
   isPair,
@@ -16,9 +17,10 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import { ConfigError } from '../domain/errors.ts';
-import { asList, asMap, type Data, type Path, valueAt } from './data.ts';
+import { asList, asMap, type Data, type Path } from './data.ts';
 import type { PodTemplate } from './kinds.ts';
 import { ownPair } from './stream.ts';
+import { offsetOf } from './syntax.ts';
 import { column, lineEnd, lineEnding, lineStart, nextLine, type Splice } from './text.ts';
 
 /** Why a place cannot be added to, and what to do. */
@@ -45,11 +47,16 @@ const PROBLEMS = {
  */
 export function planInsertions(
   text: string,
-  { document, path: root }: Pick<PodTemplate, 'document' | 'path'>,
+  { document, path: root, data }: PodTemplate,
   model: Data,
 ): Splice[] {
   const splices: Splice[] = [];
-  const aliased = aliasedAnchors(document.node);
+  const aliased = new Set<string>();
+  visit(document.node, {
+    Alias: (_key, { source }) => {
+      aliased.add(source);
+    },
+  });
   const refusal = (problem: keyof typeof PROBLEMS, path: Path) => {
     const { message, hint } = PROBLEMS[problem];
     return new ConfigError([document.issueAt(path, message, hint)]);
@@ -81,19 +88,21 @@ export function planInsertions(
       old.forEach((item, index) => {
         extendPart(index, item, after[index]);
       });
-      if (after.length > old.length) splices.push(addItems(text, node, after.slice(old.length), path.length));
+      const items = after.slice(old.length);
+      if (items.length > 0) splices.push(addTo(text, node, items, path.length));
     } else if (!Array.isArray(after) && isMap(node)) {
       const old = asMap(before);
-      for (const [key, value] of Object.entries(asMap(after)).toSorted(shortFirst))
-        if (old[key] === undefined) splices.push(addEntry(text, node, key, value, path.length));
-        else extendPart(key, old[key], value);
+      const entries = Object.entries(asMap(after));
+      for (const [key, value] of entries) if (old[key] !== undefined) extendPart(key, old[key], value);
+      const fields = entries.filter(([key]) => old[key] === undefined).toSorted(shortFirst);
+      if (fields.length > 0) splices.push(addTo(text, node, Object.fromEntries(fields), path.length));
     } else throw refusal('type', path);
   };
   let node = single(document.node.contents, []);
   root.forEach((_, index) => {
     node = child(node, root.slice(0, index + 1));
   });
-  extend(node, valueAt(document.data, root), model, root);
+  extend(node, data, model, root);
   return splices;
 }
 
@@ -102,35 +111,25 @@ function shortFirst([, one]: [string, unknown], [, other]: [string, unknown]): n
   return Number(typeof one === 'object') - Number(typeof other === 'object');
 }
 
-function aliasedAnchors(document: Document): Set<string> {
-  const names = new Set<string>();
-  visit(document, {
-    Alias: (_key, alias) => {
-      names.add(alias.source);
-    },
-  });
-  return names;
-}
-
-function addItems(text: string, list: YAMLSeq, items: readonly unknown[], depth: number): Splice {
-  if (!list.flow) return blockSplice(text, list, items, depth);
-  return flowSplice(
-    text,
-    list,
-    items.map((item) => renderJson(text, list, item)),
-  );
-}
-
-function addEntry(text: string, map: YAMLMap, key: string, value: unknown, depth: number): Splice {
-  if (map.flow) {
-    return flowSplice(text, map, [`${JSON.stringify(key)}: ${renderJson(text, map, value)}`]);
-  }
-  return blockSplice(text, map, { [key]: value }, depth);
+/** Items into a list, or fields into a map. */
+function addTo(
+  text: string,
+  into: YAMLMap | YAMLSeq,
+  value: readonly unknown[] | Data,
+  depth: number,
+): Splice {
+  if (!into.flow) return blockSplice(text, into, value, depth);
+  const json = (part: unknown) => renderJson(text, into, part);
+  const rendered = Array.isArray(value)
+    ? value.map(json)
+    : Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}: ${json(part)}`);
+  return flowSplice(text, into, rendered);
 }
 
 /** Behind the last line of a block collection, and behind comments that stand deeper than its own column. */
 function blockSplice(text: string, into: Node, value: unknown, depth: number): Splice {
-  const indent = blockColumn(text, into);
+  // The column of the keys of a map, or of the dashes of a list.
+  const indent = column(text, startOf(into));
   let start = lineEnd(text, contentEnd(into));
   for (;;) {
     const next = nextLine(text, start);
@@ -141,22 +140,17 @@ function blockSplice(text: string, into: Node, value: unknown, depth: number): S
   return { start, end: start, depth, text: renderBlock(text, value, indent) };
 }
 
-/** Column of the keys of a block map, or of the dashes of a block list. */
-function blockColumn(text: string, node: Node): number {
-  return column(text, node.range?.[0] ?? 0);
+/** Offset of an item of a list, or of the key of a map's. */
+export function startOf(item: unknown): number {
+  return offsetOf(isPair(item) ? item.key : item) ?? 0;
 }
 
-/** Offset behind the last character of a node that is not a comment or blank. */
-export function contentEnd(node: unknown): number {
-  if (isMap(node) && !node.flow) {
-    const last = node.items[node.items.length - 1];
-    return last === undefined ? (node.range?.[1] ?? 0) : contentEnd(last.value ?? last.key);
-  }
-  if (isSeq(node) && !node.flow) {
-    const last = node.items[node.items.length - 1];
-    return last === undefined ? (node.range?.[1] ?? 0) : contentEnd(last);
-  }
-  return isNode(node) ? (node.range?.[1] ?? 0) : 0;
+/** Offset behind the last character of an item or a node that is not a comment or blank. */
+export function contentEnd(item: unknown): number {
+  if (isPair(item)) return contentEnd(item.value ?? item.key);
+  const last = isCollection(item) && !item.flow ? item.items.at(-1) : undefined;
+  if (last !== undefined) return contentEnd(last);
+  return isNode(item) ? (item.range?.[1] ?? 0) : 0;
 }
 
 /** `volumes:` with nothing behind it gets its content on the next line. Undefined for a written `null`. */
@@ -197,12 +191,12 @@ function indentsLists(text: string): boolean {
 
 /** Behind the last item, or behind the opening bracket of an empty collection. */
 function flowSplice(text: string, into: YAMLMap | YAMLSeq, rendered: readonly string[]): Splice {
-  const last = into.items[into.items.length - 1];
+  const last = into.items.at(-1);
   if (last === undefined) {
-    const start = (into.range?.[0] ?? 0) + 1;
+    const start = startOf(into) + 1;
     return { start, end: start, depth: 0, text: rendered.join(', ') };
   }
-  const start = contentEnd(isPair(last) ? (last.value ?? last.key) : last);
+  const start = contentEnd(last);
   const indent = ownIndent(text, into);
   const separator = indent === undefined ? ', ' : `,${lineEnding(text)}${indent}`;
   return { start, end: start, depth: 0, text: rendered.map((item) => separator + item).join('') };
@@ -217,11 +211,9 @@ function renderJson(text: string, into: YAMLMap | YAMLSeq, value: unknown): stri
 }
 
 /** The white space before the first item where that begins a line of its own; undefined where it does not. */
-function ownIndent(text: string, into: YAMLMap | YAMLSeq): string | undefined {
-  const first = into.items[0];
-  const node = isPair(first) ? first.key : first;
-  const start = isNode(node) ? node.range?.[0] : undefined;
-  if (start === undefined) return undefined;
+function ownIndent(text: string, { items: [first] }: YAMLMap | YAMLSeq): string | undefined {
+  if (first === undefined) return undefined;
+  const start = startOf(first);
   const before = text.slice(lineStart(text, start), start);
   return /^[ \t]*$/.test(before) ? before : undefined;
 }

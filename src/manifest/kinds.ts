@@ -48,6 +48,8 @@ export interface PodTemplate {
   /** Path of the object that holds the pod's `metadata` and `spec`. */
   readonly path: Path;
   readonly specPath: Path;
+  /** What is at `path`. */
+  readonly data: Data;
   readonly metadata: Data;
   readonly spec: Data;
   readonly annotations: Data;
@@ -195,6 +197,7 @@ function podTemplate(object: ManifestObject, holder: Path, spec: Path, template:
     document: object.document,
     path: [...object.path, ...holder],
     specPath: [...object.path, ...spec],
+    data: template,
     metadata,
     spec: asMap(valueAt(object.data, spec)),
     annotations: asMap(metadata.annotations),

@@ -1,7 +1,9 @@
 /** Findings with their places: what `lint` prints and what `inject` must not leave behind. */
+import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
+import { collecting } from '../config/read.ts';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
-import { canonicalJson, type Data, type Path, pathName } from './data.ts';
+import { type Data, type Path, pathName } from './data.ts';
 import {
   findManifests,
   isExternalSecret,
@@ -15,6 +17,7 @@ import { findOwnedParts, readRecord } from './ownership.ts';
 import { type Pod, readPod, resolverSecrets } from './pod.ts';
 import { choiceFor, findRoles, isRoleProblem, type RoleChoice, type Roles } from './roles.ts';
 import type { Fault, PodSubject, Rule, Severity } from './rule.ts';
+import { agentOf } from './situation.ts';
 import { parseStream, wholeFile } from './stream.ts';
 
 /** Severities, worst first. */
@@ -70,56 +73,56 @@ export function lint(request: LintInput & LintOptions): LintResult {
 
 interface Checked {
   readonly manifests: Manifests;
-  readonly subjects: readonly { readonly template: PodTemplate; readonly subject: PodSubject | undefined }[];
+  /** Pods with a resolver, and the other templates. */
+  readonly pods: readonly PodSubject[];
+  readonly others: readonly PodTemplate[];
 }
 
 /** Applies every rule to several streams, which are one: a Secret of one may be read by a pod of another. */
 export function lintAll(inputs: readonly LintInput[], options: LintOptions): LintResult {
-  const { rules } = options;
   const errors: ConfigIssue[] = [];
   const nothing = (file: string) =>
     wholeFile(file, 'has no Kubernetes object', 'check what was to write it: nothing was checked');
-  const all = inputs.flatMap(({ file, text, ofFolder }): Checked | readonly never[] => {
-    try {
-      const manifests = findManifests(parseStream(file, text));
-      const empty = manifests.objects.length === 0 && !ofFolder && manifests.issues.length === 0;
-      const issues = empty ? [nothing(file)] : manifests.issues;
-      if (issues.length > 0) throw new ConfigError(issues);
-      const subjects = [...manifests.templates, ...manifests.found].map((template) => ({
-        template,
-        subject: podSubject(template, options),
-      }));
-      return { manifests, subjects };
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      errors.push(...error.issues);
-      return [];
-    }
+  const all = inputs.flatMap(({ file, text, ofFolder }) => {
+    const manifests = collecting(errors, () => findManifests(parseStream(file, text)));
+    if (manifests === undefined) return [];
+    errors.push(...manifests.issues);
+    if (manifests.issues.length > 0) return [];
+    if (manifests.objects.length === 0 && !ofFolder) errors.push(nothing(file));
+    return checkedOf(manifests, options);
   });
   const objects = all.flatMap(({ manifests }) => manifests.objects);
   if (objects.length === 0 && errors.length === 0) errors.push(nothing(inputs[0]?.file ?? ''));
-  const subjects = all.flatMap((checked) => checked.subjects);
-  const pods = subjects.flatMap(({ subject }) => subject ?? []);
+  const pods = all.flatMap((each) => each.pods);
   return {
-    findings: all.flatMap((checked) =>
+    findings: all.flatMap((each) =>
       [
-        ...checked.subjects.flatMap(({ template, subject }) =>
-          subject === undefined ? [] : podFindings(template, subject, objects, rules),
+        ...each.pods.flatMap((pod) => podFindings(pod, objects, options.rules)),
+        ...each.manifests.objects.flatMap((object) =>
+          objectFindings(object, each, objects, pods, options.rules),
         ),
-        ...objectFindings(checked, objects, pods, rules),
       ].sort((a, b) => a.line - b.line || a.column - b.column),
     ),
     checked: [
-      ...subjects.flatMap(({ template, subject }) =>
-        subject === undefined ? [] : objectName(template.object),
-      ),
+      ...pods.map(({ template }) => objectName(template.object)),
       ...objects.filter((object) => isExternalSecret(object) || object.kind === 'Secret').map(objectName),
     ],
-    passed: subjects.flatMap(({ template, subject }) =>
-      subject === undefined ? `${objectName(template.object)} (has no container ${RESOLVER})` : [],
+    passed: all.flatMap(({ others }) =>
+      others.map(({ object }) => `${objectName(object)} (has no container ${RESOLVER})`),
     ),
     errors,
   };
+}
+
+function checkedOf(manifests: Manifests, options: LintOptions): Checked {
+  const pods: PodSubject[] = [];
+  const others: PodTemplate[] = [];
+  for (const template of [...manifests.templates, ...manifests.found]) {
+    const subject = podSubject(template, options);
+    if (subject === undefined) others.push(template);
+    else pods.push(subject);
+  }
+  return { manifests, pods, others };
 }
 
 /** Undefined where the pod has no resolver. Roles that nobody names are left empty: rules that need them say nothing. */
@@ -128,26 +131,25 @@ function podSubject(template: PodTemplate, options: LintOptions): PodSubject | u
   if (pod.resolver === undefined) return undefined;
   const choice = choiceFor(template, options.choice);
   const record = readRecord(template.annotations);
-  const recorded = record === undefined || record === 'unreadable' ? {} : record.roles;
-  const roles = knownRoles(pod, template.annotations, choice, recorded);
-  const intact =
-    typeof record === 'object' && record.hash === findOwnedParts({ spec: template.spec }, record).hash;
-  const said = knownRoles(pod, {}, choice, intact ? record.roles : {});
+  const recorded = record === 'unreadable' ? undefined : record;
+  const roles = knownRoles(pod, template.annotations, choice, recorded?.roles);
+  const intact = recorded?.hash === findOwnedParts({ spec: template.spec }, recorded).hash;
+  const said = knownRoles(pod, {}, choice, intact ? recorded.roles : undefined);
   return {
     pod,
     resolver: pod.resolver,
     template,
     image: options.image,
     roles,
-    annotatedRoles: canonicalJson(said) !== canonicalJson(roles),
-    agent: pod.containers.find(({ name }) => name === roles.agent),
+    annotatedRoles: !isDeepStrictEqual(said, roles),
+    agent: agentOf({ pod, roles }),
     secrets: resolverSecrets(pod),
     parseYaml: (text) => parse(text, { logLevel: 'silent' }),
   };
 }
 
 /** Empty where they cannot be found. */
-function knownRoles(pod: Pod, annotations: Data, choice: RoleChoice, recorded: Partial<Roles>): Roles {
+function knownRoles(pod: Pod, annotations: Data, choice: RoleChoice, recorded?: Roles): Roles {
   const strict = findRoles(pod, annotations, choice, recorded);
   // A pod without an agent still has a supervisor.
   const found =
@@ -157,58 +159,43 @@ function knownRoles(pod: Pod, annotations: Data, choice: RoleChoice, recorded: P
   return isRoleProblem(found) ? { agent: undefined, supervisors: [] } : found;
 }
 
-function podFindings(
-  template: PodTemplate,
-  subject: PodSubject,
-  all: readonly ManifestObject[],
-  rules: readonly Rule[],
-): Finding[] {
-  const bases = {
-    spec: template.specPath,
-    template: template.path,
-    object: template.object.path,
-  };
-  return rules.flatMap((rule) =>
-    rule.about === 'pod'
-      ? [...rule.find(subject, all)].map((fault) =>
-          finding(template, [...bases[fault.from ?? 'spec'], ...fault.path], rule, fault),
-        )
-      : [],
-  );
+function podFindings(subject: PodSubject, all: readonly ManifestObject[], rules: readonly Rule[]): Finding[] {
+  const { template } = subject;
+  const bases = { spec: template.specPath, template: template.path, object: template.object.path };
+  return rules.flatMap((rule) => {
+    const faults = rule.about === 'pod' ? [...rule.find(subject, all)] : [];
+    return faults.map((fault) =>
+      finding(template.object, [...bases[fault.from ?? 'spec'], ...fault.path], rule, fault),
+    );
+  });
 }
 
 function objectFindings(
-  { manifests, subjects }: Checked,
+  object: ManifestObject,
+  { manifests, others }: Checked,
   all: readonly ManifestObject[],
   pods: readonly PodSubject[],
   rules: readonly Rule[],
 ): Finding[] {
   // Without a resolver in the stream nobody can say which Secrets it reads, so all are looked at.
   const isRead = (secret: string) => pods.length === 0 || pods.some(({ secrets }) => secrets.has(secret));
-  return manifests.objects.flatMap((object) => {
-    const unclear = manifests.unclear.flatMap((place) => (place.object === object ? [place.path] : []));
-    const orphaned = subjects.flatMap(({ template, subject }) =>
-      subject === undefined && template.object === object && Annotation.injected in template.annotations
-        ? [[...template.path.slice(object.path.length), 'metadata', 'annotations', Annotation.injected]]
-        : [],
-    );
-    return rules.flatMap((rule) =>
-      rule.about === 'object'
-        ? [...rule.find({ object, all, isRead, unclear, orphaned })].map((fault) =>
-            finding(object, [...object.path, ...fault.path], rule, fault),
-          )
-        : [],
-    );
+  const unclear = manifests.unclear.filter((place) => place.object === object).map(({ path }) => path);
+  const orphaned = others
+    .filter((each) => each.object === object && Annotation.injected in each.annotations)
+    .map(({ path }) => [...path.slice(object.path.length), 'metadata', 'annotations', Annotation.injected]);
+  return rules.flatMap((rule) => {
+    const faults = rule.about === 'object' ? [...rule.find({ object, all, isRead, unclear, orphaned })] : [];
+    return faults.map((fault) => finding(object, [...object.path, ...fault.path], rule, fault));
   });
 }
 
-function finding(at: PodTemplate | ManifestObject, path: Path, rule: Rule, fault: Fault): Finding {
+function finding(object: ManifestObject, path: Path, rule: Rule, fault: Fault): Finding {
   return {
     rule: rule.id,
     severity: fault.severity ?? rule.severity,
-    object: objectName('object' in at ? at.object : at),
-    file: at.document.file,
-    ...at.document.placeOf(path),
+    object: objectName(object),
+    file: object.document.file,
+    ...object.document.placeOf(path),
     path: pathName(path),
     message: fault.message,
     why: rule.why,

@@ -17,7 +17,7 @@ import {
   VOLUME_PREFIX,
 } from './names.ts';
 import type { Roles } from './roles.ts';
-import { type InjectionSettings, PULL_POLICIES } from './sidecar.ts';
+import { type InjectionSettings, PULL_POLICIES } from './situation.ts';
 
 /** What the annotation holds, as JSON. */
 export interface InjectionRecord {
@@ -25,7 +25,7 @@ export interface InjectionRecord {
   readonly hash: string;
   readonly roles: Roles;
   /** Variables that were added to the agent: they have names of programs, not of ours. */
-  readonly env?: readonly string[] | undefined;
+  readonly env: readonly string[];
   /** Paths, relative to the pod template, of fields that were not there before. */
   readonly created: readonly Path[];
   /** What flags asked for, so that a later injection without them keeps it. */
@@ -47,13 +47,13 @@ export interface OwnedParts {
 }
 
 export function formatRecord(record: InjectionRecord): string {
-  const { version, hash, roles, env = [], created, kept } = record;
+  const { version, hash, roles, env, created, kept } = record;
   return JSON.stringify({
     version,
     hash,
-    ...(roles.agent === undefined ? {} : { agent: roles.agent }),
+    agent: roles.agent,
     supervisors: roles.supervisors,
-    ...(env.length === 0 ? {} : { env }),
+    env: env.length === 0 ? undefined : env,
     created: created.map((path) => path.join('/')),
     ...kept,
   });
@@ -75,10 +75,7 @@ export function readRecord(annotations: Data): InjectionRecord | 'unreadable' | 
   return {
     version,
     hash,
-    roles: {
-      agent: asText(parsed.agent),
-      supervisors: texts(parsed.supervisors),
-    },
+    roles: { agent: asText(parsed.agent), supervisors: texts(parsed.supervisors) },
     env: texts(parsed.env),
     created: texts(parsed.created).map((path) =>
       path.split('/').map((part) => (/^\d+$/.test(part) ? Number(part) : part)),
@@ -128,7 +125,9 @@ export function findOwnedParts(template: Data, record?: Pick<InjectionRecord, 'r
   collect(spec.volumes, ['spec', 'volumes'], (volume) =>
     (asText(volume.name) ?? '').startsWith(VOLUME_PREFIX),
   );
-  return { items, hash: hashParts(contents) };
+  // 32 hex digits: enough to notice an edit, which is all that it is for.
+  const hash = createHash('sha256').update(canonicalJson(contents)).digest('hex').slice(0, 32);
+  return { items, hash };
 }
 
 /** Other programs are called Envoy, too: ours have the kit's volume. */
@@ -137,9 +136,4 @@ function isOfKit({ name, volumeMounts }: Data): boolean {
     (name === EGRESS || name === ENVOY) &&
     asList(volumeMounts).some((mount) => asMap(mount).name === EGRESS_VOLUME)
   );
-}
-
-/** 32 hex digits: enough to notice an edit, which is all that it is for. */
-function hashParts(contents: readonly unknown[]): string {
-  return createHash('sha256').update(canonicalJson(contents)).digest('hex').slice(0, 32);
 }

@@ -4,9 +4,15 @@ import type { Config } from '../config/config.ts';
 import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
 import type { Data } from './data.ts';
 import { CONFIG_FILE, CONFIG_MOUNT, CONFIG_VOLUME, SOCKET_VOLUME } from './names.ts';
+import type { InjectionSettings } from './situation.ts';
 
 export const CONFIG_PATH = posix.join(CONFIG_MOUNT, CONFIG_FILE);
 export const CONFIG_VOLUME_MOUNT: Data = { name: CONFIG_VOLUME, mountPath: CONFIG_MOUNT, readOnly: true };
+
+/** The image of a container, and the pull policy that the operator chose. */
+export function pulled(image: string, { imagePullPolicy }: Pick<InjectionSettings, 'imagePullPolicy'>): Data {
+  return imagePullPolicy === undefined ? { image } : { image, imagePullPolicy };
+}
 
 /** Folder at which the socket's volume is mounted: the parent of the socket's own folder, which the resolver makes. */
 export function socketMount(config: Config): string {

@@ -109,29 +109,26 @@ function capabilityName(value: unknown): string {
 }
 
 function readVolume(data: Data, path: Path): Volume {
-  const secrets: VolumeSecret[] = [];
   const secret = asMap(data.secret);
-  const name = asText(secret.secretName);
-  if (name !== undefined) {
-    secrets.push({
-      name,
-      source: secret,
-      path: [...path, 'secret'],
-      defaultMode: asNumber(secret.defaultMode),
-    });
-  }
+  const own = {
+    name: asText(secret.secretName),
+    source: secret,
+    path: [...path, 'secret'],
+    defaultMode: asNumber(secret.defaultMode),
+  };
   const projected = asMap(data.projected);
-  asList(projected.sources).forEach((value, index) => {
+  const others = asList(projected.sources).map((value, index) => {
     const source = asMap(asMap(value).secret);
-    const projectedName = asText(source.name);
-    if (projectedName === undefined) return;
-    secrets.push({
-      name: projectedName,
+    return {
+      name: asText(source.name),
       source,
       path: [...path, 'projected', 'sources', index, 'secret'],
       defaultMode: asNumber(projected.defaultMode),
-    });
+    };
   });
+  const secrets = [own, ...others].flatMap(({ name, ...rest }) =>
+    name === undefined ? [] : [{ name, ...rest }],
+  );
   return { name: asText(data.name) ?? '', data, path, secrets };
 }
 
@@ -175,8 +172,7 @@ export function runsBesideResolver(pod: Pod, container: Container): boolean {
 
 /** Without a slash at the end and without doubled ones, so that two spellings of a folder compare equal. */
 export function normalPath(path: string): string {
-  const clean = path.replace(/\/+/g, '/').replace(/(\/\.)+(?=\/|$)/g, '');
-  return clean.length > 1 ? clean.replace(/\/$/, '') : clean === '' && path.startsWith('/') ? '/' : clean;
+  return posix.normalize(path).replace(/(?<=.)\/$/, '');
 }
 
 /** Whether `inner` is `outer` or below it. */

@@ -1,7 +1,7 @@
 /** Takes parts out of the source text: the inverse of insert.ts, byte for byte. */
-import { isMap, isNode, isPair, isSeq, type YAMLMap, type YAMLSeq } from 'yaml';
+import { isCollection, isMap, isSeq, type YAMLMap, type YAMLSeq } from 'yaml';
 import { asMap, type Data, type Path, startsWith, valueAt } from './data.ts';
-import { contentEnd } from './insert.ts';
+import { contentEnd, startOf } from './insert.ts';
 import type { PodTemplate } from './kinds.ts';
 import { ownPair } from './stream.ts';
 import { lineEnd, lineStart, type Splice } from './text.ts';
@@ -10,20 +10,16 @@ import { lineEnd, lineStart, type Splice } from './text.ts';
  * Parts to take out, once enclosing fields that were created for them and hold nothing else are counted in.
  * Paths are relative to the pod template.
  */
-export function rollUp(template: Data, parts: readonly Path[], created: readonly Path[]): Path[] {
-  const wasCreated = (path: Path) => created.some((made) => startsWith(path, made));
-  let current = [...parts];
-  for (;;) {
-    const byParent = Map.groupBy(current, (path) => JSON.stringify(path.slice(0, -1)));
-    const emptied = [...byParent.values()].find(([first = [], ...others]) => {
-      const parent = first.slice(0, -1);
-      const size = sizeOf(valueAt(template, parent));
-      return parent.length > 0 && wasCreated(parent) && size === others.length + 1;
-    });
-    if (emptied === undefined) return current;
-    const parent = (emptied[0] ?? []).slice(0, -1);
-    current = [...current.filter((path) => !emptied.includes(path)), parent];
+export function rollUp(template: Data, parts: readonly Path[], created: readonly Path[]): readonly Path[] {
+  const byParent = Map.groupBy(parts, (path) => JSON.stringify(path.slice(0, -1)));
+  for (const [first = [], ...others] of byParent.values()) {
+    const parent = first.slice(0, -1);
+    const wasCreated = created.some((made) => startsWith(parent, made));
+    if (parent.length === 0 || !wasCreated || sizeOf(valueAt(template, parent)) > others.length + 1) continue;
+    const rest = parts.filter((path) => path !== first && !others.includes(path));
+    return rollUp(template, [...rest, parent], created);
   }
+  return parts;
 }
 
 /** Splices that take the parts out of a document. */
@@ -48,13 +44,9 @@ export function planRemovals(
   });
 }
 
-/** Plain data without the parts. A block collection that is emptied and not removed reads as null from then on. */
-export function removeFromModel(
-  template: Data,
-  parts: readonly Path[],
-  isBlock: (path: Path) => boolean = () => false,
-): Data {
-  const copy = structuredClone(template) as Record<string, unknown>;
+/** The template without the parts. A block collection that is emptied and not removed reads as null from then on. */
+export function withoutParts({ document, path: root, data }: PodTemplate, parts: readonly Path[]): Data {
+  const copy = structuredClone(data) as Record<string, unknown>;
   // Highest index first, so that the others keep their places.
   const ordered = [...parts].sort((a, b) => Number(b[b.length - 1]) - Number(a[a.length - 1]) || 0);
   for (const part of ordered) {
@@ -66,7 +58,8 @@ export function removeFromModel(
   for (const part of parts) {
     const path = part.slice(0, -1);
     const holder = path[path.length - 1];
-    if (holder === undefined || sizeOf(valueAt(copy, path)) > 0 || !isBlock(path)) continue;
+    const node = document.node.getIn([...root, ...path], true);
+    if (holder === undefined || sizeOf(valueAt(copy, path)) > 0 || !isCollection(node) || node.flow) continue;
     (valueAt(copy, path.slice(0, -1)) as Record<string | number, unknown>)[holder] = null;
   }
   return copy;
@@ -79,7 +72,7 @@ function removeBlock(text: string, parent: YAMLMap | YAMLSeq, index: number): Sp
   // The first field of a list's item shares its line with the dash, which the next one takes over.
   if (isMap(parent) && next !== undefined && text.slice(lineStart(text, start), start).trim() !== '')
     return { start, end: startOf(next), depth: 0, text: '' };
-  return { start: lineStart(text, start), end: lineEnd(text, endOf(item)), depth: 0, text: '' };
+  return { start: lineStart(text, start), end: lineEnd(text, contentEnd(item)), depth: 0, text: '' };
 }
 
 /** Whole runs of neighbours, each with the comma and white space that was added with it. */
@@ -92,20 +85,11 @@ function removeFlow(parent: YAMLMap | YAMLSeq, indexes: ReadonlySet<number>): Sp
     while (indexes.has(index + 1)) index++;
     const before = items[from - 1];
     const after = items[index + 1];
-    const start = before === undefined ? startOf(items[from]) : endOf(before);
-    const end = before === undefined && after !== undefined ? startOf(after) : endOf(items[index]);
+    const start = before === undefined ? startOf(items[from]) : contentEnd(before);
+    const end = before === undefined && after !== undefined ? startOf(after) : contentEnd(items[index]);
     splices.push({ start, end, depth: 0, text: '' });
   }
   return splices;
-}
-
-function startOf(item: unknown): number {
-  const node = isPair(item) ? item.key : item;
-  return isNode(node) ? (node.range?.[0] ?? 0) : 0;
-}
-
-function endOf(item: unknown): number {
-  return contentEnd(isPair(item) ? (item.value ?? item.key) : item);
 }
 
 function sizeOf(value: unknown): number {

@@ -12,7 +12,7 @@ import { asList, asMap, asText } from './data.ts';
 import { issueAt, type PodTemplate } from './kinds.ts';
 import { Annotation } from './names.ts';
 import type { KeptSettings } from './ownership.ts';
-import type { InjectionSettings } from './sidecar.ts';
+import type { InjectionSettings } from './situation.ts';
 
 /** Throws {@link ConfigError} where an annotation, or what a flag makes of the defaults, cannot be a pod's resources. */
 export function settingsFor(

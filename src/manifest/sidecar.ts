@@ -3,9 +3,8 @@ import { posix } from 'node:path';
 import { type Config, referencedSecrets, secretId } from '../config/config.ts';
 import { changeResources, RESOLVER_RESOURCES, SELF_TEST_RESOURCES } from '../domain/container-resources.ts';
 import type { Addition } from './additions.ts';
-import { asList, asMap, type Data, type Path } from './data.ts';
+import { asList, asMap, type Data } from './data.ts';
 import { addsEnvoy, agentVariables, caMount, egressContainers, egressVolumes } from './egress.ts';
-import type { PodTemplate } from './kinds.ts';
 import {
   CONFIG_FILE,
   CONFIG_MOUNT,
@@ -20,36 +19,14 @@ import {
   CONFIG_PATH,
   CONFIG_VOLUME_MOUNT,
   isLoopback,
+  pulled,
   restricted,
   sandboxEnvironment,
   socketMount,
   supervisorMount,
 } from './parts.ts';
 import type { Container, Pod } from './pod.ts';
-import type { Roles } from './roles.ts';
-
-export const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'] as const;
-
-/** What the operator chooses on the command line, and the names of the files beside the configuration. */
-export interface InjectionSettings {
-  readonly image: string;
-  /** Image of Envoy, where it is the supervisor. */
-  readonly envoyImage: string | undefined;
-  readonly imagePullPolicy: (typeof PULL_POLICIES)[number] | undefined;
-  readonly imagePullSecrets: readonly string[] | undefined;
-  /** Changes to the default resources, as {@link RESOURCES_FORM}. */
-  readonly resources: string | undefined;
-  readonly selfTestResources: string | undefined;
-  /** UID and GID of the resolver. */
-  readonly uid: number;
-  /** ConfigMap with `config.yaml` and the provider files. */
-  readonly configMap: string;
-  /** ConfigMap with the profiles. */
-  readonly profilesConfigMap: string;
-  /** Base names of the provider files and profiles, which are the keys of the ConfigMaps. */
-  readonly providerFiles: readonly string[];
-  readonly profileFiles: readonly string[];
-}
+import { agentOf, type InjectionSettings, type Situation } from './situation.ts';
 
 /** Seconds that the start may take before the kubelet gives up: a slow node starting a Node process. */
 const STARTUP_SECONDS = 120;
@@ -59,20 +36,15 @@ const PROBE_TIMEOUT_SECONDS = 5;
 const LIVENESS_FAILURES = 6;
 
 /** All that is added to a pod template but the annotation, whose content depends on the rest. */
-export function podAdditions(
-  { metadata }: PodTemplate,
-  pod: Pod,
-  roles: Roles,
-  config: Config,
-  settings: InjectionSettings,
-): Addition[] {
-  const agent = pod.containers.find(({ name }) => name === roles.agent);
+export function podAdditions(situation: Situation): Addition[] {
+  const { template, pod, roles, config, settings } = situation;
+  const agent = agentOf(situation);
   const envoy = addsEnvoy(roles);
   const mounts = envoy ? [caMount(config)] : [];
+  const variables = agentVariables(config);
   const supervisors = pod.containers.filter(({ name }) => roles.supervisors.includes(name));
-  const pullSecrets = settings.imagePullSecrets ?? [];
-  return [
-    ...(asMap(metadata.labels)[Label.injected] === undefined
+  const additions: Addition[] = [
+    ...(asMap(template.metadata.labels)[Label.injected] === undefined
       ? [{ to: ['metadata', 'labels', Label.injected], value: 'true' }]
       : []),
     ...supervisors.map(({ path }) => ({
@@ -82,45 +54,40 @@ export function podAdditions(
     ...(agent === undefined
       ? []
       : [
-          ...listAddition(['spec', ...agent.path, 'volumeMounts'], mounts),
-          ...listAddition(
-            ['spec', ...agent.path, 'env'],
-            addedVariables(pod, roles, config).map((name) => ({
-              name,
-              value: agentVariables(config).get(name),
-            })),
-          ),
+          { to: ['spec', ...agent.path, 'volumeMounts'], value: mounts },
+          {
+            to: ['spec', ...agent.path, 'env'],
+            value: addedVariables(situation).map((name) => ({ name, value: variables.get(name) })),
+          },
         ]),
     {
       to: ['spec', 'initContainers'],
       value: [
         resolverContainer(config, settings),
         ...(envoy ? egressContainers(config, settings) : []),
-        ...(agent === undefined ? [] : [selfTestContainer(config, settings, agent, pod, mounts)]),
+        ...(agent === undefined ? [] : [selfTestContainer(situation, agent, mounts)]),
       ],
     },
     {
       to: ['spec', 'volumes'],
       value: [...podVolumes(config, settings, pod), ...(envoy ? egressVolumes() : [])],
     },
-    ...listAddition(
-      ['spec', 'imagePullSecrets'],
-      pullSecrets.map((name) => ({ name })),
-    ),
+    {
+      to: ['spec', 'imagePullSecrets'],
+      value: (settings.imagePullSecrets ?? []).map((name) => ({ name })),
+    },
     ...(pod.spec.automountServiceAccountToken === undefined
       ? [{ to: ['spec', 'automountServiceAccountToken'], value: false }]
       : []),
   ];
-}
-
-/** An empty list would be created where there is none. */
-function listAddition(to: Path, value: readonly Data[]): Addition[] {
-  return value.length === 0 ? [] : [{ to, value }];
+  // An empty list would be created where there is none.
+  return additions.filter(({ value }) => !Array.isArray(value) || value.length > 0);
 }
 
 /** Names of the agent's variables that are added: requirements.ts refuses those that it has and must not differ. */
-export function addedVariables(pod: Pod, roles: Roles, config: Config): string[] {
-  const agent = pod.containers.find(({ name }) => name === roles.agent);
+export function addedVariables(situation: Situation): string[] {
+  const { roles, config } = situation;
+  const agent = agentOf(situation);
   if (agent === undefined || !addsEnvoy(roles)) return [];
   const own = asList(agent.data.env).map((entry) => asMap(entry).name);
   return [...agentVariables(config).keys()].filter((name) => !own.includes(name));
@@ -137,8 +104,7 @@ function resolverContainer(config: Config, settings: InjectionSettings): Data {
     config.metrics === undefined || isLoopback(config.metrics.listen.host) ? undefined : config.metrics;
   return {
     name: RESOLVER,
-    image: settings.image,
-    ...(settings.imagePullPolicy === undefined ? {} : { imagePullPolicy: settings.imagePullPolicy }),
+    ...pulled(settings.image, settings),
     args: ['serve', '--config', CONFIG_PATH],
     // What makes it a native sidecar: it starts before the main containers and ends after them.
     restartPolicy: 'Always',
@@ -173,53 +139,38 @@ function resolverContainer(config: Config, settings: InjectionSettings): Data {
  * The self-test: our image under the agent's own security context with the agent's own mounts, so that what it cannot
  * reach the agent cannot reach either.
  */
-function selfTestContainer(
-  config: Config,
-  settings: InjectionSettings,
-  agent: Container,
-  pod: Pod,
-  added: readonly Data[],
-): Data {
-  const security = asMap(agent.data.securityContext);
-  const mounts = [...asList(agent.data.volumeMounts), ...added];
+function selfTestContainer(situation: Situation, agent: Container, added: readonly Data[]): Data {
+  const { settings } = situation;
+  const { securityContext, volumeMounts } = agent.data;
+  const mounts = [...asList(volumeMounts), ...added];
   return {
     name: SELF_TEST,
-    image: settings.image,
-    ...(settings.imagePullPolicy === undefined ? {} : { imagePullPolicy: settings.imagePullPolicy }),
-    args: selfTestArguments(config, settings, agent, pod),
+    ...pulled(settings.image, settings),
+    args: selfTestArguments(situation, agent),
     resources: changeResources(SELF_TEST_RESOURCES, settings.selfTestResources ?? '') ?? SELF_TEST_RESOURCES,
-    ...(agent.data.securityContext === undefined ? {} : { securityContext: security }),
+    ...(securityContext === undefined ? {} : { securityContext: asMap(securityContext) }),
     ...(mounts.length === 0 ? {} : { volumeMounts: mounts }),
   };
 }
 
-function selfTestArguments(
-  config: Config,
-  settings: InjectionSettings,
-  agent: Container,
-  pod: Pod,
-): string[] {
+function selfTestArguments({ pod, config, settings }: Situation, agent: Container): string[] {
+  const served = referencedSecrets(config);
+  // Secrets that the agent is meant to have, such as a token for its work, but none that the resolver serves:
+  // overruling the lint rule about that must not switch off the self-test. Kubelet keeps them on tmpfs.
+  const ownVolumes = pod.volumes
+    .filter(({ data }) => data.secret !== undefined || data.projected !== undefined)
+    .filter(({ secrets }) => !secrets.some((shown) => served.some(({ name }) => name === shown.name)))
+    .map(({ name }) => name);
   return [
     'self-test',
     ...['--socket', config.socket.path],
     ...['--secrets-root', config.secretsRoot],
     ...['--resolver-uid', String(settings.uid)],
-    ...referencedSecrets(config).flatMap((secret) => ['--secret', secretId(secret)]),
-    // Secrets that the agent is meant to have, such as a token for its work, but none that the resolver serves:
-    // overruling the lint rule about that must not switch off the self-test.
+    ...served.flatMap((secret) => ['--secret', secretId(secret)]),
     ...agent.mounts
-      .filter(({ volume }) => isOwnSecret(pod, volume, config))
+      .filter(({ volume }) => ownVolumes.includes(volume))
       .flatMap(({ mountPath }) => ['--allow-mount', mountPath]),
   ];
-}
-
-/** Whether a volume is one that kubelet keeps on tmpfs, with no Secret in it that the resolver serves. */
-function isOwnSecret(pod: Pod, name: string, config: Config): boolean {
-  const volume = pod.volumes.find((candidate) => candidate.name === name);
-  if (volume === undefined) return false;
-  if (volume.data.secret === undefined && volume.data.projected === undefined) return false;
-  const served = referencedSecrets(config);
-  return !volume.secrets.some((shown) => served.some((secret) => secret.name === shown.name));
 }
 
 /** Volumes of the pod; the Secrets' modes follow from how kubelet applies fsGroup. */

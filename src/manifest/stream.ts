@@ -3,7 +3,6 @@ import {
   type Document,
   isAlias,
   isMap,
-  isNode,
   isScalar,
   isSeq,
   LineCounter,
@@ -13,7 +12,7 @@ import {
 } from 'yaml';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
 import { type Path, pathName } from './data.ts';
-import { composeDocuments, plainData, syntaxFaults } from './syntax.ts';
+import { composeDocuments, offsetOf, plainData, syntaxFaults } from './syntax.ts';
 
 /** Largest stream that is read, in characters. A rendered chart of a whole platform is far below it. */
 const MAX_MANIFEST_LENGTH = 16 * 1024 * 1024;
@@ -119,8 +118,4 @@ function stepInto(
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-function offsetOf(node: unknown): number | undefined {
-  return isNode(node) ? node.range?.[0] : undefined;
 }

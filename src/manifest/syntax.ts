@@ -1,5 +1,5 @@
 /** Text of a stream as YAML documents, read as `kubectl` reads it, and what `kubectl` would refuse or read otherwise. */
-import { Composer, type Document, isPair, isScalar, type LineCounter, Parser, type Tags, visit } from 'yaml';
+import { Composer, type Document, isNode, isScalar, type LineCounter, Parser, type Tags, visit } from 'yaml';
 import { followAliases } from '../config/yaml-aliases.ts';
 
 /** Most aliases that may be followed in a document: each is expanded, and expansion can be exponential. */
@@ -80,9 +80,8 @@ export function syntaxFaults(document: Document.Parsed): SyntaxFault[] {
   visit(document, {
     Pair: (_key, { key }) => {
       if (isScalar(key) && key.value !== null) return;
-      const offset = offsetOf(key) ?? document.range[0];
       faults.push({
-        offset,
+        offset: offsetOf(key) ?? document.range[0],
         message: 'a key must be text: this one is a map, a list, an alias or null',
         hint: 'if this is a template of Helm or Jinja, render it first',
       });
@@ -90,7 +89,7 @@ export function syntaxFaults(document: Document.Parsed): SyntaxFault[] {
     Node: (_key, node) => {
       if (!('tag' in node) || node.tag === undefined || COMMON_TAGS.has(node.tag)) return;
       faults.push({
-        offset: node.range?.[0] ?? 0,
+        offset: offsetOf(node) ?? 0,
         message: 'has a YAML tag that programs read in different ways',
         hint: 'remove the tag and write the value itself, in quotes where it is text',
       });
@@ -110,10 +109,8 @@ export function plainData(document: Document.Parsed): { readonly data: unknown }
   }
 }
 
-function offsetOf(node: unknown): number | undefined {
-  return typeof node === 'object' && node !== null && 'range' in node && !isPair(node)
-    ? (node as { range?: [number, number, number] | null }).range?.[0]
-    : undefined;
+export function offsetOf(node: unknown): number | undefined {
+  return isNode(node) ? node.range?.[0] : undefined;
 }
 
 function yamlTag(name: string): string {

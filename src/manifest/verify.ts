@@ -1,9 +1,9 @@
 /** Checks of our own edits: an edit that did something else than was meant ends in an error, not in a file. */
-import { isCollection } from 'yaml';
+import { isDeepStrictEqual } from 'node:util';
 import { ConfigError, type ConfigIssue } from '../domain/errors.ts';
-import { canonicalJson, type Data, type Path, valueAt } from './data.ts';
+import { put } from './additions.ts';
+import type { Data } from './data.ts';
 import { findManifests, type Manifests, type PodTemplate } from './kinds.ts';
-import { removeFromModel } from './remove.ts';
 import { parseStream, wholeFile } from './stream.ts';
 import { lineEnding, type Splice } from './text.ts';
 
@@ -20,44 +20,14 @@ export function verify(
   before: Manifests,
   edits: ReadonlyMap<PodTemplate, Edit>,
 ): void {
-  const after = findManifests(parseStream(file, text));
-  const same =
-    after.objects.length === before.objects.length &&
-    after.templates.length === before.templates.length &&
-    before.templates.every((template, index) => {
-      const now = after.templates[index];
-      const wanted = edits.get(template)?.model ?? templateData(template);
-      return (
-        now !== undefined &&
-        canonicalJson(templateData(now)) === canonicalJson(wanted) &&
-        canonicalJson(around(now)) === canonicalJson(around(template))
-      );
-    }) &&
-    before.objects.every((object, index) => {
-      const isTemplate = before.templates.some((template) => template.object === object);
-      return isTemplate || canonicalJson(object.data) === canonicalJson(after.objects[index]?.data);
-    });
-  if (!same) throw new ConfigError([defect(file, 'reading it back')]);
-}
-
-/** The object without its pod template. */
-function around(template: PodTemplate): Data {
-  const relative = template.path.slice(template.object.path.length);
-  if (relative.length > 0) return removeFromModel(template.object.data, [relative]);
-  const { metadata: _metadata, spec: _spec, ...rest } = template.object.data;
-  return rest;
-}
-
-/** Whether the list or map at a path of the template is written in block style, which has no way to be empty. */
-export function isBlockAt(template: PodTemplate): (path: Path) => boolean {
-  return (path) => {
-    const node = template.document.node.getIn([...template.path, ...path], true);
-    return isCollection(node) && !node.flow;
-  };
-}
-
-export function templateData(template: PodTemplate): Data {
-  return valueAt(template.document.data, template.path) as Data;
+  const wanted = before.objects.map((object) => {
+    const [template, edit] = [...edits].find(([each]) => each.object === object) ?? [];
+    return template === undefined
+      ? object.data
+      : put(object.data, template.path.slice(object.path.length), edit?.model);
+  });
+  const found = findManifests(parseStream(file, text)).objects.map(({ data }) => data);
+  if (!isDeepStrictEqual(found, wanted)) throw new ConfigError([defect(file, 'reading it back')]);
 }
 
 /** The text with its last line ended, and the way back. */
@@ -68,10 +38,10 @@ export function endedText(
   if (text.endsWith('\n')) return { text, restore: (changed) => changed };
   const eol = lineEnding(text);
   const ended = text + eol;
-  const data = (content: string) =>
-    canonicalJson(parseStream(file, content).documents.map((doc) => doc.data));
+  const data = (content: string) => parseStream(file, content).documents.map((document) => document.data);
   // A block scalar at the very end would get a line break into its value.
-  if (data(text) !== data(ended)) throw new ConfigError([defect(file, 'ending its last line')]);
+  if (!isDeepStrictEqual(data(text), data(ended)))
+    throw new ConfigError([defect(file, 'ending its last line')]);
   return { text: ended, restore: (changed) => changed.slice(0, -eol.length) };
 }
 
