@@ -5,8 +5,9 @@ import { type Config, secretId } from '../config/config.ts';
 import { ConfigFiles } from '../config/files.ts';
 import type { ConfigFinding } from '../config/finding.ts';
 import { noPlaces } from '../config/places.ts';
+import { collecting } from '../config/read.ts';
 import { loadConfig, SCHEMAS } from '../consumers/load-config.ts';
-import { CommandError, ConfigError, ExitCode } from '../domain/errors.ts';
+import { CommandError, type ConfigIssue, ExitCode } from '../domain/errors.ts';
 import { matchGlob } from '../domain/glob.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';
 import { printable } from '../domain/printable.ts';
@@ -70,14 +71,8 @@ function validate(context: CommandContext, file: string, options: ValidateOption
     throw new CommandError('--resolver-uid is not a UID', ExitCode.usage);
   const { config, findings } = examine(context, file, resolverUid, options);
   const failed = findings.some(({ severity }) => options.strict === true || severity === 'error');
-  const data = {
-    file,
-    valid: !failed,
-    findings: findings.map(findingData),
-    providers: config === undefined ? [] : config.providers.map(providerData),
-    callers: config === undefined ? [] : config.callers.map((caller) => callerData(config, caller)),
-  };
-  print(context, options.output, data, (wide) => summary(context, failed, findings, data, wide));
+  const data = validation(file, !failed, findings, config);
+  print(context, options.output, data, (wide) => summary(context, findings, data, wide));
   if (failed) context.exit(ExitCode.usage);
 }
 
@@ -90,25 +85,38 @@ function examine(
 ): { readonly config: Config | undefined; readonly findings: readonly ConfigFinding[] } {
   const files = new ConfigFiles();
   const places = noPlaces();
-  try {
-    const folders = {
-      ...(providers === undefined ? {} : { providersDir: providers }),
-      ...(profiles === undefined ? {} : { profilesDir: profiles }),
-    };
-    const config = loadConfig(file, context.env, { files, places, ...folders });
-    const enforced = new Set(CHECKS.filter(({ severity }) => severity === 'enforce').map(({ id }) => id));
-    const { passedBy } = files;
-    return {
-      config,
-      findings: predict({ config, places, passedBy, resolverUid, enforced, now: Date.now() }),
-    };
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const findings = error.issues.map(
-      (issue) => ({ severity: 'error', by: 'secret-resolver', issue }) as const,
-    );
-    return { config: undefined, findings };
-  }
+  const folders = {
+    ...(providers !== undefined && { providersDir: providers }),
+    ...(profiles !== undefined && { profilesDir: profiles }),
+  };
+  const issues: ConfigIssue[] = [];
+  const config = collecting(issues, () => loadConfig(file, context.env, { files, places, ...folders }));
+  if (config === undefined)
+    return { config, findings: issues.map((issue) => ({ severity: 'error', by: 'secret-resolver', issue })) };
+  const enforced = new Set(CHECKS.filter(({ severity }) => severity === 'enforce').map(({ id }) => id));
+  const { passedBy } = files;
+  return { config, findings: predict({ config, places, passedBy, resolverUid, enforced, now: Date.now() }) };
+}
+
+function validation(
+  file: string,
+  valid: boolean,
+  findings: readonly ConfigFinding[],
+  { providers, callers }: Pick<Config, 'providers' | 'callers'> = { providers: [], callers: [] },
+) {
+  return {
+    file,
+    valid,
+    findings: findings.map(findingData),
+    providers: providers.map(providerData),
+    callers: callers.map(({ name, uid, providers: patterns }) => ({
+      name,
+      uid,
+      providers: providers
+        .map((provider) => provider.name)
+        .filter((provider) => patterns.some((pattern) => matchGlob(pattern, provider))),
+    })),
+  };
 }
 
 function providerData({ name, type, credentials, from, endpoints }: Config['providers'][number]) {
@@ -125,22 +133,10 @@ function providerData({ name, type, credentials, from, endpoints }: Config['prov
   };
 }
 
-function callerData({ providers }: Config, { name, uid, providers: patterns }: Config['callers'][number]) {
-  const seen = providers.filter((provider) => patterns.some((pattern) => matchGlob(pattern, provider.name)));
-  return { name, uid, providers: seen.map((provider) => provider.name) };
-}
-
-interface Summary {
-  readonly file: string;
-  readonly providers: readonly ReturnType<typeof providerData>[];
-  readonly callers: readonly ReturnType<typeof callerData>[];
-}
-
 function summary(
   context: CommandContext,
-  failed: boolean,
   findings: readonly ConfigFinding[],
-  { file, providers, callers }: Summary,
+  { file, valid, providers, callers }: ReturnType<typeof validation>,
   wide: boolean,
 ): string {
   const lines = providers.flatMap(({ name, type, credentials, from }) => {
@@ -157,7 +153,7 @@ function summary(
     const line = printable(`  caller ${name} (uid ${uid}): ${seen.join(', ') || 'matches no provider'}`);
     lines.push(wide ? line : wrapped(line, 4));
   }
-  const verdict = failed ? 'refused' : 'ok';
+  const verdict = valid ? 'ok' : 'refused';
   const counts = findings.length === 0 ? '' : `, ${countLine(findings)}`;
   return `${findingsText(context, findings)}${printable(file)}: ${verdict}${counts}\n${lines.map((line) => `${line}\n`).join('')}`;
 }

@@ -20,28 +20,24 @@ import { lintFindingText } from '../manifest/report.ts';
 import type { Rule } from '../manifest/rule.ts';
 import { type InjectionSettings, PULL_POLICIES } from '../manifest/situation.ts';
 import type { CommandContext } from './context.ts';
+import { count } from './findings.ts';
 import { encode, type ManifestInput, readManifests, replaceFile, rulesWithout } from './manifest-io.ts';
 import { wantsColour } from './output.ts';
 import { examples } from './program.ts';
 
-interface InjectOptions {
+/** Options that are settings have the names of these. */
+interface InjectOptions
+  extends Omit<InjectionSettings, 'image' | 'imagePullSecrets' | 'providerFiles' | 'profileFiles'>,
+    Pick<InjectRequest, 'only'> {
   readonly filename: string;
   readonly config?: string;
   readonly image?: string;
-  readonly envoyImage?: string;
-  readonly imagePullPolicy?: InjectionSettings['imagePullPolicy'];
   readonly imagePullSecret?: readonly string[];
-  readonly resources?: string;
-  readonly selfTestResources?: string;
-  readonly only?: readonly string[];
   readonly providers?: string;
   readonly profiles?: string;
   readonly namespace?: string;
   readonly agent?: string | false;
   readonly supervisor?: readonly string[];
-  readonly uid: number;
-  readonly configMap: string;
-  readonly profilesConfigMap: string;
   readonly uninject?: boolean;
   readonly replaceEdited?: boolean;
   readonly ignore?: readonly string[];
@@ -111,15 +107,10 @@ ${examples(
         throw new CommandError(`${printable(options.filename)}: inject takes one file`, ExitCode.usage);
       }
       const rules = rulesWithout(options.ignore ?? []);
-      const result = options.uninject
-        ? uninject({
-            file: input.file,
-            text: input.text,
-            replaceEdited: options.replaceEdited === true,
-            only: options.only,
-          })
-        : inject(requestFrom(options, input.file, input.text));
-      if (!options.uninject) refuseFaults(context, rules, options.image, input.file, result.text);
+      const { file, text } = input;
+      const request = { file, text, replaceEdited: options.replaceEdited === true, only: options.only };
+      const result = options.uninject ? uninject(request) : inject({ ...request, ...additionsOf(options) });
+      if (!options.uninject) refuseFaults(context, rules, options.image, file, result.text);
       write(context, options, input, result);
     });
 }
@@ -138,12 +129,14 @@ function refuseFaults(
   const errors = worse.filter(({ severity }) => severity === 'error').length;
   if (errors === 0) return;
   throw new CommandError(
-    `${printable(file)}: nothing was written: the pod would break the boundary in ${errors} ${errors === 1 ? 'place' : 'places'} (change the manifest, or accept a rule by --ignore RULE)`,
+    `${printable(file)}: nothing was written: the pod would break the boundary in ${count(errors, 'place')} (change the manifest, or accept a rule by --ignore RULE)`,
     ExitCode.refused,
   );
 }
 
-function requestFrom(options: InjectOptions, file: string, text: string): InjectRequest {
+function additionsOf(
+  options: InjectOptions,
+): Pick<InjectRequest, 'version' | 'choice' | 'settings' | 'configFor'> {
   const config = required(options.config, '--config');
   const image = required(options.image, '--image');
   const folders = {
@@ -151,8 +144,6 @@ function requestFrom(options: InjectOptions, file: string, text: string): Inject
     profilesDir: options.profiles ?? join(dirname(config), 'profiles'),
   };
   return {
-    file,
-    text,
     version: VERSION,
     choice: {
       agent: typeof options.agent === 'string' ? options.agent : undefined,
@@ -160,21 +151,13 @@ function requestFrom(options: InjectOptions, file: string, text: string): Inject
       supervisors: options.supervisor,
     },
     settings: {
+      ...options,
       image,
-      envoyImage: options.envoyImage,
-      imagePullPolicy: options.imagePullPolicy,
       imagePullSecrets: options.imagePullSecret,
-      resources: options.resources,
-      selfTestResources: options.selfTestResources,
-      uid: options.uid,
-      configMap: options.configMap,
-      profilesConfigMap: options.profilesConfigMap,
       providerFiles: filesOf(folders.providersDir),
       profileFiles: existsSync(folders.profilesDir) ? filesOf(folders.profilesDir) : [],
     },
     configFor: (namespace) => configFor(config, folders, namespace ?? options.namespace),
-    replaceEdited: options.replaceEdited === true,
-    only: options.only,
   };
 }
 
