@@ -81,6 +81,12 @@ function short(description: string): string {
   return description.split(/[;:\n]/)[0] ?? '';
 }
 
+/** What a shell is to do with a value: where nobody knows it, for a file, or with the words that there are. */
+function inShell(value: Value, free: string, file: string, some: (words: string) => string): string {
+  if (value === 'free') return free;
+  return value === 'file' ? file : some(value.join(' '));
+}
+
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
@@ -105,12 +111,8 @@ function valued(all: readonly Place[]): { readonly pattern: string; readonly val
 }
 
 function bash(all: readonly Place[]): string {
-  const reply = (value: Value) =>
-    value === 'free'
-      ? 'return'
-      : value === 'file'
-        ? 'compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return'
-        : `words=${quoted(value.join(' '))}`;
+  const file = 'compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return';
+  const reply = (value: Value) => inShell(value, 'return', file, (words) => `words=${quoted(words)}`);
   const last = ({ commands, options, argument }: Place) => {
     const names = [...commands, ...options].flatMap((word) => word.names);
     const own = Array.isArray(argument) ? [...argument, ...names] : names;
@@ -142,8 +144,7 @@ complete -F _secret_resolver ${PROGRAM}
 }
 
 function zsh(all: readonly Place[]): string {
-  const add = (value: Value) =>
-    value === 'free' ? ':' : value === 'file' ? '_files' : `compadd -- ${value.join(' ')}`;
+  const add = (value: Value) => inShell(value, ':', '_files', (words) => `compadd -- ${words}`);
   const described = (words: readonly Word[]) =>
     words
       .flatMap(({ names, description }) => names.map((name) => quoted(`${name}:${description}`)))
@@ -179,12 +180,7 @@ if [[ $funcstack[1] == _secret-resolver ]]; then _secret-resolver "$@"; else com
 }
 
 function fish(all: readonly Place[]): string {
-  const value = (taken: Value | undefined) =>
-    taken === undefined
-      ? ''
-      : taken === 'file'
-        ? ' -r -F'
-        : ` -x${taken === 'free' ? '' : ` -a ${quoted(taken.join(' '))}`}`;
+  const taken = (value: Value) => inShell(value, '-x', '-r -F', (words) => `-x -a ${quoted(words)}`);
   const line = (at: string, rest: string) =>
     `complete -c ${PROGRAM} -n "__secret_resolver_at '${at}'" ${rest}\n`;
   return `# fish completion for ${PROGRAM}
@@ -203,13 +199,14 @@ ${all
   .map(({ at, commands, options, argument }) =>
     [
       ...commands.map(({ names, description }) => line(at, `-a ${names[0]} -d ${quoted(description)}`)),
-      ...options.map(({ names, description, value: taken }) => {
+      ...options.map(({ names, description, value }) => {
         const flags = names.map((name) =>
           name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`,
         );
-        return line(at, `${flags.join(' ')}${value(taken)} -d ${quoted(description)}`);
+        if (value !== undefined) flags.push(taken(value));
+        return line(at, `${flags.join(' ')} -d ${quoted(description)}`);
       }),
-      argument === 'free' ? '' : line(at, argument === 'file' ? '-F' : `-a ${quoted(argument.join(' '))}`),
+      inShell(argument, '', line(at, '-F'), (words) => line(at, `-a ${quoted(words)}`)),
     ].join(''),
   )
   .join('')}`;

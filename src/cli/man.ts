@@ -2,10 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
+import { CommandError, ExitCode } from '../domain/errors.ts';
 import { VERSION } from '../domain/version.ts';
 import { type CommandPage, commandPages, type Entry } from './command-page.ts';
 import type { CommandContext, Commands } from './context.ts';
+import { guarded } from './manifest-io.ts';
 import { createProgram, examples, PROGRAM } from './program.ts';
 
 export function createCommand(context: CommandContext, commands: Commands): Command {
@@ -34,16 +35,10 @@ function find(pages: readonly CommandPage[], names: readonly string[]): CommandP
 function writeAll(pages: readonly CommandPage[], directory: string): void {
   for (const page of pages) {
     const file = join(directory, `${title(page.name)}.1`);
-    try {
+    guarded(file, 'cannot be written', () => {
       mkdirSync(directory, { recursive: true });
       writeFileSync(file, roffPage(page));
-    } catch (error) {
-      throw new CommandError(
-        `${file}: cannot be written: ${errorCode(error)} (check the path, and that this user has access to it)`,
-        ExitCode.usage,
-        { cause: error },
-      );
-    }
+    });
   }
 }
 

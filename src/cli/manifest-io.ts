@@ -88,7 +88,8 @@ export function replaceFile(link: string, bytes: Buffer): void {
   });
 }
 
-function guarded<T>(file: string, what: string, work: () => T): T {
+/** Runs `work` on a file, and turns an error of the system into a sentence. */
+export function guarded<T>(file: string, what: string, work: () => T): T {
   try {
     return work();
   } catch (error) {

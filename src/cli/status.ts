@@ -72,15 +72,6 @@ const ACKNOWLEDGED: Readonly<Record<AcknowledgeOutcome, string>> = {
   [AcknowledgeOutcome.REJECTED]: 'rejected',
 };
 
-const BOUNDARY_TEXT: Readonly<Record<BoundaryState, string>> = {
-  ...BOUNDARY,
-  [BoundaryState.RELAXED]: 'not proven; serving anyway because of --relaxed',
-};
-
-function boundaryState({ boundary }: GetStatusResponse): BoundaryState {
-  return boundary?.state ?? BoundaryState.UNSPECIFIED;
-}
-
 function plain(status: GetStatusResponse) {
   const { sandbox, boundary } = status;
   return {
@@ -90,7 +81,7 @@ function plain(status: GetStatusResponse) {
     startedAt: new Date(Number(status.startedAtMs)).toISOString(),
     sandbox: { id: sandbox?.id ?? '', name: sandbox?.name ?? '', namespace: sandbox?.namespace ?? '' },
     boundary: {
-      state: BOUNDARY[boundaryState(status)],
+      state: BOUNDARY[boundary?.state ?? BoundaryState.UNSPECIFIED],
       relaxed: boundary?.relaxed ?? false,
       exceptions: boundary?.exceptions ?? [],
       findings: (boundary?.findings ?? []).map(({ id, severity, outcome, evidence, remedy }) => ({
@@ -179,6 +170,8 @@ function text(context: CommandContext, status: GetStatusResponse, refused: numbe
     ? colour(context, 'green', 'serving')
     : `${colour(context, 'red', 'not serving')}${first === undefined ? '' : `: ${causeText(first)}`}`;
   const failed = data.boundary.findings.filter(({ outcome }) => outcome !== 'pass');
+  const { state } = data.boundary;
+  const boundary = state === 'relaxed' ? 'not proven; serving anyway because of --relaxed' : state;
   const { version, sandbox } = data;
   const of = printable(`sandbox ${sandbox.namespace}/${sandbox.name} (${sandbox.id})`);
   return [
@@ -192,7 +185,7 @@ function text(context: CommandContext, status: GetStatusResponse, refused: numbe
       : [
           `audit: ${printable(data.audit.error ?? 'written again')}, ${data.audit.dropped} records dropped\n`,
         ]),
-    `boundary: ${BOUNDARY_TEXT[boundaryState(status)]}${withExceptions(data.boundary.exceptions)}\n`,
+    `boundary: ${boundary}${withExceptions(data.boundary.exceptions)}\n`,
     ...data.boundary.exceptions.map((each) => `  exception: ${printable(each)}\n`),
     ...failed.map(
       ({ id, severity, evidence, remedy }) =>

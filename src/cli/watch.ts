@@ -45,7 +45,6 @@ async function watch(context: CommandContext, options: WatchCommandOptions): Pro
   // `watch | head`: the reader has closed the pipe, so the watch ends.
   const gone = new AbortController();
   context.stdout.once('error', () => gone.abort());
-  const write = (event: WatchEvent) => context.stdout.write(`${textOf(event, options.output)}\n`);
   let connected = false;
   // Since the last snapshot. While it waits for the first, a new cause is a new thing to fix.
   const said = new Set<string>();
@@ -66,29 +65,30 @@ async function watch(context: CommandContext, options: WatchCommandOptions): Pro
       ...(options.provider === undefined ? {} : { providers: options.provider }),
       onDisconnect,
     });
-    await follow(snapshots, options.count ?? Number.POSITIVE_INFINITY, (event) => {
+    for await (const event of follow(snapshots, options.count)) {
       connected = true;
       said.clear();
-      write(event);
-    });
+      context.stdout.write(`${textOf(event, options.output)}\n`);
+    }
     if (failed !== undefined) throw failed;
   });
 }
 
-type WatchEvent = { readonly at: string } & (
-  | {
-      readonly event: 'snapshot';
-      readonly revision: string;
-      readonly served: number;
-      readonly refused: number;
-    }
-  | {
-      readonly event: 'loaded' | 'rotated' | 'withdrawn' | 'refused';
-      readonly provider: string;
-      readonly key: string;
-      readonly reason?: string;
-    }
-);
+interface Change {
+  readonly event: 'loaded' | 'rotated' | 'withdrawn' | 'refused';
+  readonly provider: string;
+  readonly key: string;
+  readonly reason?: string;
+}
+
+interface Snapshot {
+  readonly event: 'snapshot';
+  readonly revision: string;
+  readonly served: number;
+  readonly refused: number;
+}
+
+type WatchEvent = { readonly at: string } & (Snapshot | Change);
 
 /** One JSON object a line, one YAML document, or a line of text. */
 function textOf(event: WatchEvent, output: OutputFormat): string {
@@ -101,24 +101,18 @@ function textOf(event: WatchEvent, output: OutputFormat): string {
   return `${event.at}   ${event.event} ${printable(`${event.provider}:${event.key}${reason}`)}`;
 }
 
-async function follow(
+async function* follow(
   snapshots: AsyncIterable<WatchedEnvironment>,
-  count: number,
-  write: (event: WatchEvent) => void,
-): Promise<void> {
+  count = Number.POSITIVE_INFINITY,
+): AsyncIterable<WatchEvent> {
   let before: ProviderEnvironment | undefined;
   let seen = 0;
   for await (const snapshot of snapshots) {
     const at = new Date().toISOString();
     const { revision, credentials, refusals } = snapshot;
-    write({
-      at,
-      event: 'snapshot',
-      revision: String(revision),
-      served: credentials.size,
-      refused: refusals.length,
-    });
-    for (const event of differences(at, before, snapshot)) write(event);
+    const [served, refused] = [credentials.size, refusals.length];
+    yield { at, event: 'snapshot', revision: String(revision), served, refused };
+    for (const change of differences(before, snapshot)) yield { at, ...change };
     if (before !== undefined) eraseEnvironment(before);
     before = snapshot;
     seen += 1;
@@ -126,28 +120,20 @@ async function follow(
   }
 }
 
-function differences(
-  at: string,
-  before: ProviderEnvironment | undefined,
-  after: ProviderEnvironment,
-): WatchEvent[] {
-  const events: WatchEvent[] = [];
+function* differences(before: ProviderEnvironment | undefined, after: ProviderEnvironment): Iterable<Change> {
   for (const { key, provider, value } of after.credentials.values()) {
     const old = before?.credentials.get(key);
-    if (old === undefined) events.push({ at, event: 'loaded', provider, key });
-    else if (!old.value.equals(value)) events.push({ at, event: 'rotated', provider, key });
+    if (old === undefined) yield { event: 'loaded', provider, key };
+    else if (!old.value.equals(value)) yield { event: 'rotated', provider, key };
   }
-  for (const { key, provider } of before?.credentials.values() ?? []) {
-    if (!after.credentials.has(key)) events.push({ at, event: 'withdrawn', provider, key });
+  for (const { key, provider } of before?.credentials.values() ?? [])
+    if (!after.credentials.has(key)) yield { event: 'withdrawn', provider, key };
+  const id = ({ provider, key, reason }: (typeof after.refusals)[number]) => `${provider}:${key} ${reason}`;
+  const known = new Set(before?.refusals.map(id));
+  for (const refusal of after.refusals) {
+    const { provider, key, reason } = refusal;
+    if (!known.has(id(refusal))) yield { event: 'refused', provider, key, reason };
   }
-  const known = new Set(
-    (before?.refusals ?? []).map(({ provider, key, reason }) => `${provider}:${key} ${reason}`),
-  );
-  for (const { provider, key, reason } of after.refusals) {
-    if (!known.has(`${provider}:${key} ${reason}`))
-      events.push({ at, event: 'refused', provider, key, reason });
-  }
-  return events;
 }
 
 function positive(text: string): number {
