@@ -70,6 +70,13 @@ describe('inject: each kind', () => {
     expect(uninject(requestFor(text)).text).toBe(input);
   });
 
+  it.each(['labels', 'annotations'])('fills %s with nothing behind it, and empties it again', (field) => {
+    const input = readInput('job.yaml').replace('    metadata:\n', `    metadata:\n      ${field}:\n`);
+    const { text } = inject(requestFor(input));
+    expect(text).toMatch(new RegExp(`\n      ${field}:\n        secret-resolver/injected: `));
+    expect(uninject(requestFor(text)).text).toBe(input);
+  });
+
   it('keeps a byte order mark', () => {
     const input = `\uFEFF${readInput('sandbox.yaml').replace(/^#.*\n/, '')}`;
     const { text } = inject(requestFor(input));
