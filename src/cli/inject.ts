@@ -254,8 +254,12 @@ function parseResources(text: string): string {
   return text;
 }
 
+/** Largest `runAsUser` that the API server accepts. */
+const MAX_POD_UID = 2 ** 31 - 1;
+
 function parseUid(text: string): number {
   const uid = Number(text);
-  if (!/^\d+$/.test(text) || uid > 4294967293) throw new InvalidArgumentError('It is not a UID.');
+  if (!/^\d+$/.test(text) || uid > MAX_POD_UID)
+    throw new InvalidArgumentError(`Write a UID that Kubernetes takes, at most ${MAX_POD_UID}.`);
   return uid;
 }

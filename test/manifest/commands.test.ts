@@ -35,6 +35,11 @@ describe('inject', () => {
     expect(back).toMatchObject({ code: 0, stdout: input });
   });
 
+  it('refuses a UID that the API server refuses', async () => {
+    const refused = await runInProcess(...INJECT, '--uid', '2147483648', '-f', '-');
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('at most 2147483647') });
+  });
+
   it('tells of a provider whose profile is never read', async () => {
     const config = join(folder, 'no-profiles.yaml');
     writeFileSync(config, readFileSync(CONFIG_FILE, 'utf8').replace(/^profilesDir: .*$/m, ''));
