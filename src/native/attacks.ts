@@ -2,7 +2,7 @@
  * Attacks. `secret-resolver self-test` makes these calls as the agent, and expects the kernel to refuse each of them.
  * A call that succeeds is undone before the function returns.
  */
-import { AF_UNIX, libc, loadKoffi, NativeError, orThrow } from './native.ts';
+import { AF_UNIX, functionsOfC, orThrow, unixName } from './native.ts';
 
 const PTRACE_DETACH = 17;
 const PTRACE_SEIZE = 0x4206;
@@ -25,66 +25,24 @@ function systemCall(name: keyof (typeof SYSTEM_CALLS)['x64']): number {
   return SYSTEM_CALLS[arch][name];
 }
 
-interface AttackCalls {
-  readonly address: (buffer: Buffer) => bigint;
-  readonly ptrace: (request: number, pid: number, address: number, data: number) => number;
-  readonly waitpid: (pid: number, status: Buffer, options: number) => number;
-  readonly processVmReadv: (
-    pid: number,
-    local: Buffer,
-    localCount: number,
-    remote: Buffer,
-    remoteCount: number,
-    flags: number,
-  ) => number;
+const attackCalls = functionsOfC((declare, koffi) => ({
+  address: (buffer: Buffer) => koffi.address(buffer),
+  ptrace: declare('long ptrace(long request, long pid, unsigned long address, unsigned long data)'),
+  waitpid: declare('int waitpid(int pid, _Out_ uint8_t *status, int options)'),
+  processVmReadv: declare(
+    'long process_vm_readv(int pid, uint8_t *local, unsigned long n, uint8_t *remote, unsigned long m, unsigned long flags)',
+  ),
   /** For calls without a wrapper in musl or an older glibc. */
-  readonly syscall: (number: number, a: number, b: number, c: number, d: number, e: number) => number;
-  readonly renameat2: (
-    number: number,
-    oldAt: number,
-    oldPath: string,
-    newAt: number,
-    newPath: string,
-    flags: number,
-  ) => number;
-  readonly mount: (
-    source: string,
-    target: string,
-    type: string | null,
-    flags: number,
-    data: string | null,
-  ) => number;
-  readonly umount2: (target: string, flags: number) => number;
-  readonly getpeername: (fd: number, name: Buffer, length: Buffer) => number;
-}
-
-let loadedAttacks: AttackCalls | undefined;
-
-function attackCalls(): AttackCalls {
-  if (loadedAttacks !== undefined) return loadedAttacks;
-  libc();
-  const koffi = loadKoffi();
-  const self = koffi.load(null);
-  const declare = <T>(prototype: string): T => self.func(prototype) as T;
-  loadedAttacks = {
-    address: (buffer) => koffi.address(buffer),
-    ptrace: declare('long ptrace(long request, long pid, unsigned long address, unsigned long data)'),
-    waitpid: declare('int waitpid(int pid, _Out_ uint8_t *status, int options)'),
-    processVmReadv: declare(
-      'long process_vm_readv(int pid, uint8_t *local, unsigned long n, uint8_t *remote, unsigned long m, unsigned long flags)',
-    ),
-    syscall: declare('long syscall(long number, long a, long b, long c, long d, long e)'),
-    renameat2: declare(
-      'long syscall(long number, long oldAt, const char *oldPath, long newAt, const char *newPath, long flags)',
-    ),
-    mount: declare(
-      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
-    ),
-    umount2: declare('int umount2(const char *target, int flags)'),
-    getpeername: declare('int getpeername(int fd, _Out_ uint8_t *name, _Inout_ uint8_t *length)'),
-  };
-  return loadedAttacks;
-}
+  syscall: declare('long syscall(long number, long a, long b, long c, long d, long e)'),
+  renameat2: declare(
+    'long syscall(long number, long oldAt, const char *oldPath, long newAt, const char *newPath, long flags)',
+  ),
+  mount: declare(
+    'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+  ),
+  umount2: declare('int umount2(const char *target, int flags)'),
+  getpeername: declare('int getpeername(int fd, _Out_ uint8_t *name, _Inout_ uint8_t *length)'),
+}));
 
 /**
  * Attaches to a process as a debugger does, and detaches again. Uses PTRACE_SEIZE, which needs the same permission as
@@ -112,11 +70,12 @@ export function readProcessMemory(pid: number, address: bigint, length: number):
     iovec.writeBigUInt64LE(BigInt(Math.min(length, bytes.length)), 8);
     return iovec;
   };
-  const result = c.processVmReadv(pid, vector(c.address(bytes)), 1, vector(address), 1, 0);
-  const errno = libc().errno();
-  bytes.fill(0);
-  if (result < 0) throw new NativeError('process_vm_readv', errno);
-  return result;
+  try {
+    const read = c.processVmReadv(pid, vector(c.address(bytes)), 1, vector(address), 1, 0);
+    return orThrow('process_vm_readv', read);
+  } finally {
+    bytes.fill(0);
+  }
 }
 
 /** pidfd_open(2). The caller closes the descriptor. */
@@ -150,10 +109,6 @@ export function unixPeerPath(fd: number): string {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(name.length);
   orThrow('getpeername', attackCalls().getpeername(fd, name, length));
-  const PATH_AT = 2;
   const used = Math.min(length.readUInt32LE(), name.length);
-  if (used <= PATH_AT || name.readUInt16LE(0) !== AF_UNIX) return '';
-  const path = name.toString('utf8', PATH_AT, used);
-  const end = path.indexOf('\0', 1);
-  return end < 0 ? path : path.slice(0, end);
+  return name.readUInt16LE(0) === AF_UNIX ? unixName(name.subarray(2, used)) : '';
 }

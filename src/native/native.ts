@@ -9,20 +9,19 @@
  * its length leaves that file.
  */
 import { createRequire } from 'node:module';
-import { endianness } from 'node:os';
+import type { Server, Socket } from 'node:net';
+import { constants, endianness } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 
-const SOL_SOCKET = 1;
+const { EBADF, EINTR, ENOPROTOOPT, ENOTSOCK, ERANGE } = constants.errno;
+export const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
+const SO_ACCEPTCONN = 30;
 const SO_PEERGROUPS = 59;
 const SO_PEERPIDFD = 77;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
 const POLLIN = 1;
-const EINTR = 4;
-const ERANGE = 34;
-const EBADF = 9;
-const ENOTSOCK = 88;
-const ENOPROTOOPT = 92;
-const SO_ACCEPTCONN = 30;
 export const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -33,26 +32,14 @@ const PR_GET_NO_NEW_PRIVS = 39;
 const RLIMIT_CORE = 4;
 
 type KoffiModule = typeof import('koffi');
-
-interface Libc {
-  readonly errno: () => number;
-  readonly getsockopt: (fd: number, level: number, name: number, value: Buffer, length: Buffer) => number;
-  readonly getsockname: (fd: number, name: Buffer, length: Buffer) => number;
-  readonly poll: (fds: Buffer, count: number, timeoutMs: number) => number;
-  readonly prctl: (option: number, a: number, b: number, c: number, d: number) => number;
-  readonly setrlimit: (resource: number, limit: Buffer) => number;
-  readonly getrlimit: (resource: number, limit: Buffer) => number;
-  /** Only in glibc. */
-  readonly mallocTrim: ((pad: number) => number) | undefined;
-}
-
-let loaded: Libc | undefined;
+/** koffi compares the arguments of each call with the prototype. */
+type Declare = <R = number>(prototype: string) => (...args: readonly unknown[]) => R;
 
 /**
  * Loads koffi's addon directly. Its loader searches many places and wraps calls that are not used here, which takes
  * nine tenths of the load time. The loader remains the fallback: on musl, and for other package layouts.
  */
-export function loadKoffi(): KoffiModule {
+function loadKoffi(): KoffiModule {
   const require = createRequire(import.meta.url);
   try {
     const addon = { exports: {} };
@@ -64,36 +51,38 @@ export function loadKoffi(): KoffiModule {
   }
 }
 
-/** Loads the symbols at first use, so that `--help` and the client library do not pay for it. */
-export function libc(): Libc {
-  if (loaded !== undefined) return loaded;
-  if (process.platform !== 'linux' || endianness() !== 'LE') {
-    throw new Error('peer credentials are read on little-endian Linux only; run the resolver there');
-  }
-  const koffi = loadKoffi();
-  const self = koffi.load(null);
-  loaded = {
-    errno: () => koffi.errno(),
-    getsockopt: self.func(
-      'int getsockopt(int fd, int level, int name, _Inout_ uint8_t *value, _Inout_ uint8_t *length)',
-    ) as Libc['getsockopt'],
-    getsockname: self.func(
-      'int getsockname(int fd, _Out_ uint8_t *name, _Inout_ uint8_t *length)',
-    ) as Libc['getsockname'],
-    poll: self.func('int poll(_Inout_ uint8_t *fds, unsigned long count, int timeout)') as Libc['poll'],
-    prctl: self.func(
-      'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
-    ) as Libc['prctl'],
-    setrlimit: self.func('int setrlimit(int resource, uint8_t *limit)') as Libc['setrlimit'],
-    getrlimit: self.func('int getrlimit(int resource, _Out_ uint8_t *limit)') as Libc['getrlimit'],
-    mallocTrim: mallocTrim(self),
+/** Functions of C, declared at first use, so that `--help` and the client library do not pay for it. */
+export function functionsOfC<T>(functions: (declare: Declare, koffi: KoffiModule) => T): () => T {
+  let declared: T | undefined;
+  return () => {
+    if (declared !== undefined) return declared;
+    if (process.platform !== 'linux' || endianness() !== 'LE') {
+      throw new Error('peer credentials are read on little-endian Linux only; run the resolver there');
+    }
+    const koffi = loadKoffi();
+    const self = koffi.load(null);
+    declared = functions((prototype) => self.func(prototype), koffi);
+    return declared;
   };
-  return loaded;
 }
 
-function mallocTrim(self: ReturnType<KoffiModule['load']>): Libc['mallocTrim'] {
+const libc = functionsOfC((declare, koffi) => ({
+  errno: () => koffi.errno(),
+  getsockopt: declare(
+    'int getsockopt(int fd, int level, int name, _Inout_ uint8_t *value, _Inout_ uint8_t *length)',
+  ),
+  getsockname: declare('int getsockname(int fd, _Out_ uint8_t *name, _Inout_ uint8_t *length)'),
+  poll: declare('int poll(_Inout_ uint8_t *fds, unsigned long count, int timeout)'),
+  prctl: declare('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
+  setrlimit: declare('int setrlimit(int resource, uint8_t *limit)'),
+  getrlimit: declare('int getrlimit(int resource, _Out_ uint8_t *limit)'),
+  mallocTrim: mallocTrim(declare),
+}));
+
+/** Undefined where the C library is not glibc. */
+function mallocTrim(declare: Declare): ReturnType<Declare> | undefined {
   try {
-    return self.func('int malloc_trim(size_t pad)') as NonNullable<Libc['mallocTrim']>;
+    return declare('int malloc_trim(size_t pad)');
   } catch {
     return undefined;
   }
@@ -201,6 +190,22 @@ export function hangUpWatch(fd: number): () => boolean {
   return pollWatch(fd, 0);
 }
 
+/** What a socket or server is to libuv. Node shows it nowhere in its documented interface; a test pins it. */
+interface Handle {
+  readonly fd?: number;
+  readonly readStop?: () => void;
+  readonly readStart?: () => void;
+}
+
+export function handleOf(owner: Socket | Server): Handle | undefined {
+  return (owner as unknown as { readonly _handle?: Handle | null })._handle ?? undefined;
+}
+
+/** -1 where it has none. */
+export function descriptorOf(owner: Socket | Server): number {
+  return handleOf(owner)?.fd ?? -1;
+}
+
 /** PR_GET_DUMPABLE: 0 means that no other process of our UID may read our memory, and no core is written. */
 export function getDumpable(): number {
   return libc().prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
@@ -269,7 +274,7 @@ export function localSocket(fd: number): LocalSocket | undefined {
   const family = name.readUInt16LE(0);
   switch (family) {
     case AF_UNIX:
-      return { family: 'unix', name: unixName(name.subarray(2, Math.max(2, used))) };
+      return { family: 'unix', name: unixName(name.subarray(2, used)) };
     case AF_INET:
       return {
         family: 'inet',
@@ -296,7 +301,7 @@ function isListening(fd: number): boolean {
 }
 
 /** A path ends with a zero byte. An abstract name begins with one and may contain more. */
-function unixName(bytes: Buffer): string {
+export function unixName(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return bytes.toString('utf8', 0, end > 0 ? end : bytes.length);
 }

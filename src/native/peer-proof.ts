@@ -11,11 +11,9 @@
  * passed over: its PID is not the child's.
  */
 import { randomBytes } from 'node:crypto';
-import { AF_UNIX, libc, loadKoffi, orThrow, peerCredentials } from './native.ts';
+import { AF_UNIX, functionsOfC, orThrow, peerCredentials, SOCK_CLOEXEC, SOCK_NONBLOCK } from './native.ts';
 
 const SOCK_STREAM = 1;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 const CLONE_VM = 0x100;
 const CLONE_VFORK = 0x4000;
 const SIGCHLD = 17;
@@ -24,24 +22,26 @@ const BACKLOG = 4096;
 /** Bytes; the flush needs about a thousand. */
 const STACK_BYTES = 64 * 1024;
 
-interface ProofCalls {
-  readonly address: (buffer: Buffer) => bigint;
-  readonly symbol: (handle: bigint, name: string) => bigint;
-  readonly clone: (run: bigint, stackTop: bigint, flags: number, argument: bigint) => number;
-  readonly waitpid: (pid: number, status: Buffer, options: number) => number;
-  readonly socket: (family: number, type: number, protocol: number) => number;
-  readonly bind: (fd: number, address: Buffer, length: number) => number;
-  readonly listen: (fd: number, backlog: number) => number;
-  readonly accept: (fd: number, address: bigint, length: bigint, flags: number) => number;
-  readonly close: (fd: number) => number;
-  readonly fopencookie: (
-    cookie: bigint,
-    mode: string,
-    calls: { read: bigint; write: bigint; seek: bigint; close: bigint },
-  ) => bigint;
-  readonly fwrite: (bytes: Buffer, size: number, count: number, stream: bigint) => number;
-  readonly fclose: (stream: bigint) => number;
-}
+const proofCalls = functionsOfC((declare, koffi) => {
+  const pointer = 'uint64_t';
+  koffi.struct('CookieCalls', { read: pointer, write: pointer, seek: pointer, close: pointer });
+  return {
+    address: (buffer: Buffer) => koffi.address(buffer),
+    symbol: declare<bigint>('uint64_t dlsym(uint64_t handle, const char *name)'),
+    clone: declare('int clone(uint64_t run, uint64_t stackTop, int flags, uint64_t argument)'),
+    waitpid: declare('int waitpid(int pid, _Out_ uint8_t *status, int options)'),
+    socket: declare('int socket(int family, int type, int protocol)'),
+    bind: declare('int bind(int fd, const uint8_t *address, uint32_t length)'),
+    listen: declare('int listen(int fd, int backlog)'),
+    accept: declare('int accept4(int fd, uint64_t address, uint64_t length, int flags)'),
+    close: declare('int close(int fd)'),
+    fopencookie: declare<bigint>(
+      'uint64_t fopencookie(uint64_t cookie, const char *mode, CookieCalls calls)',
+    ),
+    fwrite: declare('size_t fwrite(const uint8_t *bytes, size_t size, size_t count, uint64_t stream)'),
+    fclose: declare('int fclose(uint64_t stream)'),
+  };
+});
 
 /** The PID of the child, and the one that the kernel names for it. */
 export interface PeerProof {
@@ -79,7 +79,7 @@ export function provePeers(): PeerProof {
 }
 
 /** The PID of the peer that connected next. */
-function acceptOne(c: ProofCalls, listener: number): number {
+function acceptOne(c: ReturnType<typeof proofCalls>, listener: number): number {
   const fd = orThrow('accept4', c.accept(listener, 0n, 0n, SOCK_CLOEXEC));
   try {
     return peerCredentials(fd).pid;
@@ -88,7 +88,7 @@ function acceptOne(c: ProofCalls, listener: number): number {
   }
 }
 
-function flushInChild(c: ProofCalls, connector: bigint): number {
+function flushInChild(c: ReturnType<typeof proofCalls>, connector: bigint): number {
   const stack = Buffer.alloc(STACK_BYTES);
   const top = (c.address(stack) + BigInt(STACK_BYTES)) & ~15n;
   // These of posix_spawn and no others: qemu-user refuses them, and it makes a fork of them, which does not wait.
@@ -96,31 +96,4 @@ function flushInChild(c: ProofCalls, connector: bigint): number {
   const child = orThrow('clone', c.clone(c.symbol(0n, 'fflush'), top, flags, connector));
   orThrow('waitpid', c.waitpid(child, Buffer.alloc(4), 0));
   return child;
-}
-
-function proofCalls(): ProofCalls {
-  libc();
-  const koffi = loadKoffi();
-  const self = koffi.load(null);
-  const declare = <T>(prototype: string): T => self.func(prototype) as T;
-  const pointer = 'uint64_t';
-  const calls = koffi.struct({ read: pointer, write: pointer, seek: pointer, close: pointer });
-  return {
-    address: (buffer) => koffi.address(buffer),
-    symbol: declare('uint64_t dlsym(uint64_t handle, const char *name)'),
-    clone: declare('int clone(uint64_t run, uint64_t stackTop, int flags, uint64_t argument)'),
-    waitpid: declare('int waitpid(int pid, _Out_ uint8_t *status, int options)'),
-    socket: declare('int socket(int family, int type, int protocol)'),
-    bind: declare('int bind(int fd, const uint8_t *address, uint32_t length)'),
-    listen: declare('int listen(int fd, int backlog)'),
-    accept: declare('int accept4(int fd, uint64_t address, uint64_t length, int flags)'),
-    close: declare('int close(int fd)'),
-    fopencookie: self.func('fopencookie', pointer, [
-      pointer,
-      'const char *',
-      calls,
-    ]) as ProofCalls['fopencookie'],
-    fwrite: declare('size_t fwrite(const uint8_t *bytes, size_t size, size_t count, uint64_t stream)'),
-    fclose: declare('int fclose(uint64_t stream)'),
-  };
 }

@@ -1,11 +1,8 @@
 /** What Node lacks for a TCP port with two queues: see observe/responder.ts. Nothing here needs a privilege. */
-import { loadKoffi } from './native.ts';
+import { functionsOfC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET } from './native.ts';
 
-const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const SO_ATTACH_REUSEPORT_CBPF = 51;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 const F_DUPFD_CLOEXEC = 1030;
 
 const LOAD_WORD = 0x20;
@@ -22,28 +19,12 @@ const SECOND = 1;
 
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
-interface Calls {
-  readonly setsockopt: (fd: number, level: number, name: number, value: Buffer, length: number) => number;
-  readonly accept4: (fd: number, address: null, length: null, flags: number) => number;
-  readonly fcntl: (fd: number, command: number, argument: number) => number;
-  readonly address: (buffer: Buffer) => bigint;
-}
-
-let loaded: Calls | undefined;
-
-function calls(): Calls {
-  if (loaded !== undefined) return loaded;
-  const koffi = loadKoffi();
-  const self = koffi.load(null);
-  const declare = <T>(prototype: string): T => self.func(prototype) as T;
-  loaded = {
-    setsockopt: declare('int setsockopt(int fd, int level, int name, uint8_t *value, unsigned int length)'),
-    accept4: declare('int accept4(int fd, void *address, void *length, int flags)'),
-    fcntl: declare('int fcntl(int fd, int command, long argument)'),
-    address: (buffer) => koffi.address(buffer),
-  };
-  return loaded;
-}
+const calls = functionsOfC((declare, koffi) => ({
+  setsockopt: declare('int setsockopt(int fd, int level, int name, uint8_t *value, unsigned int length)'),
+  accept4: declare('int accept4(int fd, void *address, void *length, int flags)'),
+  fcntl: declare('int fcntl(int fd, int command, long argument)'),
+  address: (buffer: Buffer) => koffi.address(buffer),
+}));
 
 /** A second descriptor of the same socket, or -1. The caller closes it. */
 export function duplicate(fd: number): number {

@@ -10,6 +10,7 @@
 import { closeSync } from 'node:fs';
 import { type AddressInfo, createServer, type ListenOptions, type Server, Socket } from 'node:net';
 import type { PortLimits } from '../domain/limits.ts';
+import { descriptorOf } from '../native/native.ts';
 import { acceptOne, duplicate, setReceiveBuffer, steer } from '../native/tcp.ts';
 
 export class Queues implements AsyncDisposable {
@@ -127,10 +128,4 @@ async function listen(server: Server, options: ListenOptions): Promise<number> {
 
 function closed(server: Server): Promise<unknown> {
   return new Promise((resolve) => server.close(resolve));
-}
-
-/** The descriptor of a listening server. Node shows it nowhere in its documented interface; a test pins it. */
-function descriptorOf(server: Server): number {
-  const { _handle: handle } = server as unknown as { readonly _handle?: { readonly fd?: number } };
-  return handle?.fd ?? -1;
 }

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import type { Caller } from '../config/config.ts';
 import { errorCode } from '../domain/errors.ts';
 import type { Limits } from '../domain/limits.ts';
-import { hangUpWatch, peerCredentials } from '../native/native.ts';
+import { descriptorOf, handleOf, hangUpWatch, peerCredentials } from '../native/native.ts';
 import type { AuditedCaller } from '../observe/audit/record.ts';
 import { PeerAnchor, type PeerFault } from './peer.ts';
 import { type Authorised, authorisePeer, type PeerRefusal, strangerRefusal } from './policy.ts';
@@ -198,22 +198,6 @@ function audited(anchor: PeerAnchor, name: string | undefined): AuditedCaller {
   // For a refused peer the exe is not worth a system call: a flood of them must stay cheap.
   const exe = name === undefined ? undefined : anchor.exe();
   return { name, uid, gid, pid, exe: exe !== undefined && 'path' in exe ? exe.path : undefined };
-}
-
-/** What a socket is to libuv. Node shows it nowhere in its documented interface; a test pins it. */
-interface Handle {
-  readonly fd?: unknown;
-  readonly readStop?: () => void;
-  readonly readStart?: () => void;
-}
-
-function handleOf(socket: Socket): Handle | undefined {
-  return (socket as unknown as { readonly _handle?: Handle | null })._handle ?? undefined;
-}
-
-function descriptorOf(socket: Socket): number {
-  const { fd } = handleOf(socket) ?? {};
-  return typeof fd === 'number' ? fd : -1;
 }
 
 /** HTTP/2 reads from the handle, past the socket's own pause(). */
