@@ -9,8 +9,8 @@ import type { Logger } from '../observe/log.ts';
 import type { PeerConnection } from './connections.ts';
 import { GrpcCall, sizeOf } from './grpc-call.ts';
 import { Status } from './grpc-status.ts';
-import type { Message, MessageStream, Method } from './method.ts';
-import { type CallRefusal, socketRefusal, type WireStatus } from './refusal.ts';
+import type { MessageStream, Method, UnaryMethod } from './method.ts';
+import { CallRefusal, socketRefusal, type WireStatus } from './refusal.ts';
 
 export interface CallsOptions {
   readonly audit: Audit;
@@ -20,17 +20,9 @@ export interface CallsOptions {
   readonly onCall?: () => void;
 }
 
-/** A refusal on its way out of a method. Not an Error: it has no stack and no message that could be logged by chance. */
-export class Refused {
-  readonly refusal: CallRefusal;
-  constructor(refusal: CallRefusal) {
-    this.refusal = refusal;
-  }
-}
-
 /** Ends a method with a refusal. */
 export function refuse(refusal: CallRefusal): never {
-  throw new Refused(refusal);
+  throw refusal;
 }
 
 /** Parses a request; a message that is none is INVALID_ARGUMENT, and the parser's words go nowhere. */
@@ -51,43 +43,6 @@ const BYTES_PER_REQUEST = 64 * 1024;
  */
 const LARGE_REQUEST_WEIGHT = 1 / 4;
 
-/** A call that is to be admitted. */
-interface Admission {
-  readonly connection: PeerConnection;
-  readonly headers: IncomingHttpHeaders;
-  readonly method: Method | undefined;
-  readonly options: CallsOptions;
-}
-
-/** Each refuses, or lets the next one look. A call that none of them refuses is admitted. */
-const ADMISSION: readonly ((call: Admission) => void)[] = [
-  peerIsTheOneAdmitted,
-  connectionIsWithinLimit,
-  uidHasRequestsLeft,
-  isGrpc,
-  methodExists,
-];
-
-function peerIsTheOneAdmitted({ connection, options }: Admission): void {
-  const gone = connection.stillAllowed();
-  if (gone === undefined) return;
-  options.audit.peerRefused(connection.audited, typeof gone === 'string' ? gone : gone.kind);
-  // Another process holds the descriptor now: it is told nothing.
-  connection.close();
-  refuse(socketRefusal({ kind: 'not-ready' }));
-}
-
-function connectionIsWithinLimit({ connection }: Admission): void {
-  if (!connection.excess) return;
-  connection.finish();
-  refuse(socketRefusal({ kind: 'too-many-connections' }));
-}
-
-function uidHasRequestsLeft({ connection, options }: Admission): void {
-  countRequest(connection);
-  options.onCall?.();
-}
-
 /** Counts a call, or a message of one that costs as much as a call. */
 export function countRequest({ usage }: PeerConnection): void {
   usage.throttle.began();
@@ -101,15 +56,6 @@ export function countResponse({ usage }: PeerConnection, bytes: number): void {
   const calls = Math.floor(bytes / BYTES_PER_REQUEST);
   usage.requests.owe(calls);
   usage.throttle.began(calls);
-}
-
-function isGrpc({ headers }: Admission): void {
-  if (headers[':method'] === 'POST' && headers['content-type']?.startsWith('application/grpc')) return;
-  refuse(socketRefusal({ kind: 'malformed-request', what: 'no gRPC' }));
-}
-
-function methodExists({ method }: Admission): void {
-  if (method === undefined) refuse(socketRefusal({ kind: 'no-such-method' }));
 }
 
 /** What the audit says of a method that does not exist. Its path is the peer's to choose, and is not repeated. */
@@ -148,82 +94,51 @@ export class Calls {
     connection.began();
     if (usage.calls - usage.watches > limits.callsPerUid) {
       usage.throttle.penalise();
-      this.#explain(audited, connection, new Refused(socketRefusal({ kind: 'too-many-calls' })));
+      this.#explain(audited, connection, socketRefusal({ kind: 'too-many-calls' }));
       call.reset();
       return;
     }
-    this.#attempt(call, audited, connection, () => {
-      for (const admit of ADMISSION) admit({ connection, headers, method, options: this.#options });
-      if (method === undefined) return;
-      if ('open' in method) method.open(connection, this.#guarded(call, method.audited, connection));
-      else this.#answer(call, method.audited, connection, (request) => method.answer(connection, request));
-    });
-  }
-
-  /** A unary call: one message, then the end, then the work. */
-  #answer(
-    call: GrpcCall,
-    audited: AuditedCall,
-    connection: PeerConnection,
-    work: (request: Buffer) => Message,
-  ): void {
-    let request: Buffer | undefined;
-    const attempt = (act: () => void) => this.#attempt(call, audited, connection, act);
-    call.receive({
-      message: (bytes) => {
-        if (request === undefined) request = bytes;
-        else attempt(() => refuse(socketRefusal({ kind: 'malformed-request', what: 'a second message' })));
-      },
-      end: () =>
-        attempt(() => {
-          // Before the work is done and audited as served.
-          if (connection.usage.unread.full) refuse(socketRefusal({ kind: 'too-much-unread' }));
-          if (request === undefined) refuse(socketRefusal({ kind: 'malformed-request', what: 'no message' }));
-          const response = work(request);
-          countResponse(connection, sizeOf(response));
-          call.write(response);
-          call.end({ code: Status.OK, details: '' });
-        }),
-      fault: (refusal) => attempt(() => refuse(refusal)),
-    });
-  }
-
-  #guarded(call: GrpcCall, audited: AuditedCall, connection: PeerConnection): MessageStream {
-    const attempt = (act: () => void) => this.#attempt(call, audited, connection, act);
-    let received = false;
-    return {
-      receive: (listener) =>
-        call.receive({
-          message: (bytes) => {
-            received = true;
-            attempt(() => listener(bytes));
-          },
-          end: () => {
-            if (!received)
-              attempt(() => refuse(socketRefusal({ kind: 'malformed-request', what: 'no message' })));
-          },
-          fault: (refusal) => attempt(() => refuse(refusal)),
-        }),
-      write: (message, sent) => call.write(message, sent),
-      end: (refusal) => attempt(() => refuse(refusal)),
-      onClose: (listener) => call.onClose(listener),
+    const attempt = (act: () => void) => {
+      try {
+        act();
+      } catch (error) {
+        call.end(this.#explain(audited, connection, error));
+      }
     };
+    attempt(() => {
+      this.#admit(connection, headers);
+      if (method === undefined) refuse(socketRefusal({ kind: 'no-such-method' }));
+      if ('open' in method) method.open(connection, guarded(call, attempt));
+      else answer(call, attempt, connection, method);
+    });
   }
 
-  #attempt(call: GrpcCall, audited: AuditedCall, connection: PeerConnection, act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      call.end(this.#explain(audited, connection, error));
+  /** Refuses a call for what every method would refuse it for. */
+  #admit(connection: PeerConnection, headers: IncomingHttpHeaders): void {
+    const { audit, onCall } = this.#options;
+    const gone = connection.stillAllowed();
+    if (gone !== undefined) {
+      audit.peerRefused(connection.audited, typeof gone === 'string' ? gone : gone.kind);
+      // Another process holds the descriptor now: it is told nothing.
+      connection.close();
+      refuse(socketRefusal({ kind: 'not-ready' }));
     }
+    if (connection.excess) {
+      connection.finish();
+      refuse(socketRefusal({ kind: 'too-many-connections' }));
+    }
+    countRequest(connection);
+    onCall?.();
+    if (headers[':method'] !== 'POST' || !headers['content-type']?.startsWith('application/grpc'))
+      refuse(socketRefusal({ kind: 'malformed-request', what: 'no gRPC' }));
   }
 
   /** Writes down why a call failed, and returns what the caller is told. */
   #explain(audited: AuditedCall, connection: PeerConnection, error: unknown): WireStatus {
     const { audit, log } = this.#options;
     const { operation } = audited;
-    if (error instanceof Refused) {
-      const { kind, facts, wire } = error.refusal;
+    if (error instanceof CallRefusal) {
+      const { kind, facts, wire } = error;
       // The facts are the audit's. What a peer asked for by name has no place in a log that it could fill.
       audit.denied(audited, connection.audited, kind, facts);
       log.debug(
@@ -235,4 +150,50 @@ export class Calls {
     log.error({ err: error, operation }, 'a call failed: a defect of the resolver');
     return socketRefusal({ kind: 'not-ready' }).wire;
   }
+}
+
+/** Does something; what it throws ends the call. */
+type Attempt = (act: () => void) => void;
+
+/** A unary call: one message, then the end, then the work. */
+function answer(call: GrpcCall, attempt: Attempt, connection: PeerConnection, method: UnaryMethod): void {
+  let request: Buffer | undefined;
+  call.receive({
+    message: (bytes) => {
+      if (request === undefined) request = bytes;
+      else attempt(() => refuse(socketRefusal({ kind: 'malformed-request', what: 'a second message' })));
+    },
+    end: () =>
+      attempt(() => {
+        // Before the work is done and audited as served.
+        if (connection.usage.unread.full) refuse(socketRefusal({ kind: 'too-much-unread' }));
+        if (request === undefined) refuse(socketRefusal({ kind: 'malformed-request', what: 'no message' }));
+        const response = method.answer(connection, request);
+        countResponse(connection, sizeOf(response));
+        call.write(response);
+        call.end({ code: Status.OK, details: '' });
+      }),
+    fault: (refusal) => attempt(() => refuse(refusal)),
+  });
+}
+
+function guarded(call: GrpcCall, attempt: Attempt): MessageStream {
+  let received = false;
+  const end = (refusal: CallRefusal) => attempt(() => refuse(refusal));
+  return {
+    receive: (listener) =>
+      call.receive({
+        message: (bytes) => {
+          received = true;
+          attempt(() => listener(bytes));
+        },
+        end: () => {
+          if (!received) end(socketRefusal({ kind: 'malformed-request', what: 'no message' }));
+        },
+        fault: end,
+      }),
+    write: (message, sent) => call.write(message, sent),
+    end,
+    onClose: (listener) => call.onClose(listener),
+  };
 }

@@ -88,19 +88,13 @@ export class Connections {
       this.#refuse(socket, UNKNOWN, { kind: 'unidentified', code: errorCode(error) });
       return;
     }
-    const decision = authorisePeer(
-      anchor.peer,
-      () => anchor.exe(),
-      this.#options.callers(),
-      this.#options.ownUid,
-    );
-    const usage = 'caller' in decision ? this.#usageOf(anchor.peer.uid) : undefined;
-    if ('refusal' in decision || usage === undefined) {
-      const refusal = 'refusal' in decision ? decision.refusal : ({ kind: 'uid-not-listed' } as const);
-      this.#refuse(socket, audited(anchor, undefined), refusal);
+    const decision = authorisePeer(anchor.peer, () => anchor.exe(), this.#options.callers(), ownUid);
+    if ('refusal' in decision) {
+      this.#refuse(socket, audited(anchor, undefined), decision.refusal);
       anchor[Symbol.dispose]();
       return;
     }
+    const usage = this.#usageOf(anchor.peer.uid);
     const hungUp = hangUpWatch(fd);
     const full = usage.connections >= limits.connectionsPerUid + limits.excessConnectionsPerUid;
     if (full || hungUp() || !usage.accepts.take(performance.now())) {

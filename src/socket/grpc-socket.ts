@@ -11,6 +11,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SocketSettings } from '../config/config.ts';
 import type { Limits } from '../domain/limits.ts';
 import type { Meter } from '../observe/metrics.ts';
@@ -61,16 +62,13 @@ export class GrpcSocket {
       else this.calls.handle(stream, headers, connection);
     });
     this.connections = new Connections({
-      callers: options.callers,
-      ownUid: options.ownUid,
-      limits: options.limits,
+      ...options,
       inject: (socket, connection) => this.#inject(socket, connection),
       onRefused: (caller, refusal) => {
         options.meter.peerRejected();
         options.refusedPeers.add(caller, refusal.kind);
         options.audit.peerRefused(caller, refusal.kind);
       },
-      ...(options.onNewUid === undefined ? {} : { onNewUid: options.onNewUid }),
     });
   }
 
@@ -97,7 +95,7 @@ export class GrpcSocket {
     for (const session of this.#sessions.keys()) session.close();
     const deadline = performance.now() + DRAIN_MS;
     while (this.connections.size > 0 && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await sleep(10);
     }
     for (const session of this.#sessions.keys()) session.destroy();
     this.#phase = 'closed';
@@ -138,8 +136,7 @@ export class GrpcSocket {
   async #bind(): Promise<void> {
     const net = createServer({ noDelay: true }, (socket: Socket) => this.connections.accept(socket));
     net.on('error', (error) => this.#options.log.error({ err: error }, 'the socket failed'));
-    const { path, mode, gid } = this.#options.file();
-    this.#bound = await bindSocket(net, { path, mode, gid });
+    this.#bound = await bindSocket(net, this.#options.file());
     // The old one, if any, goes on with the connections that it accepted.
     this.#net?.close();
     this.#net = net;

@@ -11,7 +11,7 @@
  *     its connection over: accepted weakness, stated in SECURITY.md;
  *   - a peer of another PID namespace has PID 0 and no such anchor: uid and gid alone decide.
  */
-import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { errorCode } from '../domain/errors.ts';
 import { parseStartTime, parseUptime, statFields } from '../domain/proc-stat.ts';
 import {
@@ -128,20 +128,14 @@ function startTime(pid: number): number | undefined {
   }
 }
 
-/** Holds the head of a status file, as far as its UIDs. */
-const head = Buffer.alloc(512);
-
-/** The UID that decides what the process may do; undefined where it has ended. Asked at each call: 13 µs. */
+/**
+ * The UID that decides what the process may do; undefined where it has ended. The kernel gives this folder to the effective
+ * UID, also where it gives the files in it to root because the process is not dumpable.
+ */
 function effectiveUid(pid: number): number | undefined {
-  let fd: number | undefined;
   try {
-    fd = openSync(`/proc/${pid}/status`, 'r');
-    const text = head.toString('latin1', 0, readSync(fd, head));
-    const uid = /^Uid:\t\d+\t(\d+)/m.exec(text)?.[1];
-    return uid === undefined ? undefined : Number(uid);
+    return statSync(`/proc/${pid}`).uid;
   } catch {
     return undefined;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
   }
 }

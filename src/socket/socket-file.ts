@@ -8,9 +8,11 @@
  *   - On exit it is removed only if it is still the inode that we bound.
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
+import type { SocketSettings } from '../config/config.ts';
 import { CommandError, ExitCode, errorCode } from '../domain/errors.ts';
 
 /** Mode of the socket's folder: everybody may pass, nobody but us may list or change it. */
@@ -19,13 +21,6 @@ const DIRECTORY_MODE = 0o711;
 const PROBE_TIMEOUT_MS = 1_000;
 /** Connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn. */
 const BACKLOG = 4_096;
-
-export interface SocketFileOptions {
-  readonly path: string;
-  readonly mode: number;
-  /** Group that the socket is given to, one of ours; our own primary group unless set. */
-  readonly gid: number | undefined;
-}
 
 /** A socket file that we bound. */
 export interface BoundSocket {
@@ -42,8 +37,8 @@ export class SocketFileError extends CommandError {
 }
 
 /** Checks folder and path, and binds `server` there. Throws {@link SocketFileError}. */
-export async function bindSocket(server: Server, options: SocketFileOptions): Promise<BoundSocket> {
-  const { path, mode, gid } = options;
+export async function bindSocket(server: Server, settings: SocketSettings): Promise<BoundSocket> {
+  const { path, mode, gid } = settings;
   prepareDirectory(dirname(path));
   await checkReplaceable(path);
   const temporary = join(dirname(path), `.${randomBytes(4).toString('hex')}`);
@@ -54,7 +49,10 @@ export async function bindSocket(server: Server, options: SocketFileOptions): Pr
   } finally {
     process.umask(umask);
   }
-  await listening(server, path);
+  await once(server, 'listening').catch((error: unknown) => {
+    const what = `cannot listen: ${errorCode(error)}`;
+    throw new SocketFileError(path, what, `check the folder of ${basename(path)}`);
+  });
   try {
     if (gid !== undefined) chownSync(temporary, process.geteuid?.() ?? -1, gid);
     chmodSync(temporary, mode);
@@ -113,7 +111,7 @@ function prepareDirectory(directory: string): void {
     process.umask(umask);
   }
   const stat = lstatSync(directory);
-  const todo = `remove it, or set socket.path into a folder that only this user may write`;
+  const todo = 'remove it, or set socket.path into a folder that only this user may write';
   if (stat.isSymbolicLink() || !stat.isDirectory())
     throw new SocketFileError(directory, 'is not a real directory', todo);
   if (stat.uid !== process.geteuid?.())
@@ -155,22 +153,6 @@ function answers(path: string): Promise<boolean> {
     socket.once('connect', () => done(true));
     socket.once('error', (error) =>
       done(errorCode(error) !== 'ECONNREFUSED' && errorCode(error) !== 'ENOENT'),
-    );
-  });
-}
-
-function listening(server: Server, path: string): Promise<void> {
-  if (server.listening) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    server.once('listening', resolve);
-    server.once('error', (error) =>
-      reject(
-        new SocketFileError(
-          path,
-          `cannot listen: ${errorCode(error)}`,
-          `check the folder of ${basename(path)}`,
-        ),
-      ),
     );
   });
 }
