@@ -2,27 +2,32 @@
 import { type Sandbox, secretId } from '../../config/config.ts';
 import type { CredentialChange } from '../../snapshot/snapshot.ts';
 import type { WriterState } from '../line-writer.ts';
-import { type ApiOutcome, type AuditedCall, apiRecord, aroundTime } from './api-record.ts';
 import { groupChanges } from './change-groups.ts';
 import {
+  API_ACTIVITY,
   APPLICATION_LIFECYCLE,
+  type AuditedCall,
   type AuditedCaller,
   type AuditedCredential,
+  actor,
   DETECTION_FINDING,
   DEVICE_CONFIG_STATE_CHANGE,
   ocsfRecord,
+  plainCaller,
   plainCredential,
   type RecordOptions,
   Severity,
 } from './record.ts';
-import { DENIED_PER_PERIOD, RefusedPeers } from './refused-peers.ts';
+import { DENIED_PER_PERIOD, RECORDS_PER_PERIOD, RefusedPeers } from './refused-peers.ts';
 import { ServedLists } from './served-lists.ts';
 import type { AuditSink } from './sink.ts';
 
-export type { AuditedCall } from './api-record.ts';
+export type { AuditedCall } from './record.ts';
 
 /** What a peer does before it calls anything. */
 const CONNECT: AuditedCall = { service: 'secretresolver.v1.CredentialResolver', operation: 'connect' };
+/** OCSF's activity of a call. */
+const READ = 2;
 const SEVERAL: AuditedCall = { service: 'several', operation: 'several' };
 
 /** The finding of a boundary check, as far as the audit tells it. */
@@ -33,14 +38,6 @@ export interface AuditedFinding {
   readonly evidence: string;
   readonly remedy: string;
   readonly exceptions?: readonly string[];
-}
-
-/** A record that says the same each time but for its time, which stands between the two parts of its JSON. */
-interface Repeated {
-  readonly revision: bigint;
-  readonly facts: Readonly<Record<string, unknown>>;
-  readonly beforeTime: string;
-  readonly afterTime: string;
 }
 
 /** What became of a response. `correlation` is that of the response's record. */
@@ -61,27 +58,20 @@ export class Audit implements AsyncDisposable {
   readonly #refusedPeers: RefusedPeers;
   readonly #deniedCalls: RefusedPeers;
   readonly #lists = new ServedLists();
-  /** The last record of a serve for each caller and call. */
-  readonly #served = new WeakMap<AuditedCaller, Map<AuditedCall, Repeated>>();
 
   constructor(sink: AuditSink, sandbox: Sandbox, clock: () => number = Date.now) {
     this.#sink = sink;
     this.#sandbox = sandbox;
     this.#clock = clock;
-    this.#refusedPeers = new RefusedPeers((caller, reason, leftOut) =>
-      this.#peerRefused(caller, reason, leftOut),
-    );
-    this.#deniedCalls = new RefusedPeers((caller, what, leftOut) => {
-      const [, service, operation, reason] = /^(.+)\/(.+) (.+)$/.exec(what) ?? [];
-      const call = service === undefined || operation === undefined ? SEVERAL : { service, operation };
-      this.#api({
-        call,
-        caller,
-        success: false,
-        reason: reason ?? what,
-        unmapped: { outcome: 'denied', left_out: leftOut },
+    const limited = (outcome: string, perPeriod: number, several: AuditedCall) =>
+      new RefusedPeers({
+        write: ({ call, caller, reason }, facts) =>
+          this.#api(call, caller, { outcome, ...facts }, { success: false, reason }),
+        perPeriod,
+        several,
       });
-    }, DENIED_PER_PERIOD);
+    this.#refusedPeers = limited('peer-refused', RECORDS_PER_PERIOD, CONNECT);
+    this.#deniedCalls = limited('denied', DENIED_PER_PERIOD, SEVERAL);
   }
 
   /** The resolver began or ended to serve. */
@@ -114,38 +104,26 @@ export class Audit implements AsyncDisposable {
     revision: bigint,
     correlation?: string,
   ): void {
+    // The time that later records of a long list refer to.
     const now = this.#clock();
     const facts = this.#lists.facts(caller, credentials, now);
-    const record = () => {
-      const unmapped = { outcome: 'served', revision: String(revision), ...facts };
-      return apiRecord(this.#sandbox, { call, caller, success: true, unmapped, correlation });
-    };
-    if (correlation !== undefined) {
-      // The time that later records of a long list refer to.
-      this.#write(record(), now);
-      return;
-    }
-    let of = this.#served.get(caller);
-    if (of === undefined) {
-      of = new Map();
-      this.#served.set(caller, of);
-    }
-    let repeated = of.get(call);
-    if (repeated?.revision !== revision || repeated.facts !== facts) {
-      repeated = { revision, facts, ...aroundTime(record()) };
-      of.set(call, repeated);
-    }
-    this.#sink.write(`${repeated.beforeTime}${now}${repeated.afterTime}`);
+    this.#api(
+      call,
+      caller,
+      { outcome: 'served', revision: String(revision), ...facts },
+      { correlation },
+      now,
+    );
   }
 
   /** A call of a consumer that has words of its own for what came of it. */
   answered(call: AuditedCall, caller: AuditedCaller, facts: AnsweredFacts, correlation?: string): void {
-    this.#api({ call, caller, success: true, unmapped: facts, correlation });
+    this.#api(call, caller, facts, { correlation });
   }
 
   /** A call that shows names and states, and no values. */
   listed(call: AuditedCall, caller: AuditedCaller): void {
-    this.#api({ call, caller, success: true, unmapped: { outcome: 'listed' } });
+    this.#api(call, caller, { outcome: 'listed' });
   }
 
   /** A call was refused. Rate-limited for each UID, call and reason; what is left out is counted. */
@@ -155,9 +133,7 @@ export class Audit implements AsyncDisposable {
     reason: string,
     detail: Readonly<Record<string, unknown>> = {},
   ): void {
-    this.#deniedCalls.add(caller, `${call.service}/${call.operation} ${reason}`, () =>
-      this.#api({ call, caller, success: false, reason, unmapped: { outcome: 'denied', ...detail } }),
-    );
+    this.#deniedCalls.add({ call, caller, reason }, detail);
   }
 
   /** A watcher told what became of a revision. */
@@ -168,12 +144,12 @@ export class Audit implements AsyncDisposable {
   ): void {
     const unmapped = { outcome: 'acknowledged', revision: String(revision), ...facts };
     const reason = `acknowledged as ${outcome}`;
-    this.#api({ call, caller, success: outcome === 'applied', reason, unmapped, correlation });
+    this.#api(call, caller, unmapped, { success: outcome === 'applied', reason, correlation });
   }
 
   /** A connection was closed unheard. Rate-limited for each UID and reason; what is left out is counted. */
   peerRefused(caller: AuditedCaller, reason: string): void {
-    this.#refusedPeers.add(caller, reason);
+    this.#refusedPeers.add({ call: CONNECT, caller, reason });
   }
 
   /**
@@ -269,13 +245,36 @@ export class Audit implements AsyncDisposable {
     await this.#sink[Symbol.asyncDispose]();
   }
 
-  #peerRefused(caller: AuditedCaller, reason: string, leftOut: number): void {
-    const unmapped = { outcome: 'peer-refused', ...(leftOut > 0 ? { left_out: leftOut } : {}) };
-    this.#api({ call: CONNECT, caller, success: false, reason, unmapped });
-  }
-
-  #api(outcome: ApiOutcome): void {
-    this.#write(apiRecord(this.#sandbox, outcome));
+  /** What a peer did on a socket. */
+  #api(
+    call: AuditedCall,
+    caller: AuditedCaller,
+    unmapped: AnsweredFacts,
+    {
+      success = true,
+      reason,
+      correlation,
+    }: Pick<Partial<RecordOptions>, 'success' | 'reason' | 'correlation'> = {},
+    now = this.#clock(),
+  ): void {
+    const uid = caller.uid === undefined ? {} : { uid: String(caller.uid) };
+    const options = {
+      correlation,
+      classUid: API_ACTIVITY,
+      activityId: READ,
+      severity: success ? Severity.informational : Severity.medium,
+      success,
+      message: `${call.operation}: ${unmapped.outcome}`,
+      reason,
+      attributes: {
+        actor: actor(caller),
+        api: { operation: call.operation, service: { name: call.service } },
+        src_endpoint: { name: 'unix socket', ...uid },
+        action_id: success ? 1 : 2,
+      },
+      unmapped: { caller: plainCaller(caller), ...(reason === undefined ? {} : { reason }), ...unmapped },
+    } as const;
+    this.#write(options, now);
   }
 
   #state(

@@ -6,9 +6,9 @@ import { secretId } from '../../config/config.ts';
 import type { CredentialChange } from '../../snapshot/snapshot.ts';
 
 /** Changes of one Secret and kind that still have a record each. */
-export const ALONE = 16;
+const ALONE = 16;
 /** Keys that one record names. */
-export const KEYS_PER_RECORD = 500;
+const KEYS_PER_RECORD = 500;
 
 export interface ChangeGroup {
   /** The change, or the first of those that are alike. */
@@ -22,17 +22,13 @@ export function groupChanges(changes: readonly CredentialChange[]): ChangeGroup[
     // A renamed key has a name of its own and a record of its own.
     JSON.stringify([kind, provider, secretId(reference), reason, required, key === reference.key ? '' : key]),
   );
-  return [...alike.values()].flatMap((group) =>
-    group.length <= ALONE ? group.map((change) => ({ change, keys: [change.key] })) : recordsOf(group),
-  );
+  return [...alike.values()].flatMap((group) => {
+    const size = group.length <= ALONE ? 1 : KEYS_PER_RECORD;
+    const parts = Map.groupBy(group, (_, index) => Math.floor(index / size)).values();
+    return [...parts].flatMap((part) => part.slice(0, 1).map((change) => ({ change, keys: keysOf(part) })));
+  });
 }
 
-function recordsOf(group: readonly CredentialChange[]): ChangeGroup[] {
-  const records: ChangeGroup[] = [];
-  for (let from = 0; from < group.length; from += KEYS_PER_RECORD) {
-    const part = group.slice(from, from + KEYS_PER_RECORD);
-    const [change] = part;
-    if (change !== undefined) records.push({ change, keys: part.map(({ key }) => key) });
-  }
-  return records;
+function keysOf(changes: readonly CredentialChange[]): string[] {
+  return changes.map(({ key }) => key);
 }

@@ -39,6 +39,12 @@ export interface AuditedCaller {
   readonly exe: string | undefined;
 }
 
+/** A call by its names: the gRPC service, and what the audit calls the method. */
+export interface AuditedCall {
+  readonly service: string;
+  readonly operation: string;
+}
+
 /** A credential by name. */
 export interface AuditedCredential {
   readonly provider: string;

@@ -1,10 +1,9 @@
 /**
  * Rate limit for records of refusals. The agent can open thousands of connections a second, and a listed peer can
- * make as many calls that are refused; each UID and reason gets a few records, and then one record a period that
- * counts what was left out. Nothing else may grow: the number of
- * UIDs that are kept is bounded too.
+ * make as many calls that are refused; each UID and reason gets a few records, and then one record a period that counts
+ * what was left out. The number of UIDs that are kept is bounded too.
  */
-import type { AuditedCaller } from './record.ts';
+import type { AuditedCall, AuditedCaller } from './record.ts';
 
 /** Records of one UID and reason that are written as they come, in one period. */
 export const RECORDS_PER_PERIOD = 5;
@@ -22,47 +21,61 @@ const MIXED = {
   reason: 'several UIDs and reasons',
 } as const;
 
-type Emit = (caller: AuditedCaller, reason: string, leftOut: number) => void;
-
-interface Kept {
+interface Refusal {
+  readonly call: AuditedCall;
   readonly caller: AuditedCaller;
   readonly reason: string;
+}
+
+interface Kept extends Refusal {
   written: number;
   leftOut: number;
 }
 
+interface Options {
+  /** Writes one record. */
+  readonly write: (refusal: Refusal, facts: Readonly<Record<string, unknown>>) => void;
+  readonly perPeriod: number;
+  /** Stands for the calls of several UIDs. */
+  readonly several: AuditedCall;
+}
+
 export class RefusedPeers implements Disposable {
-  readonly #emit: Emit;
+  readonly #options: Options;
   readonly #kept = new Map<string, Kept>();
   #timer: NodeJS.Timeout | undefined;
 
-  readonly #perPeriod: number;
-
-  constructor(emit: Emit, perPeriod = RECORDS_PER_PERIOD) {
-    this.#emit = emit;
-    this.#perPeriod = perPeriod;
+  constructor(options: Options) {
+    this.#options = options;
   }
 
-  /** Writes a record, by `write` where the reason alone does not say it all, or counts it. */
-  add(caller: AuditedCaller, reason: string, write: () => void = () => this.#emit(caller, reason, 0)): void {
-    const kept = this.#keptFor(`${caller.uid} ${reason}`, caller, reason);
-    if (kept.written < this.#perPeriod) {
+  /** Writes a record, or counts it. */
+  add(refusal: Refusal, facts: Readonly<Record<string, unknown>> = {}): void {
+    const kept = this.#keptFor(refusal);
+    if (kept.written < this.#options.perPeriod) {
       kept.written += 1;
-      write();
+      this.#options.write(refusal, facts);
     } else {
       kept.leftOut += 1;
     }
     this.#timer ??= setTimeout(() => this.#flush(), PERIOD_MS).unref();
   }
 
-  /** What is known of a UID and reason. Beyond the bound all that are new are counted together, under no name. */
-  #keptFor(id: string, caller: AuditedCaller, reason: string): Kept {
+  /** What is known of a UID, call and reason. Beyond the bound all that are new are counted together, under no name. */
+  #keptFor(refusal: Refusal): Kept {
+    const { call, caller, reason } = refusal;
+    const id = `${caller.uid} ${call.service}/${call.operation} ${reason}`;
     const known = this.#kept.get(id);
     if (known !== undefined) return known;
     const full = this.#kept.size >= MAX_KEPT;
     const shared = full ? this.#kept.get(OTHERS) : undefined;
     if (shared !== undefined) return shared;
-    const kept = { ...(full ? MIXED : { caller, reason }), written: 0, leftOut: 0 };
+    const kept = {
+      ...refusal,
+      ...(full && { ...MIXED, call: this.#options.several }),
+      written: 0,
+      leftOut: 0,
+    };
     this.#kept.set(full ? OTHERS : id, kept);
     return kept;
   }
@@ -74,8 +87,8 @@ export class RefusedPeers implements Disposable {
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const { caller, reason, leftOut } of this.#kept.values()) {
-      if (leftOut > 0) this.#emit(caller, reason, leftOut);
+    for (const kept of this.#kept.values()) {
+      if (kept.leftOut > 0) this.#options.write(kept, { left_out: kept.leftOut });
     }
     this.#kept.clear();
   }

@@ -24,6 +24,13 @@ export interface AuditSink extends AsyncDisposable {
   readonly state?: WriterState;
 }
 
+const MESSAGES: Readonly<Record<LineTrouble['kind'], string>> = {
+  dropped: 'audit records were dropped: the stream takes no more',
+  failing: 'the audit stream cannot be written; trying again',
+  'written-again': 'the audit stream is written again',
+  lost: 'the last audit records could not be written',
+};
+
 /** For a laptop's terminal, where records would be mixed with the log. */
 export const NO_SINK: AuditSink = { write: () => {}, [Symbol.asyncDispose]: () => Promise.resolve() };
 
@@ -32,7 +39,8 @@ export function openAuditSink(path: string | undefined, stdout: Writable, log: L
   const target = path === undefined ? standardTarget(1, stdout) : fileTarget(opened(path));
   const writer = new LineWriter(target, {
     maxWaitingBytes: MAX_WAITING_BYTES,
-    onTrouble: (trouble) => tell(log, trouble),
+    onTrouble: ({ kind, ...facts }) =>
+      log[kind === 'written-again' ? 'warn' : 'error'](facts, MESSAGES[kind]),
   });
   return {
     write: (record) => writer.write(`${record}\n`),
@@ -51,22 +59,5 @@ function opened(path: string): number {
       `audit.path: ${path} cannot be opened: ${errorCode(error)} (mount a folder that this user may write, or leave audit.path out for stdout)`,
       ExitCode.usage,
     );
-  }
-}
-
-function tell(log: Logger, { kind, ...facts }: LineTrouble): void {
-  switch (kind) {
-    case 'dropped':
-      log.error(facts, 'audit records were dropped: the stream takes no more');
-      break;
-    case 'failing':
-      log.error(facts, 'the audit stream cannot be written; trying again');
-      break;
-    case 'written-again':
-      log.warn(facts, 'the audit stream is written again');
-      break;
-    case 'lost':
-      log.error(facts, 'the last audit records could not be written');
-      break;
   }
 }
