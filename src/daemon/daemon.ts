@@ -19,7 +19,7 @@ import { Audit } from '../observe/audit/audit.ts';
 import { referenceText } from '../observe/audit/record.ts';
 import { NO_SINK, openAuditSink } from '../observe/audit/sink.ts';
 import { createLog, type ProcessLog } from '../observe/log.ts';
-import { Metrics, NO_METER } from '../observe/metrics.ts';
+import { Metrics } from '../observe/metrics.ts';
 import { healthRoutes, Responder } from '../observe/responder.ts';
 import { SnapshotStore } from '../snapshot/snapshot.ts';
 import { Views } from '../snapshot/views.ts';
@@ -186,14 +186,10 @@ export class Daemon implements AsyncDisposable {
     const { signal } = this.#controller;
     const processKey = randomBytes(32);
     const views = new Views(config.sandbox, processKey);
-    const metrics =
-      config.metrics === undefined
-        ? undefined
-        : new Metrics(() => ({
-            ...this.#statusFacts(),
-            refusals: store.current()?.refusals ?? [],
-          }));
-    const meter = metrics ?? NO_METER;
+    const meter = new Metrics(() => ({
+      ...this.#statusFacts(),
+      refusals: store.current()?.refusals ?? [],
+    }));
     const onNewUid = () => this.#boundary.checkSoon();
     const pipeline = new Pipeline(config, { store, views, audit, log, meter });
     parts.pipeline = pipeline;
@@ -218,9 +214,9 @@ export class Daemon implements AsyncDisposable {
         healthRoutes(() => state.isServing()),
       );
     }
-    if (config.metrics !== undefined && metrics !== undefined) {
+    if (config.metrics !== undefined) {
       parts.metrics = await Responder.open('metrics.listen', config.metrics.listen, {
-        '/metrics': () => ({ status: 200, text: metrics.text(Date.now()) }),
+        '/metrics': () => ({ status: 200, text: meter.text(Date.now()) }),
       });
     }
     this.#listen(signal);

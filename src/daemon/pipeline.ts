@@ -9,7 +9,7 @@ import type { Audit } from '../observe/audit/audit.ts';
 import { referenceText } from '../observe/audit/record.ts';
 import type { Logger } from '../observe/log.ts';
 import { FewLines } from '../observe/log-few.ts';
-import { type Meter, NO_METER } from '../observe/metrics.ts';
+import type { Meter } from '../observe/metrics.ts';
 import type { VolumeReads } from '../snapshot/candidates.ts';
 import { REMEDIES } from '../snapshot/refusal.ts';
 import { resolve } from '../snapshot/resolve.ts';
@@ -44,8 +44,7 @@ export interface PipelineOptions {
   readonly views: Views;
   readonly audit: Audit;
   readonly log: Logger;
-  /** {@link NO_METER} unless given. */
-  readonly meter?: Meter;
+  readonly meter: Meter;
 }
 
 export class Pipeline implements AsyncDisposable {
@@ -115,7 +114,7 @@ export class Pipeline implements AsyncDisposable {
   }
 
   #volumesOf(config: Config): Map<string, Volume> {
-    const { log, meter = NO_METER } = this.#options;
+    const { log, meter } = this.#options;
     const volumes = new Map<string, Volume>();
     const ofConsumer = new Set(partSecrets(config).map(secretId));
     for (const secret of referencedSecrets(config)) {

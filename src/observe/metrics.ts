@@ -12,116 +12,80 @@ import type { WriterState } from './line-writer.ts';
 /** Upper bounds of lags, in seconds: from a rotation on an idle node to a supervisor that hangs. */
 export const LAG_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+interface Metric {
+  readonly name: string;
+  readonly type: 'gauge' | 'counter' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+const metric =
+  (type: Metric['type']) =>
+  (name: string, help: string, labels: readonly string[] = []): Metric => ({ name, type, help, labels });
+const gauge = metric('gauge');
+const counter = metric('counter');
+const histogram = metric('histogram');
+
 /** Every metric. docs/reference/metrics.md is generated from it. */
 export const METRICS = {
-  boundary: {
-    name: 'secret_resolver_boundary_proven',
-    type: 'gauge',
-    labels: [],
-    help: '1 if every enforced check of the isolation boundary passes, exceptions aside; 0 if one fails or was relaxed.',
-  },
-  exceptions: {
-    name: 'secret_resolver_boundary_exceptions',
-    type: 'gauge',
-    labels: [],
-    help: 'Waived checks that fail, and checks that pass because a process is trusted.',
-  },
-  watchers: {
-    name: 'secret_resolver_watchers',
-    type: 'gauge',
-    labels: [],
-    help: 'Watches that supervisors hold open.',
-  },
-  refused: {
-    name: 'secret_resolver_refused_credentials',
-    type: 'gauge',
-    labels: ['reason', 'required'],
-    help: 'Credentials that are configured and not served, by reason; required ones withhold their provider.',
-  },
-  notServing: {
-    name: 'secret_resolver_not_serving',
-    type: 'gauge',
-    labels: ['reason', 'provider', 'key', 'reference'],
-    help: '1 for each cause of not serving, the first 20 of them; no series while serving.',
-  },
-  unacknowledged: {
-    name: 'secret_resolver_unacknowledged_seconds',
-    type: 'gauge',
-    labels: [],
-    help: 'Time since the oldest revision that a watcher has not acknowledged was sent; 0 if there is none.',
-  },
-  age: {
-    name: 'secret_resolver_generation_age_seconds',
-    type: 'gauge',
-    labels: ['secret'],
-    help: 'Time since the content of a mounted Secret was first read, which a restart or reload resets; none where it cannot be read.',
-  },
-  rotations: {
-    name: 'secret_resolver_rotations_total',
-    type: 'counter',
-    labels: [],
-    help: 'Generations that changed what is served.',
-  },
-  rejectedPeers: {
-    name: 'secret_resolver_rejected_peers_total',
-    type: 'counter',
-    labels: [],
-    help: 'Connections closed at accept, before any HTTP/2.',
-  },
-  serve: {
-    name: 'secret_resolver_serve_seconds',
-    type: 'histogram',
-    labels: [],
-    help: 'Time from the read of a new generation until it is handed to an open watch.',
-  },
-  acknowledge: {
-    name: 'secret_resolver_acknowledge_seconds',
-    type: 'histogram',
-    labels: ['outcome'],
-    help: 'Time from handing a snapshot to a watch until its acknowledgement, by outcome (applied, rejected).',
-  },
-  auditFailing: {
-    name: 'secret_resolver_audit_failing',
-    type: 'gauge',
-    labels: [],
-    help: '1 if the last write of audit records failed, else 0.',
-  },
-  auditDropped: {
-    name: 'secret_resolver_audit_dropped_total',
-    type: 'counter',
-    labels: [],
-    help: 'Audit records dropped because the stream took no more.',
-  },
-  build: {
-    name: 'secret_resolver_build_info',
-    type: 'gauge',
-    labels: ['version'],
-    help: 'Always 1; the version of the resolver.',
-  },
-} as const;
+  boundary: gauge(
+    'secret_resolver_boundary_proven',
+    '1 if every enforced check of the isolation boundary passes, exceptions aside; 0 if one fails or was relaxed.',
+  ),
+  exceptions: gauge(
+    'secret_resolver_boundary_exceptions',
+    'Waived checks that fail, and checks that pass because a process is trusted.',
+  ),
+  watchers: gauge('secret_resolver_watchers', 'Watches that supervisors hold open.'),
+  refused: gauge(
+    'secret_resolver_refused_credentials',
+    'Credentials that are configured and not served, by reason; required ones withhold their provider.',
+    ['reason', 'required'],
+  ),
+  notServing: gauge(
+    'secret_resolver_not_serving',
+    '1 for each cause of not serving, the first 20 of them; no series while serving.',
+    ['reason', 'provider', 'key', 'reference'],
+  ),
+  unacknowledged: gauge(
+    'secret_resolver_unacknowledged_seconds',
+    'Time since the oldest revision that a watcher has not acknowledged was sent; 0 if there is none.',
+  ),
+  age: gauge(
+    'secret_resolver_generation_age_seconds',
+    'Time since the content of a mounted Secret was first read, which a restart or reload resets; none where it cannot be read.',
+    ['secret'],
+  ),
+  rotations: counter('secret_resolver_rotations_total', 'Generations that changed what is served.'),
+  rejectedPeers: counter(
+    'secret_resolver_rejected_peers_total',
+    'Connections closed at accept, before any HTTP/2.',
+  ),
+  serve: histogram(
+    'secret_resolver_serve_seconds',
+    'Time from the read of a new generation until it is handed to an open watch.',
+  ),
+  acknowledge: histogram(
+    'secret_resolver_acknowledge_seconds',
+    'Time from handing a snapshot to a watch until its acknowledgement, by outcome (applied, rejected).',
+    ['outcome'],
+  ),
+  auditFailing: gauge(
+    'secret_resolver_audit_failing',
+    '1 if the last write of audit records failed, else 0.',
+  ),
+  auditDropped: counter(
+    'secret_resolver_audit_dropped_total',
+    'Audit records dropped because the stream took no more.',
+  ),
+  build: gauge('secret_resolver_build_info', 'Always 1; the version of the resolver.', ['version']),
+};
 
 const OUTCOMES = ['applied', 'rejected'] as const;
 export type AcknowledgedOutcome = (typeof OUTCOMES)[number];
 
 /** What is counted as it happens. One function an event. */
-export interface Meter {
-  /** A new generation changed what is served. */
-  readonly rotated: () => void;
-  /** A watch that was open already was handed a new snapshot, this many milliseconds after the read that caused it. */
-  readonly served: (lagMs: number) => void;
-  /** A watcher acknowledged a snapshot, this many milliseconds after it was handed over. */
-  readonly acknowledged: (outcome: AcknowledgedOutcome, lagMs: number) => void;
-  /** A connection was closed at accept. */
-  readonly peerRejected: () => void;
-}
-
-/** Counts nothing: where `metrics.listen` is not set. */
-export const NO_METER: Meter = {
-  rotated: () => {},
-  served: () => {},
-  acknowledged: () => {},
-  peerRejected: () => {},
-};
+export type Meter = Pick<Metrics, 'rotated' | 'served' | 'acknowledged' | 'peerRejected'>;
 
 /** What is read when somebody asks. */
 export interface MetricFacts {
@@ -163,7 +127,7 @@ class Histogram {
   }
 }
 
-export class Metrics implements Meter {
+export class Metrics {
   readonly #facts: () => MetricFacts;
   #rotations = 0;
   #rejectedPeers = 0;
@@ -176,18 +140,25 @@ export class Metrics implements Meter {
     this.#facts = facts;
   }
 
-  rotated = (): void => {
+  /** A new generation changed what is served. */
+  rotated(): void {
     this.#rotations += 1;
-  };
+  }
 
-  served = (lagMs: number): void => this.#serve.observe(lagMs / 1_000);
+  /** A watch that was open already was handed a new snapshot, this many milliseconds after the read that caused it. */
+  served(lagMs: number): void {
+    this.#serve.observe(lagMs / 1_000);
+  }
 
-  acknowledged = (outcome: AcknowledgedOutcome, lagMs: number): void =>
+  /** A watcher acknowledged a snapshot, this many milliseconds after it was handed over. */
+  acknowledged(outcome: AcknowledgedOutcome, lagMs: number): void {
     this.#acknowledge[outcome].observe(lagMs / 1_000);
+  }
 
-  peerRejected = (): void => {
+  /** A connection was closed at accept. */
+  peerRejected(): void {
     this.#rejectedPeers += 1;
-  };
+  }
 
   /** Everything in Prometheus' text format, as of `now` in Unix milliseconds or at most a second before. */
   text(now: number): string {

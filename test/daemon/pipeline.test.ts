@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/consumers/load-config.ts';
 import { Pipeline } from '../../src/daemon/pipeline.ts';
 import { Audit } from '../../src/observe/audit/audit.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
 import { type Snapshot, SnapshotStore } from '../../src/snapshot/snapshot.ts';
 import { Views } from '../../src/snapshot/views.ts';
 import { until } from '../support/cli.ts';
@@ -49,6 +50,7 @@ async function start(): Promise<void> {
     views: new Views(sandbox, randomBytes(32)),
     audit,
     log: log.log,
+    meter: new Metrics(() => expect.fail('nobody asks for metrics')),
   });
   await pipeline.start();
 }

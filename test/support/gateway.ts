@@ -1,4 +1,5 @@
 /** `serve --gateway-driver` in this process, without the boundary: real volumes, real sockets. */
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../../src/config/config.ts';
 import { keepFixed } from '../../src/consumers/index.ts';
@@ -8,7 +9,7 @@ import { Pipeline } from '../../src/daemon/pipeline.ts';
 import type { Limits } from '../../src/domain/limits.ts';
 import type { Audit } from '../../src/observe/audit/audit.ts';
 import type { Logger } from '../../src/observe/log.ts';
-import { NO_METER } from '../../src/observe/metrics.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
 import { SnapshotStore } from '../../src/snapshot/snapshot.ts';
 import { Views } from '../../src/snapshot/views.ts';
 import { ServingState } from '../../src/socket/serving-state.ts';
@@ -43,7 +44,8 @@ export class Gateway implements AsyncDisposable {
     const config = gateway.#config;
     const processKey = randomBytes(32);
     const views = new Views(config.sandbox, processKey);
-    const pipeline = new Pipeline(config, { store, views, audit, log });
+    const meter = new Metrics(() => assert.fail('nobody asks for metrics'));
+    const pipeline = new Pipeline(config, { store, views, audit, log, meter });
     gateway.#pipeline = pipeline;
     gateway.#server = await ResolverServer.open({
       config: () => gateway.#config,
@@ -65,7 +67,7 @@ export class Gateway implements AsyncDisposable {
       processKey,
       audit,
       log,
-      meter: NO_METER,
+      meter,
       ...(limits && { limits }),
     });
     await pipeline.start();

@@ -1,4 +1,5 @@
 /** The real server on a real socket in this process, with snapshots from the test and an audit that the test can read. */
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type Config, secretId } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/consumers/load-config.ts';
@@ -7,7 +8,7 @@ import type { Limits } from '../../src/domain/limits.ts';
 import { SecretValue } from '../../src/domain/secret-value.ts';
 import { Audit } from '../../src/observe/audit/audit.ts';
 import { createLog, type Logger } from '../../src/observe/log.ts';
-import { NO_METER } from '../../src/observe/metrics.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
 import { resolve } from '../../src/snapshot/resolve.ts';
 import { SnapshotStore } from '../../src/snapshot/snapshot.ts';
 import { Views } from '../../src/snapshot/views.ts';
@@ -61,7 +62,7 @@ export class TestServer implements AsyncDisposable {
       log,
       views: new Views(config.sandbox, processKey),
       reads: () => new Map(),
-      meter: NO_METER,
+      meter: new Metrics(() => assert.fail('nobody asks for metrics')),
       processKey,
       statusFacts: () => ({
         sandbox: config.sandbox,
