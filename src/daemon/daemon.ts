@@ -6,6 +6,7 @@
  * state, any number of times.
  */
 import { randomBytes } from 'node:crypto';
+import { addAbortListener } from 'node:events';
 import type { Writable } from 'node:stream';
 import { type HardeningResult, startThreadPool } from '../boundary/harden.ts';
 import type { Config } from '../config/config.ts';
@@ -94,10 +95,7 @@ export class Daemon implements AsyncDisposable {
       signal: this.#controller.signal,
     });
     this.#store.subscribe(() => this.#collection.worked());
-    const { signal } = options;
-    const drain = () => this.#controller.abort({ kind: 'draining' } satisfies StopReason);
-    if (signal.aborted) drain();
-    else signal.addEventListener('abort', drain, { once: true, signal: this.#controller.signal });
+    addAbortListener(options.signal, () => this.#drain());
   }
 
   /** Protects the process, and opens log and audit. */
@@ -127,10 +125,7 @@ export class Daemon implements AsyncDisposable {
   /** Resolves when the daemon is to be destroyed: it was asked to end, or its boundary is broken. */
   get ended(): Promise<StopReason> {
     const { signal } = this.#controller;
-    return new Promise((resolve) => {
-      if (signal.aborted) resolve(signal.reason);
-      else signal.addEventListener('abort', () => resolve(signal.reason), { once: true });
-    });
+    return new Promise((resolve) => addAbortListener(signal, () => resolve(signal.reason)));
   }
 
   /** Rejects where the boundary is not proven, or a part cannot be opened. */
@@ -183,7 +178,6 @@ export class Daemon implements AsyncDisposable {
     const config = this.#config;
     const state = this.#state;
     const store = this.#store;
-    const { signal } = this.#controller;
     const processKey = randomBytes(32);
     const views = new Views(config.sandbox, processKey);
     const meter = new Metrics(() => ({
@@ -219,7 +213,7 @@ export class Daemon implements AsyncDisposable {
         '/metrics': () => ({ status: 200, text: meter.text(Date.now()) }),
       });
     }
-    this.#listen(signal);
+    this.#listen();
     this.#boundary.keepProving((failed) => this.#break(failed.map(({ id }) => id)));
     await pipeline.start();
     parts.configWatch = new ConfigWatch({ files: () => this.#files, reload: () => this.reload(), log });
@@ -229,17 +223,15 @@ export class Daemon implements AsyncDisposable {
   }
 
   /** Everything that lasts until the daemon ends and no longer. */
-  #listen(signal: AbortSignal): void {
+  #listen(): void {
     const reload = () => this.reload();
     process.on('SIGHUP', reload);
     // The timer keeps the process alive: the listener alone does not, once the socket file is lost.
     const keepAlive = setInterval(() => {}, 60_000);
-    const stop = () => {
+    addAbortListener(this.#controller.signal, () => {
       process.off('SIGHUP', reload);
       clearInterval(keepAlive);
-    };
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
+    });
     this.#reportHealth();
   }
 
@@ -250,10 +242,15 @@ export class Daemon implements AsyncDisposable {
     this.#controller.abort({ kind: 'boundary-broken', findings } satisfies StopReason);
   }
 
+  /** No effect where the daemon is ending already. */
+  #drain(): void {
+    this.#controller.abort({ kind: 'draining' } satisfies StopReason);
+  }
+
   async #close(): Promise<void> {
     const { log, audit } = this.#base;
     const parts = this.#parts;
-    this.#controller.abort({ kind: 'draining' } satisfies StopReason);
+    this.#drain();
     const reason: StopReason = this.#controller.signal.reason;
     await this.#started?.catch(() => {});
     const ran = this.#phase === 'running';

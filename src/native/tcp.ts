@@ -26,15 +26,18 @@ const calls = functionsOfC((declare, koffi) => ({
   address: (buffer: Buffer) => koffi.address(buffer),
 }));
 
-/** A second descriptor of the same socket, or -1. The caller closes it. */
-export function duplicate(fd: number): number {
-  return calls().fcntl(fd, F_DUPFD_CLOEXEC, 0);
+/** A second descriptor of the same socket; undefined where there is none. The caller closes it. */
+export function duplicate(fd: number): number | undefined {
+  return orUndefined(calls().fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
 /** The descriptor of one connection that waits at a listening socket; undefined where none does. The caller closes it. */
 export function acceptOne(fd: number): number | undefined {
-  const accepted = calls().accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  return accepted < 0 ? undefined : accepted;
+  return orUndefined(calls().accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+function orUndefined(fd: number): number | undefined {
+  return fd < 0 ? undefined : fd;
 }
 
 /** Bytes that the kernel holds of a connection until they are read. Accepted sockets inherit it; the kernel doubles it. */

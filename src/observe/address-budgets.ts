@@ -25,10 +25,6 @@ export class AddressBudgets {
     return bytes.length === 4 || this.#take(network, perNetwork, now) ? undefined : network;
   }
 
-  get remembered(): number {
-    return this.#buckets.size;
-  }
-
   #take(prefix: Buffer, { perSecond, burst }: Rate, now: number): boolean {
     const key = prefix.toString('hex');
     const bucket = this.#buckets.get(key) ?? new TokenBucket(perSecond, burst, now);

@@ -47,7 +47,6 @@ export function createLog(
     },
     {
       write: (line) => {
-        unwritten.add(writer);
         // Lines that explain an exit: a few in the life of a process.
         const { forPerson } = options;
         const shown = forPerson === undefined ? line : logText(line, forPerson.colour);
@@ -55,24 +54,14 @@ export function createLog(
       },
     },
   );
-  listenForExit();
+  // Where the process ends by an error that nobody caught.
+  const flush = () => writer.flushNow(2);
+  process.on('exit', flush);
   return Object.assign(log, {
     [Symbol.asyncDispose]: async () => {
       await writer[Symbol.asyncDispose]();
-      unwritten.delete(writer);
+      process.off('exit', flush);
     },
-  });
-}
-
-/** Logs that may hold lines when the process ends by an error that nobody caught. */
-const unwritten = new Set<LineWriter>();
-let listening = false;
-
-function listenForExit(): void {
-  if (listening) return;
-  listening = true;
-  process.on('exit', () => {
-    for (const writer of unwritten) writer.flushNow(2);
   });
 }
 

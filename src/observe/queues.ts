@@ -7,6 +7,7 @@
  * Accepted weaknesses: with `hostNetwork`, or behind a service mesh that forwards probes, kubelet comes from our own network
  * too. On a kernel without SO_REUSEPORT programs (gVisor) there is one queue, and to refuse costs an accept.
  */
+import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { type AddressInfo, createServer, type ListenOptions, type Server, Socket } from 'node:net';
 import type { PortLimits } from '../domain/limits.ts';
@@ -20,7 +21,6 @@ export class Queues implements AsyncDisposable {
   /** Descriptor of the slow queue's socket; undefined where there is none. */
   #slow: number | undefined;
   #pace: NodeJS.Timeout | undefined;
-  readonly #timers = new Set<NodeJS.Timeout>();
   /** Prefixes that are sent to the slow queue, by their hexadecimal form. */
   readonly #relegated = new Map<string, Buffer>();
   #allRelegated = false;
@@ -35,28 +35,24 @@ export class Queues implements AsyncDisposable {
   }
 
   async listen(host: string, port: number): Promise<void> {
-    const { backlog, slow } = this.#limits;
+    const { backlog, slow, requestBytes } = this.#limits;
     // Alone at first: SO_REUSEPORT would let a second resolver of our UID share the port instead of failing.
     const alone = nobody();
     const bound = await listen(alone, { host, port });
-    await closed(alone);
+    await alone[Symbol.asyncDispose]();
     // The kernel numbers them in the order in which they listen: the slow one is the first.
     const first = nobody();
     await listen(first, { host, port: bound, backlog: slow.backlog, reusePort: true });
-    const inherited = this.#limits.requestBytes;
-    setReceiveBuffer(descriptorOf(first), inherited);
+    setReceiveBuffer(descriptorOf(first), requestBytes);
     this.#slow = duplicate(descriptorOf(first));
     // The socket stays, and Node no longer accepts from it.
-    await closed(first);
+    await first[Symbol.asyncDispose]();
     await listen(this.#fast, { host, port: bound, backlog, reusePort: true });
-    setReceiveBuffer(descriptorOf(this.#fast), inherited);
+    setReceiveBuffer(descriptorOf(this.#fast), requestBytes);
     // From here on an error costs a connection, never the process.
     this.#fast.on('error', () => {});
-    if (this.#slow >= 0 && this.#steer()) {
-      this.#pace = setInterval(() => this.#acceptSlow(), slow.everyMs).unref();
-    } else {
-      this.#closeSlow();
-    }
+    if (this.#steer()) this.#pace = setInterval(() => this.#acceptSlow(), slow.everyMs).unref();
+    else this.#closeSlow();
   }
 
   /** Sends a prefix to the slow queue for a while. */
@@ -78,9 +74,8 @@ export class Queues implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#pace);
-    for (const timer of this.#timers) clearTimeout(timer);
     this.#closeSlow();
-    if (this.#fast.listening) await closed(this.#fast);
+    await this.#fast[Symbol.asyncDispose]();
   }
 
   #steer(): boolean {
@@ -90,12 +85,10 @@ export class Queues implements AsyncDisposable {
 
   #steerUntil(milliseconds: number, end: () => void): void {
     this.#steer();
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
+    setTimeout(() => {
       end();
       this.#steer();
     }, milliseconds).unref();
-    this.#timers.add(timer);
   }
 
   #acceptSlow(): void {
@@ -104,7 +97,7 @@ export class Queues implements AsyncDisposable {
   }
 
   #closeSlow(): void {
-    if (this.#slow !== undefined && this.#slow >= 0) closeSync(this.#slow);
+    if (this.#slow !== undefined) closeSync(this.#slow);
     this.#slow = undefined;
   }
 }
@@ -118,14 +111,6 @@ function nobody(): Server {
 
 /** Listens and returns the port. */
 async function listen(server: Server, options: ListenOptions): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options, resolve);
-  });
-  server.removeAllListeners('error');
+  await once(server.listen(options), 'listening');
   return (server.address() as AddressInfo).port;
-}
-
-function closed(server: Server): Promise<unknown> {
-  return new Promise((resolve) => server.close(resolve));
 }

@@ -16,6 +16,8 @@ import { ServingState } from '../../src/socket/serving-state.ts';
 import type { VolumeRead } from '../../src/sources/index.ts';
 import { NAMESPACE, type Workspace } from './workspace.ts';
 
+const QUIET = createLog({ level: 'fatal' });
+
 /** The fields of an audit record that tests use. */
 export interface AuditRecord {
   readonly class_uid: number;
@@ -43,7 +45,7 @@ export class TestServer implements AsyncDisposable {
   static async open(
     workspace: Workspace,
     limits: Partial<Limits> = {},
-    log: Logger = createLog({ level: 'fatal' }),
+    log: Logger = QUIET,
   ): Promise<TestServer> {
     const test = new TestServer(workspace);
     const { config, store, state, records } = test;
