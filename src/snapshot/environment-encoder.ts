@@ -44,8 +44,6 @@ export class EnvironmentEncoder {
   readonly #sandbox: Sandbox;
   /** By handle, which stands for everything that is kept but the expiry. */
   readonly #kept = new Map<string, Kept>();
-  /** What is said where nothing is refused. */
-  #nothingRefused: Uint8Array | undefined;
 
   constructor(sandbox: Sandbox) {
     this.#sandbox = sandbox;
@@ -62,8 +60,7 @@ export class EnvironmentEncoder {
       const kept = this.#keep(credential);
       return { kept, value, size: fieldSize(kept.key.length) + fieldSize(value.length) };
     });
-    if (refusals.length === 0) this.#nothingRefused ??= this.#rest([]);
-    const rest = (refusals.length === 0 ? this.#nothingRefused : undefined) ?? this.#rest(refusals);
+    const rest = this.#rest(refusals);
     const length = entries.reduce(
       (sum, { kept, size }) => sum + fieldSize(size) + kept.message.length,
       rest.length,

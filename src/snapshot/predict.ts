@@ -36,8 +36,8 @@ export interface PredictOptions {
 }
 
 type Path = readonly PropertyKey[];
-/** An error where a required credential, or an exception of the operator's, is certain to come to nothing. */
-type Report = (certain: boolean, path: Path, message: string, hint: string) => void;
+/** `certain`: a required credential, or an exception of the operator's, comes to nothing, which is an error. */
+type Report = (path: Path, message: string, hint: string, certain?: boolean) => void;
 
 const PASSED_BY_HINT =
   'give it a name that ends in .yaml, .yml or .json and does not begin with a dot, or remove it';
@@ -48,7 +48,7 @@ export function predict(options: PredictOptions): ConfigFinding[] {
   const findings: ConfigFinding[] = [];
   const reportTo =
     (source: YamlSource): Report =>
-    (certain, path, message, hint) => {
+    (path, message, hint, certain = false) => {
       const issue = source.issueAt(path, message, hint);
       findings.push({ severity: certain ? 'error' : 'warning', by: 'secret-resolver', issue });
     };
@@ -79,19 +79,13 @@ function predictConfig(
   // A gateway's driver has callers and Secrets of its own.
   const servesOthers = Object.values(parts).some((part) => part?.mayRead !== undefined);
   if (names.length === 0 && !servesOthers)
-    report(
-      false,
-      ['providersDir'],
-      'has no provider file, so nothing is served',
-      'add a file that ends in .yaml',
-    );
+    report(['providersDir'], 'has no provider file, so nothing is served', 'add a file that ends in .yaml');
   if (callers.length === 0 && !servesOthers)
-    report(false, ['callers'], 'lists nobody, so nobody is served', 'list the supervisor');
+    report(['callers'], 'lists nobody, so nobody is served', 'list the supervisor');
   predictSocket(config, resolverUid, report);
   callers.forEach(({ providers: patterns, uid, exe }, index) => {
     if (patterns.length === 0)
       report(
-        false,
         ['callers', index, 'providers'],
         'lists no provider, so this caller is served nothing',
         'list the providers, or ["*"]',
@@ -100,7 +94,7 @@ function predictConfig(
       if (names.some((name) => matchGlob(pattern, name))) return;
       const hint =
         nearest(pattern, names) ?? `the providers are ${names.map(shownName).join(', ') || 'none'}`;
-      report(false, ['callers', index, 'providers', at], 'matches no provider', hint);
+      report(['callers', index, 'providers', at], 'matches no provider', hint);
     });
     reportExe(['callers', index], uid, exe);
   });
@@ -111,17 +105,16 @@ function predictConfig(
     if (enforced.has(id)) return;
     const hint = nearest(id, [...enforced]) ?? '`secret-resolver check` lists the ids';
     report(
-      true,
       ['boundary', 'warn', index],
       'is not the id of an enforced check, so it waives nothing',
       hint,
+      true,
     );
   });
   if (source.entries(['references', 'allow']) !== undefined)
     references.allow.forEach((rule, index) => {
       if (!rulesOut(config, rule)) return;
       report(
-        false,
         ['references', 'allow', index],
         'allows nothing that is referred to',
         'remove it, or check its spelling',
@@ -130,7 +123,6 @@ function predictConfig(
   for (const field of ['health', 'metrics'] as const) {
     if (/^(localhost|127\.|::1$)/.test(config[field]?.listen.host ?? ''))
       report(
-        false,
         [field, 'listen'],
         `is reached from inside the pod only, not by ${field === 'health' ? "kubelet's probes" : 'Prometheus'}`,
         'write "[::]:PORT", unless that is meant',
@@ -140,10 +132,10 @@ function predictConfig(
   function reportExe(path: Path, uid: number, exe: string | undefined): void {
     if (exe === undefined || uid === resolverUid) return;
     report(
-      true,
       [...path, 'exe'],
       `never matches: a resolver of UID ${resolverUid} cannot read the program of UID ${uid}`,
       'remove exe, or give --resolver-uid if it runs as another UID',
+      true,
     );
   }
 }
@@ -153,7 +145,6 @@ function predictSocket({ socket, callers }: Config, resolverUid: number, report:
   if ((socket.mode & 0o022) !== 0 || callers.length === 0) return;
   if (callers.some(({ uid }) => uid === 0 || uid === resolverUid)) return;
   report(
-    false,
     ['socket', 'mode'],
     'lets the resolver alone connect, so no caller is served',
     'write "0666": `callers` decides who is served; or "0660" with socket.gid',
@@ -187,29 +178,28 @@ function predictProvider(
   const profiles = [...options.places.profiles.keys()];
   if (!profiles.includes(type) && type !== 'custom')
     report(
-      false,
       ['provider', 'type'],
       `there is no profile ${shownName(type)}`,
       nearest(type, profiles) ?? 'add it to profilesDir, or write custom',
     );
   if (endpoints.length === 0)
     report(
-      credentials.some(({ required }) => required) || from.some(bulkRequired),
       ['provider', 'endpoints'],
       `provider ${shownName(name)} has no endpoints, neither here nor in a profile: each of its credentials is refused`,
       'write endpoints: [{host: api.example.com}]',
+      credentials.some(({ required }) => required) || from.some(bulkRequired),
     );
   if (source.entries(['provider', 'endpoints']) !== undefined)
     endpoints.forEach((endpoint, index) => {
       for (const { field, message, hint } of endpointWarnings(endpoint))
-        report(false, ['provider', 'endpoints', index, field], message, hint);
+        report(['provider', 'endpoints', index, field], message, hint);
     });
   for (const credential of credentials) predictCredential(options, credential, report);
   predictSpelling(provider, report);
   from.forEach((bulk, index) => {
     const path = ['provider', 'credentialsFrom', index];
     if (!secretAllowed(options.config.references.allow, bulk.secret))
-      report(bulkRequired(bulk), [...path, 'source'], ...notAllowed(bulk.secret));
+      report([...path, 'source'], ...notAllowed(bulk.secret), bulkRequired(bulk));
     else if (bulk.mode === 'providerProfileKeys') predictProfileKeys(options, provider, bulk, path, report);
     predictKeys(provider, bulk, path, report);
     predictWhole(options.config.providers, bulk, path, report);
@@ -221,7 +211,7 @@ function predictWhole(providers: readonly Provider[], bulk: BulkSource, path: Pa
   const { include, exclude } = bulk;
   // A glob that matches the text of another matches whatever that one does.
   if (include.every((glob) => exclude.some((other) => matchGlob(other, glob))))
-    report(false, path, 'takes nothing: include and exclude leave every key out', 'remove one of the two');
+    report(path, 'takes nothing: include and exclude leave every key out', 'remove one of the two');
   const isWhole = (each: BulkSource) =>
     each.mode === 'allKeys' && each.include.includes('*') && each.exclude.length === 0;
   if (!isWhole(bulk)) return;
@@ -230,7 +220,6 @@ function predictWhole(providers: readonly Provider[], bulk: BulkSource, path: Pa
       from.some((each) => each !== bulk && isWhole(each) && secretId(each.secret) === secretId(bulk.secret))
     )
       report(
-        false,
         path,
         `takes the same keys as provider ${shownName(name)}, so those without a new name are refused: claimed-twice`,
         'take the Secret once, or divide its keys by include and exclude',
@@ -253,22 +242,22 @@ function predictCredential(
   const { key, reference, required, expiresAt } = credential;
   const path = ['provider', 'credentials', key];
   const fault = nameFault(key);
-  if (fault !== undefined) report(required, path, `is refused: ${fault}`, REMEDIES[fault]);
+  if (fault !== undefined) report(path, `is refused: ${fault}`, REMEDIES[fault], required);
   if (!referenceAllowed(config.references.allow, reference))
-    report(required, [...path, 'source'], ...notAllowed(reference));
+    report([...path, 'source'], ...notAllowed(reference), required);
   if (expiresAt !== undefined && 'atMs' in expiresAt && expiresAt.atMs <= now)
     report(
-      required,
       [...path, 'expiresAt'],
       'is in the past, so the credential is refused',
       'write the time when it ends',
+      required,
     );
   if (expiresAt !== undefined && 'key' in expiresAt && expiresAt.key === reference.key)
     report(
-      required,
       [...path, 'expiresAt', 'key'],
       'is the key of the value itself, which is no time, so the credential is refused',
       'write the key that holds the time',
+      required,
     );
 }
 
@@ -280,7 +269,7 @@ function predictSpelling({ credentials, profileCredentials }: Provider, report: 
     const meant = declared.find((name) => name.toLowerCase() === key.toLowerCase());
     if (meant === undefined) continue;
     const message = 'differs in its capitals from what the profile declares';
-    report(false, ['provider', 'credentials', key], message, `write ${shownName(meant)}`);
+    report(['provider', 'credentials', key], message, `write ${shownName(meant)}`);
   }
 }
 
@@ -297,10 +286,10 @@ function predictProfileKeys(
     const allowed = keys.filter((key) => referenceAllowed(config.references.allow, { ...bulk.secret, key }));
     if (envVars.length > 0 && allowed.length === 0)
       report(
-        required,
         path,
         `takes no key for ${shownName(name)} of the profile`,
         `allow one of ${keys.map(shownName).join(', ') || envVars.map(shownName).join(', ')} in references.allow and include`,
+        required,
       );
   }
 }
@@ -310,7 +299,6 @@ function predictKeys(provider: Provider, bulk: BulkSource, path: Path, report: R
   const own = new Set(provider.credentials.map(({ key }) => key));
   const leftOut = (field: string, key: string) =>
     report(
-      false,
       [...path, field, key],
       'has no effect: include and exclude leave the key out',
       'remove one of the two',
@@ -320,21 +308,19 @@ function predictKeys(provider: Provider, bulk: BulkSource, path: Path, report: R
     if (!takesKey(bulk, key)) leftOut('rename', key);
     else if (own.has(name))
       report(
-        false,
         [...path, 'rename', key],
         `has no effect: ${shownName(name)} is a credential of its own above`,
         'rename it to another name, or remove one of the two',
       );
-    else if (fault !== undefined)
-      report(false, [...path, 'rename', key], `is refused: ${fault}`, REMEDIES[fault]);
+    else if (fault !== undefined) report([...path, 'rename', key], `is refused: ${fault}`, REMEDIES[fault]);
   }
   for (const key of bulk.format.keys()) if (!takesKey(bulk, key)) leftOut('format', key);
   bulk.include.forEach((key, index) => {
     if (key.includes('*') || bulk.rename.has(key)) return;
     const fault = bulk.mode === 'allKeys' ? nameFault(key) : undefined;
     if (!takesKey(bulk, key))
-      report(false, [...path, 'include', index], 'is excluded, too', 'remove one of the two');
+      report([...path, 'include', index], 'is excluded, too', 'remove one of the two');
     else if (fault !== undefined)
-      report(false, [...path, 'include', index], `is refused: ${fault}`, REMEDIES[fault]);
+      report([...path, 'include', index], `is refused: ${fault}`, REMEDIES[fault]);
   });
 }

@@ -13,6 +13,7 @@ import {
 import { MAX_RESPONSE_BYTES } from '../domain/limits.ts';
 import type { SecretValue } from '../domain/secret-value.ts';
 import { parseTime } from '../domain/time.ts';
+import type { KeyRead } from '../sources/source.ts';
 import { type Candidate, candidates, EVERY_KEY, readOf, type VolumeReads } from './candidates.ts';
 import { handleOf } from './handle.ts';
 import { nameFault } from './names.ts';
@@ -95,12 +96,11 @@ function withhold(usable: readonly ServedCredential[], refusals: readonly Creden
   const credentials = usable.filter(({ provider }) => !withheld.has(provider));
   const lost = usable.filter(({ provider }) => withheld.has(provider));
   for (const { value } of lost) value.erase();
-  const expiries = credentials.flatMap(({ expiresAtMs }) => expiresAtMs ?? []);
   return {
     credentials,
     refusals: [...refusals, ...lost.map((credential) => refusalOf(credential, 'provider-withheld'))],
     oversize: credentials.filter(({ value }) => value.byteLength > OPENSHELL_VALUE_BYTES),
-    nextExpiryMs: expiries.length === 0 ? undefined : expiries.reduce((a, b) => Math.min(a, b)),
+    nextExpiryMs: earliest(credentials.map(({ expiresAtMs }) => expiresAtMs)),
   };
 }
 
@@ -129,15 +129,9 @@ function byKeyThenProvider(a: Candidate, b: Candidate): number {
 
 /** Claims that lose their name: to an explicit one, or to each other, because no order among equals is right. */
 function claimedTwice(claims: readonly Candidate[]): ReadonlySet<Candidate> {
-  const byName = new Map<string, Candidate[]>();
-  for (const claim of claims) {
-    if (claim.key === EVERY_KEY) continue;
-    const rivals = byName.get(claim.key);
-    if (rivals === undefined) byName.set(claim.key, [claim]);
-    else rivals.push(claim);
-  }
+  const named = claims.filter(({ key }) => key !== EVERY_KEY);
   const losers = new Set<Candidate>();
-  for (const rivals of byName.values()) {
+  for (const rivals of Map.groupBy(named, ({ key }) => key).values()) {
     if (rivals.length < 2) continue;
     const explicit = rivals.filter(({ origin }) => origin === 'explicit');
     for (const rival of rivals) if (explicit.length !== 1 || rival !== explicit[0]) losers.add(rival);
@@ -165,7 +159,7 @@ function resolveOne(config: Config, claim: Candidate, reads: VolumeReads, now: n
 
   const decoded = decodeValue(key.value, claim);
   if (decoded.kind === 'refused') return refuse(claim, decoded.reason);
-  const expiresAtMs = earliest(expiry, decoded.jwtExpiresAtMs);
+  const expiresAtMs = earliest([expiry, decoded.jwtExpiresAtMs]);
   if (expiresAtMs !== undefined && expiresAtMs <= now) {
     decoded.value.erase();
     return refuse(claim, 'expired');
@@ -200,10 +194,7 @@ function refuse(claim: Candidate, reason: RefusalReason): { readonly refused: Cr
 /** The expiry that the operator or a sibling key states. A sibling that is missing or unreadable is malformed: fail closed. */
 function statedExpiry(
   source: ExplicitCredential['expiresAt'],
-  keys: ReadonlyMap<
-    string,
-    { readonly kind: 'bytes'; readonly value: SecretValue } | { readonly kind: 'fault' }
-  >,
+  keys: ReadonlyMap<string, KeyRead>,
 ): number | undefined | 'malformed' {
   if (source === undefined) return undefined;
   if ('atMs' in source) return source.atMs;
@@ -213,9 +204,9 @@ function statedExpiry(
   return parseTime(withoutMark(sibling.value.reveal()).toString('latin1').trim()) ?? 'malformed';
 }
 
-function earliest(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined) return b;
-  return b === undefined ? a : Math.min(a, b);
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : known.reduce((a, b) => Math.min(a, b));
 }
 
 /** Bytes that a credential takes in a response, rounded up: tags, lengths and times count eight to sixteen a field. */

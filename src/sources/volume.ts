@@ -29,7 +29,6 @@ const SHORTAGE_MS = 30_000;
 /** The current state of a volume. */
 export interface VolumeState {
   readonly secret: SecretName;
-  readonly directory: string;
   readonly read: VolumeRead;
   /** Unix milliseconds of the read that first saw this content. */
   readonly readAtMs: number;
@@ -89,8 +88,8 @@ export class Volume implements AsyncDisposable {
   async start(): Promise<void> {
     if (this.#closed) return;
     this.#read();
-    this.#reread = setInterval(() => this.#read(), this.#options.rereadIntervalMs ?? REREAD_INTERVAL_MS); // 3
-    this.#reread.unref();
+    const { rereadIntervalMs = REREAD_INTERVAL_MS } = this.#options;
+    this.#reread = setInterval(() => this.#read(), rereadIntervalMs).unref(); // 3
     if (this.#state !== undefined) return;
     await new Promise<void>((resolve) => {
       this.#firstRead = resolve;
@@ -121,10 +120,14 @@ export class Volume implements AsyncDisposable {
       });
       return;
     }
+    this.#readIn(SETTLE_MS);
+  }
+
+  #readIn(ms: number): void {
     this.#settle ??= setTimeout(() => {
       this.#settle = undefined;
       this.#read();
-    }, SETTLE_MS);
+    }, ms);
   }
 
   #read(): void {
@@ -132,44 +135,29 @@ export class Volume implements AsyncDisposable {
     const { secret, directory, wanted, log, onChange } = this.#options;
     this.#watch.renew(); // 1
     const read = sourceOf(secret).read(directory, wanted); // 2
-    if (read.kind === 'fault' && read.fault === 'unstable') {
-      this.#settle ??= setTimeout(() => {
-        this.#settle = undefined;
-        this.#read();
-      }, UNSTABLE_RETRY_MS);
-    }
+    if (read.kind === 'fault' && read.fault === 'unstable') this.#readIn(UNSTABLE_RETRY_MS);
     if (this.#ridesOut(read)) return; // 5
     const before = this.#state;
     if (before !== undefined && sameContent(before.read, read)) {
       if (read.kind === 'generation' && before.read.kind === 'generation') {
         // Same content under a new name: keep the new name, drop the new copy of the values.
-        const keys = before.read.generation.keys;
-        this.#state = {
-          ...before,
-          read: { kind: 'generation', generation: { id: read.generation.id, keys } },
-        };
+        const generation = { ...before.read.generation, id: read.generation.id };
+        this.#state = { ...before, read: { kind: 'generation', generation } };
         eraseGeneration(read.generation);
       }
       return;
     }
     const state: VolumeState = {
       secret,
-      directory,
       read,
       readAtMs: Date.now(),
       readAt: performance.now(),
       rotations: before === undefined ? 0 : before.rotations + 1,
     };
     this.#state = state;
-    log.debug(
-      {
-        volume: secretId(secret),
-        ...(read.kind === 'fault'
-          ? { fault: read.fault, code: read.code }
-          : { generation: read.generation.id }),
-      },
-      'volume read',
-    );
+    const what =
+      read.kind === 'fault' ? { fault: read.fault, code: read.code } : { generation: read.generation.id };
+    log.debug({ volume: secretId(secret), ...what }, 'volume read');
     onChange(state); // 4
     if (before === undefined) this.#firstRead();
     if (before?.read.kind === 'generation') {
@@ -183,7 +171,7 @@ export class Volume implements AsyncDisposable {
   #ridesOut(read: VolumeRead): boolean {
     const { secret, log, shortageMs = SHORTAGE_MS } = this.#options;
     const volume = secretId(secret);
-    if (!readInShortage(read) || read.kind !== 'fault') {
+    if (read.kind !== 'fault' || !readInShortage(read)) {
       if (this.#shortage !== undefined) log.info({ volume }, 'the volume can be read again');
       this.#shortage = undefined;
       return false;
