@@ -12,7 +12,7 @@ import { FewLines } from '../observe/log-few.ts';
 import type { Meter } from '../observe/metrics.ts';
 import type { VolumeReads } from '../snapshot/candidates.ts';
 import { REMEDIES } from '../snapshot/refusal.ts';
-import { resolve } from '../snapshot/resolve.ts';
+import { type Resolution, resolve } from '../snapshot/resolve.ts';
 import {
   type CredentialChange,
   changes,
@@ -31,13 +31,6 @@ const EXPIRY_CHECK_MS = 1_000;
 
 /** Credentials that one line of the log names. */
 const MAX_NAMED = 100;
-
-/** A value above the size that OpenShell's gateway takes, by name. */
-interface Oversize {
-  readonly provider: string;
-  readonly key: string;
-  readonly bytes: number;
-}
 
 export interface PipelineOptions {
   readonly store: SnapshotStore;
@@ -156,14 +149,8 @@ export class Pipeline implements AsyncDisposable {
     store.publish(snapshot);
     const providers = this.#config.providers.map(({ name }) => name);
     const { revision } = views.of(snapshot, providers);
-    // Now: a snapshot that is dropped meanwhile has no values left.
-    const oversize = resolution.oversize.map(({ provider, key, value: { byteLength: bytes } }) => ({
-      provider,
-      key,
-      bytes,
-    }));
     const { callers } = this.#config;
-    this.#untold = () => this.#writeDown(found, oversize, { revision, callers });
+    this.#untold = () => this.#writeDown(found, resolution.oversize, { revision, callers });
     setImmediate(() => this.#tell());
     return true;
   }
@@ -177,7 +164,7 @@ export class Pipeline implements AsyncDisposable {
 
   #writeDown(
     found: readonly CredentialChange[],
-    oversize: readonly Oversize[],
+    oversize: Resolution['oversize'],
     { revision, callers }: { readonly revision: bigint } & Pick<Config, 'callers'>,
   ): void {
     const { audit, log } = this.#options;

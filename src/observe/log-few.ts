@@ -37,11 +37,7 @@ export class FewLines {
   end(): void {
     if (this.#rest.size === 0) return;
     const rest = [...this.#rest.values()];
-    const more = rest.map(({ message, reason, count }) => ({
-      what: message,
-      ...(reason === undefined ? {} : { reason }),
-      count,
-    }));
+    const more = rest.map(({ message, reason, count }) => ({ what: message, reason, count }));
     this.#log[rest.some(({ level }) => level === 'warn') ? 'warn' : 'info'](
       { more },
       'further lines of the same kind are left out; the audit names every credential',

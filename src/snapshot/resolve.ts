@@ -42,8 +42,8 @@ export interface ServedCredential {
 export interface Resolution {
   readonly credentials: readonly ServedCredential[];
   readonly refusals: readonly CredentialRefusal[];
-  /** Served values above the size that OpenShell's gateway takes. */
-  readonly oversize: readonly ServedCredential[];
+  /** Served values above the size that OpenShell's gateway takes, by name. */
+  readonly oversize: readonly { readonly provider: string; readonly key: string; readonly bytes: number }[];
   /** Unix milliseconds of the next expiry among the credentials. */
   readonly nextExpiryMs: number | undefined;
 }
@@ -99,7 +99,9 @@ function withhold(usable: readonly ServedCredential[], refusals: readonly Creden
   return {
     credentials,
     refusals: [...refusals, ...lost.map((credential) => refusalOf(credential, 'provider-withheld'))],
-    oversize: credentials.filter(({ value }) => value.byteLength > OPENSHELL_VALUE_BYTES),
+    oversize: credentials
+      .map(({ provider, key, value }) => ({ provider, key, bytes: value.byteLength }))
+      .filter(({ bytes }) => bytes > OPENSHELL_VALUE_BYTES),
     nextExpiryMs: earliest(credentials.map(({ expiresAtMs }) => expiresAtMs)),
   };
 }

@@ -85,11 +85,15 @@ export class Calls {
     }
     const method = this.#methods.get(headers[':path'] ?? '');
     const { messageTimeoutMs, requestBytes } = limits;
-    const call = new GrpcCall(stream, connection, {
-      messageTimeoutMs,
-      requestBytes: method?.requestBytes ?? requestBytes,
-      byteWeight: method?.requestBytes === undefined ? 1 : LARGE_REQUEST_WEIGHT,
-    });
+    const call = new GrpcCall(
+      stream,
+      { usage, readable: connection },
+      {
+        messageTimeoutMs,
+        requestBytes: method?.requestBytes ?? requestBytes,
+        byteWeight: method?.requestBytes === undefined ? 1 : LARGE_REQUEST_WEIGHT,
+      },
+    );
     const audited = method?.audited ?? UNKNOWN_METHOD;
     connection.began();
     if (usage.calls - usage.watches > limits.callsPerUid) {
@@ -118,7 +122,7 @@ export class Calls {
     const { audit, onCall } = this.#options;
     const gone = connection.stillAllowed();
     if (gone !== undefined) {
-      audit.peerRefused(connection.audited, typeof gone === 'string' ? gone : gone.kind);
+      audit.peerRefused(connection.audited, gone);
       // Another process holds the descriptor now: it is told nothing.
       connection.close();
       refuse(socketRefusal({ kind: 'not-ready' }));

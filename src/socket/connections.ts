@@ -5,7 +5,6 @@
  */
 import type { Socket } from 'node:net';
 import type { Caller } from '../config/config.ts';
-import { errorCode } from '../domain/errors.ts';
 import type { Limits } from '../domain/limits.ts';
 import { descriptorOf, handleOf, hangUpWatch, peerCredentials } from '../native/native.ts';
 import type { AuditedCaller } from '../observe/audit/record.ts';
@@ -27,12 +26,10 @@ export interface ConnectionsOptions {
 }
 
 /** A connection whose peer is a caller. */
-export interface PeerConnection {
+export interface PeerConnection extends Readable {
   readonly caller: Authorised;
   readonly audited: AuditedCaller;
   readonly usage: UidUsage;
-  /** What the usage knows it by. */
-  readonly readable: Readable;
   /** Beyond the limit: every call is refused. */
   readonly excess: boolean;
   /** Notes that a call began, which ends the time that the peer has for its first. */
@@ -41,7 +38,6 @@ export interface PeerConnection {
   readonly stillAllowed: () => PeerRefusal | PeerFault | undefined;
   /** Closes it once what was answered is sent. */
   readonly finish: () => void;
-  readonly close: () => void;
 }
 
 /** How many UIDs are remembered as seen: a bound for a user namespace that offers 65,536. */
@@ -84,8 +80,8 @@ export class Connections {
         return;
       }
       anchor = PeerAnchor.identify(fd, credentials);
-    } catch (error) {
-      this.#refuse(socket, UNKNOWN, { kind: 'unidentified', code: errorCode(error) });
+    } catch {
+      this.#refuse(socket, UNKNOWN, 'unidentified');
       return;
     }
     const decision = authorisePeer(anchor.peer, () => anchor.exe(), this.#options.callers(), ownUid);
@@ -100,7 +96,7 @@ export class Connections {
     if (full || hungUp() || !usage.accepts.take(performance.now())) {
       // A peer that has hung up is no event; it connected, and no more.
       if (hungUp()) socket.destroy();
-      else this.#refuse(socket, audited(anchor, undefined), { kind: 'too-many-connections' });
+      else this.#refuse(socket, audited(anchor, undefined), 'too-many-connections');
       anchor[Symbol.dispose]();
       return;
     }
@@ -122,12 +118,10 @@ export class Connections {
       rules.some((one) => one.uid === uid && one.exe !== undefined) ? undefined : rules;
     let settled = settledBy(this.#options.callers());
     let finish = () => {};
-    const readable = readableOf(socket, hungUp);
     const connection: PeerConnection = {
       caller,
       audited: audited(anchor, caller.name),
       usage,
-      readable,
       excess: usage.connections >= this.#options.limits.connectionsPerUid,
       began: () => clearTimeout(firstCall),
       stillAllowed: () => {
@@ -138,24 +132,31 @@ export class Connections {
         const again = authorisePeer(anchor.peer, () => anchor.exe(), rules, this.#options.ownUid);
         if ('refusal' in again) return again.refusal;
         // A reload that gave the peer another rule: it must come again and be judged anew.
-        if (JSON.stringify(again.caller) !== rule) return { kind: 'uid-not-listed' };
+        if (JSON.stringify(again.caller) !== rule) return 'uid-not-listed';
         settled = settledBy(rules);
         return undefined;
       },
       finish: () => finish(),
       close: () => socket.destroy(),
+      get bytesRead() {
+        return socket.bytesRead;
+      },
+      hungUp,
+      // HTTP/2 reads from the handle, past the socket's own pause().
+      stop: () => handleOf(socket)?.readStop?.(),
+      resume: () => handleOf(socket)?.readStart?.(),
     };
     this.#open.add(connection);
     usage.connections += 1;
     socket.once('close', () => {
       clearTimeout(firstCall);
       usage.connections -= 1;
-      usage.throttle.delete(readable);
+      usage.throttle.delete(connection);
       this.#open.delete(connection);
       anchor[Symbol.dispose]();
     });
     finish = this.#options.inject(socket, connection);
-    usage.throttle.add(readable);
+    usage.throttle.add(connection);
   }
 
   #refuse(socket: Socket, caller: AuditedCaller, refusal: PeerRefusal): void {
@@ -190,19 +191,5 @@ const UNKNOWN: AuditedCaller = {
 function audited(anchor: PeerAnchor, name: string | undefined): AuditedCaller {
   const { uid, gid, pid } = anchor.peer;
   // For a refused peer the exe is not worth a system call: a flood of them must stay cheap.
-  const exe = name === undefined ? undefined : anchor.exe();
-  return { name, uid, gid, pid, exe: exe !== undefined && 'path' in exe ? exe.path : undefined };
-}
-
-/** HTTP/2 reads from the handle, past the socket's own pause(). */
-function readableOf(socket: Socket, hungUp: () => boolean): Readable {
-  return {
-    get bytesRead() {
-      return socket.bytesRead;
-    },
-    hungUp,
-    stop: () => handleOf(socket)?.readStop?.(),
-    resume: () => handleOf(socket)?.readStart?.(),
-    close: () => socket.destroy(),
-  };
+  return { name, uid, gid, pid, exe: name === undefined ? undefined : anchor.exe() };
 }

@@ -66,8 +66,8 @@ export class GrpcSocket {
       inject: (socket, connection) => this.#inject(socket, connection),
       onRefused: (caller, refusal) => {
         options.meter.peerRejected();
-        options.refusedPeers.add(caller, refusal.kind);
-        options.audit.peerRefused(caller, refusal.kind);
+        options.refusedPeers.add(caller, refusal);
+        options.audit.peerRefused(caller, refusal);
       },
     });
   }

@@ -12,7 +12,6 @@
  *   - a peer of another PID namespace has PID 0 and no such anchor: uid and gid alone decide.
  */
 import { closeSync, readFileSync, readlinkSync, statSync } from 'node:fs';
-import { errorCode } from '../domain/errors.ts';
 import { parseStartTime, parseUptime, statFields } from '../domain/proc-stat.ts';
 import {
   type PeerCredentials,
@@ -31,9 +30,6 @@ export interface Peer {
   /** Supplementary groups; undefined where the kernel does not tell. */
   readonly groups: readonly number[] | undefined;
 }
-
-/** The program that a peer runs: its path, or why it cannot be known (another UID's is readable with privileges only). */
-export type PeerExe = { readonly path: string } | { readonly unreadable: string };
 
 /** Why a connection no longer stands for the process that opened it. */
 export type PeerFault = 'peer-gone' | 'uid-changed';
@@ -95,14 +91,17 @@ export class PeerAnchor implements Disposable {
     return this.#startTime !== undefined && startTime(this.peer.pid) === this.#startTime;
   }
 
-  /** The program that the peer runs at this moment. Only to be believed without a {@link fault}. */
-  exe(): PeerExe {
-    if (this.peer.pid <= 0) return { unreadable: 'the peer lives in another PID namespace' };
+  /**
+   * The program that the peer runs at this moment. Only to be believed without a {@link fault}. Undefined where it cannot
+   * be known: in another PID namespace, and another UID's without privileges.
+   */
+  exe(): string | undefined {
+    if (this.peer.pid <= 0) return undefined;
     try {
       // A replaced program reads as `path (deleted)` and so matches no rule.
-      return { path: readlinkSync(`/proc/${this.peer.pid}/exe`) };
-    } catch (error) {
-      return { unreadable: errorCode(error) };
+      return readlinkSync(`/proc/${this.peer.pid}/exe`);
+    } catch {
+      return undefined;
     }
   }
 

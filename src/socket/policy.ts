@@ -2,17 +2,17 @@
 import type { Caller } from '../config/config.ts';
 import { matchGlob } from '../domain/glob.ts';
 import { UNMAPPED_UID } from '../domain/kubernetes.ts';
-import type { Peer, PeerExe } from './peer.ts';
+import type { Peer } from './peer.ts';
 
 /** Why a peer is no caller. */
 export type PeerRefusal =
-  | { readonly kind: 'unidentified'; readonly code: string }
-  | { readonly kind: 'unmapped-uid' }
-  | { readonly kind: 'uid-not-listed' }
-  | { readonly kind: 'gid-not-listed' }
-  | { readonly kind: 'exe-not-listed' }
-  | { readonly kind: 'exe-unreadable'; readonly code: string }
-  | { readonly kind: 'too-many-connections' };
+  | 'unidentified'
+  | 'unmapped-uid'
+  | 'uid-not-listed'
+  | 'gid-not-listed'
+  | 'exe-not-listed'
+  | 'exe-unreadable'
+  | 'too-many-connections';
 
 /** A peer that matched a rule, and what that rule lets it see. */
 export interface Authorised {
@@ -26,7 +26,7 @@ export interface Authorised {
 export type PeerDecision = { readonly caller: Authorised } | { readonly refusal: PeerRefusal };
 
 /** Name under which the resolver's own UID appears in the audit. */
-export const SELF = 'self';
+const SELF = 'self';
 
 /**
  * Finds the first rule that fits. The UID is the fence; gid and exe narrow a rule and never widen it.
@@ -38,15 +38,15 @@ export const SELF = 'self';
  */
 export function authorisePeer(
   peer: Peer,
-  exe: () => PeerExe,
+  exe: () => string | undefined,
   callers: readonly Caller[],
   ownUid: number,
   ownPid = process.pid,
 ): PeerDecision {
   // 65534 is everybody who has no number here, the agent included: no rule can mean it.
-  if (peer.uid === UNMAPPED_UID) return { refusal: { kind: 'unmapped-uid' } };
+  if (peer.uid === UNMAPPED_UID) return { refusal: 'unmapped-uid' };
   const sameUid = callers.filter((caller) => caller.uid === peer.uid);
-  let refusal: PeerRefusal = { kind: 'uid-not-listed' };
+  let refusal: PeerRefusal = 'uid-not-listed';
   for (const caller of sameUid) {
     const fault = mismatch(peer, exe, caller);
     if (fault === undefined)
@@ -59,14 +59,14 @@ export function authorisePeer(
   return { refusal };
 }
 
-function mismatch(peer: Peer, exe: () => PeerExe, caller: Caller): PeerRefusal | undefined {
+function mismatch(peer: Peer, exe: () => string | undefined, caller: Caller): PeerRefusal | undefined {
   if (caller.gid !== undefined && caller.gid !== peer.gid && !(peer.groups ?? []).includes(caller.gid)) {
-    return { kind: 'gid-not-listed' };
+    return 'gid-not-listed';
   }
   if (caller.exe === undefined) return undefined;
   const found = exe();
-  if ('unreadable' in found) return { kind: 'exe-unreadable', code: found.unreadable };
-  return matchGlob(caller.exe, found.path, '/') ? undefined : { kind: 'exe-not-listed' };
+  if (found === undefined) return 'exe-unreadable';
+  return matchGlob(caller.exe, found, '/') ? undefined : 'exe-not-listed';
 }
 
 /**
@@ -78,10 +78,8 @@ export function strangerRefusal(
   callers: readonly Caller[],
   ownUid: number,
 ): PeerRefusal | undefined {
-  if (uid === UNMAPPED_UID) return { kind: 'unmapped-uid' };
-  return uid === ownUid || callers.some((caller) => caller.uid === uid)
-    ? undefined
-    : { kind: 'uid-not-listed' };
+  if (uid === UNMAPPED_UID) return 'unmapped-uid';
+  return uid === ownUid || callers.some((caller) => caller.uid === uid) ? undefined : 'uid-not-listed';
 }
 
 /** Whether a rule lets its caller see a provider. */

@@ -6,7 +6,7 @@ import type { PeerRefusal } from './policy.ts';
 /** UIDs and reasons that are kept apart. A user namespace gives an attacker 65,536 UIDs; the audit counts them all. */
 const MAX_KEPT = 16;
 
-const REMEDIES: Readonly<Record<PeerRefusal['kind'], string>> = {
+const REMEDIES: Readonly<Record<PeerRefusal, string>> = {
   unidentified: 'the peer ended before it could be identified',
   'unmapped-uid': 'run the peer in the same user namespace as the resolver',
   'uid-not-listed':
@@ -37,7 +37,7 @@ export class RefusedPeers {
     return [...this.#kept.values()];
   }
 
-  add({ uid, gid, pid }: AuditedCaller, reason: PeerRefusal['kind']): void {
+  add({ uid, gid, pid }: AuditedCaller, reason: PeerRefusal): void {
     const id = `${uid} ${reason}`;
     const before = this.#kept.get(id);
     if (before === undefined && this.#kept.size >= MAX_KEPT) return;

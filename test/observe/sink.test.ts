@@ -29,7 +29,7 @@ describe('a file', () => {
     writeFileSync(path, '{"before":1}\n');
     {
       await using sink = openAuditSink(path, new PassThrough(), log);
-      for (let n = 0; n < 5_000; n++) sink.write(JSON.stringify({ n, text: 'ü'.repeat(n % 100) }));
+      for (let n = 0; n < 5_000; n++) sink.write(`${JSON.stringify({ n, text: 'ü'.repeat(n % 100) })}\n`);
     }
     const lines = readFileSync(path, 'utf8')
       .trimEnd()

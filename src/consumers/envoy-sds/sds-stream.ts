@@ -83,7 +83,7 @@ export class SdsStream extends Watch<string> {
     const gone = connection.stillAllowed();
     if (gone === undefined || this.ended) return;
     this.withdraw();
-    host.audit.peerRefused(connection.audited, typeof gone === 'string' ? gone : gone.kind);
+    host.audit.peerRefused(connection.audited, gone);
     // What was written is sent at the end of this turn of the event loop.
     setImmediate(() => connection.close());
   }

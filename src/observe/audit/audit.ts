@@ -13,7 +13,6 @@ import {
   DETECTION_FINDING,
   DEVICE_CONFIG_STATE_CHANGE,
   ocsfRecord,
-  plainCaller,
   plainCredential,
   type RecordOptions,
   Severity,
@@ -178,7 +177,7 @@ export class Audit implements AsyncDisposable {
             ? { provider, keys, reference: `${secretId(reference)}/*`, required }
             : plainCredential(change)),
           callers: callersOf(provider),
-          ...(reason === undefined ? {} : { reason }),
+          reason,
           revision: String(revision),
         },
       );
@@ -229,7 +228,7 @@ export class Audit implements AsyncDisposable {
       severity: finding.severity,
       outcome: finding.outcome,
       remedy: finding.remedy,
-      ...(finding.exceptions === undefined ? {} : { exceptions: finding.exceptions }),
+      exceptions: finding.exceptions,
     });
   }
 
@@ -257,7 +256,6 @@ export class Audit implements AsyncDisposable {
     }: Pick<Partial<RecordOptions>, 'success' | 'reason' | 'correlation'> = {},
     now = this.#clock(),
   ): void {
-    const uid = caller.uid === undefined ? {} : { uid: String(caller.uid) };
     const options = {
       correlation,
       classUid: API_ACTIVITY,
@@ -269,10 +267,10 @@ export class Audit implements AsyncDisposable {
       attributes: {
         actor: actor(caller),
         api: { operation: call.operation, service: { name: call.service } },
-        src_endpoint: { name: 'unix socket', ...uid },
+        src_endpoint: { name: 'unix socket', uid: caller.uid?.toString() },
         action_id: success ? 1 : 2,
       },
-      unmapped: { caller: plainCaller(caller), ...(reason === undefined ? {} : { reason }), ...unmapped },
+      unmapped: { caller, reason, ...unmapped },
     } as const;
     this.#write(options, now);
   }
@@ -318,6 +316,6 @@ export class Audit implements AsyncDisposable {
 
   #write(options: Omit<RecordOptions, 'now' | 'sandbox'>, now = this.#clock()): void {
     const record = ocsfRecord({ ...options, now, sandbox: this.#sandbox });
-    this.#sink.write(JSON.stringify(record));
+    this.#sink.write(`${JSON.stringify(record)}\n`);
   }
 }

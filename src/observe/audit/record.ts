@@ -2,6 +2,7 @@
  * The shape of OCSF 1.8.0 that every audit record has. Field names and numbers are OCSF's; ours stand under
  * `unmapped`. A record has names and references, never a value, a placeholder or a hash of a value.
  */
+import { basename } from 'node:path';
 import type { Sandbox, SecretReference } from '../../config/config.ts';
 import { VERSION } from '../../domain/version.ts';
 
@@ -11,19 +12,13 @@ export const DETECTION_FINDING = 2004;
 export const APPLICATION_LIFECYCLE = 6002;
 
 const CLASSES = {
-  [API_ACTIVITY]: { name: 'API Activity', category: 6, categoryName: 'Application Activity' },
-  [DEVICE_CONFIG_STATE_CHANGE]: {
-    name: 'Device Config State Change',
-    category: 5,
-    categoryName: 'Discovery',
-  },
-  [DETECTION_FINDING]: { name: 'Detection Finding', category: 2, categoryName: 'Findings' },
-  [APPLICATION_LIFECYCLE]: {
-    name: 'Application Lifecycle',
-    category: 6,
-    categoryName: 'Application Activity',
-  },
+  [API_ACTIVITY]: { name: 'API Activity', category: 6 },
+  [DEVICE_CONFIG_STATE_CHANGE]: { name: 'Device Config State Change', category: 5 },
+  [DETECTION_FINDING]: { name: 'Detection Finding', category: 2 },
+  [APPLICATION_LIFECYCLE]: { name: 'Application Lifecycle', category: 6 },
 } as const;
+
+const CATEGORIES = { 2: 'Findings', 5: 'Discovery', 6: 'Application Activity' } as const;
 
 export const Severity = { informational: 1, low: 2, medium: 3, high: 4, critical: 5 } as const;
 export type Severity = (typeof Severity)[keyof typeof Severity];
@@ -71,15 +66,15 @@ export interface RecordOptions {
   readonly unmapped: Readonly<Record<string, unknown>>;
 }
 
-/** One record, ready for JSON. */
+/** One record, for JSON: what is undefined is left out there. */
 export function ocsfRecord(options: RecordOptions): Record<string, unknown> {
   const { classUid, activityId, sandbox } = options;
-  const { name, category, categoryName } = CLASSES[classUid];
+  const { name, category } = CLASSES[classUid];
   return {
     class_uid: classUid,
     class_name: name,
     category_uid: category,
-    category_name: categoryName,
+    category_name: CATEGORIES[category],
     activity_id: activityId,
     type_uid: classUid * 100 + activityId,
     time: options.now,
@@ -87,14 +82,14 @@ export function ocsfRecord(options: RecordOptions): Record<string, unknown> {
     // In a finding `status_id` is the state of the case: 1 New, 4 Resolved. Elsewhere 1 Success, 2 Failure.
     status_id: classUid === DETECTION_FINDING ? (options.success ? 4 : 1) : options.success ? 1 : 2,
     message: options.message,
-    ...(options.reason === undefined ? {} : { status_detail: options.reason }),
+    status_detail: options.reason,
     metadata: {
       version: '1.8.0',
       product: { name: 'mounted-secret-resolver', vendor_name: 'mounted-secret-resolver', version: VERSION },
       log_name: 'audit',
-      ...(options.correlation === undefined ? {} : { correlation_uid: options.correlation }),
+      correlation_uid: options.correlation,
       // `action_id` is an attribute of this profile, and of no class.
-      ...('action_id' in options.attributes ? { profiles: ['security_control'] } : {}),
+      profiles: 'action_id' in options.attributes ? ['security_control'] : undefined,
     },
     ...options.attributes,
     unmapped: {
@@ -105,31 +100,16 @@ export function ocsfRecord(options: RecordOptions): Record<string, unknown> {
 }
 
 /** OCSF's `actor` for a peer. */
-export function actor(caller: AuditedCaller): Record<string, unknown> {
+export function actor({ name, uid, gid, pid, exe }: AuditedCaller): Record<string, unknown> {
+  const groups = gid === undefined ? undefined : [{ uid: String(gid) }];
   return {
-    ...(caller.name === undefined ? {} : { app_name: caller.name }),
-    ...(caller.uid === undefined
-      ? {}
-      : {
-          user: {
-            uid: String(caller.uid),
-            ...(caller.gid === undefined ? {} : { groups: [{ uid: String(caller.gid) }] }),
-          },
-        }),
+    app_name: name,
+    user: uid === undefined ? undefined : { uid: String(uid), groups },
     process: {
-      pid: caller.pid ?? 0,
-      ...(caller.exe === undefined
-        ? {}
-        : {
-            file: { path: caller.exe, name: caller.exe.slice(caller.exe.lastIndexOf('/') + 1), type_id: 1 },
-          }),
+      pid: pid ?? 0,
+      file: exe === undefined ? undefined : { path: exe, name: basename(exe), type_id: 1 },
     },
   };
-}
-
-/** The caller in our own words, flat, for people who grep. */
-export function plainCaller(caller: AuditedCaller): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(caller).filter(([, value]) => value !== undefined));
 }
 
 /** A credential in our own words. */

@@ -18,8 +18,8 @@ import type { Logger } from '../log.ts';
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 
 export interface AuditSink extends AsyncDisposable {
-  /** Takes one record as JSON, without a line break. */
-  write(record: string): void;
+  /** Takes one record as JSON, with its line break. */
+  write(line: string): void;
   /** Without it, the stream takes whatever comes. */
   readonly state?: WriterState;
 }
@@ -37,18 +37,11 @@ export const NO_SINK: AuditSink = { write: () => {}, [Symbol.asyncDispose]: () =
 /** Opens the stream. Throws {@link CommandError} where the file cannot be opened: nothing is served without audit. */
 export function openAuditSink(path: string | undefined, stdout: Writable, log: Logger): AuditSink {
   const target = path === undefined ? standardTarget(1, stdout) : fileTarget(opened(path));
-  const writer = new LineWriter(target, {
+  return new LineWriter(target, {
     maxWaitingBytes: MAX_WAITING_BYTES,
     onTrouble: ({ kind, ...facts }) =>
       log[kind === 'written-again' ? 'warn' : 'error'](facts, MESSAGES[kind]),
   });
-  return {
-    write: (record) => writer.write(`${record}\n`),
-    get state() {
-      return writer.state;
-    },
-    [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
-  };
 }
 
 function opened(path: string): number {
