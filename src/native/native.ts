@@ -197,13 +197,13 @@ interface Handle {
   readonly readStart?: () => void;
 }
 
-export function handleOf(owner: Socket | Server): Handle | undefined {
+export function libuvHandle(owner: Socket | Server): Handle | undefined {
   return (owner as unknown as { readonly _handle?: Handle | null })._handle ?? undefined;
 }
 
 /** -1 where it has none. */
 export function descriptorOf(owner: Socket | Server): number {
-  return handleOf(owner)?.fd ?? -1;
+  return libuvHandle(owner)?.fd ?? -1;
 }
 
 /** PR_GET_DUMPABLE: 0 means that no other process of our UID may read our memory, and no core is written. */

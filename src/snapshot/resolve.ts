@@ -15,7 +15,7 @@ import type { SecretValue } from '../domain/secret-value.ts';
 import { parseTime } from '../domain/time.ts';
 import type { KeyRead } from '../sources/source.ts';
 import { type Candidate, candidates, EVERY_KEY, readOf, type VolumeReads } from './candidates.ts';
-import { handleOf } from './handle.ts';
+import { deriveHandle } from './handle.ts';
 import { nameFault } from './names.ts';
 import { referenceAllowed, secretAllowed } from './references.ts';
 import { type CredentialRefusal, type RefusalReason, withheldProviders } from './refusal.ts';
@@ -176,7 +176,7 @@ function resolveOne(config: Config, claim: Candidate, reads: VolumeReads, now: n
       required,
       endpoints: provider.endpoints,
       identity: `${provider.name}:${environmentName}`,
-      handle: handleOf({
+      handle: deriveHandle({
         sandbox: config.sandbox,
         provider: provider.name,
         key: environmentName,

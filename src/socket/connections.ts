@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import type { Caller } from '../config/config.ts';
 import type { Limits } from '../domain/limits.ts';
-import { descriptorOf, handleOf, hangUpWatch, peerCredentials } from '../native/native.ts';
+import { descriptorOf, hangUpWatch, libuvHandle, peerCredentials } from '../native/native.ts';
 import type { AuditedCaller } from '../observe/audit/record.ts';
 import { PeerAnchor, type PeerFault } from './peer.ts';
 import { type Authorised, authorisePeer, type PeerRefusal, strangerRefusal } from './policy.ts';
@@ -143,8 +143,8 @@ export class Connections {
       },
       hungUp,
       // HTTP/2 reads from the handle, past the socket's own pause().
-      stop: () => handleOf(socket)?.readStop?.(),
-      resume: () => handleOf(socket)?.readStart?.(),
+      stop: () => libuvHandle(socket)?.readStop?.(),
+      resume: () => libuvHandle(socket)?.readStart?.(),
     };
     this.#open.add(connection);
     usage.connections += 1;

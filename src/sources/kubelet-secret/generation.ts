@@ -19,16 +19,7 @@
  * the thread pool per key would cost a hundred times that, in the middle of a rotation. O_NONBLOCK keeps a planted
  * FIFO from blocking the process.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  opendirSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readvSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, opendirSync, openSync, readlinkSync, readvSync } from 'node:fs';
 import { errorCode, throwShortage } from '../../domain/errors.ts';
 import { SecretValue } from '../../domain/secret-value.ts';
 import { eraseGeneration, type KeyFault, type KeyRead, type SourceRead, type Wanted } from '../source.ts';
@@ -149,11 +140,7 @@ function readDirectory(volume: number, name: string, wanted: Wanted): Read {
 
 /** Names in a directory, at most `limit`, so that a huge directory is not read completely. */
 function listNames(directory: number, limit: number): string[] {
-  // One call if the directory cannot hold more names than the limit: a file system that reports a directory's size uses
-  // at least twelve bytes per name. Node's incremental listing takes four times as long.
-  const { size } = fstatSync(directory);
-  if (size > 0 && size <= limit * 12) return readdirSync(at(directory, '.'));
-  const listing = opendirSync(at(directory, '.'));
+  const listing = opendirSync(at(directory, '.'), { bufferSize: 512 });
   try {
     const names: string[] = [];
     while (names.length < limit) {
