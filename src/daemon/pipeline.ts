@@ -21,6 +21,7 @@ import {
   sameResolution,
 } from '../snapshot/snapshot.ts';
 import type { Views } from '../snapshot/views.ts';
+import { AfterSending } from '../socket/after-sending.ts';
 import { maySee } from '../socket/policy.ts';
 import { volumeDirectory } from '../sources/index.ts';
 import { Volume, type VolumeState } from '../sources/volume.ts';
@@ -48,7 +49,7 @@ export class Pipeline implements AsyncDisposable {
   #starting: ReadonlyMap<string, Volume> = new Map();
   #stopped = false;
   /** What is to be written down of the last snapshot, once it is on its way. */
-  #untold: (() => void) | undefined;
+  readonly #afterSending = new AfterSending();
   #expiry: NodeJS.Timeout | undefined;
   /** The reloads so far, one after the other: two at once would each close what the other has just opened. */
   #reloads: Promise<void> = Promise.resolve();
@@ -88,7 +89,7 @@ export class Pipeline implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#expiry);
-    this.#tell();
+    this.#afterSending.catchUp();
     await closeAll(this.#starting);
     await this.#reloads;
     await closeAll(this.#volumes);
@@ -132,7 +133,7 @@ export class Pipeline implements AsyncDisposable {
    */
   #refresh(mountedAt: number): boolean {
     if (this.#stopped) return false;
-    this.#tell();
+    this.#afterSending.catchUp();
     const { store, views } = this.#options;
     const now = Date.now();
     const resolution = resolve(this.#config, this.reads, now);
@@ -150,16 +151,8 @@ export class Pipeline implements AsyncDisposable {
     const providers = this.#config.providers.map(({ name }) => name);
     const { revision } = views.of(snapshot, providers);
     const { callers } = this.#config;
-    this.#untold = () => this.#writeDown(found, resolution.oversize, { revision, callers });
-    setImmediate(() => this.#tell());
+    this.#afterSending.add(() => this.#writeDown(found, resolution.oversize, { revision, callers }));
     return true;
-  }
-
-  /** Writes down what is not yet. */
-  #tell(): void {
-    const tell = this.#untold;
-    this.#untold = undefined;
-    tell?.();
   }
 
   #writeDown(

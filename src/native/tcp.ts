@@ -63,13 +63,11 @@ export function steer(fd: number, slow: 'all' | readonly Buffer[]): boolean {
           ...slow.flatMap(toFirst),
           [RETURN, 0, 0, SECOND],
         ];
-  const code = Buffer.alloc(program.length * 8);
-  for (const [at, [operation, ifTrue, ifFalse, operand]] of program.entries()) {
-    code.writeUInt16LE(operation, at * 8);
-    code.writeUInt8(ifTrue, at * 8 + 2);
-    code.writeUInt8(ifFalse, at * 8 + 3);
-    code.writeUInt32LE(operand, at * 8 + 4);
-  }
+  const words = program.flatMap(([code, ifTrue, ifFalse, operand]) => [
+    code | (ifTrue << 16) | (ifFalse << 24),
+    operand,
+  ]);
+  const code = Buffer.from(Uint32Array.from(words).buffer);
   const header = Buffer.alloc(16);
   header.writeUInt16LE(program.length, 0);
   header.writeBigUInt64LE(calls().address(code), 8);

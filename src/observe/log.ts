@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
 import type { LogLevel } from '../domain/log-level.ts';
-import { type LineTrouble, LineWriter, standardTarget } from './line-writer.ts';
+import { LineWriter, standardTarget } from './line-writer.ts';
 import { logText } from './log-text.ts';
 
 export type { Logger } from 'pino';
@@ -31,7 +31,11 @@ export function createLog(
 ): ProcessLog {
   const writer = new LineWriter(standardTarget(2, stderr), {
     maxWaitingBytes: MAX_WAITING_BYTES,
-    onTrouble: (trouble) => tell(log, trouble),
+    // Other trouble is over by the time it could be read.
+    onTrouble: (trouble) => {
+      if (trouble.kind === 'written-again' && trouble.dropped > 0)
+        log.warn({ dropped: trouble.dropped }, 'log lines were dropped: the stream took no more');
+    },
   });
   const log = pino(
     {
@@ -54,21 +58,9 @@ export function createLog(
       },
     },
   );
-  // Where the process ends by an error that nobody caught.
-  const flush = () => writer.flushNow(2);
-  process.on('exit', flush);
-  return Object.assign(log, {
-    [Symbol.asyncDispose]: async () => {
-      await writer[Symbol.asyncDispose]();
-      process.off('exit', flush);
-    },
-  });
-}
-
-/** Reports in the log that lines are missing. Other trouble is over by the time it could be read. */
-function tell(log: Logger, trouble: LineTrouble): void {
-  if (trouble.kind === 'written-again' && trouble.dropped > 0)
-    log.warn({ dropped: trouble.dropped }, 'log lines were dropped: the stream took no more');
+  // For an error that nobody catches, and for what is logged after the disposal.
+  process.on('exit', () => writer.flushNow(2));
+  return Object.assign(log, { [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose]() });
 }
 
 /** The same facts with long texts cut and long lists counted. Errors are left to their serializer. */

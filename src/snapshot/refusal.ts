@@ -1,46 +1,12 @@
 /** Why a credential is configured and not served. Names and reasons only: nothing here can carry a value. */
 import type { SecretReference } from '../config/config.ts';
 import { MAX_VALUE_BYTES } from '../domain/limits.ts';
-import { VOLUME_REMEDIES, type VolumeFault } from '../sources/index.ts';
-import type { KeyFault } from '../sources/source.ts';
-
-export type RefusalReason =
-  | VolumeFault
-  | KeyFault
-  | 'reference-not-allowed'
-  | 'illegal-name'
-  | 'reserved-name'
-  | 'claimed-twice'
-  | 'no-endpoints'
-  | 'empty'
-  | 'value-too-large'
-  | 'not-utf8'
-  | 'byte-order-mark'
-  | 'line-break-or-nul'
-  | 'not-json'
-  | 'not-pem'
-  | 'pem-escaped-newlines'
-  | 'pem-indented'
-  | 'not-jwt'
-  | 'expired'
-  | 'expiry-malformed'
-  | 'response-too-large'
-  | 'provider-withheld';
-
-export interface CredentialRefusal {
-  readonly provider: string;
-  /** Environment name, or the Secret's key where no legal name could be made of it. */
-  readonly key: string;
-  readonly reference: SecretReference;
-  /** Whether it withholds its provider: it is required, and no alternative to it is served. */
-  readonly required: boolean;
-  readonly reason: RefusalReason;
-}
+import { VOLUME_REMEDIES } from '../sources/index.ts';
 
 const TOO_LARGE = `shorten the value: at most ${MAX_VALUE_BYTES} bytes are served`;
 
-/** What to do about each reason. */
-export const REMEDIES: Readonly<Record<RefusalReason, string>> = {
+/** Every reason, with what to do about it. */
+export const REMEDIES = {
   ...VOLUME_REMEDIES,
   'key-missing': 'check the key in the Secret, and that ESO has synced it',
   'not-a-file': 'the key is a folder or a special file; check `items` of the volume',
@@ -76,6 +42,18 @@ export const REMEDIES: Readonly<Record<RefusalReason, string>> = {
   'provider-withheld':
     'fix the required credential of this provider that is refused; it withholds the whole provider',
 };
+
+export type RefusalReason = keyof typeof REMEDIES;
+
+export interface CredentialRefusal {
+  readonly provider: string;
+  /** Environment name, or the Secret's key where no legal name could be made of it. */
+  readonly key: string;
+  readonly reference: SecretReference;
+  /** Whether it withholds its provider: it is required, and no alternative to it is served. */
+  readonly required: boolean;
+  readonly reason: RefusalReason;
+}
 
 /** The refusals of required credentials, by the provider that each withholds; the first of each. */
 export function withheldProviders(

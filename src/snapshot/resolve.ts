@@ -48,8 +48,6 @@ export interface Resolution {
   readonly nextExpiryMs: number | undefined;
 }
 
-type Outcome = { readonly served: ServedCredential } | { readonly refused: CredentialRefusal };
-
 /** Resolves everything anew. The caller owns the values of the result. */
 export function resolve(config: Config, reads: VolumeReads, now: number): Resolution {
   const claims = candidates(config, reads).sort(byKeyThenProvider);
@@ -60,8 +58,8 @@ export function resolve(config: Config, reads: VolumeReads, now: number): Resolu
     const outcome = losers.has(claim)
       ? refuse(claim, 'claimed-twice')
       : resolveOne(config, claim, reads, now);
-    if ('refused' in outcome) refused.push({ claim, refusal: outcome.refused });
-    else usable.push({ claim, served: outcome.served });
+    if ('reason' in outcome) refused.push({ claim, refusal: outcome });
+    else usable.push({ claim, served: outcome });
   }
   const fitting = shareRoom(
     usable.map(({ claim, served }) => ({
@@ -75,7 +73,7 @@ export function resolve(config: Config, reads: VolumeReads, now: number): Resolu
   for (const { claim, served } of usable) {
     if (fitting.has(served)) continue;
     served.value.erase();
-    refused.push({ claim, refusal: refuse(claim, 'response-too-large').refused });
+    refused.push({ claim, refusal: refuse(claim, 'response-too-large') });
   }
   refused.sort((a, b) => byKeyThenProvider(a.claim, b.claim));
   // Another key that the profile takes for the same credential replaces a required one that is refused.
@@ -141,7 +139,12 @@ function claimedTwice(claims: readonly Candidate[]): ReadonlySet<Candidate> {
   return losers;
 }
 
-function resolveOne(config: Config, claim: Candidate, reads: VolumeReads, now: number): Outcome {
+function resolveOne(
+  config: Config,
+  claim: Candidate,
+  reads: VolumeReads,
+  now: number,
+): ServedCredential | CredentialRefusal {
   const { provider, reference } = claim;
   // The reference is judged first: a Secret that may not be referred to must not leak whether it exists.
   const rules = config.references.allow;
@@ -168,29 +171,27 @@ function resolveOne(config: Config, claim: Candidate, reads: VolumeReads, now: n
   }
   const { key: environmentName, required } = claim;
   return {
-    served: {
+    provider: provider.name,
+    key: environmentName,
+    value: decoded.value,
+    reference,
+    required,
+    endpoints: provider.endpoints,
+    identity: `${provider.name}:${environmentName}`,
+    handle: deriveHandle({
+      sandbox: config.sandbox,
       provider: provider.name,
       key: environmentName,
-      value: decoded.value,
       reference,
-      required,
       endpoints: provider.endpoints,
-      identity: `${provider.name}:${environmentName}`,
-      handle: deriveHandle({
-        sandbox: config.sandbox,
-        provider: provider.name,
-        key: environmentName,
-        reference,
-        endpoints: provider.endpoints,
-      }),
-      expiresAtMs,
-    },
+    }),
+    expiresAtMs,
   };
 }
 
-function refuse(claim: Candidate, reason: RefusalReason): { readonly refused: CredentialRefusal } {
+function refuse(claim: Candidate, reason: RefusalReason): CredentialRefusal {
   const { provider, key, reference, required } = claim;
-  return { refused: { provider: provider.name, key, reference, required, reason } };
+  return { provider: provider.name, key, reference, required, reason };
 }
 
 /** The expiry that the operator or a sibling key states. A sibling that is missing or unreadable is malformed: fail closed. */

@@ -9,7 +9,8 @@ import type { Limits } from '../domain/limits.ts';
 import { descriptorOf, hangUpWatch, libuvHandle, peerCredentials } from '../native/native.ts';
 import type { AuditedCaller } from '../observe/audit/record.ts';
 import { PeerAnchor, type PeerFault } from './peer.ts';
-import { type Authorised, authorisePeer, type PeerRefusal, strangerRefusal } from './policy.ts';
+import { type Authorised, authorisePeer, strangerRefusal } from './policy.ts';
+import type { PeerRefusal } from './refused-peers.ts';
 import type { Readable } from './throttle.ts';
 import { UidUsage } from './usage.ts';
 

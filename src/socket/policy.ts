@@ -3,16 +3,7 @@ import type { Caller } from '../config/config.ts';
 import { matchGlob } from '../domain/glob.ts';
 import { UNMAPPED_UID } from '../domain/kubernetes.ts';
 import type { Peer } from './peer.ts';
-
-/** Why a peer is no caller. */
-export type PeerRefusal =
-  | 'unidentified'
-  | 'unmapped-uid'
-  | 'uid-not-listed'
-  | 'gid-not-listed'
-  | 'exe-not-listed'
-  | 'exe-unreadable'
-  | 'too-many-connections';
+import type { PeerRefusal } from './refused-peers.ts';
 
 /** A peer that matched a rule, and what that rule lets it see. */
 export interface Authorised {

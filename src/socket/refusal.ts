@@ -33,24 +33,7 @@ export function refusalsOf<R extends { readonly kind: string }>(
   return (reason) => new CallRefusal(reason, words(reason));
 }
 
-/** What any call on any socket can be refused for. */
-export type SocketRefusal =
-  | { readonly kind: 'boundary-broken'; readonly findings: readonly string[] }
-  | { readonly kind: 'not-ready' }
-  | { readonly kind: 'draining' }
-  | { readonly kind: 'too-many-connections' }
-  | { readonly kind: 'too-many-calls' }
-  | { readonly kind: 'too-many-watches' }
-  | { readonly kind: 'too-many-requests' }
-  | { readonly kind: 'too-much-unread' }
-  | { readonly kind: 'too-much-unfinished' }
-  | { readonly kind: 'request-too-large' }
-  | { readonly kind: 'request-too-slow' }
-  | { readonly kind: 'request-compressed' }
-  | { readonly kind: 'malformed-request'; readonly what: string }
-  | { readonly kind: 'no-such-method' };
-
-const WORDS: Readonly<Record<SocketRefusal['kind'], WireStatus>> = {
+const WORDS = {
   'boundary-broken': {
     code: Status.FAILED_PRECONDITION,
     details: 'the isolation boundary is not proven; nothing is served',
@@ -77,6 +60,14 @@ const WORDS: Readonly<Record<SocketRefusal['kind'], WireStatus>> = {
   'request-compressed': { code: Status.UNIMPLEMENTED, details: 'compressed requests are not supported' },
   'malformed-request': { code: Status.INVALID_ARGUMENT, details: 'the request is malformed' },
   'no-such-method': { code: Status.UNIMPLEMENTED, details: 'no such method' },
-};
+} satisfies Readonly<Record<string, WireStatus>>;
+
+type Bare<Kind> = Kind extends string ? { readonly kind: Kind } : never;
+
+/** What any call on any socket can be refused for. */
+export type SocketRefusal =
+  | { readonly kind: 'boundary-broken'; readonly findings: readonly string[] }
+  | { readonly kind: 'malformed-request'; readonly what: string }
+  | Bare<Exclude<keyof typeof WORDS, 'boundary-broken' | 'malformed-request'>>;
 
 export const socketRefusal = refusalsOf<SocketRefusal>(({ kind }) => WORDS[kind]);

@@ -1,12 +1,12 @@
 /** Which peers were refused at accept, and how often: for status, and the first of each kind for the log. */
 import type { AuditedCaller } from '../observe/audit/record.ts';
 import type { Logger } from '../observe/log.ts';
-import type { PeerRefusal } from './policy.ts';
 
 /** UIDs and reasons that are kept apart. A user namespace gives an attacker 65,536 UIDs; the audit counts them all. */
 const MAX_KEPT = 16;
 
-const REMEDIES: Readonly<Record<PeerRefusal, string>> = {
+/** Why a peer is no caller, and what to do about it. */
+const REMEDIES = {
   unidentified: 'the peer ended before it could be identified',
   'unmapped-uid': 'run the peer in the same user namespace as the resolver',
   'uid-not-listed':
@@ -16,6 +16,8 @@ const REMEDIES: Readonly<Record<PeerRefusal, string>> = {
   'exe-unreadable': 'remove `exe` from `callers`: the program of another UID cannot be read',
   'too-many-connections': 'reuse connections: a UID has a budget of them',
 };
+
+export type PeerRefusal = keyof typeof REMEDIES;
 
 export interface RefusedPeer {
   readonly uid: number | undefined;

@@ -57,7 +57,7 @@ export class Volume implements AsyncDisposable {
   #state: VolumeState | undefined;
   #reread: NodeJS.Timeout | undefined;
   #settle: NodeJS.Timeout | undefined;
-  #hinted = false;
+  #hinted: NodeJS.Immediate | undefined;
   /** The current shortage, if any: its start, and the wait before the next read. */
   #shortage: { readonly since: number; retryMs: number } | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -110,17 +110,15 @@ export class Volume implements AsyncDisposable {
 
   #hint(name: string | undefined): void {
     if (this.#closed || this.#state === undefined) return;
-    if (name === '..data') {
-      if (this.#hinted) return;
-      this.#hinted = true;
-      // One read for all events that the kernel delivered at once.
-      setImmediate(() => {
-        this.#hinted = false;
-        this.#read();
-      });
+    if (name !== '..data') {
+      this.#readIn(SETTLE_MS);
       return;
     }
-    this.#readIn(SETTLE_MS);
+    // One read for all events that the kernel delivered at once.
+    this.#hinted ??= setImmediate(() => {
+      this.#hinted = undefined;
+      this.#read();
+    });
   }
 
   #readIn(ms: number): void {
