@@ -30,7 +30,6 @@ export interface BoundaryOptions {
   readonly relaxed: boolean;
   readonly audit: Audit;
   readonly log: Logger;
-  /** Ends the rounds. */
   readonly signal: AbortSignal;
   readonly env: Environment;
   /** Where a refusal is shown. */

@@ -98,7 +98,6 @@ export class Daemon implements AsyncDisposable {
     addAbortListener(options.signal, () => this.#drain());
   }
 
-  /** Protects the process, and opens log and audit. */
   static async create(options: DaemonOptions): Promise<Daemon> {
     const { relaxed, env } = options;
     const startedAtMs = Date.now();

@@ -35,7 +35,6 @@ export interface ReloadOptions {
 export interface Reread {
   /** Undefined where it is wrong or changed at every attempt, which leaves the one in force untouched. */
   readonly config: Config | undefined;
-  /** What was read, right or wrong. */
   readonly files: ConfigFiles;
 }
 

@@ -16,7 +16,6 @@ const RETRY_MS = 1_000;
 const FLUSH_MS = 1_000;
 /** Milliseconds between two writes. A process that is killed may lose the lines of so long. */
 const GATHER_MS = 5;
-/** Characters handed to the kernel at once. */
 const BATCH_LENGTH = 64 * 1024;
 
 /** What became of lines, for whoever can still be told. `dropped` counts since the start. */
@@ -29,7 +28,6 @@ export type LineTrouble =
   /** The end, with the number of bytes that were never written. */
   | { readonly kind: 'lost'; readonly bytes: number; readonly dropped: number };
 
-/** Where lines go. */
 export interface LineTarget {
   /** Writes some of the bytes, and tells how many. */
   readonly write: (bytes: Buffer, done: (error: Error | null, written: number) => void) => void;
@@ -75,11 +73,9 @@ export interface LineWriterOptions {
   readonly onTrouble: (trouble: LineTrouble) => void;
 }
 
-/** What is wrong at this moment. */
 export interface WriterState {
   /** Code of the error of the last write, if it failed. */
   readonly error: string | undefined;
-  /** Lines since the start. */
   readonly dropped: number;
 }
 
@@ -93,7 +89,6 @@ export class LineWriter implements AsyncDisposable {
   /** Bytes of both. */
   #waitingBytes = 0;
   #writing = false;
-  /** A write is due soon. */
   #due = false;
   /** When a write was begun last, in milliseconds of the monotonic clock. */
   #begun = Number.NEGATIVE_INFINITY;
@@ -189,7 +184,6 @@ export class LineWriter implements AsyncDisposable {
     });
   }
 
-  /** What is to be written next, joined. */
   #nextBatch(): Buffer {
     let count = 0;
     for (let length = 0; count < this.#waiting.length && length < BATCH_LENGTH; count++)

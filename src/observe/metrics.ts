@@ -87,7 +87,6 @@ export type AcknowledgedOutcome = (typeof OUTCOMES)[number];
 /** What is counted as it happens. One function an event. */
 export type Meter = Pick<Metrics, 'rotated' | 'served' | 'acknowledged' | 'peerRejected'>;
 
-/** What is read when somebody asks. */
 export interface MetricFacts {
   readonly boundary: { readonly verdict: string; readonly exceptions: readonly string[] } | undefined;
   readonly volumes: readonly VolumeState[];
@@ -155,7 +154,6 @@ export class Metrics {
     this.#acknowledge[outcome].observe(lagMs / 1_000);
   }
 
-  /** A connection was closed at accept. */
   peerRejected(): void {
     this.#rejectedPeers += 1;
   }

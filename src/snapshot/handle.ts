@@ -15,26 +15,21 @@ export interface HandleInput {
  * The credential's handle: 64 lowercase hexadecimal digits. Not a secret and not meant to be hard to guess: it
  * names a credential and opens nothing.
  */
-export function deriveHandle(input: HandleInput): string {
-  const endpoints = input.endpoints.map((endpoint) =>
-    JSON.stringify([
-      endpoint.host,
-      endpoint.port,
-      endpoint.path,
-      ...(endpoint.tls === undefined ? [] : [endpoint.tls]),
-    ]),
+export function deriveHandle({ sandbox, provider, key, reference, endpoints }: HandleInput): string {
+  const destinations = endpoints.map(({ host, port, path, tls }) =>
+    JSON.stringify([host, port, path, ...(tls === undefined ? [] : [tls])]),
   );
   const names = lengthPrefixed([
     'secretresolver.v1.handle',
-    input.sandbox.id,
-    input.sandbox.namespace,
-    input.provider,
-    input.key,
-    input.reference.namespace,
-    input.reference.name,
-    input.reference.key,
-    ...(input.reference.source === undefined ? [] : ['source', input.reference.source]),
-    ...[...new Set(endpoints)].sort(),
+    sandbox.id,
+    sandbox.namespace,
+    provider,
+    key,
+    reference.namespace,
+    reference.name,
+    reference.key,
+    ...(reference.source === undefined ? [] : ['source', reference.source]),
+    ...[...new Set(destinations)].sort(),
   ]);
   return hash('sha256', names, 'hex');
 }

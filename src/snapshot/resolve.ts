@@ -145,7 +145,8 @@ function resolveOne(
   reads: VolumeReads,
   now: number,
 ): ServedCredential | CredentialRefusal {
-  const { provider, reference } = claim;
+  const { key, reference, required } = claim;
+  const { name: provider, endpoints } = claim.provider;
   // The reference is judged first: a Secret that may not be referred to must not leak whether it exists.
   const rules = config.references.allow;
   const allowed =
@@ -153,38 +154,29 @@ function resolveOne(
   if (!allowed) return refuse(claim, 'reference-not-allowed');
   const read = readOf(reads, reference);
   if (read.kind === 'fault') return refuse(claim, read.fault);
-  const name = nameFault(claim.key);
-  if (name !== undefined) return refuse(claim, name);
-  if (provider.endpoints.length === 0) return refuse(claim, 'no-endpoints');
-  const key = read.generation.keys.get(reference.key);
-  if (key === undefined) return refuse(claim, 'key-missing');
-  if (key.kind === 'fault') return refuse(claim, key.fault);
+  const fault = nameFault(key);
+  if (fault !== undefined) return refuse(claim, fault);
+  if (endpoints.length === 0) return refuse(claim, 'no-endpoints');
+  const found = read.generation.keys.get(reference.key);
+  if (found === undefined) return refuse(claim, 'key-missing');
+  if (found.kind === 'fault') return refuse(claim, found.fault);
   const expiry = statedExpiry(claim.expiresAt, read.generation.keys);
   if (expiry === 'malformed') return refuse(claim, 'expiry-malformed');
 
-  const decoded = decodeValue(key.value, claim);
+  const decoded = decodeValue(found.value, claim);
   if (decoded.kind === 'refused') return refuse(claim, decoded.reason);
   const expiresAtMs = earliest([expiry, decoded.jwtExpiresAtMs]);
   if (expiresAtMs !== undefined && expiresAtMs <= now) {
     decoded.value.erase();
     return refuse(claim, 'expired');
   }
-  const { key: environmentName, required } = claim;
+  const names = { provider, key, reference, endpoints };
   return {
-    provider: provider.name,
-    key: environmentName,
+    ...names,
     value: decoded.value,
-    reference,
     required,
-    endpoints: provider.endpoints,
-    identity: `${provider.name}:${environmentName}`,
-    handle: deriveHandle({
-      sandbox: config.sandbox,
-      provider: provider.name,
-      key: environmentName,
-      reference,
-      endpoints: provider.endpoints,
-    }),
+    identity: `${provider}:${key}`,
+    handle: deriveHandle({ sandbox: config.sandbox, ...names }),
     expiresAtMs,
   };
 }

@@ -20,7 +20,6 @@ export interface CallsOptions {
   readonly onCall?: () => void;
 }
 
-/** Ends a method with a refusal. */
 export function refuse(refusal: CallRefusal): never {
   throw refusal;
 }

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import type { Caller } from '../config/config.ts';
 import type { Limits } from '../domain/limits.ts';
 import { descriptorOf, hangUpWatch, libuvHandle, peerCredentials } from '../native/native.ts';
-import type { AuditedCaller } from '../observe/audit/record.ts';
+import { type AuditedCaller, NOBODY } from '../observe/audit/record.ts';
 import { PeerAnchor, type PeerFault } from './peer.ts';
 import { type Authorised, authorisePeer, strangerRefusal } from './policy.ts';
 import type { PeerRefusal } from './refused-peers.ts';
@@ -26,7 +26,6 @@ export interface ConnectionsOptions {
   readonly onNewUid?: (uid: number) => void;
 }
 
-/** A connection whose peer is a caller. */
 export interface PeerConnection extends Readable {
   readonly caller: Authorised;
   readonly audited: AuditedCaller;
@@ -65,7 +64,6 @@ export class Connections {
     }
   }
 
-  /** Takes a connection that was just accepted. */
   accept(socket: Socket): void {
     // A peer that goes away is no event; without a listener it would end the process.
     socket.on('error', () => socket.destroy());
@@ -77,12 +75,12 @@ export class Connections {
       this.#noteUid(credentials.uid);
       const stranger = strangerRefusal(credentials.uid, this.#options.callers(), ownUid);
       if (stranger !== undefined) {
-        this.#refuse(socket, { ...UNKNOWN, ...credentials }, stranger);
+        this.#refuse(socket, { ...NOBODY, ...credentials }, stranger);
         return;
       }
       anchor = PeerAnchor.identify(fd, credentials);
     } catch {
-      this.#refuse(socket, UNKNOWN, 'unidentified');
+      this.#refuse(socket, NOBODY, 'unidentified');
       return;
     }
     const decision = authorisePeer(anchor.peer, () => anchor.exe(), this.#options.callers(), ownUid);
@@ -180,14 +178,6 @@ export class Connections {
     this.#options.onNewUid?.(uid);
   }
 }
-
-const UNKNOWN: AuditedCaller = {
-  name: undefined,
-  uid: undefined,
-  gid: undefined,
-  pid: undefined,
-  exe: undefined,
-};
 
 function audited(anchor: PeerAnchor, name: string | undefined): AuditedCaller {
   const { uid, gid, pid } = anchor.peer;

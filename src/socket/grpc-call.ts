@@ -231,7 +231,6 @@ function copied(chunk: Buffer): Buffer {
   return own;
 }
 
-/** Bytes of a message. */
 export function sizeOf(message: Message): number {
   return Buffer.isBuffer(message) ? message.byteLength : message.bytes.byteLength;
 }

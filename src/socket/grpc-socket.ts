@@ -80,7 +80,6 @@ export class GrpcSocket {
     this.#options.onListening(true);
   }
 
-  /** The socket file that is in place now. */
   get boundSocket(): BoundSocket | undefined {
     return this.#bound;
   }

@@ -19,7 +19,6 @@ const FAULT_REMEDIES: Readonly<Record<Fault['kind'], string>> = {
 /** Causes that are told: a profile may require many keys, and `list` has them all. */
 const MAX_CAUSES = 20;
 
-/** A cause of not serving. */
 export interface NotServing {
   readonly reason: string;
   readonly remedy: string;
@@ -43,7 +42,6 @@ export class ServingState {
     store.subscribe(() => this.#changed());
   }
 
-  /** The socket is bound, or was lost. */
   setListening(listening: boolean): void {
     this.#listening = listening;
     this.#changed();
@@ -75,7 +73,6 @@ export class ServingState {
     return (this.#listening ? refused : [fault('socket-lost'), ...refused]).slice(0, MAX_CAUSES);
   }
 
-  /** What `grpc.health.v1` says. */
   isServing(): boolean {
     return this.notServing().length === 0;
   }

@@ -22,13 +22,11 @@ const PROBE_TIMEOUT_MS = 1_000;
 /** Connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn. */
 const BACKLOG = 4_096;
 
-/** A socket file that we bound. */
 export interface BoundSocket {
   readonly path: string;
   readonly identity: string;
 }
 
-/** Why the socket cannot stand where the configuration wants it. */
 export class SocketFileError extends CommandError {
   override readonly name = 'SocketFileError';
   constructor(path: string, what: string, todo: string) {
@@ -61,18 +59,14 @@ export async function bindSocket(server: Server, settings: SocketSettings): Prom
     return { path, identity };
   } catch (error) {
     server.close();
-    const code = errorCode(error);
-    throw new SocketFileError(
-      path,
-      `the socket cannot be put in place: ${code}`,
+    const todo =
       gid === undefined
         ? 'check the folder'
-        : `check that ${gid} is a group of this process, or leave socket.gid out`,
-    );
+        : `check that ${gid} is a group of this process, or leave socket.gid out`;
+    throw new SocketFileError(path, `the socket cannot be put in place: ${errorCode(error)}`, todo);
   }
 }
 
-/** What became of a socket that we bound. */
 export function socketState(bound: BoundSocket): 'ours' | 'removed' | 'replaced' {
   try {
     return identityOf(lstatSync(bound.path)) === bound.identity ? 'ours' : 'replaced';
@@ -82,7 +76,6 @@ export function socketState(bound: BoundSocket): 'ours' | 'removed' | 'replaced'
   }
 }
 
-/** Removes the socket if it is still the one that we bound. */
 export function removeSocket(bound: BoundSocket): void {
   if (socketState(bound) === 'ours') unlinkSync(bound.path);
 }
@@ -91,7 +84,6 @@ function identityOf(stat: Stats): string {
   return `${stat.dev}:${stat.ino}`;
 }
 
-/** Makes the folder, or checks the one that exists. */
 function prepareDirectory(directory: string): void {
   const umask = process.umask(0);
   try {
@@ -100,13 +92,8 @@ function prepareDirectory(directory: string): void {
     chmodSync(directory, DIRECTORY_MODE);
   } catch (error) {
     const code = errorCode(error);
-    if (code !== 'EEXIST') {
-      throw new SocketFileError(
-        directory,
-        `the folder cannot be made: ${code}`,
-        'mount a writable emptyDir at its parent',
-      );
-    }
+    const todo = 'mount a writable emptyDir at its parent';
+    if (code !== 'EEXIST') throw new SocketFileError(directory, `the folder cannot be made: ${code}`, todo);
   } finally {
     process.umask(umask);
   }
@@ -116,13 +103,9 @@ function prepareDirectory(directory: string): void {
     throw new SocketFileError(directory, 'is not a real directory', todo);
   if (stat.uid !== process.geteuid?.())
     throw new SocketFileError(directory, `belongs to uid ${stat.uid}, not to us`, todo);
-  if ((stat.mode & 0o022) !== 0) {
-    throw new SocketFileError(
-      directory,
-      `may be written by others (mode ${(stat.mode & 0o7777).toString(8)})`,
-      todo,
-    );
-  }
+  const mode = (stat.mode & 0o7777).toString(8);
+  if ((stat.mode & 0o022) !== 0)
+    throw new SocketFileError(directory, `may be written by others (mode ${mode})`, todo);
 }
 
 async function checkReplaceable(path: string): Promise<void> {
@@ -132,13 +115,8 @@ async function checkReplaceable(path: string): Promise<void> {
   if (!stat.isSocket()) throw new SocketFileError(path, 'exists but is not a socket', todo);
   if (stat.uid !== process.geteuid?.())
     throw new SocketFileError(path, `is a socket of uid ${stat.uid}, not ours`, todo);
-  if (await answers(path)) {
-    throw new SocketFileError(
-      path,
-      'another process answers on it',
-      'stop that process first, or choose another socket.path',
-    );
-  }
+  const occupied = 'stop that process first, or choose another socket.path';
+  if (await answers(path)) throw new SocketFileError(path, 'another process answers on it', occupied);
 }
 
 /** Whether somebody accepts on the socket. Anything but a plain refusal counts as an answer: fail safe. */
@@ -151,8 +129,6 @@ function answers(path: string): Promise<boolean> {
     };
     socket.setTimeout(PROBE_TIMEOUT_MS, () => done(true));
     socket.once('connect', () => done(true));
-    socket.once('error', (error) =>
-      done(errorCode(error) !== 'ECONNREFUSED' && errorCode(error) !== 'ENOENT'),
-    );
+    socket.once('error', (error) => done(!['ECONNREFUSED', 'ENOENT'].includes(errorCode(error))));
   });
 }

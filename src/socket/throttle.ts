@@ -12,7 +12,6 @@ const SWEEP_MS = { busy: 25, idle: 1_000 } as const;
 
 /** A connection that can be held back, and is the key to what is known of it. */
 export interface Readable {
-  /** Bytes read so far. */
   readonly bytesRead: number;
   readonly hungUp: () => boolean;
   readonly stop: () => void;
@@ -27,7 +26,7 @@ interface Taken {
 }
 
 export class Throttle {
-  readonly #limits: Pick<Limits, 'requestsPerTurn' | 'inboundBytesPerSecond'>;
+  readonly #limits: Limits;
   readonly #inbound: { readonly crowded: boolean };
   readonly #connections = new Map<Readable, Taken>();
   /** The one connection that is read while the UID's unfinished messages are many. */
@@ -41,10 +40,7 @@ export class Throttle {
   #counted = 0;
   #bytesAllowed: number;
 
-  constructor(
-    limits: Pick<Limits, 'requestsPerTurn' | 'inboundBytesPerSecond'>,
-    inbound: { readonly crowded: boolean },
-  ) {
+  constructor(limits: Limits, inbound: { readonly crowded: boolean }) {
     this.#limits = limits;
     this.#inbound = inbound;
     this.#bytesAllowed = limits.inboundBytesPerSecond;
@@ -107,7 +103,6 @@ export class Throttle {
     return this.#resume !== undefined;
   }
 
-  /** A call was refused because the UID made too many. */
   penalise(): void {
     this.#pause(PENALTY_MS);
   }

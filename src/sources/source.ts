@@ -31,12 +31,10 @@ export interface Wanted {
 /** Why a key of a generation could not be read. */
 export type KeyFault = 'key-missing' | 'not-a-file' | 'symlink' | 'too-large' | 'unreadable';
 
-/** The result of reading one key. */
 export type KeyRead =
   | { readonly kind: 'bytes'; readonly value: SecretValue }
   | { readonly kind: 'fault'; readonly fault: KeyFault; readonly code: string };
 
-/** One consistent generation. */
 export interface Generation {
   /** Distinguishes it from the previous one, for example the name of its directory. */
   readonly id: string;
@@ -68,7 +66,6 @@ function sameKey(a: KeyRead, b: KeyRead | undefined): boolean {
   return b?.kind === 'fault' && a.fault === b.fault;
 }
 
-/** Overwrites every value of a generation. */
 export function eraseGeneration(generation: Generation): void {
   for (const read of generation.keys.values()) if (read.kind === 'bytes') read.value.erase();
 }

@@ -17,7 +17,6 @@ import { eraseGeneration, readInShortage, sameContent, type Wanted } from './sou
 const REREAD_INTERVAL_MS = 10_000;
 /** Milliseconds for which events other than those of `..data` are batched: kubelet causes about six around one rename. */
 const SETTLE_MS = 20;
-/** Milliseconds after which an unstable volume is read again. */
 const UNSTABLE_RETRY_MS = 50;
 
 /** Milliseconds before the retry of a read that failed because of a shortage. Doubles each time, up to the second constant. */
@@ -26,7 +25,6 @@ const MAX_SHORTAGE_RETRY_MS = 1_000;
 /** Milliseconds for which the last read is served during a shortage. A Secret revoked meanwhile is served for at most this long. */
 const SHORTAGE_MS = 30_000;
 
-/** The current state of a volume. */
 export interface VolumeState {
   readonly secret: SecretName;
   readonly read: VolumeRead;
@@ -62,7 +60,6 @@ export class Volume implements AsyncDisposable {
   #shortage: { readonly since: number; retryMs: number } | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
-  /** Ends the wait for the first read. */
   #firstRead = () => {};
 
   constructor(options: VolumeOptions) {

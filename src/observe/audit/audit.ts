@@ -25,7 +25,6 @@ export type { AuditedCall } from './record.ts';
 
 /** What a peer does before it calls anything. */
 const CONNECT: AuditedCall = { service: 'secretresolver.v1.CredentialResolver', operation: 'connect' };
-/** OCSF's activity of a call. */
 const READ = 2;
 const SEVERAL: AuditedCall = { service: 'several', operation: 'several' };
 
@@ -73,7 +72,6 @@ export class Audit implements AsyncDisposable {
     this.#deniedCalls = limited('denied', DENIED_PER_PERIOD, SEVERAL);
   }
 
-  /** The resolver began or ended to serve. */
   lifecycle(what: 'started' | 'stopped', detail: string): void {
     this.#write({
       classUid: APPLICATION_LIFECYCLE,
@@ -135,7 +133,6 @@ export class Audit implements AsyncDisposable {
     this.#deniedCalls.add({ call, caller, reason }, detail);
   }
 
-  /** A watcher told what became of a revision. */
   acknowledged(
     call: AuditedCall,
     caller: AuditedCaller,
@@ -211,7 +208,6 @@ export class Audit implements AsyncDisposable {
     );
   }
 
-  /** Somebody removed or replaced the socket file. */
   socketLost(path: string, what: string): void {
     this.#finding('socket-file', Severity.high, false, `the socket file was ${what}`, { path });
   }
@@ -244,7 +240,6 @@ export class Audit implements AsyncDisposable {
     await this.#sink[Symbol.asyncDispose]();
   }
 
-  /** What a peer did on a socket. */
   #api(
     call: AuditedCall,
     caller: AuditedCaller,

@@ -23,7 +23,6 @@ const CATEGORIES = { 2: 'Findings', 5: 'Discovery', 6: 'Application Activity' } 
 export const Severity = { informational: 1, low: 2, medium: 3, high: 4, critical: 5 } as const;
 export type Severity = (typeof Severity)[keyof typeof Severity];
 
-/** The caller. */
 export interface AuditedCaller {
   /** Name of the rule that let it in, or undefined for a peer that no rule fits. */
   readonly name: string | undefined;
@@ -34,13 +33,21 @@ export interface AuditedCaller {
   readonly exe: string | undefined;
 }
 
+/** Of whom nothing is known. */
+export const NOBODY: AuditedCaller = {
+  name: undefined,
+  uid: undefined,
+  gid: undefined,
+  pid: undefined,
+  exe: undefined,
+};
+
 /** A call by its names: the gRPC service, and what the audit calls the method. */
 export interface AuditedCall {
   readonly service: string;
   readonly operation: string;
 }
 
-/** A credential by name. */
 export interface AuditedCredential {
   readonly provider: string;
   readonly key: string;
@@ -60,7 +67,6 @@ export interface RecordOptions {
   readonly sandbox: Sandbox;
   /** The same in the record of a response and in that of its acknowledgement. */
   readonly correlation?: string | undefined;
-  /** Attributes of the class. */
   readonly attributes: Readonly<Record<string, unknown>>;
   /** What OCSF has no place for. */
   readonly unmapped: Readonly<Record<string, unknown>>;
@@ -99,7 +105,6 @@ export function ocsfRecord(options: RecordOptions): Record<string, unknown> {
   };
 }
 
-/** OCSF's `actor` for a peer. */
 export function actor({ name, uid, gid, pid, exe }: AuditedCaller): Record<string, unknown> {
   const groups = gid === undefined ? undefined : [{ uid: String(gid) }];
   return {
@@ -112,13 +117,11 @@ export function actor({ name, uid, gid, pid, exe }: AuditedCaller): Record<strin
   };
 }
 
-/** A credential in our own words. */
 export function plainCredential(credential: AuditedCredential): Record<string, unknown> {
   const { provider, key, reference, required } = credential;
   return { provider, key, reference: referenceText(reference), required };
 }
 
-/** `<namespace>/<name>/<key>`. */
 export function referenceText({ namespace, name, key }: SecretReference): string {
   return `${namespace}/${name}/${key}`;
 }

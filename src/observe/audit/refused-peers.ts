@@ -3,23 +3,19 @@
  * make as many calls that are refused; each UID and reason gets a few records, and then one record a period that counts
  * what was left out. The number of UIDs that are kept is bounded too.
  */
-import type { AuditedCall, AuditedCaller } from './record.ts';
+import { type AuditedCall, type AuditedCaller, NOBODY } from './record.ts';
 
 /** Records of one UID and reason that are written as they come, in one period. */
 export const RECORDS_PER_PERIOD = 5;
 /** The same for refused calls of listed peers, which are fewer and say more. */
 export const DENIED_PER_PERIOD = 50;
-/** Milliseconds of a period. */
 export const PERIOD_MS = 10_000;
 /** UIDs and reasons kept apart. A user namespace gives an attacker more UIDs than we want to remember. */
 const MAX_KEPT = 256;
 
 const OTHERS = 'others';
 /** Stands in a count of several UIDs: naming one of them would accuse it of all. */
-const MIXED = {
-  caller: { name: undefined, uid: undefined, gid: undefined, pid: undefined, exe: undefined },
-  reason: 'several UIDs and reasons',
-} as const;
+const MIXED = { caller: NOBODY, reason: 'several UIDs and reasons' } as const;
 
 interface Refusal {
   readonly call: AuditedCall;
@@ -33,7 +29,6 @@ interface Kept extends Refusal {
 }
 
 interface Options {
-  /** Writes one record. */
   readonly write: (refusal: Refusal, facts: Readonly<Record<string, unknown>>) => void;
   readonly perPeriod: number;
   /** Stands for the calls of several UIDs. */
@@ -49,7 +44,6 @@ export class RefusedPeers implements Disposable {
     this.#options = options;
   }
 
-  /** Writes a record, or counts it. */
   add(refusal: Refusal, facts: Readonly<Record<string, unknown>> = {}): void {
     const kept = this.#keptFor(refusal);
     if (kept.written < this.#options.perPeriod) {
