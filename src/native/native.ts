@@ -276,16 +276,11 @@ export function localSocket(fd: number): LocalSocket | undefined {
     case AF_UNIX:
       return { family: 'unix', name: unixName(name.subarray(2, used)) };
     case AF_INET:
-      return {
-        family: 'inet',
-        address: name.subarray(4, 8).join('.'),
-        port: name.readUInt16BE(2),
-        listening: isListening(fd),
-      };
     case AF_INET6:
       return {
-        family: 'inet6',
-        address: inet6Text(name.subarray(8, 24)),
+        ...(family === AF_INET
+          ? { family: 'inet', address: name.subarray(4, 8).join('.') }
+          : { family: 'inet6', address: inet6Text(name.subarray(8, 24)) }),
         port: name.readUInt16BE(2),
         listening: isListening(fd),
       };

@@ -1,9 +1,8 @@
 /**
  * Lines for a stream that may be in trouble: nobody is ever made to wait. A line is written at the end of its turn of
- * the event loop, after the response that it tells of; where lines follow each other closely, those of a few
- * milliseconds are written together, since each write wakes a reader. A write that fails is tried again, a reader
- * that does not read is not waited for, and what cannot be kept is dropped and counted. A line is never torn: a file
- * that was full goes on where it stopped.
+ * the event loop, after the response that it tells of. A write that fails is tried again, a reader that does not read is
+ * not waited for, and what cannot be kept is dropped and counted. A line is never torn: a file that was full goes on
+ * where it stopped.
  */
 import { fstatSync, write, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -14,8 +13,6 @@ import { errorCode } from '../domain/errors.ts';
 const RETRY_MS = 1_000;
 /** Milliseconds that the end of the process waits for what is not written yet. */
 const FLUSH_MS = 1_000;
-/** Milliseconds between two writes. A process that is killed may lose the lines of so long. */
-const GATHER_MS = 5;
 const BATCH_LENGTH = 64 * 1024;
 
 /** What became of lines, for whoever can still be told. `dropped` counts since the start. */
@@ -90,8 +87,6 @@ export class LineWriter implements AsyncDisposable {
   #waitingBytes = 0;
   #writing = false;
   #due = false;
-  /** When a write was begun last, in milliseconds of the monotonic clock. */
-  #begun = Number.NEGATIVE_INFINITY;
   #retry: NodeJS.Timeout | undefined;
   /** Code of the error of the last write, if it failed. */
   #failed: string | undefined;
@@ -122,13 +117,10 @@ export class LineWriter implements AsyncDisposable {
     this.#waitingBytes += bytes;
     if (this.#due || this.#writing) return;
     this.#due = true;
-    const write = () => {
+    setImmediate(() => {
       this.#due = false;
       this.#pump();
-    };
-    const waitMs = this.#begun + GATHER_MS - performance.now();
-    if (waitMs > 0) setTimeout(write, waitMs);
-    else setImmediate(write);
+    });
   }
 
   /** Waits a moment for what is not written yet, and says how much is lost. */
@@ -175,7 +167,6 @@ export class LineWriter implements AsyncDisposable {
   #pump(): void {
     if (this.#writing || this.#retry !== undefined || this.#waitingBytes === 0) return;
     this.#writing = true;
-    this.#begun = performance.now();
     this.#batch ??= this.#nextBatch();
     this.#target.write(this.#batch, (error, written) => {
       this.#writing = false;

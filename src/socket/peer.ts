@@ -37,16 +37,13 @@ export type PeerFault = 'peer-gone' | 'uid-changed';
 /** Holds what ties a connection to the process that opened it. Dispose it with the connection. */
 export class PeerAnchor implements Disposable {
   readonly peer: Peer;
+  #runs: () => boolean;
   #pidFd: number | undefined;
-  readonly #exited: (() => boolean) | undefined;
-  readonly #startTime: number | undefined;
-  #disposed = false;
 
-  private constructor(peer: Peer, pidFd: number | undefined, startTime: number | undefined) {
+  private constructor(peer: Peer, runs: () => boolean, pidFd?: number) {
     this.peer = peer;
+    this.#runs = runs;
     this.#pidFd = pidFd;
-    this.#exited = pidFd === undefined ? undefined : pidFdWatch(pidFd);
-    this.#startTime = startTime;
   }
 
   /**
@@ -59,17 +56,17 @@ export class PeerAnchor implements Disposable {
     acceptedAt: number = ticksSinceBoot(),
   ): PeerAnchor {
     const peer: Peer = { ...credentials, groups: peerGroups(socketFd) };
-    if (peer.pid <= 0) return new PeerAnchor(peer, undefined, undefined);
+    if (peer.pid <= 0) return new PeerAnchor(peer, () => true);
     const pidFd = peerPidFd(socketFd);
-    if (pidFd !== undefined) return new PeerAnchor(peer, pidFd, undefined);
+    if (pidFd !== undefined) {
+      const exited = pidFdWatch(pidFd);
+      return new PeerAnchor(peer, () => !exited(), pidFd);
+    }
     const started = startTime(peer.pid);
     // A younger process has the PID of a peer that has ended. Start times are ticks of 10 ms, so one that got the PID and
     // the UID of the peer within the tick of the accept is not told apart: a weakness of kernels before 6.5.
-    return new PeerAnchor(
-      peer,
-      undefined,
-      started !== undefined && started <= acceptedAt ? started : undefined,
-    );
+    const isPeer = started !== undefined && started <= acceptedAt;
+    return new PeerAnchor(peer, () => isPeer && startTime(peer.pid) === started);
   }
 
   /**
@@ -77,18 +74,11 @@ export class PeerAnchor implements Disposable {
    * where its PID is not visible to us.
    */
   fault(): PeerFault | undefined {
-    if (this.#disposed || !this.#runs()) return 'peer-gone';
+    if (!this.#runs()) return 'peer-gone';
     if (this.peer.pid <= 0) return undefined;
     const uid = effectiveUid(this.peer.pid);
     if (uid === undefined) return 'peer-gone';
     return uid === this.peer.uid ? undefined : 'uid-changed';
-  }
-
-  #runs(): boolean {
-    if (this.peer.pid <= 0) return true;
-    if (this.#exited !== undefined) return !this.#exited();
-    // No pidfd and no start time: the process was gone before we looked.
-    return this.#startTime !== undefined && startTime(this.peer.pid) === this.#startTime;
   }
 
   /**
@@ -106,7 +96,7 @@ export class PeerAnchor implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#disposed = true;
+    this.#runs = () => false;
     if (this.#pidFd !== undefined) closeSync(this.#pidFd);
     this.#pidFd = undefined;
   }
