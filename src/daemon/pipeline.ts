@@ -151,14 +151,15 @@ export class Pipeline implements AsyncDisposable {
     const providers = this.#config.providers.map(({ name }) => name);
     const { revision } = views.of(snapshot, providers);
     const { callers } = this.#config;
-    this.#afterSending.add(() => this.#writeDown(found, resolution.oversize, { revision, callers }));
+    this.#afterSending.add(() => this.#writeDown(found, resolution.oversize, revision, callers));
     return true;
   }
 
   #writeDown(
     found: readonly CredentialChange[],
     oversize: Resolution['oversize'],
-    { revision, callers }: { readonly revision: bigint } & Pick<Config, 'callers'>,
+    revision: bigint,
+    callers: Config['callers'],
   ): void {
     const { audit, log } = this.#options;
     const lines = new FewLines(log);

@@ -65,15 +65,10 @@ function accept(
       ...FIXED_FIELDS.filter((field) => JSON.stringify(current[field]) !== JSON.stringify(next[field])),
       ...fixedParts,
     ];
-    if (fixed.length > 0) {
-      log.warn({ fields: fixed }, 'these fields take effect at the next start only');
-    }
+    if (fixed.length > 0) log.warn({ fields: fixed }, 'these fields take effect at the next start only');
     log.info('configuration read again');
     audit.configReloaded(true, file);
-    return {
-      ...next,
-      ...Object.fromEntries(FIXED_FIELDS.map((field) => [field, current[field]])),
-    };
+    return { ...next, ...Object.fromEntries(FIXED_FIELDS.map((field) => [field, current[field]])) };
   }
   const { issues } = loaded;
   log.error(

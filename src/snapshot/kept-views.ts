@@ -5,20 +5,13 @@ import type { Snapshot } from './snapshot.ts';
 /** Sets of providers that are kept for one snapshot. Callers choose subsets, so their number must have an end. */
 const MAX_KEPT = 64;
 
-interface Encoded {
-  readonly message: OwnedBytes;
-}
-
-export class KeptViews<T extends Encoded> {
+export class KeptViews<T extends { readonly message: OwnedBytes }> {
   readonly #kept = new WeakMap<Snapshot, Map<string, T>>();
 
   /** What is kept, or what `make` makes of it now. */
   of(snapshot: Snapshot, providers: readonly string[], make: () => T): T {
-    let kept = this.#kept.get(snapshot);
-    if (kept === undefined) {
-      kept = new Map();
-      this.#kept.set(snapshot, kept);
-    }
+    const kept = this.#kept.get(snapshot) ?? new Map<string, T>();
+    this.#kept.set(snapshot, kept);
     const id = [...providers].sort().join('\n');
     const known = kept.get(id);
     if (known !== undefined) return known;

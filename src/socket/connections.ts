@@ -164,11 +164,8 @@ export class Connections {
   }
 
   #usageOf(uid: number): UidUsage {
-    let usage = this.#usage.get(uid);
-    if (usage === undefined) {
-      usage = new UidUsage(this.#options.limits, performance.now());
-      this.#usage.set(uid, usage);
-    }
+    const usage = this.#usage.get(uid) ?? new UidUsage(this.#options.limits, performance.now());
+    this.#usage.set(uid, usage);
     return usage;
   }
 

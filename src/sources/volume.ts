@@ -60,7 +60,7 @@ export class Volume implements AsyncDisposable {
   #shortage: { readonly since: number; retryMs: number } | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
-  #firstRead = () => {};
+  readonly #firstRead = Promise.withResolvers<void>();
 
   constructor(options: VolumeOptions) {
     this.#options = options;
@@ -87,10 +87,7 @@ export class Volume implements AsyncDisposable {
     this.#read();
     const { rereadIntervalMs = REREAD_INTERVAL_MS } = this.#options;
     this.#reread = setInterval(() => this.#read(), rereadIntervalMs).unref(); // 3
-    if (this.#state !== undefined) return;
-    await new Promise<void>((resolve) => {
-      this.#firstRead = resolve;
-    });
+    await this.#firstRead.promise;
   }
 
   /** Stops watching, and overwrites the values of the last generation. */
@@ -100,7 +97,7 @@ export class Volume implements AsyncDisposable {
     clearInterval(this.#reread);
     clearTimeout(this.#settle);
     clearTimeout(this.#retry);
-    this.#firstRead();
+    this.#firstRead.resolve();
     if (this.#state?.read.kind === 'generation') eraseGeneration(this.#state.read.generation);
     await this.#watch[Symbol.asyncDispose]();
   }
@@ -154,7 +151,7 @@ export class Volume implements AsyncDisposable {
       read.kind === 'fault' ? { fault: read.fault, code: read.code } : { generation: read.generation.id };
     log.debug({ volume: secretId(secret), ...what }, 'volume read');
     onChange(state); // 4
-    if (before === undefined) this.#firstRead();
+    this.#firstRead.resolve();
     if (before?.read.kind === 'generation') {
       const { generation } = before.read;
       // Only after the new read is on its way to the subscribers: it leaves the process at the end of this event loop turn.

@@ -46,6 +46,8 @@ interface Acknowledgement {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
+type ApiOptions = Partial<Pick<RecordOptions, 'success' | 'reason' | 'correlation' | 'now'>>;
+
 /** What a record of an answered call says. `outcome` is a word of the consumer's. */
 type AnsweredFacts = Readonly<Record<string, unknown>> & { readonly outcome: string };
 
@@ -104,13 +106,8 @@ export class Audit implements AsyncDisposable {
     // The time that later records of a long list refer to.
     const now = this.#clock();
     const facts = this.#lists.facts(caller, credentials, now);
-    this.#api(
-      call,
-      caller,
-      { outcome: 'served', revision: String(revision), ...facts },
-      { correlation },
-      now,
-    );
+    const unmapped = { outcome: 'served', revision: String(revision), ...facts };
+    this.#api(call, caller, unmapped, { correlation, now });
   }
 
   /** A call of a consumer that has words of its own for what came of it. */
@@ -244,15 +241,10 @@ export class Audit implements AsyncDisposable {
     call: AuditedCall,
     caller: AuditedCaller,
     unmapped: AnsweredFacts,
-    {
-      success = true,
-      reason,
-      correlation,
-    }: Pick<Partial<RecordOptions>, 'success' | 'reason' | 'correlation'> = {},
-    now = this.#clock(),
+    { success = true, reason, ...rest }: ApiOptions = {},
   ): void {
-    const options = {
-      correlation,
+    this.#write({
+      ...rest,
       classUid: API_ACTIVITY,
       activityId: READ,
       severity: success ? Severity.informational : Severity.medium,
@@ -266,8 +258,7 @@ export class Audit implements AsyncDisposable {
         action_id: success ? 1 : 2,
       },
       unmapped: { caller, reason, ...unmapped },
-    } as const;
-    this.#write(options, now);
+    });
   }
 
   #state(
@@ -309,8 +300,8 @@ export class Audit implements AsyncDisposable {
     });
   }
 
-  #write(options: Omit<RecordOptions, 'now' | 'sandbox'>, now = this.#clock()): void {
-    const record = ocsfRecord({ ...options, now, sandbox: this.#sandbox });
+  #write(options: Omit<RecordOptions, 'now' | 'sandbox'> & { readonly now?: number }): void {
+    const record = ocsfRecord({ now: this.#clock(), ...options, sandbox: this.#sandbox });
     this.#sink.write(`${JSON.stringify(record)}\n`);
   }
 }
