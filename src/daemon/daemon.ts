@@ -61,8 +61,7 @@ interface Base {
 interface Parts {
   pipeline?: Pipeline;
   server?: ResolverServer;
-  health?: Responder | undefined;
-  metrics?: Responder | undefined;
+  readonly responders: Responder[];
   configWatch?: ConfigWatch;
 }
 
@@ -74,7 +73,7 @@ export class Daemon implements AsyncDisposable {
   readonly #state = new ServingState(this.#store);
   readonly #collection = new IdleCollection();
   readonly #boundary: Boundary;
-  readonly #parts: Parts = {};
+  readonly #parts: Parts = { responders: [] };
   #config: Config;
   /** What the last attempt to load the configuration read. */
   #files: ConfigFiles;
@@ -179,11 +178,7 @@ export class Daemon implements AsyncDisposable {
     const store = this.#store;
     const processKey = randomBytes(32);
     const views = new Views(config.sandbox, processKey);
-    const meter = new Metrics(() => ({
-      ...this.#statusFacts(),
-      refusals: store.current()?.refusals ?? [],
-    }));
-    const onNewUid = () => this.#boundary.checkSoon();
+    const meter = new Metrics(() => ({ ...this.#statusFacts(), refusals: store.current()?.refusals ?? [] }));
     const pipeline = new Pipeline(config, { store, views, audit, log, meter });
     parts.pipeline = pipeline;
     parts.server = await ResolverServer.open({
@@ -197,20 +192,16 @@ export class Daemon implements AsyncDisposable {
       processKey,
       statusFacts: () => this.#statusFacts(),
       meter,
-      onNewUid,
+      onNewUid: () => this.#boundary.checkSoon(),
       onCall: () => this.#collection.worked(),
     });
     if (config.health !== undefined) {
-      parts.health = await Responder.open(
-        'health.listen',
-        config.health.listen,
-        healthRoutes(() => state.isServing()),
-      );
+      const routes = healthRoutes(() => state.isServing());
+      parts.responders.push(await Responder.open('health.listen', config.health.listen, routes));
     }
     if (config.metrics !== undefined) {
-      parts.metrics = await Responder.open('metrics.listen', config.metrics.listen, {
-        '/metrics': () => ({ status: 200, text: meter.text(Date.now()) }),
-      });
+      const routes = { '/metrics': () => ({ status: 200, text: meter.text(Date.now()) }) as const };
+      parts.responders.push(await Responder.open('metrics.listen', config.metrics.listen, routes));
     }
     this.#listen();
     this.#boundary.keepProving((failed) => this.#break(failed.map(({ id }) => id)));
@@ -262,14 +253,12 @@ export class Daemon implements AsyncDisposable {
     await parts.server?.drain(socketRefusal(reason));
     this.#store.drop();
     await Promise.all([stopped, unwatched]);
-    await Promise.all([parts.health?.[Symbol.asyncDispose](), parts.metrics?.[Symbol.asyncDispose]()]);
+    await Promise.all(parts.responders.map((responder) => responder[Symbol.asyncDispose]()));
     this.#collection[Symbol.dispose]();
     if (ran) {
+      const broken = reason.kind === 'boundary-broken';
       const asked = String(this.#options.signal.reason);
-      audit.lifecycle(
-        'stopped',
-        reason.kind === 'boundary-broken' ? 'the isolation boundary is broken' : asked,
-      );
+      audit.lifecycle('stopped', broken ? 'the isolation boundary is broken' : asked);
     }
     await audit[Symbol.asyncDispose]();
     // Last: it holds the line that explains the exit.

@@ -1,6 +1,6 @@
 /** Reads the configuration again, all or nothing. */
 import type { Config } from '../config/config.ts';
-import { type ConfigFiles, readUnchanged } from '../config/files.ts';
+import { readUnchanged } from '../config/files.ts';
 import type { ServeOptions } from '../consumers/consumer.ts';
 import { keepFixed } from '../consumers/index.ts';
 import type { loadConfig } from '../consumers/load-config.ts';
@@ -32,18 +32,13 @@ export interface ReloadOptions {
   readonly loadConfig: typeof loadConfig;
 }
 
-export interface Reread {
-  /** Undefined where it is wrong or changed at every attempt, which leaves the one in force untouched. */
-  readonly config: Config | undefined;
-  readonly files: ConfigFiles;
-}
-
 /**
- * The next configuration. Never a mixture of two: where a file changed while they were read, all are read again. What
- * the process opened or proved at its start stays as it was until the next start; a caller must not become the agent
- * by that.
+ * The next configuration, and the files that were read; undefined where it is wrong or changed at every attempt, which
+ * leaves the one in force untouched. Never a mixture of two: where a file changed while they were read, all are read
+ * again. What the process opened or proved at its start stays as it was until the next start; a caller must not become
+ * the agent by that.
  */
-export function reread(current: Config, options: ReloadOptions): Reread {
+export function reread(current: Config, options: ReloadOptions) {
   const { file, env, consumers, loadConfig } = options;
   const { loaded, files } = readUnchanged((reading) => {
     const next = loadConfig(file, env, { files: reading }, consumers);

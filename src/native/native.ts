@@ -93,7 +93,6 @@ export function trimMalloc(): void {
   libc().mallocTrim?.(0);
 }
 
-/** A libc call that failed. */
 export class NativeError extends Error {
   override readonly name = 'NativeError';
   readonly errno: number;
@@ -106,7 +105,6 @@ export class NativeError extends Error {
   }
 }
 
-/** The result of a call, or its errno as an error. */
 export function orThrow(call: string, result: number): number {
   if (result < 0) throw new NativeError(call, libc().errno());
   return result;
@@ -122,11 +120,7 @@ export interface PeerCredentials {
   readonly gid: number;
 }
 
-function socketOption(
-  fd: number,
-  name: number,
-  size: number,
-): { errno: number; value: Buffer; length: number } {
+function socketOption(fd: number, name: number, size: number) {
   const c = libc();
   const value = Buffer.alloc(size);
   const length = Buffer.alloc(4);
@@ -211,7 +205,6 @@ export function getDumpable(): number {
   return libc().prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 }
 
-/** PR_SET_DUMPABLE 0. */
 export function setNonDumpable(): void {
   orThrow('prctl(PR_SET_DUMPABLE)', libc().prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 }

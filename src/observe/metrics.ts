@@ -139,7 +139,6 @@ export class Metrics {
     this.#facts = facts;
   }
 
-  /** A new generation changed what is served. */
   rotated(): void {
     this.#rotations += 1;
   }

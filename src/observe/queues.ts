@@ -55,7 +55,6 @@ export class Queues implements AsyncDisposable {
     else this.#closeSlow();
   }
 
-  /** Sends a prefix to the slow queue for a while. */
   relegate(prefix: Buffer): void {
     const key = prefix.toString('hex');
     if (this.#relegated.has(key) || this.#relegated.size >= this.#limits.relegated) return;
@@ -63,7 +62,6 @@ export class Queues implements AsyncDisposable {
     this.#steerUntil(this.#limits.relegatedMs, () => this.#relegated.delete(key));
   }
 
-  /** Sends everybody there. */
   relegateAll(): void {
     if (this.#allRelegated) return;
     this.#allRelegated = true;
@@ -102,7 +100,6 @@ export class Queues implements AsyncDisposable {
   }
 }
 
-/** A server that answers nobody. */
 function nobody(): Server {
   const server = createServer();
   server.maxConnections = 0;

@@ -74,7 +74,6 @@ export class Responder implements AsyncDisposable {
     }
   }
 
-  /** Connections open now. */
   get size(): number {
     return this.#open.size;
   }

@@ -97,16 +97,15 @@ function profileKeys(provider: Provider, source: BulkSource, read: VolumeRead): 
   return provider.profileCredentials.flatMap((credential) => {
     const first = credential.envVars[0];
     if (first === undefined) return [];
-    if (read.kind === 'fault') return [bulkCandidate(provider, source, first, first, credential.required)];
+    const claim = (key: string, secretKey: string, required: boolean, alternatives?: readonly string[]) =>
+      bulkCandidate(provider, source, key, secretKey, required, alternatives);
+    if (read.kind === 'fault') return [claim(first, first, credential.required)];
     const there = (key: string) => isPresent(read.generation.keys.get(key)) && takesKey(source, key);
     const present = credential.envVars.filter(there);
     if (present.length > 0) {
-      return present.map((key, index) =>
-        bulkCandidate(provider, source, key, key, credential.required && index === 0, present),
-      );
+      return present.map((key, index) => claim(key, key, credential.required && index === 0, present));
     }
-    if (there(credential.name))
-      return [bulkCandidate(provider, source, first, credential.name, credential.required)];
-    return credential.required ? [bulkCandidate(provider, source, first, first, true)] : [];
+    if (there(credential.name)) return [claim(first, credential.name, credential.required)];
+    return credential.required ? [claim(first, first, true)] : [];
   });
 }

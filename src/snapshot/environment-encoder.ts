@@ -10,11 +10,7 @@ import { WireType } from '@bufbuild/protobuf/wire';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Endpoint, Sandbox } from '../config/config.ts';
 import { speaksTls } from '../domain/endpoint.ts';
-import {
-  CredentialRefusalSchema,
-  ProviderEnvironmentSchema,
-  StaticCredentialBindingSchema,
-} from '../gen/secretresolver/v1/resolver_pb.ts';
+import { ProviderEnvironmentSchema } from '../gen/secretresolver/v1/resolver_pb.ts';
 import type { CredentialRefusal } from './refusal.ts';
 import type { ServedCredential } from './resolve.ts';
 
@@ -35,7 +31,6 @@ const VALUE_TAG = delimited(2);
 /** All that is said of one credential but its value. */
 interface Kept {
   readonly expiresAtMs: number | undefined;
-  /** The environment name. */
   readonly key: Buffer;
   readonly message: Uint8Array;
 }
@@ -94,15 +89,12 @@ export class EnvironmentEncoder {
         sandbox: this.#sandbox,
         refusals: refusals
           .slice(0, MAX_SERVED_REFUSALS)
-          .map(({ provider, key, reason, required }) =>
-            create(CredentialRefusalSchema, { provider, key, reason, required }),
-          ),
+          .map(({ provider, key, reason, required }) => ({ provider, key, reason, required })),
       }),
     );
   }
 }
 
-/** An endpoint as it is on the wire. */
 export function binding(endpoint: Endpoint) {
   const { host, port, path } = endpoint;
   return { host, port, path, plainHttp: !speaksTls(endpoint) };
@@ -116,11 +108,11 @@ function encodeNames({ key, provider, endpoints, identity, handle, expiresAtMs }
       credentialExpirationTimes: { [key]: timestampFromMs(expiresAtMs) },
     }),
     staticCredentialBindings: {
-      [key]: create(StaticCredentialBindingSchema, {
+      [key]: {
         endpoints: endpoints.map(binding),
         credentialIdentity: identity,
         workloadCredentialHandle: handle,
-      }),
+      },
     },
   });
   return { expiresAtMs, key: Buffer.from(key), message: toBinary(ProviderEnvironmentSchema, message) };

@@ -8,7 +8,6 @@ const MAX_KEPT = 64;
 export class KeptViews<T extends { readonly message: OwnedBytes }> {
   readonly #kept = new WeakMap<Snapshot, Map<string, T>>();
 
-  /** What is kept, or what `make` makes of it now. */
   of(snapshot: Snapshot, providers: readonly string[], make: () => T): T {
     const kept = this.#kept.get(snapshot) ?? new Map<string, T>();
     this.#kept.set(snapshot, kept);

@@ -31,7 +31,6 @@ export interface PredictOptions {
   readonly resolverUid: number;
   /** Files in the folders that are not read. */
   readonly passedBy: readonly string[];
-  /** Ids of the checks that are enforced. */
   readonly enforced: ReadonlySet<string>;
 }
 
@@ -294,7 +293,6 @@ function predictProfileKeys(
   }
 }
 
-/** What is written about single keys of a Secret. */
 function predictKeys(provider: Provider, bulk: BulkSource, path: Path, report: Report): void {
   const own = new Set(provider.credentials.map(({ key }) => key));
   const leftOut = (field: string, key: string) =>

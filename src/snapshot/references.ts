@@ -8,7 +8,6 @@ export function referenceAllowed(rules: readonly ReferenceRule[], reference: Sec
   );
 }
 
-/** Whether the operator lists any key of the Secret. */
 export function secretAllowed(rules: readonly ReferenceRule[], secret: SecretName): boolean {
   return rules.some((rule) => namesSecret(rule, secret) && rule.keys.length > 0);
 }

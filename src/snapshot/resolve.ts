@@ -130,13 +130,12 @@ function byKeyThenProvider(a: Candidate, b: Candidate): number {
 /** Claims that lose their name: to an explicit one, or to each other, because no order among equals is right. */
 function claimedTwice(claims: readonly Candidate[]): ReadonlySet<Candidate> {
   const named = claims.filter(({ key }) => key !== EVERY_KEY);
-  const losers = new Set<Candidate>();
-  for (const rivals of Map.groupBy(named, ({ key }) => key).values()) {
-    if (rivals.length < 2) continue;
-    const explicit = rivals.filter(({ origin }) => origin === 'explicit');
-    for (const rival of rivals) if (explicit.length !== 1 || rival !== explicit[0]) losers.add(rival);
-  }
-  return losers;
+  const losers = [...Map.groupBy(named, ({ key }) => key).values()].flatMap((rivals) => {
+    const [winner, ...equals] =
+      rivals.length === 1 ? rivals : rivals.filter(({ origin }) => origin === 'explicit');
+    return equals.length === 0 ? rivals.filter((rival) => rival !== winner) : rivals;
+  });
+  return new Set(losers);
 }
 
 function resolveOne(

@@ -10,7 +10,6 @@ export interface Sized<T> {
   readonly bytes: number;
 }
 
-/** The items that fit, in their order. */
 export function shareRoom<T>(items: readonly Sized<T>[], room: number): ReadonlySet<T> {
   const taken = new Set<T>();
   let left = room;

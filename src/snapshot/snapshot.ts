@@ -7,7 +7,6 @@ import type { Resolution, ServedCredential } from './resolve.ts';
 /** Milliseconds between the replacement of a snapshot and the overwriting of its values: long enough for any write that began with it. */
 export const ERASE_AFTER_MS = 1_000;
 
-/** A resolution in force. */
 export interface Snapshot extends Resolution {
   /** `performance.now()` of the read that caused it: the start of every lag. */
   readonly mountedAt: number;
@@ -16,13 +15,8 @@ export interface Snapshot extends Resolution {
 /** `handle-changed`: the mapping or the endpoints are others, so that placeholders made from the old handle are dead. */
 type ChangeKind = 'loaded' | 'rotated' | 'handle-changed' | 'revoked' | 'refused';
 
-/** What happened to one credential between two snapshots. */
-export interface CredentialChange {
+export interface CredentialChange extends Omit<CredentialRefusal, 'reason'> {
   readonly kind: ChangeKind;
-  readonly provider: string;
-  readonly key: string;
-  readonly reference: SecretReference;
-  readonly required: boolean;
   /** Why it is refused or was revoked. */
   readonly reason: RefusalReason | undefined;
 }
@@ -64,7 +58,6 @@ export class SnapshotStore {
   }
 }
 
-/** Overwrites every value of a snapshot. */
 export function eraseSnapshot(snapshot: Resolution): void {
   for (const { value } of snapshot.credentials) value.erase();
 }
@@ -103,7 +96,6 @@ export function itemId(item: { provider: string; key: string; reference: SecretR
   return `${item.provider}\0${item.key}\0${namespace}\0${name}\0${key}`;
 }
 
-/** What an auditor wants to know of a new snapshot. */
 export function changes(before: Resolution | undefined, after: Resolution): CredentialChange[] {
   // A name is served once, whichever Secret it comes from.
   const served = new Map((before?.credentials ?? []).map((credential) => [nameOf(credential), credential]));

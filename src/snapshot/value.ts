@@ -20,7 +20,6 @@ export type Decoded =
   | { readonly kind: 'value'; readonly value: SecretValue; readonly jwtExpiresAtMs: number | undefined }
   | { readonly kind: 'refused'; readonly reason: RefusalReason };
 
-/** Trims, checks and copies one value. */
 export function decodeValue(raw: SecretValue, options: Pick<ExplicitCredential, 'trim' | 'format'>): Decoded {
   const bytes = trimmed(raw.reveal(), options.trim);
   const reason = fault(bytes, options.format);

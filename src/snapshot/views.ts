@@ -4,7 +4,7 @@
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import type { Sandbox, SecretReference } from '../config/config.ts';
+import type { Sandbox } from '../config/config.ts';
 import { OwnedBytes } from '../domain/owned-bytes.ts';
 import { EnvironmentEncoder } from './environment-encoder.ts';
 import { KeptViews } from './kept-views.ts';
@@ -17,10 +17,7 @@ const REVISION_FIELD = 2;
 /** Bytes of that field at most: a tag, and 64 bits at seven a byte. */
 const MAX_REVISION_BYTES = 11;
 
-export interface Withholding {
-  readonly provider: string;
-  readonly key: string;
-  readonly reference: SecretReference;
+export interface Withholding extends Pick<CredentialRefusal, 'provider' | 'key' | 'reference'> {
   /** A reason of ours, or a rule of the consumer's. */
   readonly reason: string;
 }
@@ -46,7 +43,6 @@ export class Views {
     this.#processKey = createSecretKey(processKey);
   }
 
-  /** The view of a set of providers. */
   of(snapshot: Snapshot, providers: readonly string[]): View {
     return this.#kept.of(snapshot, providers, () => {
       const wanted = new Set(providers);

@@ -9,17 +9,14 @@ import type { Audit } from '../observe/audit/audit.ts';
 import { parse, refuse } from './calls.ts';
 import { Status } from './grpc-status.ts';
 import { type Method, streaming, unary } from './method.ts';
-import { refusalsOf, socketRefusal } from './refusal.ts';
+import { CallRefusal, socketRefusal } from './refusal.ts';
 import type { ServingState } from './serving-state.ts';
 
 const SERVICE = 'grpc.health.v1.Health';
 /** Streams of Watch that may be open at once, of all callers of a socket. */
 const MAX_WATCHES = 64;
 
-const noSuchService = refusalsOf<{ readonly kind: 'no-such-service' }>(() => ({
-  code: Status.NOT_FOUND,
-  details: 'no such service',
-}));
+const NO_SUCH_SERVICE = { code: Status.NOT_FOUND, details: 'no such service' };
 
 const RESPONSES = {
   serving: encode(ServingStatus.SERVING),
@@ -35,7 +32,7 @@ export function healthMethods(state: ServingState, audit: Audit, services: reado
   const nameOf = (bytes: Buffer) =>
     parse('HealthCheckRequest', () => fromBinary(HealthCheckRequestSchema, bytes)).service;
   const check = unary(SERVICE, 'Check', (connection, request) => {
-    if (!known.has(nameOf(request))) refuse(noSuchService({ kind: 'no-such-service' }));
+    if (!known.has(nameOf(request))) refuse(new CallRefusal({ kind: 'no-such-service' }, NO_SUCH_SERVICE));
     audit.listed(check.audited, connection.audited);
     return response();
   });

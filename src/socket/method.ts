@@ -9,7 +9,7 @@ interface Named {
   readonly path: string;
   readonly audited: AuditedCall;
   /** Largest request, in bytes; the socket's own limit unless set. */
-  readonly requestBytes?: number;
+  readonly requestBytes?: number | undefined;
 }
 
 /** An encoded message; of values it is owned by whoever erases it. */
@@ -53,6 +53,5 @@ export function streaming(
   open: StreamMethod['open'],
   requestBytes?: number,
 ): StreamMethod {
-  const method = { path: `/${service}/${name}`, audited: { service, operation: name }, open };
-  return requestBytes === undefined ? method : { ...method, requestBytes };
+  return { path: `/${service}/${name}`, audited: { service, operation: name }, open, requestBytes };
 }

@@ -22,11 +22,7 @@ import {
 } from '../native/native.ts';
 
 /** What is known of a peer for as long as its connection lasts. */
-export interface Peer {
-  /** 0 where the peer lives in another PID namespace. */
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
+export interface Peer extends PeerCredentials {
   /** Supplementary groups; undefined where the kernel does not tell. */
   readonly groups: readonly number[] | undefined;
 }

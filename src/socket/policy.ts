@@ -16,9 +16,6 @@ export interface Authorised {
 
 export type PeerDecision = { readonly caller: Authorised } | { readonly refusal: PeerRefusal };
 
-/** Name under which the resolver's own UID appears in the audit. */
-const SELF = 'self';
-
 /**
  * Finds the first rule that fits. The UID is the fence; gid and exe narrow a rule and never widen it.
  *
@@ -45,7 +42,7 @@ export function authorisePeer(
     refusal = fault;
   }
   if (sameUid.length === 0 && peer.uid === ownUid && peer.pid > 0 && peer.pid !== ownPid) {
-    return { caller: { name: SELF, providers: ['*'], namesOnly: true } };
+    return { caller: { name: 'self', providers: ['*'], namesOnly: true } };
   }
   return { refusal };
 }

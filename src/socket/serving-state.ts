@@ -1,20 +1,17 @@
 /** Why nothing can be served at this moment, if so. One place that health, calls and GetStatus ask. */
-import type { SecretReference } from '../config/config.ts';
 import { type CredentialRefusal, REMEDIES } from '../snapshot/refusal.ts';
 import type { Snapshot, SnapshotStore } from '../snapshot/snapshot.ts';
 import { type CallRefusal, type SocketRefusal, socketRefusal } from './refusal.ts';
 
-type Fault =
-  | Extract<SocketRefusal, { kind: 'boundary-broken' | 'draining' | 'not-ready' }>
-  | { kind: 'socket-lost' };
+type Fault = Extract<SocketRefusal, { kind: 'boundary-broken' | 'draining' | 'not-ready' }>;
 
-const FAULT_REMEDIES: Readonly<Record<Fault['kind'], string>> = {
+const FAULT_REMEDIES = {
   'boundary-broken': 'fix what `secret-resolver check` reports as failed, then restart the pod',
   draining: 'the resolver is ending; wait for the next one',
   'not-ready': 'the first read of the Secrets is under way; wait',
   'socket-lost':
     'nothing but the resolver may write the folder of socket.path; the log says why it cannot be bound again',
-};
+} satisfies Readonly<Record<Fault['kind'] | 'socket-lost', string>>;
 
 /** Causes that are told: a profile may require many keys, and `list` has them all. */
 const MAX_CAUSES = 20;
@@ -23,11 +20,7 @@ export interface NotServing {
   readonly reason: string;
   readonly remedy: string;
   /** The required credential that is refused, where that is the cause. */
-  readonly credential?: {
-    readonly provider: string;
-    readonly key: string;
-    readonly reference: SecretReference;
-  };
+  readonly credential?: Pick<CredentialRefusal, 'provider' | 'key' | 'reference'>;
 }
 
 export class ServingState {
@@ -82,7 +75,7 @@ export class ServingState {
     return () => this.#listeners.delete(listener);
   }
 
-  #current(): Snapshot | Exclude<Fault, { kind: 'socket-lost' }> {
+  #current(): Snapshot | Fault {
     if (this.#broken !== undefined) return { kind: 'boundary-broken', findings: this.#broken };
     if (this.#draining) return { kind: 'draining' };
     return this.#store.current() ?? { kind: 'not-ready' };
@@ -93,7 +86,7 @@ export class ServingState {
   }
 }
 
-function fault(reason: Fault['kind']): NotServing {
+function fault(reason: keyof typeof FAULT_REMEDIES): NotServing {
   return { reason, remedy: FAULT_REMEDIES[reason] };
 }
 

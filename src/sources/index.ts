@@ -9,7 +9,6 @@ const SOURCES = [kubeletSecret] as const satisfies readonly Source[];
 export type VolumeFault = FaultOf<(typeof SOURCES)[number]>;
 type FaultOf<S extends Source> = S extends Source ? keyof S['faults'] : never;
 
-/** A read of a volume by any source. */
 export type VolumeRead = SourceRead<VolumeFault>;
 
 /** How to fix a fault. A fault means the same in every source that has it. */
@@ -21,7 +20,6 @@ export const VOLUME_REMEDIES: Readonly<Record<VolumeFault, string>> = Object.ass
 /** What a provider file may write as `source.type`. */
 export const SOURCE_TYPES: readonly string[] = SOURCES.map(({ type }) => type);
 
-/** The source that reads a Secret. */
 export function sourceOf(secret: SecretName): Pick<Source<VolumeFault>, 'directory' | 'read'> {
   const type = secret.source ?? DEFAULT_SOURCE_TYPE;
   const source = SOURCES.find((known) => known.type === type);

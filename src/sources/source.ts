@@ -12,7 +12,6 @@ import type { SecretValue } from '../domain/secret-value.ts';
 export interface Source<Fault extends string = string> {
   /** The value of `source.type` in a provider file. */
   readonly type: string;
-  /** The directory to watch and to read. */
   readonly directory: (config: Pick<Config, 'secretsRoot'>, secret: SecretName) => string;
   /** Reads one consistent generation. Never throws, whatever the directory contains. */
   readonly read: (directory: string, wanted: Wanted) => SourceRead<Fault>;
@@ -28,7 +27,6 @@ export interface Wanted {
   readonly takes?: (key: string) => boolean;
 }
 
-/** Why a key of a generation could not be read. */
 export type KeyFault = 'key-missing' | 'not-a-file' | 'symlink' | 'too-large' | 'unreadable';
 
 export type KeyRead =

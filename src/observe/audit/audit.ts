@@ -4,14 +4,10 @@ import type { CredentialChange } from '../../snapshot/snapshot.ts';
 import type { WriterState } from '../line-writer.ts';
 import { groupChanges } from './change-groups.ts';
 import {
-  API_ACTIVITY,
-  APPLICATION_LIFECYCLE,
   type AuditedCall,
   type AuditedCaller,
   type AuditedCredential,
   actor,
-  DETECTION_FINDING,
-  DEVICE_CONFIG_STATE_CHANGE,
   ocsfRecord,
   plainCredential,
   type RecordOptions,
@@ -76,7 +72,7 @@ export class Audit implements AsyncDisposable {
 
   lifecycle(what: 'started' | 'stopped', detail: string): void {
     this.#write({
-      classUid: APPLICATION_LIFECYCLE,
+      className: 'Application Lifecycle',
       activityId: what === 'started' ? 3 : 4,
       severity: Severity.informational,
       success: true,
@@ -211,17 +207,14 @@ export class Audit implements AsyncDisposable {
 
   /** A check of the boundary, when it failed or when a failure was accepted. */
   boundaryFinding(finding: AuditedFinding): void {
-    const failed = finding.outcome !== 'pass';
-    const severity = !failed
-      ? Severity.informational
-      : finding.severity === 'enforce'
-        ? Severity.critical
-        : Severity.medium;
-    this.#finding(finding.id, severity, !failed, finding.evidence, {
-      severity: finding.severity,
-      outcome: finding.outcome,
-      remedy: finding.remedy,
-      exceptions: finding.exceptions,
+    const { id, evidence, severity, outcome, remedy, exceptions } = finding;
+    const passed = outcome === 'pass';
+    const failure = severity === 'enforce' ? Severity.critical : Severity.medium;
+    this.#finding(id, passed ? Severity.informational : failure, passed, evidence, {
+      severity,
+      outcome,
+      remedy,
+      exceptions,
     });
   }
 
@@ -245,7 +238,7 @@ export class Audit implements AsyncDisposable {
   ): void {
     this.#write({
       ...rest,
-      classUid: API_ACTIVITY,
+      className: 'API Activity',
       activityId: READ,
       severity: success ? Severity.informational : Severity.medium,
       success,
@@ -269,7 +262,7 @@ export class Audit implements AsyncDisposable {
     unmapped: Record<string, unknown>,
   ): void {
     this.#write({
-      classUid: DEVICE_CONFIG_STATE_CHANGE,
+      className: 'Device Config State Change',
       activityId: 1,
       severity,
       success,
@@ -290,7 +283,7 @@ export class Audit implements AsyncDisposable {
     unmapped: Record<string, unknown>,
   ): void {
     this.#write({
-      classUid: DETECTION_FINDING,
+      className: 'Detection Finding',
       activityId: resolved ? 3 : 1,
       severity,
       success: resolved,

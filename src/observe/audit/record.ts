@@ -5,17 +5,13 @@
 import { basename } from 'node:path';
 import type { Sandbox, SecretReference } from '../../config/config.ts';
 import { VERSION } from '../../domain/version.ts';
-
-export const API_ACTIVITY = 6003;
-export const DEVICE_CONFIG_STATE_CHANGE = 5019;
-export const DETECTION_FINDING = 2004;
-export const APPLICATION_LIFECYCLE = 6002;
+import type { CredentialRefusal } from '../../snapshot/refusal.ts';
 
 const CLASSES = {
-  [API_ACTIVITY]: { name: 'API Activity', category: 6 },
-  [DEVICE_CONFIG_STATE_CHANGE]: { name: 'Device Config State Change', category: 5 },
-  [DETECTION_FINDING]: { name: 'Detection Finding', category: 2 },
-  [APPLICATION_LIFECYCLE]: { name: 'Application Lifecycle', category: 6 },
+  'API Activity': { uid: 6003, category: 6 },
+  'Device Config State Change': { uid: 5019, category: 5 },
+  'Detection Finding': { uid: 2004, category: 2 },
+  'Application Lifecycle': { uid: 6002, category: 6 },
 } as const;
 
 const CATEGORIES = { 2: 'Findings', 5: 'Discovery', 6: 'Application Activity' } as const;
@@ -48,16 +44,10 @@ export interface AuditedCall {
   readonly operation: string;
 }
 
-export interface AuditedCredential {
-  readonly provider: string;
-  readonly key: string;
-  readonly reference: SecretReference;
-  /** Whether its provider is withheld without it. */
-  readonly required: boolean;
-}
+export type AuditedCredential = Omit<CredentialRefusal, 'reason'>;
 
 export interface RecordOptions {
-  readonly classUid: keyof typeof CLASSES;
+  readonly className: keyof typeof CLASSES;
   readonly activityId: number;
   readonly severity: Severity;
   readonly success: boolean;
@@ -74,19 +64,19 @@ export interface RecordOptions {
 
 /** One record, for JSON: what is undefined is left out there. */
 export function ocsfRecord(options: RecordOptions): Record<string, unknown> {
-  const { classUid, activityId, sandbox } = options;
-  const { name, category } = CLASSES[classUid];
+  const { className, activityId, sandbox } = options;
+  const { uid, category } = CLASSES[className];
   return {
-    class_uid: classUid,
-    class_name: name,
+    class_uid: uid,
+    class_name: className,
     category_uid: category,
     category_name: CATEGORIES[category],
     activity_id: activityId,
-    type_uid: classUid * 100 + activityId,
+    type_uid: uid * 100 + activityId,
     time: options.now,
     severity_id: options.severity,
     // In a finding `status_id` is the state of the case: 1 New, 4 Resolved. Elsewhere 1 Success, 2 Failure.
-    status_id: classUid === DETECTION_FINDING ? (options.success ? 4 : 1) : options.success ? 1 : 2,
+    status_id: className === 'Detection Finding' ? (options.success ? 4 : 1) : options.success ? 1 : 2,
     message: options.message,
     status_detail: options.reason,
     metadata: {
