@@ -142,10 +142,8 @@ export function peerGroups(fd: number): readonly number[] | undefined {
   // NGROUPS_MAX is 65536; the kernel writes the size it needs when ours is too small.
   if (attempt.errno === ERANGE)
     attempt = socketOption(fd, SO_PEERGROUPS, Math.min(attempt.length, 65536 * 4));
-  if (attempt.errno !== 0) return undefined;
-  const groups: number[] = [];
-  for (let at = 0; at < attempt.length; at += 4) groups.push(attempt.value.readUInt32LE(at));
-  return groups;
+  const { errno, value, length } = attempt;
+  return errno === 0 ? Array.from({ length: length / 4 }, (_, at) => value.readUInt32LE(at * 4)) : undefined;
 }
 
 /**
