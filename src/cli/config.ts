@@ -12,6 +12,7 @@ import { matchGlob } from '../domain/glob.ts';
 import { DEFAULT_UID } from '../domain/kubernetes.ts';
 import { printable } from '../domain/printable.ts';
 import { COLUMNS, wrapped } from '../domain/wrapped.ts';
+import { referenceText } from '../observe/audit/record.ts';
 import { predict } from '../snapshot/predict.ts';
 import type { CommandContext } from './context.ts';
 import { countLine, findingData, findingsText } from './findings.ts';
@@ -125,7 +126,7 @@ function providerData({ name, type, credentials, from, endpoints }: Config['prov
     type,
     credentials: credentials.map(({ key, reference, required }) => ({
       key,
-      reference: `${secretId(reference)}/${reference.key}`,
+      reference: referenceText(reference),
       required,
     })),
     from: from.map(({ mode, secret }) => ({ mode, secret: secretId(secret) })),

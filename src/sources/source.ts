@@ -13,11 +13,25 @@ export interface Source<Fault extends string = string> {
   /** The value of `source.type` in a provider file. */
   readonly type: string;
   readonly directory: (config: Pick<Config, 'secretsRoot'>, secret: SecretName) => string;
+  /** The entry of the directory that is changed last of a new generation, if one is: a hint of it is acted on at once. */
+  readonly changedLast?: string;
   /** Reads one consistent generation. Never throws, whatever the directory contains. */
   readonly read: (directory: string, wanted: Wanted) => SourceRead<Fault>;
-  /** Every reason why there can be no generation, with how to fix it. */
+  /** Its own reasons why there can be no generation, besides {@link SHARED_FAULTS}, with how to fix each. */
   readonly faults: Readonly<Record<Fault, string>>;
 }
+
+/** What can be wrong with a volume whatever its source, and how to fix it. volume.ts goes by the first two. */
+export const SHARED_FAULTS = {
+  /** It changed during every attempt to read it; it is read again soon. */
+  unstable: 'find out what rewrites the volume without pause',
+  /** Any other system error. Where it is a shortage, the read before stays in force for a while. */
+  unreadable: "check the volume's defaultMode and fsGroup, and that this UID may read it",
+  'too-many-files': 'split the Secret, or mount fewer in one volume',
+  'volume-too-large': 'split the Secret, or mount fewer in one volume',
+} as const;
+
+export type SharedFault = keyof typeof SHARED_FAULTS;
 
 /** Which keys to read: paths below the generation, and whether to read every existing key as well. */
 export interface Wanted {
@@ -42,7 +56,7 @@ export interface Generation {
 
 export type SourceRead<Fault extends string = string> =
   | { readonly kind: 'generation'; readonly generation: Generation }
-  | { readonly kind: 'fault'; readonly fault: Fault; readonly code: string };
+  | { readonly kind: 'fault'; readonly fault: Fault | SharedFault; readonly code: string };
 
 /** Whether a read failed because this process is short of descriptors or memory, which says nothing about the Secret. */
 export function readInShortage(read: SourceRead): boolean {

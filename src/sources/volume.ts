@@ -15,7 +15,7 @@ import { eraseGeneration, readInShortage, sameContent, type Wanted } from './sou
 
 /** Milliseconds between two reads without a hint: a lost event hides a rotation for at most this long. */
 const REREAD_INTERVAL_MS = 10_000;
-/** Milliseconds for which events other than those of `..data` are batched: kubelet causes about six around one rename. */
+/** Milliseconds for which events of other entries than the source's `changedLast` are batched: kubelet causes about six around one rename. */
 const SETTLE_MS = 20;
 const UNSTABLE_RETRY_MS = 50;
 
@@ -104,7 +104,7 @@ export class Volume implements AsyncDisposable {
 
   #hint(name: string | undefined): void {
     if (this.#closed || this.#state === undefined) return;
-    if (name !== '..data') {
+    if (name === undefined || name !== sourceOf(this.#options.secret).changedLast) {
       this.#readIn(SETTLE_MS);
       return;
     }

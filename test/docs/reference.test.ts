@@ -6,6 +6,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { PARTS, SCHEMAS } from '../../src/consumers/load-config.ts';
 import { METRICS } from '../../src/observe/metrics.ts';
+import { VOLUME_REMEDIES } from '../../src/sources/index.ts';
 import { runInProcess } from '../support/in-process.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -142,6 +143,12 @@ describe('metrics.md', () => {
     expect(
       rows.map(([name = '', type, labels = '']) => [name.slice(1, -1), type, labels.match(/\w+/g) ?? []]),
     ).toEqual(Object.values(METRICS).map(({ name, type, labels }) => [name, type, [...labels]]));
+  });
+
+  it('has an alert for each fault of a volume', () => {
+    const rules = readFileSync(join(ROOT, 'deploy/alerts/prometheus-rule.yaml'), 'utf8');
+    const reasons = rules.match(/reason=~"([^"]+)"/)?.[1]?.split('|');
+    expect(reasons).toEqual(expect.arrayContaining(Object.keys(VOLUME_REMEDIES)));
   });
 
   it('names each alert, with its runbook', () => {

@@ -12,12 +12,8 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  MAX_FILE_BYTES,
-  MAX_FILES,
-  MAX_GENERATION_BYTES,
-  readGeneration,
-} from '../../src/sources/kubelet-secret/generation.ts';
+import { MAX_FILE_BYTES, MAX_FILES, MAX_GENERATION_BYTES } from '../../src/sources/folder.ts';
+import { readGeneration } from '../../src/sources/kubelet-secret/generation.ts';
 import { eraseGeneration, type KeyFault, sameContent } from '../../src/sources/source.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import type { SecretVolume } from '../support/secret-volume.ts';

@@ -3,7 +3,7 @@
  * `unmapped`. A record has names and references, never a value, a placeholder or a hash of a value.
  */
 import { basename } from 'node:path';
-import type { Sandbox, SecretReference } from '../../config/config.ts';
+import { type Sandbox, type SecretReference, secretId } from '../../config/config.ts';
 import { VERSION } from '../../domain/version.ts';
 import type { CredentialRefusal } from '../../snapshot/refusal.ts';
 
@@ -112,6 +112,7 @@ export function plainCredential(credential: AuditedCredential): Record<string, u
   return { provider, key, reference: referenceText(reference), required };
 }
 
-export function referenceText({ namespace, name, key }: SecretReference): string {
-  return `${namespace}/${name}/${key}`;
+/** `<namespace>/<name>/<key>`, after `<source>:` where it has one. */
+export function referenceText(reference: SecretReference): string {
+  return `${secretId(reference)}/${reference.key}`;
 }

@@ -10,12 +10,6 @@ export const KUBELET_FAULTS = {
   'mounted-by-sub-path': 'mount the whole Secret: a subPath mount never rotates',
   /** The volume, `..data` or its target is a symlink or a file instead of a directory, or leads out of the volume. */
   'leads-out-of-volume': 'remove the symlink: the volume must be written by kubelet alone',
-  /** `..data` changed during every attempt. */
-  unstable: 'find out what rewrites the volume without pause',
-  'too-many-files': 'split the Secret, or mount fewer in one volume',
-  'volume-too-large': 'split the Secret, or mount fewer in one volume',
-  /** Any other system error. */
-  unreadable: "check the volume's defaultMode and fsGroup, and that this UID may read it",
 } as const;
 
 export type KubeletFault = keyof typeof KUBELET_FAULTS;

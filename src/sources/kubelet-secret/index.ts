@@ -9,6 +9,7 @@ import { readGeneration } from './generation.ts';
 export const kubeletSecret = {
   type: 'kubernetesSecret',
   directory: ({ secretsRoot }, { namespace, name }) => join(secretsRoot, namespace, name),
+  changedLast: '..data',
   read: (directory, wanted) => {
     const read = readGeneration(directory, wanted);
     return read.kind === 'fault' && read.fault === 'not-kubelet-layout' && mountedBySubPath(directory)

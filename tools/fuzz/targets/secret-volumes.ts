@@ -118,6 +118,7 @@ const generation = (layout: number, ...entries: Buffer[]) =>
 export const secretVolumes: Target<Subject> = {
   name: 'secret-volumes',
   covers: [
+    'src/sources/folder.ts',
     'src/sources/kubelet-secret/generation.ts',
     'src/sources/wanted.ts',
     'src/snapshot/',
