@@ -1,10 +1,11 @@
 /** Attacks on what is mounted: Secret volumes at their paths, wherever else, and the service-account token. */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempt, attemptOnProcess, errnoName } from './answer.ts';
-import { describeTree, readableBytes, readableTree } from './read.ts';
+import { errorCode } from '../../domain/errors.ts';
+import { gainInFile, gainInTree } from './read.ts';
 import { describeProcess, foreignProcesses, mountsOf } from './surroundings.ts';
-import { ABSENT, type AttackContext, REFUSED, type Tries } from './types.ts';
+import type { Tries } from './tries.ts';
+import { ABSENT, type AttackContext, REFUSED } from './types.ts';
 
 /** Paths tried of one process. A resolver mounts a few Secrets; each of its tmpfs is worth a try. */
 const MAX_PATHS = 64;
@@ -14,7 +15,13 @@ export const SERVICE_ACCOUNT_FOLDERS = [
   '/run/secrets/kubernetes.io/serviceaccount',
 ];
 
-export function attackSecretPaths(context: AttackContext, tries: Tries): void {
+export const attacks = {
+  'secret-paths': attackSecretPaths,
+  'secret-volumes': attackSecretVolumes,
+  'service-account-token': attackServiceAccountToken,
+};
+
+function attackSecretPaths(context: AttackContext, tries: Tries): void {
   const exempt = [...context.allowedMounts, ...SERVICE_ACCOUNT_FOLDERS];
   const foreign = foreignProcesses(context).map((entry) => ({
     entry,
@@ -33,17 +40,12 @@ export function attackSecretPaths(context: AttackContext, tries: Tries): void {
       continue;
     }
     // Where the volume is mounted for us, a refusal is the file modes' and not the mount's: fsGroup undoes it.
-    attempt(tries, path, mounted ? ABSENT : [...ABSENT, ...REFUSED], () => {
-      const tree = readableTree(path);
-      return tree.files === 0 ? undefined : describeTree(tree);
-    });
+    tries.attempt(path, () => gainInTree(path), mounted ? ABSENT : [...ABSENT, ...REFUSED]);
   }
   for (const { entry, paths: mounts } of foreign) {
     for (const path of new Set([...known, ...mounts])) {
-      attemptOnProcess(tries, `${path} of ${describeProcess(entry)}`, REFUSED, () => {
-        const tree = readableTree(`/proc/${entry.pid}/root${path}`);
-        return tree.files === 0 ? undefined : describeTree(tree);
-      });
+      const target = `${path} of ${describeProcess(entry)}`;
+      tries.attemptOnProcess(target, () => gainInTree(`/proc/${entry.pid}/root${path}`), REFUSED);
     }
   }
 }
@@ -75,7 +77,7 @@ function hasGeneration(path: string): boolean {
   }
 }
 
-export function attackSecretVolumes(context: AttackContext, tries: Tries): void {
+function attackSecretVolumes(context: AttackContext, tries: Tries): void {
   const allowed = [...context.allowedMounts, ...SERVICE_ACCOUNT_FOLDERS];
   const mounts = mountsOf('self').filter(
     ({ mountPoint, type }) => type === 'tmpfs' && !allowed.some((folder) => below(mountPoint, folder)),
@@ -85,24 +87,19 @@ export function attackSecretVolumes(context: AttackContext, tries: Tries): void 
     try {
       lstatSync(join(mountPoint, '..data'));
     } catch (error) {
-      const answer = errnoName(error);
+      const answer = errorCode(error);
       // Kubelet mounts Secrets read-only. A folder that we cannot read is closed by its mode alone.
       if (options.includes('ro') && !ABSENT.includes(answer)) tries.unclear(mountPoint, answer);
       else tries.held(mountPoint, 'no ..data');
       continue;
     }
-    attempt(tries, mountPoint, [], () => {
-      const tree = readableTree(mountPoint);
-      return tree.files === 0 ? undefined : describeTree(tree);
-    });
+    tries.attempt(mountPoint, () => gainInTree(mountPoint), []);
   }
 }
 
-export function attackServiceAccountToken(_context: AttackContext, tries: Tries): void {
+function attackServiceAccountToken(_context: AttackContext, tries: Tries): void {
   for (const folder of SERVICE_ACCOUNT_FOLDERS) {
-    attempt(tries, join(folder, 'token'), ABSENT, () => {
-      const bytes = readableBytes(join(folder, 'token'));
-      return bytes === 0 ? undefined : `${bytes} bytes read`;
-    });
+    const path = join(folder, 'token');
+    tries.attempt(path, () => gainInFile(path));
   }
 }

@@ -8,7 +8,8 @@ import type net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CallAnswer, describeAnswer, firstAnswer, HTTP2_OPENING, openConnection } from './grpc-wire.ts';
 import { socketVisible } from './socket.ts';
-import { type AttackContext, REFUSED, type Tries } from './types.ts';
+import type { Tries } from './tries.ts';
+import type { AttackContext } from './types.ts';
 
 /** More than the 4096 that the resolver asks for as its backlog, and that most kernels cap it to. */
 const MOST_CONNECTIONS = 4608;
@@ -24,17 +25,13 @@ const RETRY_MS = 20;
 /** What connect() on a Unix socket answers then. */
 const BACKLOG_FULL = 'EAGAIN';
 
-export async function attackBacklog(context: AttackContext, tries: Tries): Promise<void> {
+export const attacks = { backlog: attackBacklog };
+
+async function attackBacklog(context: AttackContext, tries: Tries): Promise<void> {
   if (!socketVisible(context, tries)) return;
   const quiet = await askOnce(context);
-  if (quiet.answer.kind === 'no-connection') {
-    const words = describeAnswer(quiet.answer);
-    if (REFUSED.includes(quiet.answer.errno as 'EACCES')) tries.held('before the flood', words);
-    else tries.unclear('before the flood', words);
-    return;
-  }
-  if (quiet.answer.kind === 'silent') {
-    tries.unclear('before the flood', describeAnswer(quiet.answer));
+  if (quiet.answer.kind === 'no-connection' || quiet.answer.kind === 'silent') {
+    tries.refused('before the flood', describeAnswer(quiet.answer));
     return;
   }
   const flood: net.Socket[] = [];

@@ -4,8 +4,8 @@
  */
 import http2 from 'node:http2';
 import net from 'node:net';
-import { errnoName } from './answer.ts';
-import type { Rpc } from './types.ts';
+import { errorCode } from '../../domain/errors.ts';
+import { CLOSED, type Rpc } from './types.ts';
 
 /** What came of a call. */
 export type CallAnswer =
@@ -44,7 +44,7 @@ export function describeAnswer(answer: CallAnswer): string {
     case 'no-connection':
       return answer.errno;
     case 'closed':
-      return 'connection closed before any byte';
+      return CLOSED;
     case 'silent':
       return 'no answer in time';
     case 'other':
@@ -56,6 +56,11 @@ export function describeAnswer(answer: CallAnswer): string {
         : `gRPC status ${name}`;
     }
   }
+}
+
+/** Whether the other side served us. */
+export function isGain(answer: CallAnswer): boolean {
+  return answer.kind === 'status' && (answer.code === 0 || answer.messageBytes > 0);
 }
 
 /** Makes one call on a socket, which need not be connected yet, and closes it. Never rejects. */
@@ -84,7 +89,7 @@ export async function callOn(socket: net.Socket, rpc: Rpc, timeoutMs: number): P
   };
   const timer = setTimeout(() => resolve(conclude(false)), timeoutMs);
   socket.on('error', (error) => {
-    connectionError ??= errnoName(error);
+    connectionError ??= errorCode(error);
   });
   socket.on('close', () => resolve(conclude(true)));
 
@@ -144,7 +149,7 @@ export async function firstAnswer(
   const { promise, resolve } = Promise.withResolvers<CallAnswer>();
   const timer = setTimeout(() => resolve({ kind: 'silent' }), timeoutMs);
   socket.on('error', (error) => {
-    const errno = errnoName(error);
+    const errno = errorCode(error);
     resolve(CUT_OFF.includes(errno) ? { kind: 'closed' } : { kind: 'no-connection', errno });
   });
   socket.on('data', (chunk: Buffer) => {

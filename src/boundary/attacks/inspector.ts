@@ -1,24 +1,19 @@
 /** Asks a TCP listener whether it is a debugger, as a debugger's client would. */
 import http from 'node:http';
-import { errnoName } from './answer.ts';
+import { errorCode } from '../../domain/errors.ts';
 import type { TcpListener } from './surroundings.ts';
-
-export type InspectorAnswer =
-  | { readonly kind: 'inspector'; readonly targets: number }
-  | { readonly kind: 'other'; readonly what: string };
 
 /** A list of targets is some hundred bytes each. */
 const MAX_BODY_BYTES = 65_536;
 
-/** GET /json/list. Never rejects. */
-export async function askInspector(target: TcpListener, timeoutMs: number): Promise<InspectorAnswer> {
-  const { promise, resolve } = Promise.withResolvers<InspectorAnswer>();
-  const other = (what: string) => resolve({ kind: 'other', what });
+/** GET /json/list: how many targets an inspector names, or what else answered. Never rejects. */
+export async function askInspector(target: TcpListener, timeoutMs: number): Promise<number | string> {
+  const { promise, resolve } = Promise.withResolvers<number | string>();
   const request = http.get({ ...target, path: '/json/list', timeout: timeoutMs, agent: false });
-  const timer = setTimeout(() => other('not an inspector: no answer in time'), timeoutMs);
+  const timer = setTimeout(() => resolve('not an inspector: no answer in time'), timeoutMs);
   request.on('error', (error) => {
-    const errno = errnoName(error);
-    other(errno === 'ECONNREFUSED' ? errno : `not an inspector: ${errno}`);
+    const errno = errorCode(error);
+    resolve(errno === 'ECONNREFUSED' ? errno : `not an inspector: ${errno}`);
   });
   request.on('response', (response) => {
     let body = '';
@@ -26,11 +21,9 @@ export async function askInspector(target: TcpListener, timeoutMs: number): Prom
     response.on('data', (chunk: string) => {
       if (body.length < MAX_BODY_BYTES) body += chunk;
     });
-    response.on('error', (error) => other(`not an inspector: ${errnoName(error)}`));
+    response.on('error', (error) => resolve(`not an inspector: ${errorCode(error)}`));
     response.on('end', () => {
-      const targets = targetsIn(body);
-      if (targets === undefined) other(`not an inspector: HTTP status ${response.statusCode}`);
-      else resolve({ kind: 'inspector', targets });
+      resolve(targetsIn(body) ?? `not an inspector: HTTP status ${response.statusCode}`);
     });
   });
   try {

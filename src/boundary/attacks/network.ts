@@ -1,8 +1,16 @@
 /** Attacks over the network namespace that a pod shares: inspectors, abstract sockets, TCP listeners. */
-import { type CallAnswer, callOn, describeAnswer, openConnection, UNIMPLEMENTED } from './grpc-wire.ts';
+import {
+  type CallAnswer,
+  callOn,
+  describeAnswer,
+  isGain,
+  openConnection,
+  UNIMPLEMENTED,
+} from './grpc-wire.ts';
 import { askInspector } from './inspector.ts';
 import { describeListener, tcpListeners, unixListeners } from './surroundings.ts';
-import type { AttackContext, Tries } from './types.ts';
+import type { Tries } from './tries.ts';
+import type { AttackContext } from './types.ts';
 
 /** Listeners tried. A pod has a handful. */
 const MAX_LISTENERS = 64;
@@ -10,63 +18,52 @@ const MAX_LISTENERS = 64;
 const CALL_TIMEOUT_MS = 800;
 const INSPECTOR_PORT = 9229;
 
-export async function attackInspectors(_context: AttackContext, tries: Tries): Promise<void> {
+export const attacks = {
+  inspector: attackInspectors,
+  'abstract-sockets': async (context: AttackContext, tries: Tries) => {
+    const listeners = unixListeners().filter(({ abstract }) => abstract);
+    const targets = listeners.map(({ name }) => ({ name: `@${name}`, target: `\0${name}` }));
+    await askAll('abstract socket', targets, context, tries);
+  },
+  /** The kernel names sockets of all mount namespaces: a path that is not there, or leads elsewhere, is no way in. */
+  'other-sockets': async (context: AttackContext, tries: Tries) => {
+    const listeners = unixListeners().filter(
+      ({ name, abstract }) => !abstract && name !== context.socketPath,
+    );
+    const targets = listeners.map(({ name }) => ({ name, target: name }));
+    await askAll('other Unix socket', targets, context, tries);
+  },
+  'tcp-services': async (context: AttackContext, tries: Tries) => {
+    const targets = tcpListeners().map((target) => ({ name: describeListener(target), target }));
+    await askAll('TCP socket', targets, context, tries);
+  },
+};
+
+async function attackInspectors(_context: AttackContext, tries: Tries): Promise<void> {
   const usual = ['127.0.0.1', '::1'].map((host) => ({ host, port: INSPECTOR_PORT }));
   const byName = new Map([...usual, ...tcpListeners()].map((target) => [describeListener(target), target]));
   await Promise.all(
     boundedList([...byName], tries).map(async ([name, target]) => {
       const answer = await askInspector(target, CALL_TIMEOUT_MS);
-      switch (answer.kind) {
-        case 'inspector':
-          tries.broken(name, `answers as an inspector, ${answer.targets} targets`);
-          return;
-        case 'other':
-          tries.held(name, answer.what);
-          return;
-      }
+      if (typeof answer === 'string') tries.held(name, answer);
+      else tries.broken(name, `answers as an inspector, ${answer} targets`);
     }),
   );
 }
 
-export async function attackAbstractSockets(context: AttackContext, tries: Tries): Promise<void> {
-  const listeners = unixListeners().filter(({ abstract }) => abstract);
-  if (listeners.length === 0) tries.notApplicable('no abstract socket listens in this network namespace');
-  await askAll(
-    listeners.map(({ name }) => ({ name: `@${name}`, target: `\0${name}` })),
-    context,
-    tries,
-  );
+interface Target {
+  readonly name: string;
+  readonly target: Parameters<typeof openConnection>[0];
 }
-
-/** The kernel names sockets of all mount namespaces: a path that is not there, or leads elsewhere, is no way in. */
-export async function attackOtherSockets(context: AttackContext, tries: Tries): Promise<void> {
-  const listeners = unixListeners().filter(({ name, abstract }) => !abstract && name !== context.socketPath);
-  if (listeners.length === 0) tries.notApplicable('no other Unix socket listens in this network namespace');
-  await askAll(
-    listeners.map(({ name }) => ({ name, target: name })),
-    context,
-    tries,
-  );
-}
-
-export async function attackTcpServices(context: AttackContext, tries: Tries): Promise<void> {
-  const listeners = tcpListeners();
-  if (listeners.length === 0) tries.notApplicable('no TCP socket listens in this network namespace');
-  await askAll(
-    listeners.map((target) => ({ name: describeListener(target), target })),
-    context,
-    tries,
-  );
-}
-
-type Target = Parameters<typeof openConnection>[0];
 
 /** Asks each for the whole environment, by our name for it and by OpenShell's. */
 async function askAll(
-  targets: readonly { readonly name: string; readonly target: Target }[],
+  what: string,
+  targets: readonly Target[],
   context: AttackContext,
   tries: Tries,
 ): Promise<void> {
+  if (targets.length === 0) tries.notApplicable(`no ${what} listens in this network namespace`);
   const rpcs = context.rpcs.filter(({ path }) => path.endsWith('ProviderEnvironment'));
   await Promise.all(
     boundedList(targets, tries).flatMap(({ name, target }) =>
@@ -88,7 +85,7 @@ function boundedList<T>(list: readonly T[], tries: Tries): readonly T[] {
 function judge(target: string, answer: CallAnswer, tries: Tries): void {
   const words = describeAnswer(answer);
   if (answer.kind !== 'status' || answer.code === UNIMPLEMENTED) tries.held(target, words);
-  else if (answer.code === 0 || answer.messageBytes > 0) tries.broken(target, words);
+  else if (isGain(answer)) tries.broken(target, words);
   // The service exists and refused us. No credential may be available over TCP or an abstract socket at all.
   else tries.unclear(target, words);
 }

@@ -1,6 +1,8 @@
 /** Reads to see whether it can be read. Bytes are counted and overwritten; none leaves this file. */
 import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../../domain/errors.ts';
+import type { Gain } from './tries.ts';
 
 /** Bytes read of one file: enough to prove a leak, little enough for a run in seconds. */
 const MAX_READ_BYTES = 65_536;
@@ -21,14 +23,14 @@ export function readableBytes(path: string, position?: number): number {
   }
 }
 
-/** What could be read below a folder. */
-export interface ReadableTree {
-  readonly files: number;
-  readonly bytes: number;
+/** As a gain. No bytes is none: kernel threads open and hold nothing. */
+export function gainInFile(path: string): Gain {
+  const bytes = readableBytes(path);
+  return bytes === 0 ? undefined : `${bytes} bytes read`;
 }
 
 /** Reads every file below a folder, or the file that `path` is. Throws what the kernel answered for `path` itself. */
-export function readableTree(path: string): ReadableTree {
+export function gainInTree(path: string): Gain {
   let files = 0;
   let bytes = 0;
   let firstRefusal: unknown;
@@ -45,22 +47,18 @@ export function readableTree(path: string): ReadableTree {
           files++;
         }
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EISDIR') firstRefusal ??= error;
+        if (errorCode(error) !== 'EISDIR') firstRefusal ??= error;
       }
     }
   };
   try {
     visit(path, 0);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+    if (errorCode(error) !== 'ENOTDIR') throw error;
     bytes = readableBytes(path);
     files = 1;
   }
-  if (files === 0 && firstRefusal !== undefined) throw firstRefusal;
-  return { files, bytes };
-}
-
-/** `3 files, 120 bytes`. */
-export function describeTree({ files, bytes }: ReadableTree): string {
-  return `${files} ${files === 1 ? 'file' : 'files'} read, ${bytes} bytes`;
+  if (files > 0) return `${files} ${files === 1 ? 'file' : 'files'} read, ${bytes} bytes`;
+  if (firstRefusal !== undefined) throw firstRefusal;
+  return undefined;
 }

@@ -1,26 +1,15 @@
 /** Makes the attacks one after the other, each in its own time, and draws up the report. */
+import { once } from 'node:events';
+import { errorCode } from '../../domain/errors.ts';
 import { VERSION } from '../../domain/version.ts';
-import { errnoName } from './answer.ts';
 import { statusField } from './surroundings.ts';
-import type {
-  Attack,
-  AttackContext,
-  AttackReport,
-  Outcome,
-  SelfTestReport,
-  Tries,
-  Try,
-  Verdict,
-} from './types.ts';
+import { Tries, type Try } from './tries.ts';
+import type { Attack, AttackContext, AttackReport, Outcome, SelfTestReport } from './types.ts';
 
-/** Milliseconds for an attack that names no time of its own. */
-const DEFAULT_BUDGET_MS = 2000;
 /** Milliseconds for the whole run: an init container that takes longer holds the pod up. */
 const RUN_BUDGET_MS = 10_000;
 /** Tries listed of an attack. A pod of fifty processes stays readable; what is left out is counted. */
 const MAX_LISTED = 64;
-
-const WORST_FIRST: readonly Verdict[] = ['broken', 'unclear', 'held'];
 
 /** What to run, and how strictly to count. */
 export interface RunOptions {
@@ -74,32 +63,20 @@ function isPassed({ outcome, accepted }: AttackReport, lenient: boolean): boolea
 
 async function runAttack(attack: Attack, options: RunOptions, whole: AbortSignal): Promise<AttackReport> {
   const start = performance.now();
-  const record = new Map<Verdict, Try[]>(WORST_FIRST.map((verdict) => [verdict, []]));
-  let absent = '';
-  const add = (verdict: Verdict) => (target: string, answer: string) => {
-    record.get(verdict)?.push({ target, answer, verdict });
-  };
-  const tries: Tries = {
-    held: add('held'),
-    broken: add('broken'),
-    unclear: add('unclear'),
-    notApplicable: (reason) => {
-      absent = reason;
-    },
-  };
-  const time = AbortSignal.timeout(attack.budgetMs ?? DEFAULT_BUDGET_MS);
+  const tries = new Tries(attack.rightReasons);
+  const time = AbortSignal.timeout(attack.budgetMs);
   const signal = AbortSignal.any([whole, time]);
   if (whole.aborted) tries.unclear('not run', 'the time of the whole run was over');
   else await runInTime(attack, { ...options.context, signal }, tries);
 
-  const all = WORST_FIRST.flatMap((verdict) => record.get(verdict) ?? []);
+  const all = tries.worstFirst;
   const worst = all[0];
   return {
     id: attack.id,
     family: attack.family,
     what: attack.what,
     outcome: worst?.verdict ?? 'not-applicable',
-    reason: worst === undefined ? absent || 'nothing to attack' : summarise(all, worst.verdict),
+    reason: worst === undefined ? tries.absent : summarise(worst, all),
     rightReasons: attack.rightReasons,
     accepted: options.accepted.includes(attack.id),
     tries: all.slice(0, MAX_LISTED),
@@ -110,32 +87,24 @@ async function runAttack(attack: Attack, options: RunOptions, whole: AbortSignal
 
 /** What an attack reports after its time is over no longer counts. */
 async function runInTime(attack: Attack, context: AttackContext, tries: Tries): Promise<void> {
-  const overtime = Promise.withResolvers<'overtime'>();
-  const onAbort = () => overtime.resolve('overtime');
-  context.signal.addEventListener('abort', onAbort, { once: true });
+  const overtime = once(context.signal, 'abort').then(() => 'overtime');
   try {
-    const ended = await Promise.race([
-      Promise.resolve(attack.run(context, tries, attack.rightReasons)),
-      overtime.promise,
-    ]);
+    const ended = await Promise.race([attack.run(context, tries), overtime]);
     if (ended === 'overtime') tries.unclear('not finished', 'the time of the attack was over');
   } catch (error) {
     // A defect of the attack, or a kernel that answers as no kernel did: not a proof that anything held.
-    tries.unclear('could not be made', errnoName(error));
-  } finally {
-    context.signal.removeEventListener('abort', onAbort);
+    tries.unclear('could not be made', errorCode(error));
   }
 }
 
 /** `pid 7 (node, uid 1337): 120 bytes read`, or for many that held `EACCES ×12, ENOENT`. */
-function summarise(all: readonly Try[], verdict: Verdict): string {
-  const those = all.filter((entry) => entry.verdict === verdict);
-  const first = those[0];
-  if (first !== undefined && verdict !== 'held') {
-    const more = those.length > 1 ? ` (and ${those.length - 1} more)` : '';
-    return `${first.target}: ${first.answer}${more}`;
+function summarise(worst: Try, all: readonly Try[]): string {
+  const alike = all.filter(({ verdict }) => verdict === worst.verdict);
+  if (worst.verdict !== 'held') {
+    const more = alike.length > 1 ? ` (and ${alike.length - 1} more)` : '';
+    return `${worst.target}: ${worst.answer}${more}`;
   }
-  const counts = new Map<string, number>();
-  for (const { answer } of those) counts.set(answer, (counts.get(answer) ?? 0) + 1);
-  return [...counts].map(([answer, count]) => (count > 1 ? `${answer} ×${count}` : answer)).join(', ');
+  return [...Map.groupBy(alike, ({ answer }) => answer)]
+    .map(([answer, { length }]) => (length > 1 ? `${answer} ×${length}` : answer))
+    .join(', ');
 }

@@ -1,12 +1,21 @@
 /** Searches what the agent may read anyway for values that should never have come there. */
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  type Dirent,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { processesToAttack } from './each-process.ts';
 import { SERVICE_ACCOUNT_FOLDERS } from './files.ts';
-import { describeProcess } from './surroundings.ts';
+import { describeProcess, processesToAttack } from './surroundings.ts';
 import { describeFind, findTokens } from './token-shapes.ts';
-import type { AttackContext, Tries } from './types.ts';
+import type { Tries } from './tries.ts';
+import type { AttackContext } from './types.ts';
 
 const MAX_FILES = 20_000;
 /** Bytes read of one file: credentials are in small files, or near the top of a log. */
@@ -32,7 +41,13 @@ const NEVER_ENTERED = new Set(['node_modules', 'proc', 'sys']);
 /** Our own package: its texts name token prefixes, and it may be the working folder in our own image. */
 const OWN_PACKAGE = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 
-export function searchEnvironment(context: AttackContext, tries: Tries): void {
+export const attacks = {
+  'environment-search': searchEnvironment,
+  'command-line-search': searchCommandLines,
+  'file-search': searchFiles,
+};
+
+function searchEnvironment(context: AttackContext, tries: Tries): void {
   const entries = Object.entries(context.env);
   let finds = 0;
   for (const [name, value = ''] of entries) {
@@ -44,7 +59,7 @@ export function searchEnvironment(context: AttackContext, tries: Tries): void {
   if (finds === 0) tries.held(`${entries.length} variables`, 'nothing found');
 }
 
-export function searchCommandLines(context: AttackContext, tries: Tries): void {
+function searchCommandLines(context: AttackContext, tries: Tries): void {
   for (const entry of processesToAttack(context, tries)) {
     const target = `arguments of ${describeProcess(entry)}`;
     const finds = findTokens(commandLine(entry.pid));
@@ -73,7 +88,7 @@ interface Search {
   exhausted: boolean;
 }
 
-export function searchFiles(context: AttackContext, tries: Tries): void {
+function searchFiles(context: AttackContext, tries: Tries): void {
   const { HOME } = context.env;
   const places = [...context.searchPaths, ...(HOME ? [HOME] : []), process.cwd(), ...USUAL_PLACES];
   const search: Search = {
@@ -100,9 +115,9 @@ export function searchFiles(context: AttackContext, tries: Tries): void {
 function searchDirectory(search: Search, directory: string, depth: number): void {
   if (search.skip.has(directory) || search.seen.has(directory)) return;
   search.seen.add(directory);
-  let entries: ReturnType<typeof list>;
+  let entries: Dirent[];
   try {
-    entries = list(directory);
+    entries = readdirSync(directory, { withFileTypes: true });
   } catch {
     return;
   }
@@ -117,8 +132,6 @@ function searchDirectory(search: Search, directory: string, depth: number): void
     }
   }
 }
-
-const list = (directory: string) => readdirSync(directory, { withFileTypes: true });
 
 function isExhausted(search: Search): boolean {
   search.exhausted ||=

@@ -3,70 +3,74 @@
  * place. Each change that succeeds is taken back in the same breath, without giving up the CPU to other code of ours:
  * the socket's inode stays the same, and its name is missing for microseconds.
  */
+import { once } from 'node:events';
 import { chmodSync, closeSync, lstatSync, openSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import { dirname, join } from 'node:path';
+import { errorCode } from '../../domain/errors.ts';
 import { bindOverItself, exchangeNames } from '../../native/attacks.ts';
-import { attempt, errnoName, type Gain } from './answer.ts';
 import { socketVisible } from './socket.ts';
-import type { AttackContext, AttackRun, Tries } from './types.ts';
+import type { Gain, Tries } from './tries.ts';
+import { type AttackRun, CHANGE_REFUSED } from './types.ts';
+
+export const attacks = {
+  'socket-rename': onSocket((tries, { socket, besideSocket }) => {
+    tries.attempt(socket, () => moveAndBack(socket, besideSocket));
+  }),
+  'socket-unlink': onSocket(unlink),
+  'socket-replace': onSocket((tries, { socket, besideSocket }) => {
+    replace(tries, socket, besideSocket, () => {
+      closeSync(openSync(besideSocket, 'wx', 0o600));
+      return 'created beside the socket';
+    });
+  }),
+  'socket-bind': onSocket(bind),
+  'socket-mount': onSocket((tries, { socket, folder }) => {
+    for (const path of [socket, folder]) {
+      tries.attempt(path, () => {
+        bindOverItself(path);
+        return 'mounted over, and unmounted';
+      });
+    }
+  }),
+  'socket-symlink': onSocket((tries, { socket, besideSocket }) => link(tries, socket, besideSocket)),
+  'socket-mode': onSocket((tries, { socket, folder }) => {
+    for (const path of [socket, folder]) {
+      tries.attempt(path, () => {
+        chmodSync(path, lstatSync(path).mode & 0o7777);
+        return 'modes could be set';
+      });
+    }
+  }),
+  'directory-rename': onSocket((tries, { folder, besideFolder }) => {
+    tries.attempt(folder, () => moveAndBack(folder, besideFolder));
+  }),
+  'directory-symlink': onSocket((tries, { folder, besideFolder }) => link(tries, folder, besideFolder)),
+};
 
 interface Place {
   readonly socket: string;
-  readonly directory: string;
+  readonly folder: string;
   /** A name of ours beside the socket. */
   readonly besideSocket: string;
   /** A name of ours beside its folder. */
-  readonly besideDirectory: string;
+  readonly besideFolder: string;
 }
 
-function placeOf({ socketPath }: AttackContext): Place {
-  const directory = dirname(socketPath);
-  const name = `.probe-${process.pid}`;
-  return {
-    socket: socketPath,
-    directory,
-    besideSocket: join(directory, name),
-    besideDirectory: join(dirname(directory), name),
+function onSocket(act: (tries: Tries, place: Place) => Promise<void> | void): AttackRun {
+  return async (context, tries) => {
+    if (!socketVisible(context, tries)) return;
+    const socket = context.socketPath;
+    const folder = dirname(socket);
+    const name = `.probe-${process.pid}`;
+    await act(tries, {
+      socket,
+      folder,
+      besideSocket: join(folder, name),
+      besideFolder: join(dirname(folder), name),
+    });
   };
 }
-
-function onSocket(
-  act: (place: Place, tries: Tries, right: readonly string[]) => Promise<void> | void,
-): AttackRun {
-  return async (context, tries, right) => {
-    if (socketVisible(context, tries)) await act(placeOf(context), tries, right);
-  };
-}
-
-export const attackRename = onSocket((place, tries, right) => {
-  attempt(tries, place.socket, right, () => moveAndBack(place.socket, place.besideSocket));
-});
-export const attackMount = onSocket((place, tries, right) => {
-  for (const path of [place.socket, place.directory]) {
-    attempt(tries, path, right, () => {
-      bindOverItself(path);
-      return 'mounted over, and unmounted';
-    });
-  }
-});
-export const attackLink = onSocket((place, tries, right) =>
-  attackSymlink(place.socket, place.besideSocket, tries, right),
-);
-export const attackMode = onSocket((place, tries, right) => {
-  for (const path of [place.socket, place.directory]) {
-    attempt(tries, path, right, () => {
-      chmodSync(path, lstatSync(path).mode & 0o7777);
-      return 'modes could be set';
-    });
-  }
-});
-export const attackFolderRename = onSocket((place, tries, right) => {
-  attempt(tries, place.directory, right, () => moveAndBack(place.directory, place.besideDirectory));
-});
-export const attackFolderLink = onSocket((place, tries, right) =>
-  attackSymlink(place.directory, place.besideDirectory, tries, right),
-);
 
 function moveAndBack(from: string, to: string): Gain {
   renameSync(from, to);
@@ -78,44 +82,31 @@ function moveAndBack(from: string, to: string): Gain {
  * An unlinked socket cannot be brought back. To rename it takes the right to unlink it and more, so that is tried
  * first; only when it was refused is the socket unlinked in earnest.
  */
-export const attackUnlink = onSocket((place, tries, right) => {
-  try {
-    moveAndBack(place.socket, place.besideSocket);
-    tries.broken(place.socket, 'can be renamed, so it can be unlinked');
-    return;
-  } catch (error) {
-    const answer = errnoName(error);
-    if (!right.includes(answer)) {
-      tries.unclear(place.socket, answer);
-      return;
+function unlink(tries: Tries, { socket, besideSocket }: Place): void {
+  tries.attempt(socket, () => {
+    try {
+      moveAndBack(socket, besideSocket);
+      return 'can be renamed, so it can be unlinked';
+    } catch (error) {
+      if (!CHANGE_REFUSED.includes(errorCode(error))) throw error;
     }
-  }
-  attempt(tries, place.socket, right, () => {
-    unlinkSync(place.socket);
+    unlinkSync(socket);
     return 'unlinked, and it could not be put back: restart the resolver';
   });
-});
+}
 
-export const attackReplace = onSocket(({ socket, besideSocket }, tries, right) => {
-  const created = attempt(tries, besideSocket, right, () => {
-    closeSync(openSync(besideSocket, 'wx', 0o600));
-    return 'created beside the socket';
-  });
-  if (created) exchangeAndClean(socket, besideSocket, tries, right);
-});
-
-function attackSymlink(path: string, beside: string, tries: Tries, right: readonly string[]): void {
-  const created = attempt(tries, beside, right, () => {
+function link(tries: Tries, path: string, beside: string): void {
+  replace(tries, path, beside, () => {
     symlinkSync('/nonexistent', beside);
     return 'link created beside it';
   });
-  if (created) exchangeAndClean(path, beside, tries, right);
 }
 
-/** Puts `ours` in place of `path`, puts it back, and removes `ours`. */
-function exchangeAndClean(path: string, ours: string, tries: Tries, right: readonly string[]): void {
+/** Creates `ours`, puts it in place of `path`, puts it back, and removes `ours`. */
+function replace(tries: Tries, path: string, ours: string, create: () => Gain): void {
+  if (!tries.attempt(ours, create)) return;
   try {
-    attempt(tries, path, right, () => {
+    tries.attempt(path, () => {
       exchangeNames(path, ours);
       exchangeNames(path, ours);
       return 'replaced, and put back';
@@ -125,20 +116,17 @@ function exchangeAndClean(path: string, ours: string, tries: Tries, right: reado
   }
 }
 
-export const attackBind = onSocket(async (place, tries, right) => {
-  for (const path of [place.socket, place.besideSocket]) {
-    const bound = await bindAndClose(path);
-    if (bound === undefined) tries.broken(path, 'bound, and closed');
-    else if (right.includes(bound)) tries.held(path, bound);
-    else tries.unclear(path, bound);
+async function bind(tries: Tries, { socket, besideSocket }: Place): Promise<void> {
+  for (const path of [socket, besideSocket]) {
+    try {
+      const server = net.createServer().listen(path);
+      await once(server, 'listening');
+      // Node unlinks it at close.
+      server.close();
+      await once(server, 'close');
+      tries.broken(path, 'bound, and closed');
+    } catch (error) {
+      tries.refused(path, errorCode(error));
+    }
   }
-});
-
-/** Undefined where a listener of ours was bound; Node unlinks it at close. */
-async function bindAndClose(path: string): Promise<string | undefined> {
-  const server = net.createServer();
-  const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  server.on('error', (error) => resolve(errnoName(error)));
-  server.listen(path, () => server.close(() => resolve(undefined)));
-  return promise;
 }

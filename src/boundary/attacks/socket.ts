@@ -2,21 +2,29 @@
 import { spawn } from 'node:child_process';
 import { fstatSync, lstatSync, readdirSync } from 'node:fs';
 import net from 'node:net';
+import { errorCode } from '../../domain/errors.ts';
 import { unixPeerPath } from '../../native/attacks.ts';
 import { peerCredentials } from '../../native/native.ts';
-import { errnoName } from './answer.ts';
 import {
   type CallAnswer,
   callOn,
   describeAnswer,
   firstAnswer,
   HTTP2_OPENING,
+  isGain,
   openConnection,
 } from './grpc-wire.ts';
-import { type AttackContext, REFUSED, type Tries } from './types.ts';
+import type { Tries } from './tries.ts';
+import { type AttackContext, REFUSED } from './types.ts';
 
 /** Milliseconds for one call. The resolver refuses in less than ten. */
 const CALL_TIMEOUT_MS = 1000;
+
+export const attacks = {
+  'socket-connect': attackConnect,
+  'socket-rpcs': attackRpcs,
+  'handed-over-descriptor': attackHandedOver,
+};
 
 /** Whether there is a socket to attack at the path; says so where there is none. */
 export function socketVisible(context: AttackContext, tries: Tries): boolean {
@@ -24,9 +32,9 @@ export function socketVisible(context: AttackContext, tries: Tries): boolean {
     lstatSync(context.socketPath);
     return true;
   } catch (error) {
-    const answer = errnoName(error);
+    const answer = errorCode(error);
     // A folder that we may not search hides the socket as well as a mount would: the attack itself will show it.
-    if (REFUSED.includes(answer as 'EACCES')) return true;
+    if (REFUSED.includes(answer)) return true;
     tries.notApplicable(`no socket is visible at ${context.socketPath} (${answer})`);
     return false;
   }
@@ -35,27 +43,12 @@ export function socketVisible(context: AttackContext, tries: Tries): boolean {
 /** Sorts an answer that came over a Unix socket of the resolver. */
 function judge(target: string, answer: CallAnswer, tries: Tries): void {
   const words = describeAnswer(answer);
-  switch (answer.kind) {
-    case 'closed':
-      tries.held(target, words);
-      return;
-    case 'no-connection':
-      if (REFUSED.includes(answer.errno as 'EACCES')) tries.held(target, words);
-      else tries.unclear(target, words);
-      return;
-    case 'status':
-      // Any other status was sent by a server that read what we wrote: the refusal came too late.
-      if (answer.code === 0 || answer.messageBytes > 0) tries.broken(target, words);
-      else tries.unclear(target, words);
-      return;
-    case 'other':
-    case 'silent':
-      tries.unclear(target, words);
-      return;
-  }
+  // Any other status was sent by a server that read what we wrote: the refusal came too late.
+  if (isGain(answer)) tries.broken(target, words);
+  else tries.refused(target, words);
 }
 
-export async function attackConnect(context: AttackContext, tries: Tries): Promise<void> {
+async function attackConnect(context: AttackContext, tries: Tries): Promise<void> {
   if (!socketVisible(context, tries)) return;
   const socket = openConnection(context.socketPath);
   let listener: number | undefined;
@@ -83,7 +76,7 @@ function peerUid(socket: net.Socket): number | undefined {
   }
 }
 
-export async function attackRpcs(context: AttackContext, tries: Tries): Promise<void> {
+async function attackRpcs(context: AttackContext, tries: Tries): Promise<void> {
   if (!socketVisible(context, tries)) return;
   for (const rpc of context.rpcs) {
     if (context.signal.aborted) return;
@@ -91,7 +84,7 @@ export async function attackRpcs(context: AttackContext, tries: Tries): Promise<
   }
 }
 
-export async function attackHandedOver(context: AttackContext, tries: Tries): Promise<void> {
+async function attackHandedOver(context: AttackContext, tries: Tries): Promise<void> {
   const rpc = context.rpcs[0];
   if (rpc === undefined) return;
   for (const fd of inheritedConnections(context)) {
@@ -100,11 +93,8 @@ export async function attackHandedOver(context: AttackContext, tries: Tries): Pr
   if (!socketVisible(context, tries)) return;
   const target = 'connection of a helper that has ended';
   const handed = await connectionOfHelper(context);
-  if (typeof handed === 'string') {
-    judge(target, { kind: 'no-connection', errno: handed }, tries);
-  } else {
-    judge(target, await callOn(handed, rpc, CALL_TIMEOUT_MS), tries);
-  }
+  if (typeof handed === 'string') tries.refused(target, handed);
+  else judge(target, await callOn(handed, rpc, CALL_TIMEOUT_MS), tries);
 }
 
 /** Descriptors that we were started with and that lead to the resolver's socket, or to a process of its UID. */
@@ -141,7 +131,7 @@ async function connectionOfHelper(context: AttackContext): Promise<net.Socket | 
   });
   const { promise, resolve } = Promise.withResolvers<net.Socket | string>();
   const ended = Promise.withResolvers<void>();
-  child.on('error', (error) => resolve(errnoName(error)));
+  child.on('error', (error) => resolve(errorCode(error)));
   child.on('message', (message, handle) => {
     if (handle instanceof net.Socket) {
       handle.on('error', () => undefined);

@@ -1,10 +1,11 @@
 /** What the agent can see around itself in /proc. Everything in here is readable by any UID. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type Mount, parseMountinfo } from '../../domain/mountinfo.ts';
+import type { Tries } from './tries.ts';
 import type { AttackContext } from './types.ts';
 
 /** Processes looked at. A pod has tens; a node, with hostPID, has thousands, and then the first one is enough. */
-export const MAX_PROCESSES = 1024;
+const MAX_PROCESSES = 1024;
 
 export interface ProcessEntry {
   readonly pid: number;
@@ -36,16 +37,19 @@ function read(path: string): string {
 
 /** One field of /proc/<pid>/status. */
 export function statusField(pid: number | 'self', field: string): string {
-  const line = new RegExp(`^${field}:[ \\t]*(.*)$`, 'm').exec(read(`/proc/${pid}/status`));
-  return line?.[1] ?? '';
+  return fieldOf(read(`/proc/${pid}/status`), field) ?? '';
+}
+
+function fieldOf(status: string, field: string): string | undefined {
+  return new RegExp(`^${field}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
 }
 
 function readProcess(pid: number): ProcessEntry | undefined {
   const status = read(`/proc/${pid}/status`);
-  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1];
-  const uid = field('Uid')?.split('\t')[0];
-  if (uid === undefined || field('State')?.startsWith('Z') !== false) return undefined;
-  return { pid, parent: Number(field('PPid')), uid: Number(uid), name: field('Name') ?? '' };
+  const uid = fieldOf(status, 'Uid')?.split('\t')[0];
+  if (uid === undefined || fieldOf(status, 'State')?.startsWith('Z') !== false) return undefined;
+  const name = fieldOf(status, 'Name') ?? '';
+  return { pid, parent: Number(fieldOf(status, 'PPid')), uid: Number(uid), name };
 }
 
 function mountNamespace(pid: number | 'self'): string | undefined {
@@ -79,6 +83,19 @@ export function foreignProcesses(context: Pick<AttackContext, 'resolverUid'>): P
   return found;
 }
 
+/** Every foreign process; says so where there is none, or where there are more than the self-test looks at. */
+export function processesToAttack(context: AttackContext, tries: Tries): ProcessEntry[] {
+  const processes = foreignProcesses(context);
+  if (processes.length === 0) tries.notApplicable('no foreign process is visible');
+  if (processes.length === MAX_PROCESSES) {
+    tries.unclear(
+      'further processes',
+      `more than ${MAX_PROCESSES} are visible: is this the PID namespace of the node?`,
+    );
+  }
+  return processes;
+}
+
 /** Mounts of a process as its own root sees them; empty where they cannot be read. */
 export function mountsOf(pid: number | 'self'): Mount[] {
   return parseMountinfo(read(`/proc/${pid}/mountinfo`));
@@ -86,20 +103,16 @@ export function mountsOf(pid: number | 'self'): Mount[] {
 
 /** An address of /proc/net/tcp or tcp6 (words in host order), and where we reach a socket bound to it. */
 function parseAddress(hex: string): string | undefined {
-  const bytes = hex.match(/../g)?.map((byte) => Number.parseInt(byte, 16));
-  if (bytes?.length === 4) {
-    return bytes.every((byte) => byte === 0) ? '127.0.0.1' : bytes.reverse().join('.');
-  }
-  if (bytes?.length !== 16) return undefined;
-  const words: number[] = [];
-  for (let at = 0; at < 16; at += 4) words.push(...bytes.slice(at, at + 4).reverse());
-  if (words.every((byte) => byte === 0)) return '::1';
-  const mapped = words.slice(0, 10).every((byte) => byte === 0) && words[10] === 0xff && words[11] === 0xff;
-  if (mapped) return words.slice(12).join('.');
-  const groups = Array.from({ length: 8 }, (_, i) =>
-    (((words[i * 2] ?? 0) << 8) | (words[i * 2 + 1] ?? 0)).toString(16),
-  );
-  return groups.join(':');
+  const bytes = Buffer.from(hex, 'hex');
+  if (bytes.length !== 4 && bytes.length !== 16) return undefined;
+  bytes.swap32();
+  const isAny = bytes.every((byte) => byte === 0);
+  if (bytes.length === 4) return isAny ? '127.0.0.1' : bytes.join('.');
+  if (isAny) return '::1';
+  const text = bytes.toString('hex');
+  if (/^0{20}ffff/.test(text)) return bytes.subarray(12).join('.');
+  const groups = text.match(/.{4}/g)?.map((group) => Number.parseInt(group, 16).toString(16));
+  return groups?.join(':');
 }
 
 /** Every listening TCP socket of our network namespace. */
@@ -108,11 +121,10 @@ export function tcpListeners(): TcpListener[] {
   const found = new Map<string, TcpListener>();
   for (const table of ['tcp', 'tcp6']) {
     for (const line of read(`/proc/net/${table}`).split('\n').slice(1)) {
-      const [, local, , state] = line.trim().split(/\s+/);
-      const [address, port] = local?.split(':') ?? [];
-      if (state !== LISTEN || address === undefined || port === undefined) continue;
+      const [, local = '', , state] = line.trim().split(/\s+/);
+      const [address = '', port = ''] = local.split(':');
       const host = parseAddress(address);
-      if (host === undefined) continue;
+      if (state !== LISTEN || host === undefined) continue;
       const listener = { host, port: Number.parseInt(port, 16) };
       found.set(describeListener(listener), listener);
     }

@@ -1,24 +1,8 @@
 /** What an attack is, and what comes of it. */
-
-/**
- * What became of one try.
- * - `held`: refused, and by the fence that is meant to refuse it.
- * - `broken`: something was obtained, or could be changed.
- * - `unclear`: it failed, but not at the fence that is meant to stop it; the next change may let it through.
- */
-export type Verdict = 'held' | 'broken' | 'unclear';
+import type { Tries, Try, Verdict } from './tries.ts';
 
 /** As {@link Verdict}, for an attack as a whole: its worst try. `not-applicable`: there was nothing to attack. */
 export type Outcome = Verdict | 'not-applicable';
-
-/** One try. Nothing in it was read from what the try obtained but a length. */
-export interface Try {
-  /** What was attacked: a path, a process, an address. */
-  readonly target: string;
-  /** What the kernel or the other side answered: `EACCES`, `connection closed before any byte`. */
-  readonly answer: string;
-  readonly verdict: Verdict;
-}
 
 /** A call that the self-test makes. */
 export interface Rpc {
@@ -50,15 +34,6 @@ export interface AttackContext {
   readonly signal: AbortSignal;
 }
 
-/** Takes what an attack reports. */
-export interface Tries {
-  held(target: string, answer: string): void;
-  broken(target: string, answer: string): void;
-  unclear(target: string, answer: string): void;
-  /** Says why there is nothing to attack. Counts only where nothing was tried. */
-  notApplicable(reason: string): void;
-}
-
 /** In the order in which they are made: what disturbs the listener comes last. */
 export const FAMILIES = [
   'files',
@@ -69,30 +44,22 @@ export const FAMILIES = [
   'socket-file',
   'flood',
 ] as const;
-type Family = (typeof FAMILIES)[number];
+export type Family = (typeof FAMILIES)[number];
 
 /** The kernel's ways to say "you may not". */
-export const REFUSED = ['EACCES', 'EPERM'] as const;
+export const REFUSED: readonly string[] = ['EACCES', 'EPERM'];
 /** As {@link REFUSED}, and the call itself kept out by seccomp or missing from the kernel. */
-export const CALL_REFUSED = [...REFUSED, 'ENOSYS'] as const;
+export const CALL_REFUSED = [...REFUSED, 'ENOSYS'];
 /** As {@link REFUSED}, and a mount that cannot be written. */
-export const CHANGE_REFUSED = [...REFUSED, 'EROFS'] as const;
+export const CHANGE_REFUSED = [...REFUSED, 'EROFS'];
 /** The kernel's ways to say "there is no such thing here". */
 export const ABSENT = ['ENOENT', 'ENOTDIR'];
+/** What a listener answers that is not the service of credentials. */
+export const NO_SERVICE = ['ECONNREFUSED', 'gRPC status UNIMPLEMENTED, no gRPC, or nothing'];
 /** What the resolver answers a peer that it does not know. */
 export const CLOSED = 'connection closed before any byte';
 
-/** `right`: the attack's {@link Attack.rightReasons}. */
-export type AttackRun = (
-  context: AttackContext,
-  tries: Tries,
-  right: readonly string[],
-) => Promise<void> | void;
-
-/** An attack whose code is loaded when it is made: the process that serves never has it. */
-export function lazily(load: () => Promise<AttackRun>): AttackRun {
-  return async (...given) => (await load())(...given);
-}
+export type AttackRun = (context: AttackContext, tries: Tries) => Promise<void> | void;
 
 /** One attack. */
 export interface Attack {
@@ -103,8 +70,8 @@ export interface Attack {
   readonly what: string;
   /** Answers that count as `held`. */
   readonly rightReasons: readonly string[];
-  /** Milliseconds; the runner's default unless set. */
-  readonly budgetMs?: number;
+  /** Milliseconds. */
+  readonly budgetMs: number;
   readonly run: AttackRun;
 }
 

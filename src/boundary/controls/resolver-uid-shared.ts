@@ -1,4 +1,5 @@
-import { lazily, REFUSED } from '../attacks/types.ts';
+import { processAttack } from '../attacks/families.ts';
+import { REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { fail, listed, pass } from '../finding.ts';
@@ -49,13 +50,5 @@ export const resolverUidShared: Control = {
         || variables.resolverUid < 0)`,
     message: "a container has the resolver's UID",
   },
-  attacks: [
-    {
-      id: 'signals',
-      family: 'processes',
-      what: 'send a signal',
-      rightReasons: REFUSED,
-      run: lazily(async () => (await import('../attacks/calls.ts')).attackBySignals),
-    },
-  ],
+  attacks: [processAttack('signals', 'send a signal', REFUSED)],
 };

@@ -1,4 +1,4 @@
-import { lazily } from '../attacks/types.ts';
+import { searchAttack } from '../attacks/families.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { MIN_SEARCHED_BYTES } from '../facts/facts-self.ts';
@@ -68,27 +68,21 @@ export const secretInEnvironment: Control = {
     message: 'a container takes a Secret that the resolver reads by env or envFrom',
   },
   attacks: [
-    {
-      id: 'environment-search',
-      family: 'search',
-      what: 'search our own environment for values in the shape of a credential',
-      rightReasons: NOTHING,
-      run: lazily(async () => (await import('../attacks/search.ts')).searchEnvironment),
-    },
-    {
-      id: 'command-line-search',
-      family: 'search',
-      what: 'search the arguments of every process, which any UID may read',
-      rightReasons: NOTHING,
-      run: lazily(async () => (await import('../attacks/search.ts')).searchCommandLines),
-    },
-    {
-      id: 'file-search',
-      family: 'search',
-      what: 'search the files that we can read for values in the shape of a credential',
-      rightReasons: NOTHING,
-      budgetMs: 3500,
-      run: lazily(async () => (await import('../attacks/search.ts')).searchFiles),
-    },
+    searchAttack(
+      'environment-search',
+      'search our own environment for values in the shape of a credential',
+      NOTHING,
+    ),
+    searchAttack(
+      'command-line-search',
+      'search the arguments of every process, which any UID may read',
+      NOTHING,
+    ),
+    searchAttack(
+      'file-search',
+      'search the files that we can read for values in the shape of a credential',
+      NOTHING,
+      3500,
+    ),
   ],
 };

@@ -1,5 +1,6 @@
 import { mountedVolumes } from '../../manifest/pod.ts';
-import { ABSENT, lazily, REFUSED } from '../attacks/types.ts';
+import { fileAttack } from '../attacks/families.ts';
+import { ABSENT, REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { fail, listed, pass, unknown } from '../finding.ts';
 import { describeContainer, others } from './shared/pod.ts';
@@ -65,19 +66,13 @@ export const secretMountedElsewhere: Control = {
     message: 'a container other than the resolver mounts a Secret that the resolver reads',
   },
   attacks: [
-    {
-      id: 'secret-paths',
-      family: 'files',
-      what: 'read each Secret at its path, here and through the root of each process that mounts it',
-      rightReasons: [...ABSENT, ...REFUSED, 'nothing is mounted there'],
-      run: lazily(async () => (await import('../attacks/files.ts')).attackSecretPaths),
-    },
-    {
-      id: 'secret-volumes',
-      family: 'files',
-      what: 'read every tmpfs of ours that is laid out as kubelet does',
-      rightReasons: ['no ..data in any tmpfs'],
-      run: lazily(async () => (await import('../attacks/files.ts')).attackSecretVolumes),
-    },
+    fileAttack(
+      'secret-paths',
+      'read each Secret at its path, here and through the root of each process that mounts it',
+      [...ABSENT, ...REFUSED, 'nothing is mounted there'],
+    ),
+    fileAttack('secret-volumes', 'read every tmpfs of ours that is laid out as kubelet does', [
+      'no ..data in any tmpfs',
+    ]),
   ],
 };

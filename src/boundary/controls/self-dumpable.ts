@@ -1,16 +1,8 @@
-import { type Attack, type AttackRun, CALL_REFUSED, lazily, REFUSED } from '../attacks/types.ts';
+import { processAttack } from '../attacks/families.ts';
+import { CALL_REFUSED, REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { fail, pass } from '../finding.ts';
 import { refusedStep } from './shared/hardening.ts';
-
-const processes = (pick: (file: typeof import('../attacks/processes.ts')) => AttackRun) =>
-  lazily(async () => pick(await import('../attacks/processes.ts')));
-const calls = (pick: (file: typeof import('../attacks/calls.ts')) => AttackRun) =>
-  lazily(async () => pick(await import('../attacks/calls.ts')));
-
-function attack(id: string, what: string, rightReasons: readonly string[], run: AttackRun): Attack {
-  return { id, family: 'processes', what, rightReasons, run };
-}
 
 export const selfDumpable: Control = {
   id: 'self-dumpable',
@@ -28,71 +20,16 @@ export const selfDumpable: Control = {
           ),
   },
   attacks: [
-    attack(
-      'process-environment',
-      'read /proc/<pid>/environ',
-      REFUSED,
-      processes((f) => f.attackEnvironment),
-    ),
-    attack(
-      'process-memory',
-      'open and read /proc/<pid>/mem',
-      REFUSED,
-      processes((f) => f.attackMemoryFile),
-    ),
-    attack(
-      'process-maps',
-      'read /proc/<pid>/maps',
-      REFUSED,
-      processes((f) => f.attackMaps),
-    ),
-    attack(
-      'process-descriptors',
-      'list /proc/<pid>/fd',
-      REFUSED,
-      processes((f) => f.attackDescriptorList),
-    ),
-    attack(
-      'process-root',
-      'go through /proc/<pid>/root',
-      REFUSED,
-      processes((f) => f.attackRoot),
-    ),
-    attack(
-      'process-cwd',
-      'resolve /proc/<pid>/cwd',
-      REFUSED,
-      processes((f) => f.attackCwd),
-    ),
-    attack(
-      'process-exe',
-      'resolve /proc/<pid>/exe',
-      REFUSED,
-      processes((f) => f.attackExe),
-    ),
-    attack(
-      'process-namespaces',
-      'resolve /proc/<pid>/ns/mnt',
-      REFUSED,
-      processes((f) => f.attackNamespaces),
-    ),
-    attack(
-      'ptrace',
-      'attach as a debugger',
-      CALL_REFUSED,
-      calls((f) => f.attackByPtrace),
-    ),
-    attack(
-      'process-vm-readv',
-      'read memory with process_vm_readv',
-      CALL_REFUSED,
-      calls((f) => f.attackMemory),
-    ),
-    attack(
-      'pidfd-getfd',
-      'copy a descriptor with pidfd_getfd',
-      CALL_REFUSED,
-      calls((f) => f.attackDescriptors),
-    ),
+    processAttack('process-environment', 'read /proc/<pid>/environ', REFUSED),
+    processAttack('process-memory', 'open and read /proc/<pid>/mem', REFUSED),
+    processAttack('process-maps', 'read /proc/<pid>/maps', REFUSED),
+    processAttack('process-descriptors', 'list /proc/<pid>/fd', REFUSED),
+    processAttack('process-root', 'go through /proc/<pid>/root', REFUSED),
+    processAttack('process-cwd', 'resolve /proc/<pid>/cwd', REFUSED),
+    processAttack('process-exe', 'resolve /proc/<pid>/exe', REFUSED),
+    processAttack('process-namespaces', 'resolve /proc/<pid>/ns/mnt', REFUSED),
+    processAttack('ptrace', 'attach as a debugger', CALL_REFUSED),
+    processAttack('process-vm-readv', 'read memory with process_vm_readv', CALL_REFUSED),
+    processAttack('pidfd-getfd', 'copy a descriptor with pidfd_getfd', CALL_REFUSED),
   ],
 };

@@ -1,4 +1,4 @@
-import { lazily } from '../attacks/types.ts';
+import { networkAttack } from '../attacks/families.ts';
 import type { Control } from '../control.ts';
 import { fail, pass } from '../finding.ts';
 
@@ -27,12 +27,9 @@ export const selfInspector: Control = {
     },
   },
   attacks: [
-    {
-      id: 'inspector',
-      family: 'network',
-      what: 'find a debugger: port 9229, and every listener that answers /json/list',
-      rightReasons: ['ECONNREFUSED', 'not an inspector'],
-      run: lazily(async () => (await import('../attacks/network.ts')).attackInspectors),
-    },
+    networkAttack('inspector', 'find a debugger: port 9229, and every listener that answers /json/list', [
+      'ECONNREFUSED',
+      'not an inspector',
+    ]),
   ],
 };

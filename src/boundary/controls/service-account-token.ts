@@ -1,5 +1,6 @@
 import { mountedVolumes } from '../../manifest/pod.ts';
-import { ABSENT, lazily } from '../attacks/types.ts';
+import { fileAttack } from '../attacks/families.ts';
+import { ABSENT } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { describeContainer, environmentSecrets, isToken } from './shared/pod.ts';
@@ -56,13 +57,5 @@ export const serviceAccountToken: Control = {
         !(m.name in variables.tokenVolumes)))`,
     message: 'write automountServiceAccountToken: false, and mount no token in the agent',
   },
-  attacks: [
-    {
-      id: 'service-account-token',
-      family: 'files',
-      what: 'read the service-account token',
-      rightReasons: ABSENT,
-      run: lazily(async () => (await import('../attacks/files.ts')).attackServiceAccountToken),
-    },
-  ],
+  attacks: [fileAttack('service-account-token', 'read the service-account token', ABSENT)],
 };

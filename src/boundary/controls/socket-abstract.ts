@@ -1,7 +1,7 @@
-import { ABSENT, REFUSED } from '../attacks/types.ts';
+import { networkAttack } from '../attacks/families.ts';
+import { ABSENT, NO_SERVICE, REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { fail, pass } from '../finding.ts';
-import { askListeners } from './shared/listeners.ts';
 
 export const socketAbstract: Control = {
   id: 'socket-abstract',
@@ -19,12 +19,14 @@ export const socketAbstract: Control = {
           ),
   },
   attacks: [
-    askListeners('abstract-sockets', 'abstract socket', REFUSED, (file) => file.attackAbstractSockets),
-    askListeners(
-      'other-sockets',
-      'other Unix socket that listens',
-      [...REFUSED, ...ABSENT],
-      (file) => file.attackOtherSockets,
-    ),
+    networkAttack('abstract-sockets', 'ask every abstract socket for credentials', [
+      ...REFUSED,
+      ...NO_SERVICE,
+    ]),
+    networkAttack('other-sockets', 'ask every other Unix socket that listens for credentials', [
+      ...REFUSED,
+      ...ABSENT,
+      ...NO_SERVICE,
+    ]),
   ],
 };

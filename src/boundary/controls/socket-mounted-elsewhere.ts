@@ -1,5 +1,6 @@
 import { Annotation } from '../../manifest/names.ts';
-import { CLOSED, lazily, REFUSED } from '../attacks/types.ts';
+import { floodAttack, socketAttack } from '../attacks/families.ts';
+import { CLOSED, REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { isSupervisor, others, socketVolumes } from './shared/pod.ts';
@@ -38,36 +39,19 @@ export const socketMountedElsewhere: Control = {
     message: "a container that is no supervisor mounts the socket's folder",
   },
   attacks: [
-    {
-      id: 'socket-connect',
-      family: 'socket',
-      what: "connect to the socket and reach the resolver's HTTP/2 parser",
-      rightReasons: RIGHT,
-      run: lazily(async () => (await import('../attacks/socket.ts')).attackConnect),
-    },
-    {
-      id: 'socket-rpcs',
-      family: 'socket',
-      what: 'connect to the socket and make every call there is',
-      rightReasons: RIGHT,
-      budgetMs: 6000,
-      run: lazily(async () => (await import('../attacks/socket.ts')).attackRpcs),
-    },
-    {
-      id: 'handed-over-descriptor',
-      family: 'socket',
-      what: 'speak on a connection that another process opened: one inherited, and one of a helper that has ended',
-      rightReasons: RIGHT,
-      budgetMs: 4000,
-      run: lazily(async () => (await import('../attacks/socket.ts')).attackHandedOver),
-    },
-    {
-      id: 'backlog',
-      family: 'flood',
-      what: 'open thousands of connections at once and look whether the next is answered',
-      rightReasons: ['answered in time', ...REFUSED],
-      budgetMs: 7000,
-      run: lazily(async () => (await import('../attacks/flood.ts')).attackBacklog),
-    },
+    socketAttack('socket-connect', "connect to the socket and reach the resolver's HTTP/2 parser", RIGHT),
+    socketAttack('socket-rpcs', 'connect to the socket and make every call there is', RIGHT, 6000),
+    socketAttack(
+      'handed-over-descriptor',
+      'speak on a connection that another process opened: one inherited, and one of a helper that has ended',
+      RIGHT,
+      4000,
+    ),
+    floodAttack(
+      'backlog',
+      'open thousands of connections at once and look whether the next is answered',
+      ['answered in time', ...REFUSED],
+      7000,
+    ),
   ],
 };

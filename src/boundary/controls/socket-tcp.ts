@@ -1,6 +1,7 @@
+import { networkAttack } from '../attacks/families.ts';
+import { NO_SERVICE } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { fail, listed, pass } from '../finding.ts';
-import { askListeners } from './shared/listeners.ts';
 
 export const socketTcp: Control = {
   id: 'socket-tcp',
@@ -24,5 +25,5 @@ export const socketTcp: Control = {
       return pass(sockets.tcpListeners.length === 0 ? 'we listen on none' : shown(sockets.tcpListeners));
     },
   },
-  attacks: [askListeners('tcp-services', 'TCP listener', [], (file) => file.attackTcpServices)],
+  attacks: [networkAttack('tcp-services', 'ask every TCP listener for credentials', NO_SERVICE)],
 };

@@ -1,4 +1,5 @@
-import { type Attack, type AttackRun, CHANGE_REFUSED, lazily } from '../attacks/types.ts';
+import { socketFileAttack } from '../attacks/families.ts';
+import { CHANGE_REFUSED } from '../attacks/types.ts';
 import type { Control } from '../control.ts';
 import { cel } from '../expression.ts';
 import { fail, listed, pass } from '../finding.ts';
@@ -7,16 +8,6 @@ import { foreign, mountText, nothingMounted } from './shared/processes.ts';
 
 /** A mount point, or a folder that holds one, cannot be renamed. */
 const MOVE_REFUSED = [...CHANGE_REFUSED, 'EBUSY', 'EXDEV'];
-
-function attack(
-  id: string,
-  what: string,
-  rightReasons: readonly string[],
-  pick: (file: typeof import('../attacks/socket-file.ts')) => AttackRun,
-): Attack {
-  const run = lazily(async () => pick(await import('../attacks/socket-file.ts')));
-  return { id, family: 'socket-file', what, rightReasons, run };
-}
 
 export const socketWritable: Control = {
   id: 'socket-writable',
@@ -64,29 +55,14 @@ export const socketWritable: Control = {
     message: "a container other than the resolver mounts the socket's folder writable",
   },
   attacks: [
-    attack('socket-rename', 'rename the socket', CHANGE_REFUSED, (f) => f.attackRename),
-    attack('socket-unlink', 'unlink the socket', CHANGE_REFUSED, (f) => f.attackUnlink),
-    attack(
-      'socket-replace',
-      'put a file of ours in place of the socket',
-      CHANGE_REFUSED,
-      (f) => f.attackReplace,
-    ),
-    attack('socket-bind', 'listen in its place', [...CHANGE_REFUSED, 'EADDRINUSE'], (f) => f.attackBind),
-    attack('socket-mount', 'mount over the socket and its folder', CHANGE_REFUSED, (f) => f.attackMount),
-    attack(
-      'socket-symlink',
-      'put a symbolic link in place of the socket',
-      CHANGE_REFUSED,
-      (f) => f.attackLink,
-    ),
-    attack(
-      'socket-mode',
-      'change the modes of the socket and its folder',
-      CHANGE_REFUSED,
-      (f) => f.attackMode,
-    ),
-    attack('directory-rename', 'rename the folder of the socket', MOVE_REFUSED, (f) => f.attackFolderRename),
-    attack('directory-symlink', 'put a link in place of the folder', MOVE_REFUSED, (f) => f.attackFolderLink),
+    socketFileAttack('socket-rename', 'rename the socket', CHANGE_REFUSED),
+    socketFileAttack('socket-unlink', 'unlink the socket', CHANGE_REFUSED),
+    socketFileAttack('socket-replace', 'put a file of ours in place of the socket', CHANGE_REFUSED),
+    socketFileAttack('socket-bind', 'listen in its place', [...CHANGE_REFUSED, 'EADDRINUSE']),
+    socketFileAttack('socket-mount', 'mount over the socket and its folder', CHANGE_REFUSED),
+    socketFileAttack('socket-symlink', 'put a symbolic link in place of the socket', CHANGE_REFUSED),
+    socketFileAttack('socket-mode', 'change the modes of the socket and its folder', CHANGE_REFUSED),
+    socketFileAttack('directory-rename', 'rename the folder of the socket', MOVE_REFUSED),
+    socketFileAttack('directory-symlink', 'put a link in place of the folder', MOVE_REFUSED),
   ],
 };
