@@ -9,8 +9,6 @@
 import { access } from 'node:fs/promises';
 import { errorCode } from '../domain/errors.ts';
 import {
-  getCoreLimit,
-  getDumpable,
   getNoNewPrivileges,
   NativeError,
   setCoreLimitZero,
@@ -24,16 +22,14 @@ const UMASK = 0o077;
 type HardeningStep = 'dumpable' | 'core-limit' | 'no-new-privileges' | 'umask';
 
 export interface HardeningResult {
-  /** How the process was before; undefined where `harden` has not run or could not tell. */
-  readonly before:
-    | { readonly dumpable: number; readonly coreLimitHard: number; readonly noNewPrivileges: boolean }
-    | undefined;
+  /** Whether the process had them before; undefined where `harden` has not run or could not tell. */
+  readonly hadNoNewPrivileges: boolean | undefined;
   /** Steps that the kernel refused, with the errno or error code. */
   readonly failed: readonly { readonly step: HardeningStep; readonly code: string }[];
 }
 
 /** For facts that are taken without hardening. */
-export const UNHARDENED: HardeningResult = { before: undefined, failed: [] };
+export const UNHARDENED: HardeningResult = { hadNoNewPrivileges: undefined, failed: [] };
 
 /** Makes the process non-dumpable, forbids cores and new privileges, and closes the umask. Safe to call twice. */
 export function harden(): HardeningResult {
@@ -49,16 +45,12 @@ export function harden(): HardeningResult {
       return undefined;
     }
   };
-  const before = attempt('dumpable', () => ({
-    dumpable: getDumpable(),
-    coreLimitHard: getCoreLimit().hard,
-    noNewPrivileges: getNoNewPrivileges(),
-  }));
+  const hadNoNewPrivileges = attempt('no-new-privileges', getNoNewPrivileges);
   attempt('dumpable', setNonDumpable);
   attempt('core-limit', setCoreLimitZero);
   attempt('no-new-privileges', setNoNewPrivileges);
   attempt('umask', () => process.umask(UMASK));
-  return { before, failed };
+  return { hadNoNewPrivileges, failed };
 }
 
 /**

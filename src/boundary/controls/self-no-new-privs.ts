@@ -18,7 +18,7 @@ export const selfNoNewPrivs: Control = {
         );
       }
       return pass(
-        hardening.before?.noNewPrivileges === false
+        hardening.hadNoNewPrivileges === false
           ? 'NoNewPrivs 1, set by the resolver: allowPrivilegeEscalation: false would set it from the start'
           : 'NoNewPrivs 1',
       );

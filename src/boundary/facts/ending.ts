@@ -3,9 +3,8 @@
  * mounts before its credentials, and what is left of it looks like a process that hides something.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { throwShortage } from '../../domain/errors.ts';
 import { parseStatus, parseTaskFlags } from './proc.ts';
-import { readText } from './read-proc.ts';
+import { ifReadable, readText } from './readable.ts';
 
 /** PF_EXITING and PF_SIGNALED of linux/sched.h: the task is in its exit, or about to be for a signal; neither has a way back. */
 const EXITING = 0x0000_0004 | 0x0000_0400;
@@ -30,12 +29,8 @@ export async function isEnding(folder: string, breathe: () => Promise<void>): Pr
 
 /** Folders of the threads of a process; none where it has ended, or the kernel does not let us read. */
 export function taskFolders(folder: string): string[] {
-  try {
-    return readdirSync(`${folder}/task`).map((tid) => `${folder}/task/${tid}`);
-  } catch (error) {
-    throwShortage(error);
-    return [];
-  }
+  const tids = ifReadable(() => readdirSync(`${folder}/task`)) ?? [];
+  return tids.map((tid) => `${folder}/task/${tid}`);
 }
 
 function isTaskEnding(folder: string): boolean {

@@ -1,9 +1,19 @@
 /** Facts about files and mounts: the Secret volumes, the configuration, and the folders that lead to them. */
-import { accessSync, constants, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
+import {
+  accessSync,
+  type BigIntStats,
+  constants,
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Config, referencedSecrets, secretId } from '../../config/config.ts';
 import { errorCode, throwShortage } from '../../domain/errors.ts';
 import { isReadOnlyMount, type Mount, readMounts } from '../../domain/mountinfo.ts';
+import { isWithin } from '../../manifest/pod.ts';
+import { ifReadable } from './readable.ts';
 
 /** Files looked at in one Secret volume: a Secret of 1 MiB has no more keys than this in practice. */
 const MAX_FILES = 1024;
@@ -84,31 +94,27 @@ export function gatherMounts(config: Config): MountFacts {
 
 /** lstat of a path, with the mount that it lies on; undefined where there is nothing, or nothing that we may see. */
 export function pathFacts(path: string, mounts: readonly Mount[]): PathFacts | undefined {
-  try {
-    const stat = lstatSync(path, { bigint: true });
-    return {
-      path,
-      kind: stat.isDirectory()
-        ? 'directory'
-        : stat.isFile()
-          ? 'file'
-          : stat.isSymbolicLink()
-            ? 'link'
-            : stat.isSocket()
-              ? 'socket'
-              : 'other',
-      uid: Number(stat.uid),
-      gid: Number(stat.gid),
-      mode: Number(stat.mode & 0o7777n),
-      device: deviceText(stat.dev),
-      identity: `${stat.dev}:${stat.ino}`,
-      readOnly: isOnReadOnlyMount(path, mounts),
-      mountPoint: mounts.some((mount) => mount.mountPoint === path),
-    };
-  } catch (error) {
-    throwShortage(error);
-    return undefined;
-  }
+  const stat = ifReadable(() => lstatSync(path, { bigint: true }));
+  if (stat === undefined) return undefined;
+  const mount = mountOf(path, mounts);
+  return {
+    path,
+    kind: kindOf(stat),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    mode: Number(stat.mode & 0o7777n),
+    device: deviceText(stat.dev),
+    identity: `${stat.dev}:${stat.ino}`,
+    readOnly: mount !== undefined && isReadOnlyMount(mount),
+    mountPoint: mount?.mountPoint === path,
+  };
+}
+
+function kindOf(stat: BigIntStats): PathFacts['kind'] {
+  if (stat.isDirectory()) return 'directory';
+  if (stat.isFile()) return 'file';
+  if (stat.isSymbolicLink()) return 'link';
+  return stat.isSocket() ? 'socket' : 'other';
 }
 
 /** The folders above a path, from `/` down, without the path itself. */
@@ -125,26 +131,15 @@ export function parentFacts(path: string, mounts: readonly Mount[]): PathFacts[]
 export function mountOf(path: string, mounts: readonly Mount[]): Mount | undefined {
   let best: Mount | undefined;
   for (const mount of mounts) {
-    const prefix = mount.mountPoint === '/' ? '/' : `${mount.mountPoint}/`;
-    if (path !== mount.mountPoint && !path.startsWith(prefix)) continue;
+    if (!isWithin(path, mount.mountPoint)) continue;
     if (best === undefined || mount.mountPoint.length >= best.mountPoint.length) best = mount;
   }
   return best;
 }
 
-function isOnReadOnlyMount(path: string, mounts: readonly Mount[]): boolean {
-  const mount = mountOf(path, mounts);
-  return mount !== undefined && isReadOnlyMount(mount);
-}
-
 /** A path with every link above and at it resolved; the path itself where that fails. */
 export function resolved(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch (error) {
-    throwShortage(error);
-    return path;
-  }
+  return ifReadable(() => realpathSync(path)) ?? path;
 }
 
 function secretVolume(id: string, path: string, mounts: readonly Mount[]): SecretVolumeFacts {
@@ -152,10 +147,9 @@ function secretVolume(id: string, path: string, mounts: readonly Mount[]): Secre
   const folder = pathFacts(real, mounts);
   // stat's device must be the mount's: otherwise another mount covers this one and the entry says nothing.
   const mount = mounts.findLast((each) => each.mountPoint === real && each.device === folder?.device);
-  const dataLink = linkTarget(join(real, '..data'));
-  const generationPath =
-    dataLink !== undefined && /^\.\.[^/]+$/.test(dataLink) ? join(real, dataLink) : undefined;
-  const generation = generationPath === undefined ? undefined : pathFacts(generationPath, mounts);
+  const dataLink = ifReadable(() => readlinkSync(join(real, '..data')));
+  const isGeneration = dataLink !== undefined && /^\.\.[^/]+$/.test(dataLink);
+  const generation = isGeneration ? pathFacts(join(real, dataLink), mounts) : undefined;
   const files: PathFacts[] = [];
   if (generation?.kind === 'directory') listFiles(generation.path, mounts, files, 0);
   const candidates = [folder, generation, ...files].filter((facts) => facts !== undefined);
@@ -175,14 +169,7 @@ function secretVolume(id: string, path: string, mounts: readonly Mount[]): Secre
 
 function listFiles(folder: string, mounts: readonly Mount[], into: PathFacts[], depth: number): void {
   if (depth > MAX_DEPTH) return;
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch (error) {
-    throwShortage(error);
-    return;
-  }
-  for (const name of names) {
+  for (const name of ifReadable(() => readdirSync(folder)) ?? []) {
     if (into.length >= MAX_FILES) return;
     const facts = pathFacts(join(folder, name), mounts);
     if (facts?.kind === 'directory') listFiles(facts.path, mounts, into, depth + 1);
@@ -190,31 +177,16 @@ function listFiles(folder: string, mounts: readonly Mount[], into: PathFacts[], 
   }
 }
 
-function linkTarget(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch (error) {
-    throwShortage(error);
-    return undefined;
-  }
-}
-
 /** The configuration file, the folders of providers and profiles, and each file in these. */
 function configPaths(config: Config): string[] {
-  const folders = [config.providersDir, ...(config.profilesDir === undefined ? [] : [config.profilesDir])];
-  return [
-    config.file,
-    ...folders.flatMap((folder) => {
-      try {
-        // Names that begin with two dots are kubelet's own; the visible links lead into them.
-        const names = readdirSync(folder).filter((name) => !name.startsWith('..'));
-        return [folder, ...names.map((name) => join(folder, name))];
-      } catch (error) {
-        throwShortage(error);
-        return [folder];
-      }
-    }),
-  ];
+  const folders = [config.providersDir, config.profilesDir].filter((folder) => folder !== undefined);
+  const inFolders = folders.flatMap((folder) => {
+    const names = ifReadable(() => readdirSync(folder)) ?? [];
+    // Names that begin with two dots are kubelet's own; the visible links lead into them.
+    const visible = names.filter((name) => !name.startsWith('..'));
+    return [folder, ...visible.map((name) => join(folder, name))];
+  });
+  return [config.file, ...inFolders];
 }
 
 function configPath(path: string, mounts: readonly Mount[]): ConfigPathFacts {

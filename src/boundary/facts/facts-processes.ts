@@ -12,14 +12,13 @@
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { throwShortage } from '../../domain/errors.ts';
 import { parseStartTime, TICKS_PER_SECOND } from '../../domain/proc-stat.ts';
 import { RUNTIME_INIT_MS, RUNTIME_INIT_NAMES } from '../../domain/runtimes.ts';
 import { isEnding, taskFolders } from './ending.ts';
 import { type MountFacts, mountOf } from './facts-mounts.ts';
 import { ForeignMounts, type MountView, NO_MOUNTS } from './foreign-mounts.ts';
-import { type CapabilitySets, parseIdMap, parseStatus, parseTaskFlags, type TaskStatus } from './proc.ts';
-import { readText } from './read-proc.ts';
+import { type CapabilitySets, parseIdMap, parseTaskFlags, type TaskStatus } from './proc.ts';
+import { ifReadable, readStatus, readText } from './readable.ts';
 
 /** Longest stretch of reading /proc before the event loop gets its turn, in milliseconds. */
 const SLICE_MS = 2;
@@ -165,8 +164,7 @@ async function processFacts(
   breathe: () => Promise<void>,
 ): Promise<ProcessFacts | 'gone' | 'unreadable'> {
   const folder = `/proc/${pid}`;
-  const text = readText(`${folder}/status`);
-  const status = text === undefined ? undefined : parseStatus(text);
+  const status = readStatus(folder);
   if (status === undefined) return existsSync(folder) ? 'unreadable' : 'gone';
   // A leader that has ended while its other threads live on reads as a zombie, too.
   if (status.zombie && status.threads <= 1) return 'gone';
@@ -196,7 +194,7 @@ async function processFacts(
     noNewPrivileges: leastOf(tasks.map((task) => task.noNewPrivileges)),
     userNamespace: namespace,
     ...view,
-    exe: capabilities.length === 0 ? undefined : readExe(folder),
+    exe: capabilities.length === 0 ? undefined : ifReadable(() => readlinkSync(`${folder}/exe`)),
   };
 }
 
@@ -205,8 +203,7 @@ async function taskStatuses(folder: string, breathe: () => Promise<void>): Promi
   const statuses: TaskStatus[] = [];
   for (const task of taskFolders(folder)) {
     await breathe();
-    const text = readText(`${task}/status`);
-    const status = text === undefined ? undefined : parseStatus(text);
+    const status = readStatus(task);
     if (status !== undefined) statuses.push(status);
   }
   return statuses;
@@ -235,15 +232,6 @@ function mayBeKernelThread(status: TaskStatus): boolean {
 function isRuntimeInit({ parent, name }: TaskStatus, startTime: number | undefined, nowMs: number): boolean {
   if (parent !== 0 || startTime === undefined || !RUNTIME_INIT_NAMES.test(name)) return false;
   return nowMs - (startTime / TICKS_PER_SECOND) * 1_000 < RUNTIME_INIT_MS;
-}
-
-function readExe(folder: string): string | undefined {
-  try {
-    return readlinkSync(`${folder}/exe`);
-  } catch (error) {
-    throwShortage(error);
-    return undefined;
-  }
 }
 
 /** False where one is false, else undefined where one is not known. */

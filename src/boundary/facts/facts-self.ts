@@ -100,9 +100,9 @@ function asked<T>(question: () => T): T | undefined {
 function searchExposure(mounts: MountFacts): ExposureFacts {
   const places = [
     ...[...process.execArgv, ...process.argv].map((text, at) => ({ place: `argv[${at}]`, text })),
-    ...Object.entries(process.env).map(([name, text]) => ({
+    ...Object.entries(process.env).map(([name, text = '']) => ({
       place: `environment variable ${name}`,
-      text: text ?? '',
+      text,
     })),
   ].map(({ place, text }) => ({ place, bytes: Buffer.from(text) }));
   const found: Exposure[] = [];

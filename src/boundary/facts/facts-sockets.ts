@@ -3,13 +3,8 @@ import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { localSocket } from '../../native/native.ts';
+import type { BoundSocket } from '../../socket/socket-file.ts';
 import { type MountFacts, type PathFacts, parentFacts, pathFacts, resolved } from './facts-mounts.ts';
-
-/** The socket file as it was when we bound it. */
-export interface BoundSocket {
-  /** `<dev>:<ino>` of its file. */
-  readonly identity: string;
-}
 
 /** A TCP socket of ours that accepts connections. */
 export interface TcpListener {
@@ -60,19 +55,11 @@ function ownSockets(): Pick<SocketFacts, 'tcpListeners' | 'abstractNames'> {
   for (const fd of readdirSync('/proc/self/fd')) {
     // Undefined, too, for the descriptor that listed the folder: it is closed by now.
     const socket = localSocket(Number(fd));
-    switch (socket?.family) {
-      case 'unix':
-        if (socket.name.startsWith('\0')) abstractNames.push(`@${socket.name.slice(1)}`);
-        break;
-      case 'inet':
-        if (socket.listening) tcpListeners.push({ address: socket.address, port: socket.port });
-        break;
-      case 'inet6':
-        if (socket.listening) tcpListeners.push({ address: `[${socket.address}]`, port: socket.port });
-        break;
-      case 'other':
-      case undefined:
-        break;
+    if (socket?.family === 'unix') {
+      if (socket.name.startsWith('\0')) abstractNames.push(`@${socket.name.slice(1)}`);
+    } else if (socket?.family === 'inet' || socket?.family === 'inet6') {
+      const address = socket.family === 'inet' ? socket.address : `[${socket.address}]`;
+      if (socket.listening) tcpListeners.push({ address, port: socket.port });
     }
   }
   return { tcpListeners, abstractNames };

@@ -7,11 +7,12 @@
  */
 import { dirname } from 'node:path';
 import type { Config } from '../../config/config.ts';
+import type { BoundSocket } from '../../socket/socket-file.ts';
 import { type HardeningResult, UNHARDENED } from '../harden.ts';
 import { gatherMounts, type MountFacts, resolved } from './facts-mounts.ts';
 import { gatherProcesses, type ProcessesFacts, type ProcessFacts } from './facts-processes.ts';
 import { gatherSelf, type SelfFacts } from './facts-self.ts';
-import { type BoundSocket, gatherSockets, type SocketFacts } from './facts-sockets.ts';
+import { gatherSockets, type SocketFacts } from './facts-sockets.ts';
 import { gatherRuntime, type RuntimeFacts } from './runtime.ts';
 
 export interface Facts {

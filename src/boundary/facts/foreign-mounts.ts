@@ -17,6 +17,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { throwShortage } from '../../domain/errors.ts';
 import { isReadOnlyMount, type Mount, parseMountinfo } from '../../domain/mountinfo.ts';
+import { isWithin } from '../../manifest/pod.ts';
 import { taskFolders } from './ending.ts';
 
 /** Most bytes of one table: some 5,000 mounts. */
@@ -148,10 +149,7 @@ export class ForeignMounts {
 
 /** Whether the other mount shows the same folder of the same file system, or one above it. */
 function leadsTo(mount: Mount, ours: Mount): boolean {
-  return (
-    mount.device === ours.device &&
-    (mount.root === '/' || mount.root === ours.root || ours.root.startsWith(`${mount.root}/`))
-  );
+  return mount.device === ours.device && isWithin(ours.root, mount.root);
 }
 
 function shared(mount: Mount): SharedMount {

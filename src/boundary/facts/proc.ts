@@ -66,8 +66,6 @@ export interface TaskStatus {
   readonly uids: readonly number[];
   readonly gids: readonly number[];
   readonly groups: readonly number[];
-  /** Ids of the process in each PID namespace from the reader's inwards; one where it lives in the reader's. */
-  readonly namespacePids: readonly number[];
   readonly threads: number;
   readonly capabilities: CapabilitySets;
   /** Undefined where the kernel does not show it: gVisor. */
@@ -112,7 +110,6 @@ export function parseStatus(text: string): TaskStatus | undefined {
     uids: numbers('Uid'),
     gids: numbers('Gid'),
     groups: numbers('Groups'),
-    namespacePids: numbers('NSpid'),
     threads: Number(field('Threads')) || 1,
     capabilities: {
       effective: caps('CapEff'),

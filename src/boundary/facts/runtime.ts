@@ -1,6 +1,6 @@
 /** What this container runs on, as far as it shows. */
 import { RUNTIME_MARKS, type SandboxedRuntime } from '../../domain/runtimes.ts';
-import { readText } from './read-proc.ts';
+import { readText } from './readable.ts';
 
 export interface RuntimeFacts {
   /** Undefined on the node's own kernel, or where nothing shows another. */
