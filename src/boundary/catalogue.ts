@@ -17,8 +17,8 @@ export const CONTROLS: readonly Control[] = inOrder(
   ({ group }) => group,
 );
 
-export const CHECKS = CONTROLS.flatMap(({ check, ...control }) =>
-  check === undefined ? [] : [{ ...control, ...check, id: check.id ?? control.id }],
+export const CHECKS = CONTROLS.flatMap(({ check, id, checkId = id, ...control }) =>
+  check === undefined ? [] : [{ ...control, check, id: checkId }],
 );
 
 export const RULES: readonly Rule[] = CONTROLS.flatMap(({ id, severity, threat, rule }) =>

@@ -13,7 +13,7 @@ export const GROUPS = ['pod', 'self', 'mounts', 'processes', 'socket', 'rotation
 export type Group = (typeof GROUPS)[number];
 
 export interface Control {
-  /** Kebab-case and stable: what `--ignore` and the policy's messages name, and `boundary.warn` unless `check` has an id of its own. */
+  /** Kebab-case and stable: what `--ignore` and the policy's messages name, and `boundary.warn` unless there is a `checkId`. */
   readonly id: string;
   readonly group: Group;
   readonly severity: Severity;
@@ -22,6 +22,13 @@ export interface Control {
   /** What holds with it, in a sentence. */
   readonly promise: string;
   readonly check?: Check;
+  /** Where the check has another id than the control. */
+  readonly checkId?: string;
+  /**
+   * Whether the container runtime itself fails the check for a moment: with every exec, also one by kubelet for a probe, it
+   * is root in the pod's PID namespace, and has the node's mounts, until it has become the program that it is to start.
+   */
+  readonly failsDuringExec?: true;
   /** Of `lint`, on manifests. */
   readonly rule?: RuleBody;
   readonly expression?: Expression;
@@ -29,17 +36,11 @@ export interface Control {
   readonly attacks?: readonly Attack[];
 }
 
-/** At run time, from facts. Pure: it reads no file and no clock. */
-export interface Check {
-  readonly id?: string;
-  /**
-   * Whether the container runtime itself fails it for a moment: with every exec, also one by kubelet for a probe, it is
-   * root in the pod's PID namespace, and has the node's mounts, until it has become the program that it is to start.
-   */
-  readonly failsDuringExec?: true;
-  /** `enforced`: ids of the checks that keep the resolver from serving. */
-  readonly run: (facts: Facts, config: Config, enforced: ReadonlySet<string>) => Verdict;
-}
+/**
+ * At run time, from facts. Pure: it reads no file and no clock. `enforced`: ids of the checks that keep the resolver from
+ * serving.
+ */
+type Check = (facts: Facts, config: Config, enforced: ReadonlySet<string>) => Verdict;
 
 /** At admission. The policy puts the id in front of the message. */
 export interface Expression {

@@ -20,22 +20,13 @@ export interface Finding {
 }
 
 /** What one check found, before the configuration had its say on the severity. */
-export type Verdict =
-  | {
-      readonly outcome: 'pass';
-      readonly evidence: string;
-      readonly exceptions?: readonly string[];
-    }
-  | {
-      readonly outcome: 'fail' | 'unknown';
-      readonly evidence: string;
-      readonly remedy: string;
-      /** What protects instead on this container runtime: the check is then an exception, and stops nothing. */
-      readonly replacedBy?: string;
-    };
+export interface Verdict extends Omit<Finding, 'id' | 'severity'> {
+  /** What protects instead on this container runtime: the check is then an exception, and stops nothing. */
+  readonly replacedBy?: string;
+}
 
 export function pass(evidence: string, exceptions: Iterable<string> = []): Verdict {
-  return { outcome: 'pass', evidence, exceptions: [...new Set(exceptions)] };
+  return { outcome: 'pass', evidence, remedy: '', exceptions: [...new Set(exceptions)] };
 }
 
 export function fail(evidence: string, remedy: string): Verdict {

@@ -13,24 +13,19 @@ const FAIL_DURING_EXEC: ReadonlySet<string> = new Set(
 
 /** One finding for each check. */
 export function runChecks(facts: Facts, config: Config): Finding[] {
-  return CHECKS.map((check) => {
-    const verdict = check.run(facts, config, ENFORCED);
-    const failed = verdict.outcome !== 'pass';
-    const replacedBy = failed ? verdict.replacedBy : undefined;
-    const listed = check.severity === 'enforce' && config.boundary.warn.includes(check.id);
-    const exceptions = failed
-      ? [...(listed ? ['waived by boundary.warn'] : []), ...(replacedBy === undefined ? [] : [replacedBy])]
-      : (verdict.exceptions ?? []);
+  return CHECKS.map(({ id, severity, check }) => {
+    const { outcome, evidence, remedy, replacedBy, exceptions: passed = [] } = check(facts, config, ENFORCED);
+    const listed = severity === 'enforce' && config.boundary.warn.includes(id);
+    const replaced = replacedBy === undefined ? [] : [replacedBy];
+    const waived = listed && outcome !== 'pass' ? ['waived by boundary.warn'] : [];
+    const notes = [...(listed ? ['only warns: boundary.warn'] : []), ...replaced];
+    const exceptions = [...passed, ...waived, ...replaced];
     return {
-      id: check.id,
-      severity: listed || replacedBy !== undefined ? 'warn' : check.severity,
-      outcome: verdict.outcome,
-      evidence: [
-        verdict.evidence,
-        ...(listed ? ['(only warns: boundary.warn)'] : []),
-        ...(replacedBy === undefined ? [] : [`(${replacedBy})`]),
-      ].join(' '),
-      remedy: verdict.outcome === 'pass' ? '' : verdict.remedy,
+      id,
+      severity: notes.length > 0 ? 'warn' : severity,
+      outcome,
+      evidence: [evidence, ...notes.map((note) => `(${note})`)].join(' '),
+      remedy,
       ...(exceptions.length === 0 ? {} : { exceptions }),
     };
   });

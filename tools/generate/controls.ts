@@ -61,7 +61,7 @@ function celBlock(cel: string): string {
 }
 
 function checkId(control: Control): string | undefined {
-  return control.check === undefined ? undefined : (control.check.id ?? control.id);
+  return control.check === undefined ? undefined : (control.checkId ?? control.id);
 }
 
 function code(names: readonly (string | undefined)[]): string {

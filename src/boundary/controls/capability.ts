@@ -20,42 +20,40 @@ export const capability: Control = {
   threat:
     "The capability lets a process become the resolver's UID, read its memory, end it, or pass the modes of its files.",
   promise: 'No other container has a capability that reaches into the resolver.',
-  check: {
-    id: 'process-capabilities',
-    failsDuringExec: true,
-    run: (facts, config) => {
-      const accepted: string[] = [];
-      const exceptions: string[] = [];
-      const faults: string[] = [];
-      let unverifiable = false;
-      for (const process of foreign(facts)) {
-        const held = NAMES.filter((name) => process.capabilities.includes(name));
-        if (held.length === 0 || process.userNamespace === 'below') continue;
-        if (process.runtimeInit) {
-          accepted.push(`${named(process)}: the container runtime on its way into a container`);
-          continue;
-        }
-        const text = `${named(process)} holds ${held.join(', ')}`;
-        const trust = trustOf(process, config);
-        if (isPause(process)) accepted.push(`${text}: the pod's sandbox process`);
-        else if (trust === 'trusted') {
-          accepted.push(`${text}: trusted by the configuration`);
-          exceptions.push(trusted(process));
-        } else {
-          unverifiable ||= trust === 'unverifiable';
-          const note = `: a trusted entry names an exe, and the kernel does not let us read /proc/${process.pid}/exe`;
-          faults.push(trust === 'unverifiable' ? text + note : text);
-        }
+  checkId: 'process-capabilities',
+  failsDuringExec: true,
+  check: (facts, config) => {
+    const accepted: string[] = [];
+    const exceptions: string[] = [];
+    const faults: string[] = [];
+    let unverifiable = false;
+    for (const process of foreign(facts)) {
+      const held = NAMES.filter((name) => process.capabilities.includes(name));
+      if (held.length === 0 || process.userNamespace === 'below') continue;
+      if (process.runtimeInit) {
+        accepted.push(`${named(process)}: the container runtime on its way into a container`);
+        continue;
       }
-      if (faults.length === 0)
-        return pass(accepted.length === 0 ? `none has ${NAMES.join(', ')}` : listed(accepted), exceptions);
-      return fail(
-        listed(faults),
-        unverifiable
-          ? 'boundary.trusted: [{uid: <its UID>}] without exe, if you trust every process of that UID'
-          : 'securityContext.capabilities.drop: [ALL] in its container, or boundary.trusted: [{uid: <its UID>}]',
-      );
-    },
+      const text = `${named(process)} holds ${held.join(', ')}`;
+      const trust = trustOf(process, config);
+      if (isPause(process)) accepted.push(`${text}: the pod's sandbox process`);
+      else if (trust === 'trusted') {
+        accepted.push(`${text}: trusted by the configuration`);
+        exceptions.push(trusted(process));
+      } else {
+        unverifiable ||= trust === 'unverifiable';
+        const note = `: a trusted entry names an exe, and the kernel does not let us read /proc/${process.pid}/exe`;
+        faults.push(trust === 'unverifiable' ? text + note : text);
+      }
+    }
+    if (faults.length === 0)
+      return pass(accepted.length === 0 ? `none has ${NAMES.join(', ')}` : listed(accepted), exceptions);
+    return fail(
+      listed(faults),
+      unverifiable
+        ? 'boundary.trusted: [{uid: <its UID>}] without exe, if you trust every process of that UID'
+        : 'securityContext.capabilities.drop: [ALL] in its container, or boundary.trusted: [{uid: <its UID>}]',
+    );
   },
   rule: {
     about: 'pod',

@@ -13,26 +13,24 @@ export const configNotWritable: Control = {
   severity: 'enforce',
   threat: 'The author of the configuration decides who gets which value.',
   promise: 'Neither the resolver nor the agent can write the configuration.',
-  check: {
-    run: (facts, config) => {
-      const agent = agentOf(facts, config);
-      const faults = facts.mounts.config.flatMap((entry) => {
-        if (entry.writableByUs) return [`${entry.path} is writable by us`];
-        if (entry.target !== undefined && agentMayWrite(entry.target, agent))
-          return [`${ownerText(entry.target)} is writable by the agent`];
-        const chain = [...entry.parents, entry.target];
-        const folder = entry.parents.find((each, at) => agentMayReplace(each, below(each, chain, at), agent));
-        return folder === undefined
-          ? []
-          : [`${entry.path} is below ${ownerText(folder)}, which the agent may write`];
-      });
-      const gone = facts.mounts.config.filter(({ target }) => target === undefined);
-      if (faults.length === 0 && gone.length > 0)
-        return unknown(`${listed(gone.map(({ path }) => path))}: does not exist`, REMEDY);
-      return faults.length === 0
-        ? pass(`${facts.mounts.config.length} files and folders`)
-        : fail(listed(faults), REMEDY);
-    },
+  check: (facts, config) => {
+    const agent = agentOf(facts, config);
+    const faults = facts.mounts.config.flatMap((entry) => {
+      if (entry.writableByUs) return [`${entry.path} is writable by us`];
+      if (entry.target !== undefined && agentMayWrite(entry.target, agent))
+        return [`${ownerText(entry.target)} is writable by the agent`];
+      const chain = [...entry.parents, entry.target];
+      const folder = entry.parents.find((each, at) => agentMayReplace(each, below(each, chain, at), agent));
+      return folder === undefined
+        ? []
+        : [`${entry.path} is below ${ownerText(folder)}, which the agent may write`];
+    });
+    const gone = facts.mounts.config.filter(({ target }) => target === undefined);
+    if (faults.length === 0 && gone.length > 0)
+      return unknown(`${listed(gone.map(({ path }) => path))}: does not exist`, REMEDY);
+    return faults.length === 0
+      ? pass(`${facts.mounts.config.length} files and folders`)
+      : fail(listed(faults), REMEDY);
   },
 };
 

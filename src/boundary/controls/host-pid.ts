@@ -10,17 +10,15 @@ export const hostPid: Control = {
   severity: 'enforce',
   threat: 'With hostPID the processes of the pod see, and as root may read, every process of the node.',
   promise: "The pod is not in the node's PID namespace.",
-  check: {
-    id: 'process-host-pid',
-    run: ({ self, processes }) => {
-      const threads = processes.others.filter((process) => process.kernelThread).length;
-      return threads > 0 || self.pidNamespace === FIRST_PID_NAMESPACE
-        ? fail(
-            `${self.pidNamespace}, ${threads} kernel threads in sight: this is the node's`,
-            'spec.hostPID: false',
-          )
-        : pass(self.pidNamespace);
-    },
+  checkId: 'process-host-pid',
+  check: ({ self, processes }) => {
+    const threads = processes.others.filter((process) => process.kernelThread).length;
+    return threads > 0 || self.pidNamespace === FIRST_PID_NAMESPACE
+      ? fail(
+          `${self.pidNamespace}, ${threads} kernel threads in sight: this is the node's`,
+          'spec.hostPID: false',
+        )
+      : pass(self.pidNamespace);
   },
   rule: {
     about: 'pod',

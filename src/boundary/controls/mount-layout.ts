@@ -11,17 +11,15 @@ export const mountLayout: Control = {
   threat:
     "A folder without kubelet's layout is not swapped as a whole, so a mixture of two rotations can be read.",
   promise: 'Each volume has the layout of kubelet, with one generation in force.',
-  check: {
-    run: (facts) =>
-      eachVolume(
-        facts,
-        '..data leads to one generation',
-        'volumes: [{name: <secret>, secret: {secretName: <name>}}]: only kubelet writes it, atomically',
-        ({ dataLink, generation }) => {
-          if (dataLink === undefined) return 'has no ..data link';
-          if (!GENERATION.test(dataLink)) return 'has a ..data link that no kubelet made';
-          return generation?.kind === 'directory' ? undefined : 'has a ..data link that leads nowhere';
-        },
-      ),
-  },
+  check: (facts) =>
+    eachVolume(
+      facts,
+      '..data leads to one generation',
+      'volumes: [{name: <secret>, secret: {secretName: <name>}}]: only kubelet writes it, atomically',
+      ({ dataLink, generation }) => {
+        if (dataLink === undefined) return 'has no ..data link';
+        if (!GENERATION.test(dataLink)) return 'has a ..data link that no kubelet made';
+        return generation?.kind === 'directory' ? undefined : 'has a ..data link that leads nowhere';
+      },
+    ),
 };

@@ -8,13 +8,11 @@ export const mountNotWritable: Control = {
   severity: 'enforce',
   threat: 'A compromised resolver that may write its Secrets can serve false values.',
   promise: 'The resolver can write none of its Secrets.',
-  check: {
-    run: (facts) =>
-      eachVolume(
-        facts,
-        'access(2) lets us write nothing',
-        'volumeMounts[].readOnly: true, and no runAsUser equal to the owner of the files',
-        ({ writable }) => (writable.length > 0 ? `is writable by us: ${listed(writable)}` : undefined),
-      ),
-  },
+  check: (facts) =>
+    eachVolume(
+      facts,
+      'access(2) lets us write nothing',
+      'volumeMounts[].readOnly: true, and no runAsUser equal to the owner of the files',
+      ({ writable }) => (writable.length > 0 ? `is writable by us: ${listed(writable)}` : undefined),
+    ),
 };

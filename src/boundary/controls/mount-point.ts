@@ -7,10 +7,8 @@ export const mountPoint: Control = {
   severity: 'enforce',
   threat: 'A plain folder is not fed by kubelet, and other containers may write it.',
   promise: 'Each Secret is a mount of its own.',
-  check: {
-    run: (facts) =>
-      eachVolume(facts, 'each a mount point of its own', MOUNT_IT, ({ mount }) =>
-        mount === undefined ? 'is not a mount point' : undefined,
-      ),
-  },
+  check: (facts) =>
+    eachVolume(facts, 'each a mount point of its own', MOUNT_IT, ({ mount }) =>
+      mount === undefined ? 'is not a mount point' : undefined,
+    ),
 };

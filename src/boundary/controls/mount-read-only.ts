@@ -8,14 +8,12 @@ export const mountReadOnly: Control = {
   severity: 'enforce',
   threat: 'A writable volume serves what its writer put there.',
   promise: 'Secrets are mounted read-only.',
-  check: {
-    run: (facts) =>
-      eachVolume(
-        facts,
-        'read-only',
-        'volumeMounts[].readOnly: true',
-        ({ mount }) => (mount === undefined || isReadOnlyMount(mount) ? undefined : 'is mounted writable'),
-        'mount',
-      ),
-  },
+  check: (facts) =>
+    eachVolume(
+      facts,
+      'read-only',
+      'volumeMounts[].readOnly: true',
+      ({ mount }) => (mount === undefined || isReadOnlyMount(mount) ? undefined : 'is mounted writable'),
+      'mount',
+    ),
 };

@@ -13,22 +13,19 @@ export const mountTmpfs: Control = {
   severity: 'enforce',
   threat: 'A value on a disk outlives the pod, and other pods of the node may reach the disk.',
   promise: 'Secrets are kept in memory.',
-  check: {
-    run: (facts) => {
-      const verdict = eachVolume(
-        facts,
-        'tmpfs',
-        'volumes: [{name: <secret>, secret: {secretName: <name>}}], not hostPath, PVC or a disk emptyDir',
-        ({ mount }) =>
-          mount === undefined || mount.type === 'tmpfs' ? undefined : `is ${mount.type}, not tmpfs`,
-        'mount',
-      );
-      return replacedBehindShare(facts, verdict, {
-        gvisor:
-          'the mount shows the gofer, and not what is behind it: kubelet keeps Secret volumes in memory',
-        kata: 'the mount shows the share, and not what is behind it: kubelet keeps Secret volumes in memory',
-      });
-    },
+  check: (facts) => {
+    const verdict = eachVolume(
+      facts,
+      'tmpfs',
+      'volumes: [{name: <secret>, secret: {secretName: <name>}}], not hostPath, PVC or a disk emptyDir',
+      ({ mount }) =>
+        mount === undefined || mount.type === 'tmpfs' ? undefined : `is ${mount.type}, not tmpfs`,
+      'mount',
+    );
+    return replacedBehindShare(facts, verdict, {
+      gvisor: 'the mount shows the gofer, and not what is behind it: kubelet keeps Secret volumes in memory',
+      kata: 'the mount shows the share, and not what is behind it: kubelet keeps Secret volumes in memory',
+    });
   },
   rule: {
     about: 'pod',

@@ -21,35 +21,33 @@ export const privilegeEscalation: Control = {
   threat:
     'In a shared PID namespace a setuid program such as su makes a neighbour root beside the resolver, which refuses to serve there.',
   promise: 'No process in sight can gain a capability that reaches into the resolver.',
-  check: {
-    id: 'process-escalation',
-    failsDuringExec: true,
-    run: (facts, config) => {
-      const able = foreign(facts).filter(
-        (process) =>
-          process.noNewPrivileges !== true &&
-          process.userNamespace !== 'below' &&
-          !isPause(process) &&
-          !process.runtimeInit &&
-          process.bounding.some((name) => DANGEROUS_CAPABILITIES.has(name)),
+  checkId: 'process-escalation',
+  failsDuringExec: true,
+  check: (facts, config) => {
+    const able = foreign(facts).filter(
+      (process) =>
+        process.noNewPrivileges !== true &&
+        process.userNamespace !== 'below' &&
+        !isPause(process) &&
+        !process.runtimeInit &&
+        process.bounding.some((name) => DANGEROUS_CAPABILITIES.has(name)),
+    );
+    const faults = able.filter((process) => trustOf(process, config) !== 'trusted');
+    if (faults.length === 0)
+      return pass(
+        'each has no_new_privs or a bounding set without dangerous capabilities',
+        able.map(trusted),
       );
-      const faults = able.filter((process) => trustOf(process, config) !== 'trusted');
-      if (faults.length === 0)
-        return pass(
-          'each has no_new_privs or a bounding set without dangerous capabilities',
-          able.map(trusted),
+    const sure = faults.filter(({ noNewPrivileges }) => noNewPrivileges === false);
+    return sure.length > 0
+      ? fail(
+          `${listed(sure.map(named))}: NoNewPrivs 0, so a setuid program in its image could gain them`,
+          REMEDY,
+        )
+      : unknown(
+          `${listed(faults.map(named))}: this kernel does not show NoNewPrivs, and its bounding set has them`,
+          REMEDY,
         );
-      const sure = faults.filter(({ noNewPrivileges }) => noNewPrivileges === false);
-      return sure.length > 0
-        ? fail(
-            `${listed(sure.map(named))}: NoNewPrivs 0, so a setuid program in its image could gain them`,
-            REMEDY,
-          )
-        : unknown(
-            `${listed(faults.map(named))}: this kernel does not show NoNewPrivs, and its bounding set has them`,
-            REMEDY,
-          );
-    },
   },
   rule: {
     about: 'pod',

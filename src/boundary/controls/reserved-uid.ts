@@ -11,25 +11,23 @@ export const reservedUid: Control = {
   threat:
     'Reserved UIDs are those of root, of agents, of proxies, and the one that the kernel shows for "not mapped".',
   promise: 'The resolver runs under a UID of its own, and no supervisor under 65534.',
-  check: {
-    id: 'self-uid',
-    run: ({ self }, config) => {
-      const [real = -1, ...rest] = self.status.uids;
-      const remedy = `securityContext.runAsUser: ${DEFAULT_UID}`;
-      if (rest.some((other) => other !== real)) {
-        return fail(
-          `real, effective, saved and file-system UID differ: ${self.status.uids.join(', ')}`,
-          remedy,
-        );
-      }
-      if (real === 0) return fail('runs as UID 0', remedy);
-      if (real === UNMAPPED_UID)
-        return fail(`runs as UID ${real}, which stands for everybody unmapped`, remedy);
-      if (real === config.agent.uid) return fail(`runs as UID ${real}, the agent's own`, remedy);
-      const caller = config.callers.find((each) => each.uid === real);
-      if (caller !== undefined) return fail(`runs as UID ${real}, that of caller ${caller.name}`, remedy);
-      return pass(`UID ${real}`);
-    },
+  checkId: 'self-uid',
+  check: ({ self }, config) => {
+    const [real = -1, ...rest] = self.status.uids;
+    const remedy = `securityContext.runAsUser: ${DEFAULT_UID}`;
+    if (rest.some((other) => other !== real)) {
+      return fail(
+        `real, effective, saved and file-system UID differ: ${self.status.uids.join(', ')}`,
+        remedy,
+      );
+    }
+    if (real === 0) return fail('runs as UID 0', remedy);
+    if (real === UNMAPPED_UID)
+      return fail(`runs as UID ${real}, which stands for everybody unmapped`, remedy);
+    if (real === config.agent.uid) return fail(`runs as UID ${real}, the agent's own`, remedy);
+    const caller = config.callers.find((each) => each.uid === real);
+    if (caller !== undefined) return fail(`runs as UID ${real}, that of caller ${caller.name}`, remedy);
+    return pass(`UID ${real}`);
   },
   rule: {
     about: 'pod',

@@ -12,23 +12,21 @@ export const resolverUidShared: Control = {
   severity: 'enforce',
   threat: "A process of the resolver's UID may read its memory, signal it and replace its socket.",
   promise: 'No other container has the UID of the resolver.',
-  check: {
-    id: 'process-same-uid',
-    run: (facts) => {
-      const own = facts.self.status.uids[0] ?? -1;
-      const intruders = foreign(facts).filter((process) => process.uids.includes(own));
-      if (intruders.length === 0) return pass(`no process outside our container has UID ${own}`);
-      return fail(
-        listed(
-          intruders.map((process) =>
-            process.container === 'unreadable'
-              ? `${named(process)}: its mounts cannot be read, so it counts as outside`
-              : `${named(process)} is in another container`,
-          ),
+  checkId: 'process-same-uid',
+  check: (facts) => {
+    const own = facts.self.status.uids[0] ?? -1;
+    const intruders = foreign(facts).filter((process) => process.uids.includes(own));
+    if (intruders.length === 0) return pass(`no process outside our container has UID ${own}`);
+    return fail(
+      listed(
+        intruders.map((process) =>
+          process.container === 'unreadable'
+            ? `${named(process)}: its mounts cannot be read, so it counts as outside`
+            : `${named(process)} is in another container`,
         ),
-        `securityContext.runAsUser: on each container, and ${own} on ours alone (not on the pod)`,
-      );
-    },
+      ),
+      `securityContext.runAsUser: on each container, and ${own} on ours alone (not on the pod)`,
+    );
   },
   rule: {
     about: 'pod',

@@ -9,13 +9,11 @@ export const runtime: Control = {
   threat:
     "Some checks mean something else, or nothing, where the container does not run on the node's own kernel.",
   promise: "The container runs on the node's own kernel, as far as it shows.",
-  check: {
-    run: ({ runtime: { kind, evidence } }) =>
-      kind === undefined
-        ? pass(evidence)
-        : fail(
-            `${RUNTIME_NAMES[kind]}: ${evidence}`,
-            'nothing: docs/runtimes.md says what replaces which check',
-          ),
-  },
+  check: ({ runtime: { kind, evidence } }) =>
+    kind === undefined
+      ? pass(evidence)
+      : fail(
+          `${RUNTIME_NAMES[kind]}: ${evidence}`,
+          'nothing: docs/runtimes.md says what replaces which check',
+        ),
 };

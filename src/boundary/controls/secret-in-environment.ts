@@ -15,28 +15,26 @@ export const secretInEnvironment: Control = {
   threat:
     'A value in the environment never rotates, and is in /proc, in crash reports and in every child process.',
   promise: 'No value is in an argument or an environment variable.',
-  check: {
-    id: 'self-secret-exposure',
-    run: ({ self, mounts }) => {
-      const { found, compared, tooShort, unreadable } = self.exposure;
-      if (found.length > 0) {
-        return fail(
-          listed(found.map(({ place, reference }) => `${place} holds the value of ${reference}`)),
-          'env: take the secretKeyRef or the literal out; the mounted file is all that is needed',
-        );
-      }
-      if (unreadable.length > 0) {
-        return unknown(
-          `could not be read, so not compared: ${listed(unreadable)}`,
-          'secret.defaultMode: 0444 (or securityContext.fsGroup with 0440)',
-        );
-      }
-      const gone = mounts.secrets.filter(({ generation }) => generation === undefined);
-      if (gone.length > 0)
-        return unknown(`nothing to compare in ${listed(gone.map(({ path }) => path))}`, MOUNT_IT);
-      const left = tooShort === 0 ? '' : `, ${tooShort} shorter than ${MIN_SEARCHED_BYTES} bytes left out`;
-      return pass(`${compared} mounted values compared with argv and environment${left}`);
-    },
+  checkId: 'self-secret-exposure',
+  check: ({ self, mounts }) => {
+    const { found, compared, tooShort, unreadable } = self.exposure;
+    if (found.length > 0) {
+      return fail(
+        listed(found.map(({ place, reference }) => `${place} holds the value of ${reference}`)),
+        'env: take the secretKeyRef or the literal out; the mounted file is all that is needed',
+      );
+    }
+    if (unreadable.length > 0) {
+      return unknown(
+        `could not be read, so not compared: ${listed(unreadable)}`,
+        'secret.defaultMode: 0444 (or securityContext.fsGroup with 0440)',
+      );
+    }
+    const gone = mounts.secrets.filter(({ generation }) => generation === undefined);
+    if (gone.length > 0)
+      return unknown(`nothing to compare in ${listed(gone.map(({ path }) => path))}`, MOUNT_IT);
+    const left = tooShort === 0 ? '' : `, ${tooShort} shorter than ${MIN_SEARCHED_BYTES} bytes left out`;
+    return pass(`${compared} mounted values compared with argv and environment${left}`);
   },
   rule: {
     about: 'pod',

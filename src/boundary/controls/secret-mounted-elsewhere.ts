@@ -15,34 +15,32 @@ export const secretMountedElsewhere: Control = {
   threat:
     'The mount is the boundary: file modes and groups do not keep another container of the pod from reading it.',
   promise: "Only the resolver's container mounts the Secrets.",
-  check: {
-    id: 'process-secret-mounts',
-    failsDuringExec: true,
-    run: (facts) => {
-      const faults = foreign(facts).filter(
-        (process) => !process.runtimeInit && process.secretMounts.length > 0,
+  checkId: 'process-secret-mounts',
+  failsDuringExec: true,
+  check: (facts) => {
+    const faults = foreign(facts).filter(
+      (process) => !process.runtimeInit && process.secretMounts.length > 0,
+    );
+    // Volumes are known by their device: another kind than tmpfs may have that of the node's disk.
+    const unlike = facts.mounts.secrets.filter(({ mount }) => mount?.type !== 'tmpfs');
+    if (faults.length === 0 && unlike.length > 0 && foreign(facts).length > 0) {
+      const verdict = unknown(
+        `mounts of other containers cannot be compared: ${listed(unlike.map(({ path }) => path))} is not a tmpfs`,
+        MOUNT_IT,
       );
-      // Volumes are known by their device: another kind than tmpfs may have that of the node's disk.
-      const unlike = facts.mounts.secrets.filter(({ mount }) => mount?.type !== 'tmpfs');
-      if (faults.length === 0 && unlike.length > 0 && foreign(facts).length > 0) {
-        const verdict = unknown(
-          `mounts of other containers cannot be compared: ${listed(unlike.map(({ path }) => path))} is not a tmpfs`,
-          MOUNT_IT,
-        );
-        const covered = 'lint and the admission policy refuse another container that mounts the Secret';
-        return replacedBehindShare(facts, verdict, { gvisor: covered, kata: covered });
-      }
-      if (faults.length === 0) {
-        return nothingMounted(
-          facts,
-          pass('no process of another container has one of our Secret volumes mounted'),
-        );
-      }
-      return fail(
-        `our Secret volume is mounted elsewhere: ${listed(faults.map((each) => mountText(each, each.secretMounts)))}`,
-        "volumeMounts: take the Secret (or the hostPath of kubelet's folder) out of that container",
+      const covered = 'lint and the admission policy refuse another container that mounts the Secret';
+      return replacedBehindShare(facts, verdict, { gvisor: covered, kata: covered });
+    }
+    if (faults.length === 0) {
+      return nothingMounted(
+        facts,
+        pass('no process of another container has one of our Secret volumes mounted'),
       );
-    },
+    }
+    return fail(
+      `our Secret volume is mounted elsewhere: ${listed(faults.map((each) => mountText(each, each.secretMounts)))}`,
+      "volumeMounts: take the Secret (or the hostPath of kubelet's folder) out of that container",
+    );
   },
   rule: {
     about: 'pod',

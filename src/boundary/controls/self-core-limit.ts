@@ -11,16 +11,14 @@ export const selfCoreLimit: Control = {
   severity: 'enforce',
   threat: 'A core file holds every value that the process held.',
   promise: 'A crash leaves no core file.',
-  check: {
-    run: (facts) => {
-      const limit = facts.self.coreLimit;
-      if (limit === undefined) return unknown('RLIMIT_CORE cannot be asked', REMEDY);
-      return limit.soft === 0 && limit.hard === 0
-        ? pass('RLIMIT_CORE 0, soft and hard')
-        : fail(
-            `RLIMIT_CORE soft ${limit.soft}, hard ${limit.hard} bytes${refusedStep(facts, 'core-limit')}`,
-            REMEDY,
-          );
-    },
+  check: (facts) => {
+    const limit = facts.self.coreLimit;
+    if (limit === undefined) return unknown('RLIMIT_CORE cannot be asked', REMEDY);
+    return limit.soft === 0 && limit.hard === 0
+      ? pass('RLIMIT_CORE 0, soft and hard')
+      : fail(
+          `RLIMIT_CORE soft ${limit.soft}, hard ${limit.hard} bytes${refusedStep(facts, 'core-limit')}`,
+          REMEDY,
+        );
   },
 };

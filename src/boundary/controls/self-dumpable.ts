@@ -10,15 +10,13 @@ export const selfDumpable: Control = {
   severity: 'enforce',
   threat: 'A process of the same UID reads the memory, environment and descriptors of a dumpable process.',
   promise: "No process but root's reads the resolver's memory, environment or descriptors.",
-  check: {
-    run: (facts) =>
-      facts.self.dumpable === 0
-        ? pass('PR_GET_DUMPABLE 0: processes of the same UID cannot read our memory')
-        : fail(
-            `PR_GET_DUMPABLE ${facts.self.dumpable ?? 'cannot be asked'}${refusedStep(facts, 'dumpable')}`,
-            'securityContext.seccompProfile: {type: RuntimeDefault} (a filter of your own must allow prctl)',
-          ),
-  },
+  check: (facts) =>
+    facts.self.dumpable === 0
+      ? pass('PR_GET_DUMPABLE 0: processes of the same UID cannot read our memory')
+      : fail(
+          `PR_GET_DUMPABLE ${facts.self.dumpable ?? 'cannot be asked'}${refusedStep(facts, 'dumpable')}`,
+          'securityContext.seccompProfile: {type: RuntimeDefault} (a filter of your own must allow prctl)',
+        ),
   attacks: [
     processAttack('process-environment', 'read /proc/<pid>/environ', REFUSED),
     processAttack('process-memory', 'open and read /proc/<pid>/mem', REFUSED),

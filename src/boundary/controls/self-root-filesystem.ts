@@ -10,12 +10,10 @@ export const selfRootFilesystem: Control = {
   severity: 'enforce',
   threat: 'A program that can be changed on disk is another program at the next start.',
   promise: 'The root file system of the resolver is read-only.',
-  check: {
-    run: ({ mounts }) => {
-      if (mounts.root === undefined) return unknown('mountinfo shows no mount at /', REMEDY);
-      return isReadOnlyMount(mounts.root)
-        ? pass(`/ is mounted read-only (${mounts.root.type})`)
-        : fail(`/ is mounted writable (${mounts.root.type})`, REMEDY);
-    },
+  check: ({ mounts }) => {
+    if (mounts.root === undefined) return unknown('mountinfo shows no mount at /', REMEDY);
+    return isReadOnlyMount(mounts.root)
+      ? pass(`/ is mounted read-only (${mounts.root.type})`)
+      : fail(`/ is mounted writable (${mounts.root.type})`, REMEDY);
   },
 };

@@ -10,18 +10,16 @@ export const selfSeccomp: Control = {
   severity: 'enforce',
   threat: 'Without a filter a compromised resolver can make every system call of the kernel.',
   promise: 'The resolver runs under a seccomp filter.',
-  check: {
-    run: (facts) => {
-      const { seccomp } = facts.self.status;
-      if (seccomp === 2) return pass('Seccomp 2 (filter)');
-      const verdict = fail(
-        `Seccomp ${MODES[seccomp] ?? seccomp}`,
-        'securityContext.seccompProfile: {type: RuntimeDefault}',
-      );
-      return replacedOn(facts, verdict, {
-        gvisor: 'system calls end in its own kernel, under a filter of its own on the node',
-        kata: "system calls end in the kernel of the pod's own virtual machine",
-      });
-    },
+  check: (facts) => {
+    const { seccomp } = facts.self.status;
+    if (seccomp === 2) return pass('Seccomp 2 (filter)');
+    const verdict = fail(
+      `Seccomp ${MODES[seccomp] ?? seccomp}`,
+      'securityContext.seccompProfile: {type: RuntimeDefault}',
+    );
+    return replacedOn(facts, verdict, {
+      gvisor: 'system calls end in its own kernel, under a filter of its own on the node',
+      kata: "system calls end in the kernel of the pod's own virtual machine",
+    });
   },
 };

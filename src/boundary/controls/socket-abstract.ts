@@ -9,15 +9,13 @@ export const socketAbstract: Control = {
   severity: 'enforce',
   threat: 'An abstract socket has no modes: every container of the pod may connect to it.',
   promise: 'The resolver holds no abstract socket.',
-  check: {
-    run: ({ sockets }) =>
-      sockets.abstractNames.length === 0
-        ? pass('we hold none')
-        : fail(
-            `we hold ${sockets.abstractNames.length}: every container of the pod may connect to it`,
-            'command: ["secret-resolver"]: start it directly, so that it inherits no descriptor',
-          ),
-  },
+  check: ({ sockets }) =>
+    sockets.abstractNames.length === 0
+      ? pass('we hold none')
+      : fail(
+          `we hold ${sockets.abstractNames.length}: every container of the pod may connect to it`,
+          'command: ["secret-resolver"]: start it directly, so that it inherits no descriptor',
+        ),
   attacks: [
     networkAttack('abstract-sockets', 'ask every abstract socket for credentials', [
       ...REFUSED,

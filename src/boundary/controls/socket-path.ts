@@ -14,26 +14,24 @@ export const socketPath: Control = {
   severity: 'enforce',
   threat: 'An agent that may rename a folder above the socket can put another socket at its path.',
   promise: 'The agent cannot replace the path of the socket.',
-  check: {
-    run: (facts, config) => {
-      const agent = agentOf(facts, config);
-      const { parents, folder: own } = facts.sockets;
-      const chain = [...parents, own];
-      const volume = parents.findLast((each) => each.mountPoint && each.path !== '/');
-      const fault = parents.find(
-        (each, at) => each.path !== volume?.path && agentMayReplace(each, chain[at + 1], agent),
+  check: (facts, config) => {
+    const agent = agentOf(facts, config);
+    const { parents, folder: own } = facts.sockets;
+    const chain = [...parents, own];
+    const volume = parents.findLast((each) => each.mountPoint && each.path !== '/');
+    const fault = parents.find(
+      (each, at) => each.path !== volume?.path && agentMayReplace(each, chain[at + 1], agent),
+    );
+    if (fault !== undefined) {
+      return fail(
+        `${ownerText(fault)} is above the socket, and the agent may write it`,
+        'volumes: [{name: <socket volume>, emptyDir: {medium: Memory}}], mounted at /run/secret-resolver',
       );
-      if (fault !== undefined) {
-        return fail(
-          `${ownerText(fault)} is above the socket, and the agent may write it`,
-          'volumes: [{name: <socket volume>, emptyDir: {medium: Memory}}], mounted at /run/secret-resolver',
-        );
-      }
-      return pass(
-        volume === undefined || !agentMayReplace(volume, own, agent)
-          ? 'no folder above can be changed by the agent'
-          : `${ownerText(volume)} is a volume of its own, as open as every emptyDir: clients must mount it readOnly: true`,
-      );
-    },
+    }
+    return pass(
+      volume === undefined || !agentMayReplace(volume, own, agent)
+        ? 'no folder above can be changed by the agent'
+        : `${ownerText(volume)} is a volume of its own, as open as every emptyDir: clients must mount it readOnly: true`,
+    );
   },
 };

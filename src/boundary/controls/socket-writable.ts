@@ -15,22 +15,20 @@ export const socketWritable: Control = {
   severity: 'enforce',
   threat: 'A container that may write the folder of the socket can unlink it and listen at its path.',
   promise: "Other containers mount the socket's volume read-only.",
-  check: {
-    id: 'process-socket-mounts',
-    failsDuringExec: true,
-    run: (facts) => {
-      const faults = foreign(facts).flatMap((process) => {
-        if (process.runtimeInit) return [];
-        const writable = process.socketMounts.filter((mount) => !mount.readOnly);
-        return writable.length === 0 ? [] : [mountText(process, writable)];
-      });
-      if (faults.length === 0)
-        return nothingMounted(facts, pass('no process of another container has it mounted writable'));
-      return fail(
-        `the volume of the socket is mounted writable elsewhere: ${listed(faults)}`,
-        'volumeMounts: [{name: <socket volume>, readOnly: true}] in that container',
-      );
-    },
+  checkId: 'process-socket-mounts',
+  failsDuringExec: true,
+  check: (facts) => {
+    const faults = foreign(facts).flatMap((process) => {
+      if (process.runtimeInit) return [];
+      const writable = process.socketMounts.filter((mount) => !mount.readOnly);
+      return writable.length === 0 ? [] : [mountText(process, writable)];
+    });
+    if (faults.length === 0)
+      return nothingMounted(facts, pass('no process of another container has it mounted writable'));
+    return fail(
+      `the volume of the socket is mounted writable elsewhere: ${listed(faults)}`,
+      'volumeMounts: [{name: <socket volume>, readOnly: true}] in that container',
+    );
   },
   rule: {
     about: 'pod',

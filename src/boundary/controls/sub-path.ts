@@ -9,22 +9,20 @@ export const subPath: Control = {
   severity: 'enforce',
   threat: 'A subPath mount is made once: no rotation and no revocation ever reaches it.',
   promise: 'Each Secret is mounted as a whole.',
-  check: {
-    id: 'mount-sub-path',
-    run: (facts) =>
-      eachVolume(
-        facts,
-        'mounted whole',
-        'volumeMounts[]: remove subPath and subPathExpr; such a mount never sees a rotation',
-        ({ mount, mountsInside }) => {
-          if (mountsInside.length > 0) return `has mounts inside it: ${listed(mountsInside)}`;
-          return mount !== undefined && mount.root !== '/'
-            ? `is the part ${mount.root} of a volume`
-            : undefined;
-        },
-        'mount',
-      ),
-  },
+  checkId: 'mount-sub-path',
+  check: (facts) =>
+    eachVolume(
+      facts,
+      'mounted whole',
+      'volumeMounts[]: remove subPath and subPathExpr; such a mount never sees a rotation',
+      ({ mount, mountsInside }) => {
+        if (mountsInside.length > 0) return `has mounts inside it: ${listed(mountsInside)}`;
+        return mount !== undefined && mount.root !== '/'
+          ? `is the part ${mount.root} of a volume`
+          : undefined;
+      },
+      'mount',
+    ),
   rule: {
     about: 'pod',
     remedy: 'Mount the volume as a whole, without subPath and subPathExpr.',
