@@ -163,7 +163,7 @@ function podFindings(subject: PodSubject, all: readonly ManifestObject[], rules:
   const { template } = subject;
   const bases = { spec: template.specPath, template: template.path, object: template.object.path };
   return rules.flatMap((rule) => {
-    const faults = rule.about === 'pod' ? [...rule.find(subject, all)] : [];
+    const faults = rule.about === 'object' ? [] : [...rule.find(subject, all)];
     return faults.map((fault) =>
       finding(template.object, [...bases[fault.from ?? 'spec'], ...fault.path], rule, fault),
     );

@@ -48,10 +48,10 @@ export interface ObjectSubject {
   readonly orphaned: readonly Path[];
 }
 
-/** What a rule looks for, and what to write instead. */
+/** What a rule looks for, and what to write instead. It is about pods unless it says otherwise. */
 export type RuleBody = { readonly remedy: string } & (
   | {
-      readonly about: 'pod';
+      readonly about?: 'pod';
       readonly find: (subject: PodSubject, all: readonly ManifestObject[]) => Iterable<Fault>;
     }
   | { readonly about: 'object'; readonly find: (subject: ObjectSubject) => Iterable<Fault> }

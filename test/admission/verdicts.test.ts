@@ -60,7 +60,7 @@ describeWithApiServer('lint and the validating policy', () => {
     const ofPolicy = new Set(
       [...validating.matchAll(/^ {6}message: (?:>-\n\s+)?"?([a-z-]+):/gm)].map(([, id]) => id as string),
     );
-    const ofPods = RULES.filter(({ about, id }) => about === 'pod' || id === 'resolver-missing');
+    const ofPods = RULES.filter(({ about, id }) => about !== 'object' || id === 'resolver-missing');
     const ofLint = new Set(ofPods.map(({ id }) => id));
     const onlyByLint = new Set([
       ...[...POD_FAULTS, ...ENVOY_FAULTS].flatMap(({ rule, lintOnly }) =>

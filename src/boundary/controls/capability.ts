@@ -56,7 +56,6 @@ export const capability: Control = {
     );
   },
   rule: {
-    about: 'pod',
     remedy: `Take it out of capabilities.add, and write drop: [ALL]; ${HARMLESS_CAPABILITIES.join(', ')} alone is allowed.`,
     *find(subject) {
       const { pod, resolver } = subject;

@@ -10,7 +10,6 @@ export const combinedTopology: Control = {
     'If agent and supervisor share a container, they share its mounts and its UID range, and nothing keeps the agent from the values.',
   promise: 'Agent and supervisor are two containers.',
   rule: {
-    about: 'pod',
     remedy: `Run the supervisor in a container of its own; ${REMEDY}.`,
     *find({ agent, roles }) {
       if (agent === undefined || !roles.supervisors.includes(agent.name)) return;

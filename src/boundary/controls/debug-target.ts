@@ -10,7 +10,6 @@ export const debugTarget: Control = {
     'With --target, kubectl debug puts a container of any image into the PID namespace of the resolver.',
   promise: 'No debug container targets the resolver.',
   rule: {
-    about: 'pod',
     remedy: 'Debug another container, or a copy of the pod without the Secrets (kubectl debug --copy-to).',
     *find({ pod }) {
       for (const { ephemeral, data, path, name } of pod.containers) {

@@ -13,7 +13,6 @@ export const egressFolders: Control = {
   promise:
     "Envoy's folder is in memory and mounted by Envoy and the egress process alone; others read the CA's folder and do not write it.",
   rule: {
-    about: 'pod',
     remedy:
       'Inject again with --supervisor envoy. Of its own, Envoy may mount a ConfigMap, readOnly: true, for trusted CAs.',
     *find(subject) {

@@ -16,7 +16,6 @@ export const envoyCommand: Control = {
     "Envoy's admin interface, or a configuration from elsewhere, hands out the values that pass through it.",
   promise: 'Envoy runs with the configuration that the egress process writes, and without an admin port.',
   rule: {
-    about: 'pod',
     remedy: 'Inject again with --supervisor envoy; the image has to have envoy in its name.',
     *find(subject) {
       const [, envoy] = kitAndEnvoy(subject);

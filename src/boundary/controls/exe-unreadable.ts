@@ -10,7 +10,6 @@ export const exeUnreadable: Control = {
     'The kernel hides the program of another UID, so an entry that names one refuses whom it was to let in.',
   promise: 'The configuration names a program only where the resolver can read which it is.',
   rule: {
-    about: 'pod',
     remedy: "Remove exe from the entry, or from the entry of every UID but the resolver's.",
     *find({ pod, resolver, template, parseYaml }, all) {
       for (const volume of mountedVolumes(pod, resolver)) {

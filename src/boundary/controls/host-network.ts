@@ -8,7 +8,6 @@ export const hostNetwork: Control = {
     "On the node's network every process of the node and every pod reaches the ports of the resolver, and two pods of a node take each other's.",
   promise: 'The pod has a network of its own.',
   rule: {
-    about: 'pod',
     remedy: 'Take out hostNetwork.',
     *find({ pod }) {
       if (pod.spec.hostNetwork === true) yield { path: ['hostNetwork'], message: 'hostNetwork is true' };

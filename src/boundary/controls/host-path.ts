@@ -17,7 +17,6 @@ export const hostPath: Control = {
     "A folder of the node may lead to the kubelet's copies of every Secret, or to the control of every container.",
   promise: 'The pod mounts no folder of the node but a few that hold no secret, and these read-only.',
   rule: {
-    about: 'pod',
     remedy: `Take out the hostPath volume; allowed, with readOnly: true, are ${HOST_PATHS.join(', ')}.`,
     *find({ pod }) {
       for (const volume of pod.volumes) {

@@ -21,7 +21,6 @@ export const hostPid: Control = {
       : pass(self.pidNamespace);
   },
   rule: {
-    about: 'pod',
     remedy: 'Take out hostPID.',
     *find({ pod }) {
       if (pod.spec.hostPID === true) yield { path: ['hostPID'], message: 'hostPID is true' };

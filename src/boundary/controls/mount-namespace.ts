@@ -9,7 +9,6 @@ export const mountNamespace: Control = {
     'The resolver looks for a Secret below the name of its namespace, so one that is mounted below another name is never found.',
   promise: "Each Secret is mounted below the name of the pod's own namespace.",
   rule: {
-    about: 'pod',
     remedy:
       "Mount it at <secretsRoot>/<namespace>/<name> with the pod's namespace, and write the same namespace in the provider file.",
     *find({ pod, resolver, template }) {

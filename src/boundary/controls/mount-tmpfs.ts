@@ -28,7 +28,6 @@ export const mountTmpfs: Control = {
     });
   },
   rule: {
-    about: 'pod',
     remedy: `The resolver mounts ${KINDS.join(', ')} volumes only.`,
     *find({ pod, resolver }) {
       for (const volume of mountedVolumes(pod, resolver)) {

@@ -10,7 +10,6 @@ export const optionalSecret: Control = {
     'The pod starts without an optional Secret, so a mistyped name looks like a credential that nobody has.',
   promise: 'A Secret that does not exist holds the pod back.',
   rule: {
-    about: 'pod',
     remedy: 'Write optional: false, or take the field out.',
     *find(subject) {
       for (const secret of resolverSources(subject)) {

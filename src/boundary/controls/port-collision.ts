@@ -12,7 +12,6 @@ export const portCollision: Control = {
     'The containers of a pod share their ports: of two that want the same one, the second does not start.',
   promise: 'No other container wants a port of the resolver.',
   rule: {
-    about: 'pod',
     remedy:
       'Change the port of the container, or health.listen and metrics.listen in the configuration, and inject again.',
     *find(subject) {

@@ -50,7 +50,6 @@ export const privilegeEscalation: Control = {
         );
   },
   rule: {
-    about: 'pod',
     remedy:
       'Write securityContext.allowPrivilegeEscalation: false for the container, or take out shareProcessNamespace.',
     *find(subject) {

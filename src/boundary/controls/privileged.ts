@@ -9,7 +9,6 @@ export const privileged: Control = {
     "A privileged container has every capability and every device: it reads the node's memory and all mounts.",
   promise: 'No container of the pod is privileged.',
   rule: {
-    about: 'pod',
     remedy: 'Take out securityContext.privileged.',
     *find({ pod }) {
       for (const container of pod.containers.filter((each) => each.privileged)) {

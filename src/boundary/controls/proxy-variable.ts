@@ -10,7 +10,6 @@ export const proxyVariable: Control = {
     'A program that does not know the proxy sends its placeholders to the destination, which refuses them.',
   promise: "The agent's environment has the address of the proxy.",
   rule: {
-    about: 'pod',
     remedy: 'Inject again with --supervisor envoy, or set HTTPS_PROXY in the container of the agent.',
     *find(subject) {
       const { agent } = subject;

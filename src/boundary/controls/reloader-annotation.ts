@@ -16,7 +16,6 @@ export const reloaderAnnotation: Control = {
   threat: 'Reloader restarts the pods at each rotation of a Secret that they mount, and the agent with them.',
   promise: 'A rotation restarts no pod.',
   rule: {
-    about: 'pod',
     remedy: `Write the annotation ${RELOADER}/ignore: "true" on the Secret (target.template.metadata.annotations of an ExternalSecret), or take this one out.`,
     *find({ template, secrets }, all) {
       const own = asMap(asMap(template.object.data.metadata).annotations);

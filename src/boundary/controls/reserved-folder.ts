@@ -13,7 +13,6 @@ export const reservedFolder: Control = {
     "The folder is another program's, or cannot be hidden from a supervisor's children without hiding more.",
   promise: 'The volumes of the resolver are mounted at folders of their own.',
   rule: {
-    about: 'pod',
     remedy: 'Mount it at a folder of its own, such as /run/secret-resolver.',
     *find(subject) {
       const socket = socketVolumes(subject);

@@ -30,7 +30,6 @@ export const reservedUid: Control = {
     return pass(`UID ${real}`);
   },
   rule: {
-    about: 'pod',
     remedy: `Run the resolver as a UID of its own, such as ${DEFAULT_UID}, and no supervisor as ${UNMAPPED_UID}.`,
     *find({ resolver, pod, roles }) {
       const whose = resolver.uid === undefined ? 'not set' : RESERVED_UIDS.get(resolver.uid);

@@ -26,7 +26,6 @@ export const resolverCommand: Control = {
   promise:
     'The resolver, the self-test and the egress process run the image, the command and the arguments that inject writes.',
   rule: {
-    about: 'pod',
     remedy:
       'Inject again; keep changes by flags of inject. lint --image names an image whose name does not contain secret-resolver.',
     *find(subject) {

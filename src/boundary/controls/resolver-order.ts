@@ -12,7 +12,6 @@ export const resolverOrder: Control = {
   promise:
     'The resolver is a native sidecar, after every other init container but an Envoy that inject added, and the self-test.',
   rule: {
-    about: 'pod',
     remedy:
       'Make secret-resolver an init container with restartPolicy: Always, after every other one and before the self-test: inject does, and puts egress and envoy between them. With a mesh, use its native sidecars or its CNI plugin.',
     *find(subject) {

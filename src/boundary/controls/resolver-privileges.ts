@@ -15,7 +15,6 @@ export const resolverPrivileges: Control = {
   promise:
     'The resolver, the egress process and its Envoy have the restricted securityContext that inject writes.',
   rule: {
-    about: 'pod',
     remedy:
       'Write runAsNonRoot: true, allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}.',
     *find(subject) {

@@ -29,7 +29,6 @@ export const resolverUidShared: Control = {
     );
   },
   rule: {
-    about: 'pod',
     remedy: 'Give every container a UID of its own that is not the resolver’s.',
     *find(subject) {
       for (const container of others(subject)) {

@@ -11,7 +11,6 @@ export const resolverVolumeShared: Control = {
   promise:
     'No other container mounts a volume of the resolver, except the socket; the egress process reads the configuration.',
   rule: {
-    about: 'pod',
     remedy: 'Take out the volumeMount, or give the container a volume of its own.',
     *find(subject) {
       const { pod, resolver, secrets } = subject;

@@ -10,7 +10,6 @@ export const roleAnnotation: Control = {
   threat: 'The author of a pod who may choose its supervisor can give the socket to the agent.',
   promise: 'Only the operator decides which container is the agent and which are supervisors.',
   rule: {
-    about: 'pod',
     remedy: `Say who is who by lint --agent and --supervisor; or let the namespace allow it by the label ${Label.annotatedRoles}: "true".`,
     *find({ template, annotatedRoles }, all) {
       const { object, annotations } = template;

@@ -37,7 +37,6 @@ export const secretInEnvironment: Control = {
     return pass(`${compared} mounted values compared with argv and environment${left}`);
   },
   rule: {
-    about: 'pod',
     remedy:
       'Take out the secretKeyRef or secretRef: the supervisor asks the resolver, the agent holds a placeholder.',
     *find(subject) {

@@ -10,7 +10,6 @@ export const secretItems: Control = {
     'Where a listed key goes away the kubelet fails the update and keeps the old files: the key is never revoked.',
   promise: 'A key that is removed from a Secret is removed from the mount.',
   rule: {
-    about: 'pod',
     remedy: 'Take out items and mount the Secret as a whole; the provider file chooses the keys.',
     *find(subject) {
       for (const secret of resolverSources(subject)) {

@@ -43,7 +43,6 @@ export const secretMountedElsewhere: Control = {
     );
   },
   rule: {
-    about: 'pod',
     remedy: "Take out the volumeMount: the resolver's container alone mounts the Secret.",
     *find(subject) {
       for (const container of others(subject)) {

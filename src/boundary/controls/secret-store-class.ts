@@ -14,7 +14,6 @@ export const secretStoreClass: Control = {
     'A SecretProviderClass that writes a Secret of the resolver puts the same values into the volume of its pod.',
   promise: 'No container mounts a store whose values the resolver serves.',
   rule: {
-    about: 'pod',
     remedy:
       'Take out the CSI volume, or give lint the SecretProviderClass, with secretObjects that write no Secret of the resolver.',
     *find(subject, all) {

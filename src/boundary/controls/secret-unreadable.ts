@@ -9,7 +9,6 @@ export const secretUnreadable: Control = {
   threat: "Files are root's: without fsGroup only the bits for others reach the resolver's UID.",
   promise: 'The resolver can read what it mounts.',
   rule: {
-    about: 'pod',
     remedy: 'Write defaultMode 0444 without fsGroup, and 0440 with it.',
     *find(subject) {
       // With fsGroup kubelet adds 0440 whatever the mode says, and every container has the group.

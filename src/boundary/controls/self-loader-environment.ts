@@ -20,7 +20,6 @@ export const selfLoaderEnvironment: Control = {
           `env: remove ${self.loaderVariables.join(', ')} (look at envFrom and the image, too)`,
         ),
   rule: {
-    about: 'pod',
     remedy: 'Take the variable out, and envFrom, which may bring any.',
     *find(subject) {
       for (const { name, data, path } of ourContainers(subject)) {

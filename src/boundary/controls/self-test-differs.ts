@@ -10,7 +10,6 @@ export const selfTestDiffers: Control = {
     "The self-test proves something about the agent only with the agent's own security context and mounts.",
   promise: 'The self-test runs with the security context and the mounts of the agent.',
   rule: {
-    about: 'pod',
     remedy: 'Inject again after the agent was changed.',
     *find({ pod, agent }) {
       const { selfTest } = pod;

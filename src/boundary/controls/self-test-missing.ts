@@ -7,7 +7,6 @@ export const selfTestMissing: Control = {
   threat: 'Without the self-test a pod whose boundary is broken starts its agent.',
   promise: 'The boundary is attacked before the agent starts.',
   rule: {
-    about: 'pod',
     remedy: 'Inject again: the self-test is the last init container.',
     *find({ pod, agent, resolver }) {
       if (pod.selfTest !== undefined || agent === undefined) return;

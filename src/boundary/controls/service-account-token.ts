@@ -13,7 +13,6 @@ export const serviceAccountToken: Control = {
     'With a token that may read Secrets the agent asks the API server, and needs neither mount nor socket.',
   promise: 'Neither the agent nor the resolver has a token of the API server.',
   rule: {
-    about: 'pod',
     remedy: 'Write automountServiceAccountToken: false, and mount no token in the agent.',
     *find(subject, all) {
       const { pod, agent, resolver, roles } = subject;

@@ -10,7 +10,6 @@ export const sharedProcessesRoot: Control = {
     "In a shared PID namespace a root process with its capabilities can take the resolver's UID and read its memory.",
   promise: 'No root container shares a PID namespace with the resolver and has its default capabilities.',
   rule: {
-    about: 'pod',
     remedy:
       'Write capabilities: {drop: [ALL]} for the container, run it as another user, or take out shareProcessNamespace.',
     *find(subject) {

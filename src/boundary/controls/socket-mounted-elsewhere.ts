@@ -16,7 +16,6 @@ export const socketMountedElsewhere: Control = {
   promise:
     'Only supervisors mount the socket, and a peer that is not listed is closed before a byte of it is read.',
   rule: {
-    about: 'pod',
     remedy: `Take out the volumeMount, or name the container in the annotation ${Annotation.supervisors}.`,
     *find(subject) {
       const socket = socketVolumes(subject);

@@ -31,7 +31,6 @@ export const socketWritable: Control = {
     );
   },
   rule: {
-    about: 'pod',
     remedy: "Write readOnly: true for the supervisor's mount: connecting works through it.",
     *find(subject) {
       const socket = socketVolumes(subject);

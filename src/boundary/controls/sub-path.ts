@@ -24,7 +24,6 @@ export const subPath: Control = {
       'mount',
     ),
   rule: {
-    about: 'pod',
     remedy: 'Mount the volume as a whole, without subPath and subPathExpr.',
     *find({ pod, resolver }) {
       for (const mount of resolver.mounts) {

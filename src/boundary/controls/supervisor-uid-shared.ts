@@ -11,7 +11,6 @@ export const supervisorUidShared: Control = {
     "The socket tells callers apart by UID: a process with the supervisor's UID gets what the supervisor gets.",
   promise: 'No container but a supervisor has the UID of a supervisor or of its Envoy.',
   rule: {
-    about: 'pod',
     remedy: 'Give the supervisor a UID that no other container has while it runs.',
     *find(subject) {
       const supervisors = [

@@ -9,7 +9,6 @@ export const uidNotExplicit: Control = {
     "Where the manifest gives no UID the image does, and the next build of it may choose the resolver's.",
   promise: 'The manifest gives every container its UID.',
   rule: {
-    about: 'pod',
     remedy: 'Write securityContext.runAsUser for the container, or for the pod.',
     *find(subject) {
       for (const { uid, path, name } of others(subject)) {

@@ -9,7 +9,6 @@ export const volumeKind: Control = {
   threat: 'A volume of a kind that is not known here may lead anywhere on the node.',
   promise: 'Every volume of the pod is of a kind that Pod Security allows.',
   rule: {
-    about: 'pod',
     remedy: `Use one of ${VOLUME_KINDS.join(', ')}.`,
     *find({ pod }) {
       for (const volume of pod.volumes) {
