@@ -5,11 +5,6 @@
  * A round reads everything once. Where all that fails is explained by an exec, the processes that it fails for are
  * read again every 100 ms: one that is gone, or has become something else, breaks nothing; one that stays does.
  *
- * States:
- *   idle → looking → idle         nothing is wrong
- *   looking → confirming → idle   it was gone in a moment
- *   looking → broken, confirming → broken
- *   any → stopped
  * Nothing is checked any more once it is broken or stopped: the caller stops serving and ends.
  */
 import { errorCode, isShortage } from '../domain/errors.ts';
@@ -42,8 +37,6 @@ const SHORTAGE_INTERVALS = 1.5;
 /** A round that fails for a shortage of ours (descriptors, memory) is tried once more after this many milliseconds. */
 const RETRY_AFTER_MS = 500;
 
-export type RoundsState = 'idle' | 'looking' | 'confirming' | 'broken' | 'stopped';
-
 export interface Round {
   readonly facts: Facts;
   readonly findings: readonly Finding[];
@@ -71,7 +64,6 @@ export interface RoundsOptions {
   /** Rounds go on, and nothing that they find ends them. */
   readonly relaxed: boolean;
   readonly clock?: Clock;
-  readonly intervalMs?: number;
 }
 
 export interface RoundsEvents {
@@ -93,13 +85,10 @@ const MONOTONIC: Clock = {
 export class Rounds {
   readonly #options: RoundsOptions;
   readonly #clock: Clock;
-  readonly #intervalMs: number;
-  #state: RoundsState = 'idle';
+  #broken = false;
   #earlier: Facts | undefined;
   /** When the next round is due. */
   #due = Number.POSITIVE_INFINITY;
-  /** What waits for the next round. All share it, so that no client can make us scan /proc in a queue. */
-  #asked: PromiseWithResolvers<void> | undefined;
   #wake: () => void = () => {};
   #excused = 0;
   #shortSince: number | undefined;
@@ -107,12 +96,7 @@ export class Rounds {
   constructor(options: RoundsOptions) {
     this.#options = options;
     this.#clock = options.clock ?? MONOTONIC;
-    this.#intervalMs = options.intervalMs ?? ROUND_INTERVAL_MS;
     options.signal.addEventListener('abort', () => this.#wake(), { once: true });
-  }
-
-  get state(): RoundsState {
-    return this.#state;
   }
 
   /** The start: rounds until one finds nothing, or something that stays. Its `passed` are those of all rounds. */
@@ -131,47 +115,35 @@ export class Rounds {
 
   /** Goes on until the boundary is broken or the signal comes. Never rejects. */
   async run(events: RoundsEvents): Promise<void> {
-    if (this.#due === Number.POSITIVE_INFINITY) this.#due = this.#clock.now() + this.#intervalMs;
+    if (this.#due === Number.POSITIVE_INFINITY) this.#due = this.#clock.now() + ROUND_INTERVAL_MS;
     while (!this.#ended) {
       await this.#until(() => this.#due);
-      if (this.#ended) break;
-      const asked = this.#asked;
-      this.#asked = undefined;
-      await this.#once(events);
-      asked?.resolve();
+      if (!this.#ended) await this.#once(events);
     }
-    this.#asked?.resolve();
   }
 
-  /** A round now, or one more after that which has already begun: it may have passed a newcomer by. */
-  checkNow(): Promise<void> {
-    if (this.#ended) return Promise.resolve();
-    this.#asked ??= Promise.withResolvers<void>();
-    this.#dueBy(this.#clock.now());
-    return this.#asked.promise;
-  }
-
-  /** A round soon: a UID was seen that was not seen before. */
+  /**
+   * A round soon: a UID was seen that was not seen before. All who ask share it, so that no client can make us scan /proc
+   * in a queue, and it follows the one that has already begun, which may have passed a newcomer by.
+   */
   checkSoon(): void {
     this.#dueBy(this.#clock.now() + NEW_UID_DELAY_MS);
   }
 
   get #ended(): boolean {
-    if (this.#options.signal.aborted && this.#state !== 'broken') this.#state = 'stopped';
-    return this.#state === 'broken' || this.#state === 'stopped';
+    return this.#broken || this.#options.signal.aborted;
   }
 
   async #once({ onRound, onPassed, onBroken }: RoundsEvents): Promise<void> {
     const end = (broken: readonly Finding[]) => {
       if (broken.length === 0 || this.#ended || this.#options.relaxed) return;
-      this.#state = 'broken';
+      this.#broken = true;
       onBroken(broken);
     };
     let round: Round;
     try {
       round = await this.#round();
     } catch (error) {
-      this.#state = 'idle';
       if (!this.#isExcusedShortage(error)) end([factsMissing(error)]);
       return;
     }
@@ -185,8 +157,7 @@ export class Rounds {
 
   async #round(): Promise<Round> {
     const { judge, relaxed } = this.#options;
-    this.#due = this.#clock.now() + this.#intervalMs;
-    this.#state = 'looking';
+    this.#due = this.#clock.now() + ROUND_INTERVAL_MS;
     const facts = await this.#facts();
     // By then, what is still entering a container is no container runtime.
     if (facts.processes.others.some(({ runtimeInit }) => runtimeInit)) {
@@ -195,15 +166,12 @@ export class Rounds {
     const findings = judge(facts);
     const broken = breaches(findings);
     const seen: Round = { facts, findings, broken, passed: [] };
-    const round = relaxed || !mayPassByThemselves(broken) ? seen : await this.#confirm(seen);
-    this.#state = 'idle';
-    return round;
+    return relaxed || !mayPassByThemselves(broken) ? seen : this.#confirm(seen);
   }
 
   /** Reads the suspects again until none is left, or one has stayed. Where the signal comes first, what was seen stands. */
   async #confirm(seen: Round): Promise<Round> {
     const { judge, lookAgain, signal } = this.#options;
-    this.#state = 'confirming';
     const until = this.#clock.now() + CONFIRM_MS;
     const suspects = this.#suspects(seen.facts);
     for (;;) {
@@ -241,7 +209,7 @@ export class Rounds {
     if (!isShortage(errorCode(error))) return false;
     const now = this.#clock.now();
     this.#shortSince ??= now;
-    return now - this.#shortSince < SHORTAGE_INTERVALS * this.#intervalMs;
+    return now - this.#shortSince < SHORTAGE_INTERVALS * ROUND_INTERVAL_MS;
   }
 
   #dueBy(time: number): void {
