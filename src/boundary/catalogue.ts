@@ -5,8 +5,8 @@ import { type Control, GROUPS } from './control.ts';
 import * as registry from './controls/index.ts';
 import type { Severity } from './finding.ts';
 
-/** Severities of a control as lint names them. */
-const LEVELS = { enforce: 'error', warn: 'warning', info: 'note' } as const satisfies Record<
+/** Severities of a control as lint and the reports name them. */
+export const LEVELS = { enforce: 'error', warn: 'warning', info: 'note' } as const satisfies Record<
   Severity,
   string
 >;

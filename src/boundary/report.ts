@@ -3,8 +3,7 @@ import { styleText } from 'node:util';
 import { findingText, type PrintedFinding } from '../domain/finding-text.ts';
 import { printable } from '../domain/printable.ts';
 import { wrapped } from '../domain/wrapped.ts';
-import { CHECKS } from './catalogue.ts';
-import type { Group } from './control.ts';
+import { CHECKS, LEVELS } from './catalogue.ts';
 import type { Finding } from './finding.ts';
 import { type BoundaryState, breaches, exceptionsOf, provenText } from './verdict.ts';
 
@@ -17,18 +16,10 @@ export interface Report {
   readonly findings: readonly Finding[];
 }
 
-export interface TableOptions {
-  readonly colour: boolean;
-  /** Spell out the checks that passed, too. */
-  readonly all: boolean;
-}
-
 export type Severity = PrintedFinding['severity'];
 
-const SEVERITIES = { enforce: 'error', warn: 'warning', info: 'note' } as const;
-
 export function severityOf({ outcome, severity }: Finding): Severity {
-  return outcome === 'pass' ? 'ok' : SEVERITIES[severity];
+  return outcome === 'pass' ? 'ok' : LEVELS[severity];
 }
 
 /** Failures first. */
@@ -53,7 +44,7 @@ export function verdictText({ state, findings }: Report): string {
 }
 
 /** What is wrong comes first, each with what to write; what passed is counted, or listed with `all`. */
-export function renderTable(report: Report, { colour, all }: TableOptions): string {
+export function renderTable(report: Report, { colour, all }: { colour: boolean; all: boolean }): string {
   const findings = sorted(report.findings);
   const passed = findings.filter(({ outcome }) => outcome === 'pass');
   const lines = findings
@@ -74,12 +65,8 @@ export function renderTable(report: Report, { colour, all }: TableOptions): stri
 }
 
 function passedText(passed: readonly Finding[]): string {
-  const counts = new Map<Group, number>();
-  for (const { id } of passed) {
-    const group = CHECKS.find((check) => check.id === id)?.group;
-    if (group !== undefined) counts.set(group, (counts.get(group) ?? 0) + 1);
-  }
-  const parts = [...counts].map(([group, count]) => `${group} ${count}`);
+  const groups = Map.groupBy(passed, (finding) => CHECKS.find(({ id }) => id === finding.id)?.group);
+  const parts = [...groups].map(([group, { length }]) => `${group} ${length}`);
   return `${passed.length} checks passed (${parts.join(', ')}); --all lists them`;
 }
 

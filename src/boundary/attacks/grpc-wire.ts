@@ -36,7 +36,6 @@ const STATUS_NAMES = [
   'DATA_LOSS',
   'UNAUTHENTICATED',
 ];
-export const UNIMPLEMENTED = 12;
 
 /** A {@link CallAnswer} in words. */
 export function describeAnswer(answer: CallAnswer): string {

@@ -1,12 +1,6 @@
 /** Attacks over the network namespace that a pod shares: inspectors, abstract sockets, TCP listeners. */
-import {
-  type CallAnswer,
-  callOn,
-  describeAnswer,
-  isGain,
-  openConnection,
-  UNIMPLEMENTED,
-} from './grpc-wire.ts';
+import { Status } from '../../socket/grpc-status.ts';
+import { type CallAnswer, callOn, describeAnswer, isGain, openConnection } from './grpc-wire.ts';
 import { askInspector } from './inspector.ts';
 import { describeListener, tcpListeners, unixListeners } from './surroundings.ts';
 import type { Tries } from './tries.ts';
@@ -84,7 +78,7 @@ function boundedList<T>(list: readonly T[], tries: Tries): readonly T[] {
 /** Something else may listen here, with whatever right. Only the credential service is a finding. */
 function judge(target: string, answer: CallAnswer, tries: Tries): void {
   const words = describeAnswer(answer);
-  if (answer.kind !== 'status' || answer.code === UNIMPLEMENTED) tries.held(target, words);
+  if (answer.kind !== 'status' || answer.code === Status.UNIMPLEMENTED) tries.held(target, words);
   else if (isGain(answer)) tries.broken(target, words);
   // The service exists and refused us. No credential may be available over TCP or an abstract socket at all.
   else tries.unclear(target, words);

@@ -50,15 +50,8 @@ export async function runSelfTest(options: RunOptions): Promise<SelfTestReport> 
 }
 
 function isPassed({ outcome, accepted }: AttackReport, lenient: boolean): boolean {
-  switch (outcome) {
-    case 'held':
-    case 'not-applicable':
-      return true;
-    case 'unclear':
-      return lenient || accepted;
-    case 'broken':
-      return accepted;
-  }
+  if (outcome === 'held' || outcome === 'not-applicable') return true;
+  return accepted || (lenient && outcome === 'unclear');
 }
 
 async function runAttack(attack: Attack, options: RunOptions, whole: AbortSignal): Promise<AttackReport> {

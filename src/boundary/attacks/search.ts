@@ -76,86 +76,82 @@ function commandLine(pid: number): string {
   }
 }
 
-interface Search {
-  readonly tries: Tries;
-  readonly skip: ReadonlySet<string>;
-  readonly buffer: Buffer;
-  readonly seen: Set<string>;
-  readonly deadline: number;
-  files: number;
-  bytes: number;
-  finds: number;
-  exhausted: boolean;
-}
-
 function searchFiles(context: AttackContext, tries: Tries): void {
   const { HOME } = context.env;
   const places = [...context.searchPaths, ...(HOME ? [HOME] : []), process.cwd(), ...USUAL_PLACES];
-  const search: Search = {
-    tries,
-    // Attacks of their own are made on these, and the operator may have said that the agent is meant to read them.
-    skip: new Set([...context.allowedMounts, ...SERVICE_ACCOUNT_FOLDERS, OWN_PACKAGE]),
-    buffer: Buffer.alloc(MAX_FILE_BYTES),
-    seen: new Set(),
-    deadline: performance.now() + SEARCH_MS,
-    files: 0,
-    bytes: 0,
-    finds: 0,
-    exhausted: false,
-  };
-  for (const place of new Set(places)) {
-    if (place !== '/') searchDirectory(search, place, 0);
-  }
-  search.buffer.fill(0);
-  const where = `${search.files} files, ${search.bytes} bytes`;
-  const limit = search.exhausted ? '; stopped at a limit: name the folder that matters with --search' : '';
-  if (search.finds === 0) tries.held(where, `nothing found${limit}`);
+  // Attacks of their own are made on these, and the operator may have said that the agent is meant to read them.
+  const skip = [...context.allowedMounts, ...SERVICE_ACCOUNT_FOLDERS, OWN_PACKAGE];
+  new FileSearch(tries, skip).search(places.filter((place) => place !== '/'));
 }
 
-function searchDirectory(search: Search, directory: string, depth: number): void {
-  if (search.skip.has(directory) || search.seen.has(directory)) return;
-  search.seen.add(directory);
-  let entries: Dirent[];
-  try {
-    entries = readdirSync(directory, { withFileTypes: true });
-  } catch {
-    return;
+class FileSearch {
+  readonly #tries: Tries;
+  /** Folders that are not to be searched, or were. */
+  readonly #passed: Set<string>;
+  readonly #buffer = Buffer.alloc(MAX_FILE_BYTES);
+  readonly #deadline = performance.now() + SEARCH_MS;
+  #files = 0;
+  #bytes = 0;
+  #finds = 0;
+  #exhausted = false;
+
+  constructor(tries: Tries, skip: readonly string[]) {
+    this.#tries = tries;
+    this.#passed = new Set(skip);
   }
-  for (const entry of entries) {
-    if (isExhausted(search)) return;
-    const path = join(directory, entry.name);
-    if (entry.isDirectory()) {
-      if (depth < MAX_DEPTH && !NEVER_ENTERED.has(entry.name)) searchDirectory(search, path, depth + 1);
-      // A link is left alone: what it leads to is searched where it is, if it is in a place to be searched.
-    } else if (entry.isFile()) {
-      searchFile(search, path);
+
+  search(places: readonly string[]): void {
+    for (const place of places) this.#searchFolder(place, 0);
+    this.#buffer.fill(0);
+    const limit = this.#exhausted ? '; stopped at a limit: name the folder that matters with --search' : '';
+    if (this.#finds === 0) {
+      this.#tries.held(`${this.#files} files, ${this.#bytes} bytes`, `nothing found${limit}`);
     }
   }
-}
 
-function isExhausted(search: Search): boolean {
-  search.exhausted ||=
-    search.files >= MAX_FILES || search.bytes >= MAX_TOTAL_BYTES || performance.now() > search.deadline;
-  return search.exhausted;
-}
-
-function searchFile(search: Search, path: string): void {
-  let length: number;
-  try {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  #searchFolder(folder: string, depth: number): void {
+    if (this.#passed.has(folder)) return;
+    this.#passed.add(folder);
+    let entries: Dirent[];
     try {
-      if (!fstatSync(fd).isFile()) return;
-      length = readSync(fd, search.buffer, 0, MAX_FILE_BYTES, 0);
-    } finally {
-      closeSync(fd);
+      entries = readdirSync(folder, { withFileTypes: true });
+    } catch {
+      return;
     }
-  } catch {
-    return;
+    for (const entry of entries) {
+      if (this.#isExhausted()) return;
+      const path = join(folder, entry.name);
+      // A link is left alone: what it leads to is searched where it is, if it is in a place to be searched.
+      if (entry.isFile()) this.#searchFile(path);
+      else if (entry.isDirectory() && depth < MAX_DEPTH && !NEVER_ENTERED.has(entry.name))
+        this.#searchFolder(path, depth + 1);
+    }
   }
-  search.files++;
-  search.bytes += length;
-  for (const find of findTokens(search.buffer.toString('latin1', 0, length))) {
-    search.finds++;
-    search.tries.broken(`${path}:${find.line}`, describeFind(find));
+
+  #isExhausted(): boolean {
+    this.#exhausted ||=
+      this.#files >= MAX_FILES || this.#bytes >= MAX_TOTAL_BYTES || performance.now() > this.#deadline;
+    return this.#exhausted;
+  }
+
+  #searchFile(path: string): void {
+    let length: number;
+    try {
+      const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+      try {
+        if (!fstatSync(fd).isFile()) return;
+        length = readSync(fd, this.#buffer, 0, MAX_FILE_BYTES, 0);
+      } finally {
+        closeSync(fd);
+      }
+    } catch {
+      return;
+    }
+    this.#files++;
+    this.#bytes += length;
+    for (const find of findTokens(this.#buffer.toString('latin1', 0, length))) {
+      this.#finds++;
+      this.#tries.broken(`${path}:${find.line}`, describeFind(find));
+    }
   }
 }

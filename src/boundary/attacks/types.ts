@@ -61,7 +61,6 @@ export const CLOSED = 'connection closed before any byte';
 
 export type AttackRun = (context: AttackContext, tries: Tries) => Promise<void> | void;
 
-/** One attack. */
 export interface Attack {
   /** Kebab-case; what `--only` and `--accept` take. */
   readonly id: string;
@@ -70,20 +69,15 @@ export interface Attack {
   readonly what: string;
   /** Answers that count as `held`. */
   readonly rightReasons: readonly string[];
-  /** Milliseconds. */
   readonly budgetMs: number;
   readonly run: AttackRun;
 }
 
 /** What became of an attack. */
-export interface AttackReport {
-  readonly id: string;
-  readonly family: Family;
-  readonly what: string;
+export interface AttackReport extends Omit<Attack, 'budgetMs' | 'run'> {
   readonly outcome: Outcome;
   /** One line: the worst answer, or why nothing was tried. */
   readonly reason: string;
-  readonly rightReasons: readonly string[];
   /** Whether the operator said beforehand that this attack may succeed. */
   readonly accepted: boolean;
   /** The worst first; see `omitted`. */
@@ -93,7 +87,6 @@ export interface AttackReport {
   readonly durationMs: number;
 }
 
-/** What became of a whole run. */
 export interface SelfTestReport {
   readonly version: string;
   /** The identity that attacked. */
