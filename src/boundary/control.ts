@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { RuleBody } from '../manifest/rule.ts';
 import type { Attack } from './attacks/types.ts';
 import type { Facts } from './facts/facts.ts';
-import type { Severity, Verdict } from './finding.ts';
+import type { Finding, Severity } from './finding.ts';
 
 /** In the order of a report. The API server shows the first refusal only: what has no resolver comes first. */
 export const GROUPS = ['pod', 'self', 'mounts', 'processes', 'socket', 'rotation', 'configuration'] as const;
@@ -49,4 +49,43 @@ export interface Expression {
   readonly message: string;
   /** CEL for a message with names in it; without the id. */
   readonly messageCel?: string;
+}
+
+/** CEL text as it is written, backslashes included. */
+export const cel = String.raw;
+
+export function celList(items: Iterable<unknown>): string {
+  return JSON.stringify([...items]).replaceAll(',', ', ');
+}
+
+/** What one check found, before the configuration had its say on the severity. */
+export interface Verdict extends Omit<Finding, 'id' | 'severity'> {
+  /** What protects instead on this container runtime: the check is then an exception, and stops nothing. */
+  readonly replacedBy?: string;
+}
+
+export function pass(evidence: string, exceptions: Iterable<string> = []): Verdict {
+  return { outcome: 'pass', evidence, remedy: '', exceptions: [...new Set(exceptions)] };
+}
+
+export function fail(evidence: string, remedy: string): Verdict {
+  return { outcome: 'fail', evidence, remedy };
+}
+
+export function unknown(evidence: string, remedy: string): Verdict {
+  return { outcome: 'unknown', evidence, remedy };
+}
+
+/** Most items that one evidence spells out: the rest is counted, so that a finding stays readable. */
+const MAX_LISTED = 4;
+
+/** `a; b; c; and 7 more`. */
+export function listed(items: readonly string[]): string {
+  const shown = items.slice(0, MAX_LISTED).join('; ');
+  return items.length <= MAX_LISTED ? shown : `${shown}; and ${items.length - MAX_LISTED} more`;
+}
+
+/** `0755`. */
+export function modeText(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
 }

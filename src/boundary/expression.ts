@@ -1,4 +1,4 @@
-/** What the CEL of the controls is written with. */
+/** The variables that the CEL of the controls is written with. */
 import {
   Annotation,
   EGRESS,
@@ -7,13 +7,7 @@ import {
   KNOWN_SUPERVISORS,
   SELF_TESTS,
 } from '../manifest/names.ts';
-
-/** CEL text as it is written, backslashes included. */
-export const cel = String.raw;
-
-export function celList(items: Iterable<unknown>): string {
-  return JSON.stringify([...items]).replaceAll(',', ', ');
-}
+import { cel, celList } from './control.ts';
 
 /** Variables of the validating policy, in the order in which they build on each other. */
 export const VARIABLES: Readonly<Record<string, string>> = {

@@ -5,9 +5,7 @@ import {
 } from '../../domain/kubernetes.ts';
 import { EGRESS } from '../../manifest/names.ts';
 import { runsBesideResolver } from '../../manifest/pod.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
-import { fail, listed, pass } from '../finding.ts';
+import { type Control, cel, fail, listed, pass } from '../control.ts';
 import { isSupervisor, securityPath } from './shared/pod.ts';
 import { foreign, isPause, named, trusted, trustOf } from './shared/processes.ts';
 

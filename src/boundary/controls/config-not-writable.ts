@@ -1,7 +1,6 @@
-import type { Control } from '../control.ts';
+import { type Control, fail, listed, pass, unknown } from '../control.ts';
 import { agentMayReplace, agentMayWrite, agentOf } from '../facts/access-rules.ts';
 import type { PathFacts } from '../facts/facts-mounts.ts';
-import { fail, listed, pass, unknown } from '../finding.ts';
 import { ownerText } from './shared/volumes.ts';
 
 const REMEDY =

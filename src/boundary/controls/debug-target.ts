@@ -1,6 +1,5 @@
 import { RESOLVER, SELF_TESTS } from '../../manifest/names.ts';
-import type { Control } from '../control.ts';
-import { cel, celList } from '../expression.ts';
+import { type Control, cel, celList } from '../control.ts';
 
 export const debugTarget: Control = {
   id: 'debug-target',

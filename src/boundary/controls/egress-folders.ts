@@ -1,6 +1,5 @@
 import { asMap } from '../../manifest/data.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { egressVolumes, kitAndEnvoy, kitVolumes } from './shared/egress.ts';
 import { describeContainer, others, volumeKinds } from './shared/pod.ts';
 

@@ -1,7 +1,6 @@
 import { asList, asMap, asText, canonicalJson } from '../../manifest/data.ts';
 import { PROBES } from '../../manifest/pod.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { egressVolumes, kitAndEnvoy } from './shared/egress.ts';
 
 const IMAGE = '(^|/)[^/]*envoy[^/]*$';

@@ -1,8 +1,7 @@
 import { HOST_PATHS, NODE_PATHS } from '../../domain/kubernetes.ts';
 import { asMap } from '../../manifest/data.ts';
 import { isWithin, normalPath } from '../../manifest/pod.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 
 /** Regular expressions for what normalPath takes out, and for a name that leads nowhere else. */
 const SLASH = String.raw`/+(\\./+)*`;

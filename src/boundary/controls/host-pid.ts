@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, fail, pass } from '../control.ts';
 
 /** Inode of the machine's first PID namespace, fixed in the kernel. */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';

@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { listed } from '../finding.ts';
+import { type Control, listed } from '../control.ts';
 import { eachVolume } from './shared/volumes.ts';
 
 export const mountNotWritable: Control = {

@@ -1,6 +1,5 @@
-import type { Control } from '../control.ts';
+import { type Control, fail, listed, modeText, pass, unknown } from '../control.ts';
 import { agentOf } from '../facts/access-rules.ts';
-import { fail, listed, modeText, pass, unknown } from '../finding.ts';
 import { MOUNT_IT } from './shared/volumes.ts';
 
 export const mountReaders: Control = {

@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { resolverSources } from './shared/pod.ts';
 
 export const optionalSecret: Control = {

@@ -1,7 +1,6 @@
 import { pathName } from '../../manifest/data.ts';
 import { listensOn } from '../../manifest/pod.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { beside } from './shared/pod.ts';
 
 export const portCollision: Control = {

@@ -1,8 +1,6 @@
 import { DANGEROUS_CAPABILITIES } from '../../domain/kubernetes.ts';
 import { asMap } from '../../manifest/data.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
-import { fail, listed, pass, unknown } from '../finding.ts';
+import { type Control, cel, fail, listed, pass, unknown } from '../control.ts';
 import { beside, isSupervisor } from './shared/pod.ts';
 import { foreign, isPause, named, trusted, trustOf } from './shared/processes.ts';
 

@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { fail, listed, pass } from '../finding.ts';
+import { type Control, fail, listed, pass } from '../control.ts';
 import { foreign } from './shared/processes.ts';
 
 export const processNamespace: Control = {

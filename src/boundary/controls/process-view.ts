@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { listed, pass, unknown } from '../finding.ts';
+import { type Control, listed, pass, unknown } from '../control.ts';
 
 const REMEDY = 'securityContext.procMount: Default';
 

@@ -1,8 +1,7 @@
 import { RESERVED_FOLDERS, SHARED_FOLDERS } from '../../domain/kubernetes.ts';
 import { valueAt } from '../../manifest/data.ts';
 import { isWithin } from '../../manifest/pod.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { socketVolumes } from './shared/pod.ts';
 
 export const reservedFolder: Control = {

@@ -1,7 +1,5 @@
 import { DEFAULT_UID, RESERVED_UIDS, UNMAPPED_UID } from '../../domain/kubernetes.ts';
-import type { Control } from '../control.ts';
-import { cel, celList } from '../expression.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, cel, celList, fail, pass } from '../control.ts';
 import { securityPath } from './shared/pod.ts';
 
 export const reservedUid: Control = {

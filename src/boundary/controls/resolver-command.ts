@@ -3,8 +3,7 @@ import { IMAGE_COMMAND } from '../../manifest/egress.ts';
 import { EGRESS } from '../../manifest/names.ts';
 import { type Container, PROBES } from '../../manifest/pod.ts';
 import type { Fault, PodSubject } from '../../manifest/rule.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { kitAndEnvoy } from './shared/egress.ts';
 import { socketVolumes } from './shared/pod.ts';
 

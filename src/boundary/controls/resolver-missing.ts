@@ -1,6 +1,5 @@
 import { Annotation, RESOLVER } from '../../manifest/names.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 
 export const resolverMissing: Control = {
   id: 'resolver-missing',

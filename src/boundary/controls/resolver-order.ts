@@ -1,6 +1,5 @@
 import type { Container } from '../../manifest/pod.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { kitAndEnvoy } from './shared/egress.ts';
 
 export const resolverOrder: Control = {

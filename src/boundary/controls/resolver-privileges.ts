@@ -1,8 +1,7 @@
 import { asMap } from '../../manifest/data.ts';
 import type { Container } from '../../manifest/pod.ts';
 import type { Fault, PodSubject } from '../../manifest/rule.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { kitAndEnvoy } from './shared/egress.ts';
 import { securityPath } from './shared/pod.ts';
 

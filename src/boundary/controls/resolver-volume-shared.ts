@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { kitAndEnvoy } from './shared/egress.ts';
 import { describeContainer, isToken, others, socketVolumes } from './shared/pod.ts';
 

@@ -1,7 +1,6 @@
 import { asMap } from '../../manifest/data.ts';
 import { Annotation, KNOWN_AGENTS, KNOWN_SUPERVISORS, Label } from '../../manifest/names.ts';
-import type { Control } from '../control.ts';
-import { cel, celList } from '../expression.ts';
+import { type Control, cel, celList } from '../control.ts';
 
 export const roleAnnotation: Control = {
   id: 'role-annotation',

@@ -1,6 +1,5 @@
 import { Annotation } from '../../manifest/names.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 
 export const roleNotFound: Control = {
   id: 'role-not-found',

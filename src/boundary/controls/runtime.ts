@@ -1,6 +1,5 @@
 import { RUNTIME_NAMES } from '../../domain/runtimes.ts';
-import type { Control } from '../control.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, fail, pass } from '../control.ts';
 
 export const runtime: Control = {
   id: 'runtime',

@@ -1,8 +1,6 @@
 import { searchAttack } from '../attacks/families.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel, fail, listed, pass, unknown } from '../control.ts';
 import { MIN_SEARCHED_BYTES } from '../facts/facts-self.ts';
-import { fail, listed, pass, unknown } from '../finding.ts';
 import { describeContainer, environmentSecrets } from './shared/pod.ts';
 import { MOUNT_IT } from './shared/volumes.ts';
 

@@ -1,8 +1,7 @@
 import { mountedVolumes } from '../../manifest/pod.ts';
 import { fileAttack } from '../attacks/families.ts';
 import { ABSENT, REFUSED } from '../attacks/types.ts';
-import type { Control } from '../control.ts';
-import { fail, listed, pass, unknown } from '../finding.ts';
+import { type Control, fail, listed, pass, unknown } from '../control.ts';
 import { describeContainer, others } from './shared/pod.ts';
 import { foreign, mountText, nothingMounted } from './shared/processes.ts';
 import { replacedBehindShare } from './shared/runtime.ts';

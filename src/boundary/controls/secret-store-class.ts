@@ -2,8 +2,7 @@ import { SECRETS_STORE_DRIVER } from '../../domain/kubernetes.ts';
 import { asList, asMap, asText } from '../../manifest/data.ts';
 import type { ManifestObject } from '../../manifest/kinds.ts';
 import { mountedVolumes } from '../../manifest/pod.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 import { describeContainer, isSupervisor, others } from './shared/pod.ts';
 
 export const secretStoreClass: Control = {

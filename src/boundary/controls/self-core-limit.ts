@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { fail, pass, unknown } from '../finding.ts';
+import { type Control, fail, pass, unknown } from '../control.ts';
 import { refusedStep } from './shared/hardening.ts';
 
 const REMEDY =

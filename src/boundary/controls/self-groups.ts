@@ -1,6 +1,5 @@
 import { DEFAULT_UID } from '../../domain/kubernetes.ts';
-import type { Control } from '../control.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, fail, pass } from '../control.ts';
 
 const REMEDY = `securityContext.runAsGroup: ${DEFAULT_UID}`;
 

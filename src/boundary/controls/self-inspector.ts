@@ -1,6 +1,5 @@
 import { networkAttack } from '../attacks/families.ts';
-import type { Control } from '../control.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, fail, pass } from '../control.ts';
 
 export const selfInspector: Control = {
   id: 'self-inspector',

@@ -1,8 +1,6 @@
 import { isLoaderVariable, LOADER_VARIABLES } from '../../domain/kubernetes.ts';
 import { asList, asMap } from '../../manifest/data.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, cel, fail, pass } from '../control.ts';
 import { ourContainers } from './shared/egress.ts';
 
 export const selfLoaderEnvironment: Control = {

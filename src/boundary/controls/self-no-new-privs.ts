@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, fail, pass } from '../control.ts';
 import { refusedStep } from './shared/hardening.ts';
 
 export const selfNoNewPrivs: Control = {

@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, fail, pass } from '../control.ts';
 
 const REMEDY =
   'command: ["secret-resolver"]: let the command start itself; it adds --permission and what it needs';

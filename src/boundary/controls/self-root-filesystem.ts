@@ -1,6 +1,5 @@
 import { isReadOnlyMount } from '../../domain/mountinfo.ts';
-import type { Control } from '../control.ts';
-import { fail, pass, unknown } from '../finding.ts';
+import { type Control, fail, pass, unknown } from '../control.ts';
 
 const REMEDY = 'securityContext.readOnlyRootFilesystem: true';
 

@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, fail, pass } from '../control.ts';
 import { replacedOn } from './shared/runtime.ts';
 
 const MODES = ['0 (none)', '1 (strict)', '2 (filter)'];

@@ -1,6 +1,5 @@
 import { canonicalJson, type Data } from '../../manifest/data.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
+import { type Control, cel } from '../control.ts';
 
 export const selfTestDiffers: Control = {
   id: 'self-test-differs',

@@ -1,7 +1,6 @@
 import { networkAttack } from '../attacks/families.ts';
 import { ABSENT, NO_SERVICE, REFUSED } from '../attacks/types.ts';
-import type { Control } from '../control.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, fail, pass } from '../control.ts';
 
 export const socketAbstract: Control = {
   id: 'socket-abstract',

@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { fail, modeText, pass } from '../finding.ts';
+import { type Control, fail, modeText, pass } from '../control.ts';
 import { ownerText } from './shared/volumes.ts';
 
 export const socketFile: Control = {

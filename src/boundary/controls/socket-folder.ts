@@ -1,5 +1,4 @@
-import type { Control } from '../control.ts';
-import { fail, pass } from '../finding.ts';
+import { type Control, fail, pass } from '../control.ts';
 import { ownerText } from './shared/volumes.ts';
 
 const GROUP_OR_OTHER_WRITE = 0o022;

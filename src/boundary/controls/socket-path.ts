@@ -1,6 +1,5 @@
-import type { Control } from '../control.ts';
+import { type Control, fail, pass } from '../control.ts';
 import { agentMayReplace, agentOf } from '../facts/access-rules.ts';
-import { fail, pass } from '../finding.ts';
 import { ownerText } from './shared/volumes.ts';
 
 /**

@@ -1,7 +1,6 @@
 import { networkAttack } from '../attacks/families.ts';
 import { NO_SERVICE } from '../attacks/types.ts';
-import type { Control } from '../control.ts';
-import { fail, listed, pass } from '../finding.ts';
+import { type Control, fail, listed, pass } from '../control.ts';
 
 export const socketTcp: Control = {
   id: 'socket-tcp',

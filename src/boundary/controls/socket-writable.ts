@@ -1,8 +1,6 @@
 import { socketFileAttack } from '../attacks/families.ts';
 import { CHANGE_REFUSED } from '../attacks/types.ts';
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
-import { fail, listed, pass } from '../finding.ts';
+import { type Control, cel, fail, listed, pass } from '../control.ts';
 import { others, socketVolumes } from './shared/pod.ts';
 import { foreign, mountText, nothingMounted } from './shared/processes.ts';
 

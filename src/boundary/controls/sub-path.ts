@@ -1,6 +1,4 @@
-import type { Control } from '../control.ts';
-import { cel } from '../expression.ts';
-import { listed } from '../finding.ts';
+import { type Control, cel, listed } from '../control.ts';
 import { eachVolume } from './shared/volumes.ts';
 
 export const subPath: Control = {

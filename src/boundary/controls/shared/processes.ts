@@ -1,10 +1,10 @@
 /** What several checks on the processes in sight share: those of the pod where it shares a PID namespace. */
 import type { Config } from '../../../config/config.ts';
 import { matchGlob } from '../../../domain/glob.ts';
+import { listed, pass, unknown, type Verdict } from '../../control.ts';
 import type { Facts } from '../../facts/facts.ts';
 import type { ProcessFacts } from '../../facts/facts-processes.ts';
 import type { SharedMount } from '../../facts/foreign-mounts.ts';
-import { listed, pass, unknown, type Verdict } from '../../finding.ts';
 
 /** Processes of other containers. */
 export function foreign(facts: Facts): ProcessFacts[] {

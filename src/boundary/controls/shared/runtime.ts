@@ -1,7 +1,7 @@
 /** What replaces a check where the container does not run on the node's own kernel. */
 import { RUNTIME_NAMES, type SandboxedRuntime, SHARED_FILE_SYSTEMS } from '../../../domain/runtimes.ts';
+import type { Verdict } from '../../control.ts';
 import type { Facts } from '../../facts/facts.ts';
-import type { Verdict } from '../../finding.ts';
 
 /** The verdict as an exception, if `by` says what replaces the check on this runtime. */
 export function replacedOn(

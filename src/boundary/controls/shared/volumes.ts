@@ -1,7 +1,8 @@
 /** What several checks on the mounted Secret volumes share. */
+
+import { fail, listed, modeText, pass, unknown, type Verdict } from '../../control.ts';
 import type { Facts } from '../../facts/facts.ts';
 import type { PathFacts, SecretVolumeFacts } from '../../facts/facts-mounts.ts';
-import { fail, listed, modeText, pass, unknown, type Verdict } from '../../finding.ts';
 
 /** What mounts a Secret. */
 export const MOUNT_IT =
