@@ -2,6 +2,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../../domain/errors.ts';
+import { ifReadable } from '../facts/readable.ts';
 import { gainInFile, gainInTree } from './read.ts';
 import { describeProcess, foreignProcesses, mountsOf } from './surroundings.ts';
 import type { Tries } from './tries.ts';
@@ -69,12 +70,7 @@ function below(path: string, root: string): boolean {
 }
 
 function hasGeneration(path: string): boolean {
-  try {
-    lstatSync(join(path, '..data'));
-    return true;
-  } catch {
-    return false;
-  }
+  return ifReadable(() => lstatSync(join(path, '..data'))) !== undefined;
 }
 
 function attackSecretVolumes(context: AttackContext, tries: Tries): void {

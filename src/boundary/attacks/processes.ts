@@ -1,5 +1,5 @@
 /** Attacks on other processes: through the files of /proc, and by ptrace, process_vm_readv, pidfd_getfd and kill. */
-import { closeSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, readdirSync, readlinkSync } from 'node:fs';
 import { errorCode } from '../../domain/errors.ts';
 import {
   copyForeignDescriptor,
@@ -7,6 +7,7 @@ import {
   readProcessMemory,
   traceAndRelease,
 } from '../../native/attacks.ts';
+import { readText } from '../facts/readable.ts';
 import { gainInFile, readableBytes } from './read.ts';
 import { describeProcess, type ProcessEntry, processesToAttack } from './surroundings.ts';
 import type { Gain } from './tries.ts';
@@ -78,15 +79,11 @@ function memoryOf(pid: number): Gain {
 
 /** Start of some readable mappings of a process; empty where its maps cannot be read. */
 function mappedAddresses(pid: number): bigint[] {
-  try {
-    return readFileSync(`/proc/${pid}/maps`, 'latin1')
-      .split('\n')
-      .filter((line) => /^[0-9a-f]+-[0-9a-f]+ r/.test(line) && !line.includes('[v'))
-      .slice(0, MAX_MAPPINGS)
-      .map((line) => BigInt(`0x${line.slice(0, line.indexOf('-'))}`));
-  } catch {
-    return [];
-  }
+  return (readText(`/proc/${pid}/maps`) ?? '')
+    .split('\n')
+    .filter((line) => /^[0-9a-f]+-[0-9a-f]+ r/.test(line) && !line.includes('[v'))
+    .slice(0, MAX_MAPPINGS)
+    .map((line) => BigInt(`0x${line.slice(0, line.indexOf('-'))}`));
 }
 
 function foreignMemory(pid: number): Gain {

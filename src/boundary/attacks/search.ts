@@ -1,16 +1,8 @@
 /** Searches what the agent may read anyway for values that should never have come there. */
-import {
-  closeSync,
-  constants,
-  type Dirent,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ifReadable } from '../facts/readable.ts';
 import { SERVICE_ACCOUNT_FOLDERS } from './files.ts';
 import { describeProcess, processesToAttack } from './surroundings.ts';
 import { describeFind, findTokens } from './token-shapes.ts';
@@ -62,17 +54,10 @@ function searchEnvironment(context: AttackContext, tries: Tries): void {
 function searchCommandLines(context: AttackContext, tries: Tries): void {
   for (const entry of processesToAttack(context, tries)) {
     const target = `arguments of ${describeProcess(entry)}`;
-    const finds = findTokens(commandLine(entry.pid));
+    const line = ifReadable(() => readFileSync(`/proc/${entry.pid}/cmdline`, 'latin1')) ?? '';
+    const finds = findTokens(line.replaceAll('\0', '\n'));
     for (const find of finds) tries.broken(target, describeFind(find));
     if (finds.length === 0) tries.held(target, 'nothing found');
-  }
-}
-
-function commandLine(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', '\n');
-  } catch {
-    return '';
   }
 }
 
@@ -112,13 +97,7 @@ class FileSearch {
   #searchFolder(folder: string, depth: number): void {
     if (this.#passed.has(folder)) return;
     this.#passed.add(folder);
-    let entries: Dirent[];
-    try {
-      entries = readdirSync(folder, { withFileTypes: true });
-    } catch {
-      return;
-    }
-    for (const entry of entries) {
+    for (const entry of ifReadable(() => readdirSync(folder, { withFileTypes: true })) ?? []) {
       if (this.#isExhausted()) return;
       const path = join(folder, entry.name);
       // A link is left alone: what it leads to is searched where it is, if it is in a place to be searched.

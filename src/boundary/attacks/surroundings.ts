@@ -1,6 +1,7 @@
 /** What the agent can see around itself in /proc. Everything in here is readable by any UID. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { type Mount, parseMountinfo } from '../../domain/mountinfo.ts';
+import { ifReadable, readText } from '../facts/readable.ts';
 import type { Tries } from './tries.ts';
 import type { AttackContext } from './types.ts';
 
@@ -27,17 +28,9 @@ export function describeProcess({ pid, name, uid }: ProcessEntry): string {
   return `pid ${pid} (${name}, uid ${uid})`;
 }
 
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
 /** One field of /proc/<pid>/status. */
 export function statusField(pid: number | 'self', field: string): string {
-  return fieldOf(read(`/proc/${pid}/status`), field) ?? '';
+  return fieldOf(readText(`/proc/${pid}/status`) ?? '', field) ?? '';
 }
 
 function fieldOf(status: string, field: string): string | undefined {
@@ -45,7 +38,7 @@ function fieldOf(status: string, field: string): string | undefined {
 }
 
 function readProcess(pid: number): ProcessEntry | undefined {
-  const status = read(`/proc/${pid}/status`);
+  const status = readText(`/proc/${pid}/status`) ?? '';
   const uid = fieldOf(status, 'Uid')?.split('\t')[0];
   if (uid === undefined || fieldOf(status, 'State')?.startsWith('Z') !== false) return undefined;
   const name = fieldOf(status, 'Name') ?? '';
@@ -53,11 +46,7 @@ function readProcess(pid: number): ProcessEntry | undefined {
 }
 
 function mountNamespace(pid: number | 'self'): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`);
-  } catch {
-    return undefined;
-  }
+  return ifReadable(() => readlinkSync(`/proc/${pid}/ns/mnt`));
 }
 
 /**
@@ -98,7 +87,11 @@ export function processesToAttack(context: AttackContext, tries: Tries): Process
 
 /** Mounts of a process as its own root sees them; empty where they cannot be read. */
 export function mountsOf(pid: number | 'self'): Mount[] {
-  return parseMountinfo(read(`/proc/${pid}/mountinfo`));
+  return parseMountinfo(readText(`/proc/${pid}/mountinfo`) ?? '');
+}
+
+function rowsOf(table: 'tcp' | 'tcp6' | 'unix'): string[] {
+  return (readText(`/proc/net/${table}`) ?? '').split('\n').slice(1);
 }
 
 /** An address of /proc/net/tcp or tcp6 (words in host order), and where we reach a socket bound to it. */
@@ -119,8 +112,8 @@ function parseAddress(hex: string): string | undefined {
 export function tcpListeners(): TcpListener[] {
   const LISTEN = '0A';
   const found = new Map<string, TcpListener>();
-  for (const table of ['tcp', 'tcp6']) {
-    for (const line of read(`/proc/net/${table}`).split('\n').slice(1)) {
+  for (const table of ['tcp', 'tcp6'] as const) {
+    for (const line of rowsOf(table)) {
       const [, local = '', , state] = line.trim().split(/\s+/);
       const [address = '', port = ''] = local.split(':');
       const host = parseAddress(address);
@@ -137,19 +130,15 @@ export function describeListener({ host, port }: TcpListener): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** A listening Unix stream socket of our network namespace, whatever mount namespace it was bound in. */
-export interface UnixListener {
-  /** As it was bound; of an abstract socket without the leading NUL. */
-  readonly name: string;
-  readonly abstract: boolean;
-}
-
-/** Every listening Unix stream socket that has a name. */
-export function unixListeners(): UnixListener[] {
+/**
+ * Every listening Unix stream socket of our network namespace that has a name, whatever mount namespace it was bound in.
+ * The name is as it was bound; of an abstract socket without the leading NUL.
+ */
+export function unixListeners(): { name: string; abstract: boolean }[] {
   const ACCEPTS = 0x10000; // __SO_ACCEPTCON
   const STREAM = 1;
-  const found = new Map<string, UnixListener>();
-  for (const line of read('/proc/net/unix').split('\n').slice(1)) {
+  const found = new Map<string, { name: string; abstract: boolean }>();
+  for (const line of rowsOf('unix')) {
     const [, flags = '', type = '', shown = ''] = /^\S+ \S+ \S+ (\S+) (\S+) \S+ +\S+ (.+)$/.exec(line) ?? [];
     if ((Number.parseInt(flags, 16) & ACCEPTS) === 0 || Number.parseInt(type, 16) !== STREAM) continue;
     const abstract = shown.startsWith('@');

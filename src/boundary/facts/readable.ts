@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { throwShortage } from '../../domain/errors.ts';
 import { parseStatus, type TaskStatus } from './proc.ts';
 
-/** What `read` returns; undefined where nothing is there, a process has ended, or the kernel does not let us read. */
+/** What `read` returns; undefined where nothing exists any more, or the kernel does not let us read. */
 export function ifReadable<T>(read: () => T): T | undefined {
   try {
     return read();
