@@ -1,6 +1,5 @@
 import { type Control, fail, listed, pass, unknown } from '../control.ts';
-import { agentMayReplace, agentMayWrite, agentOf } from '../facts/access-rules.ts';
-import type { PathFacts } from '../facts/facts-mounts.ts';
+import { agentMayWrite, agentOf, replaceableBelow } from '../facts/access-rules.ts';
 import { ownerText } from './shared/volumes.ts';
 
 const REMEDY =
@@ -18,8 +17,7 @@ export const configNotWritable: Control = {
       if (entry.writableByUs) return [`${entry.path} is writable by us`];
       if (entry.target !== undefined && agentMayWrite(entry.target, agent))
         return [`${ownerText(entry.target)} is writable by the agent`];
-      const chain = [...entry.parents, entry.target];
-      const folder = entry.parents.find((each, at) => agentMayReplace(each, below(each, chain, at), agent));
+      const folder = replaceableBelow(entry.parents, entry.target, agent);
       return folder === undefined
         ? []
         : [`${entry.path} is below ${ownerText(folder)}, which the agent may write`];
@@ -32,14 +30,3 @@ export const configNotWritable: Control = {
       : fail(listed(faults), REMEDY);
   },
 };
-
-/** What is next below a folder in the chain, if it is really inside it. */
-function below(
-  folder: PathFacts,
-  chain: readonly (PathFacts | undefined)[],
-  at: number,
-): PathFacts | undefined {
-  const next = chain[at + 1];
-  const prefix = folder.path === '/' ? '/' : `${folder.path}/`;
-  return next?.path.startsWith(prefix) === true ? next : undefined;
-}

@@ -1,7 +1,7 @@
 import { asMap } from '../../manifest/data.ts';
 import { type Control, cel } from '../control.ts';
 import { egressVolumes, kitAndEnvoy, kitVolumes } from './shared/egress.ts';
-import { describeContainer, others, volumeKinds } from './shared/pod.ts';
+import { describeContainer, mountsOf, others, volumeKinds } from './shared/pod.ts';
 
 export const egressFolders: Control = {
   id: 'egress-folders',
@@ -29,16 +29,11 @@ export const egressFolders: Control = {
         if (readOnly && (shared.has(volume) || isConfigMap(volume))) continue;
         yield { path, message: `envoy mounts volume ${volume}${readOnly ? '' : ' writable'}` };
       }
-      for (const container of others(subject)) {
-        if (trusted.includes(container)) continue;
-        for (const { volume, readOnly, path } of container.mounts) {
-          const writes = !readOnly && volumes.some(({ name }) => name === volume);
-          if (!shared.has(volume) && !writes) continue;
-          yield {
-            path,
-            message: `${describeContainer(subject, container)} mounts volume ${volume} of the egress process${writes ? ' writable' : ''}`,
-          };
-        }
+      for (const { container, volume, readOnly, path } of mountsOf(others(subject))) {
+        const writes = !readOnly && volumes.some(({ name }) => name === volume);
+        if (trusted.includes(container) || (!shared.has(volume) && !writes)) continue;
+        const what = `volume ${volume} of the egress process${writes ? ' writable' : ''}`;
+        yield { path, message: `${describeContainer(subject, container)} mounts ${what}` };
       }
     },
   },

@@ -1,5 +1,5 @@
 import type { Control } from '../control.ts';
-import { agentMayReplace, agentOf } from '../facts/access-rules.ts';
+import { agentOf, replaceableBelow } from '../facts/access-rules.ts';
 import { eachVolume, ownerText } from './shared/volumes.ts';
 
 export const mountParents: Control = {
@@ -15,8 +15,7 @@ export const mountParents: Control = {
       'no folder above can be changed by the agent',
       'volumeMounts[].mountPath below /var/run/secret-resolver/secrets, and no emptyDir above it',
       (volume) => {
-        const chain = volume.folder === undefined ? volume.parents : [...volume.parents, volume.folder];
-        const fault = volume.parents.find((folder, at) => agentMayReplace(folder, chain[at + 1], agent));
+        const fault = replaceableBelow(volume.parents, volume.folder, agent);
         return fault === undefined ? undefined : `is below ${ownerText(fault)}, which the agent may write`;
       },
     );

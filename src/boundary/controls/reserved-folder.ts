@@ -2,7 +2,7 @@ import { RESERVED_FOLDERS, SHARED_FOLDERS } from '../../domain/kubernetes.ts';
 import { valueAt } from '../../manifest/data.ts';
 import { isWithin } from '../../manifest/pod.ts';
 import { type Control, cel } from '../control.ts';
-import { socketVolumes } from './shared/pod.ts';
+import { mountsOf, socketVolumes } from './shared/pod.ts';
 
 export const reservedFolder: Control = {
   id: 'reserved-folder',
@@ -15,24 +15,17 @@ export const reservedFolder: Control = {
     remedy: 'Mount it at a folder of its own, such as /run/secret-resolver.',
     *find(subject) {
       const socket = socketVolumes(subject);
-      for (const container of subject.pod.containers) {
-        for (const mount of container.mounts) {
-          if (container !== subject.resolver && !socket.has(mount.volume)) continue;
-          const written = String(valueAt(subject.pod.spec, [...mount.path, 'mountPath']));
-          if (written.replace(/(.)\/+$/, '$1') !== mount.mountPath)
-            yield {
-              path: [...mount.path, 'mountPath'],
-              message: `container ${container.name} mounts volume ${mount.volume} at ${written}, which is another spelling of ${mount.mountPath}`,
-            };
-          const reserved = RESERVED_FOLDERS.some(
-            (folder) => isWithin(mount.mountPath, folder) || isWithin(folder, mount.mountPath),
-          );
-          if (!reserved && !SHARED_FOLDERS.some((folder) => folder === mount.mountPath)) continue;
-          yield {
-            path: [...mount.path, 'mountPath'],
-            message: `container ${container.name} mounts volume ${mount.volume} at ${mount.mountPath}`,
-          };
-        }
+      for (const { container, volume, mountPath, path: mount } of mountsOf(subject.pod.containers)) {
+        if (container !== subject.resolver && !socket.has(volume)) continue;
+        const path = [...mount, 'mountPath'];
+        const what = `container ${container.name} mounts volume ${volume} at`;
+        const written = String(valueAt(subject.pod.spec, path));
+        if (written.replace(/(.)\/+$/, '$1') !== mountPath)
+          yield { path, message: `${what} ${written}, which is another spelling of ${mountPath}` };
+        const reserved =
+          SHARED_FOLDERS.some((folder) => folder === mountPath) ||
+          RESERVED_FOLDERS.some((folder) => isWithin(mountPath, folder) || isWithin(folder, mountPath));
+        if (reserved) yield { path, message: `${what} ${mountPath}` };
       }
     },
   },

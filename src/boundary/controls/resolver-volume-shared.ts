@@ -1,6 +1,6 @@
 import { type Control, cel } from '../control.ts';
 import { kitAndEnvoy } from './shared/egress.ts';
-import { describeContainer, isToken, others, socketVolumes } from './shared/pod.ts';
+import { describeContainer, isToken, mountsOf, others, socketVolumes } from './shared/pod.ts';
 
 export const resolverVolumeShared: Control = {
   id: 'resolver-volume-shared',
@@ -19,14 +19,10 @@ export const resolverVolumeShared: Control = {
       const own = new Set(resolver.mounts.map(({ volume }) => volume));
       for (const volume of pod.volumes)
         if (isToken(volume) || volume.secrets.some(({ name }) => secrets.has(name))) own.delete(volume.name);
-      for (const container of others(subject)) {
-        for (const { volume, readOnly, path } of container.mounts) {
-          if (!own.has(volume) || socket.has(volume) || (readOnly && container === kit)) continue;
-          yield {
-            path,
-            message: `${describeContainer(subject, container)} mounts volume ${volume}, which is the resolver's`,
-          };
-        }
+      for (const { container, volume, readOnly, path } of mountsOf(others(subject))) {
+        if (!own.has(volume) || socket.has(volume) || (readOnly && container === kit)) continue;
+        const who = describeContainer(subject, container);
+        yield { path, message: `${who} mounts volume ${volume}, which is the resolver's` };
       }
     },
   },

@@ -2,7 +2,7 @@ import { Annotation } from '../../manifest/names.ts';
 import { floodAttack, socketAttack } from '../attacks/families.ts';
 import { CLOSED, REFUSED } from '../attacks/types.ts';
 import { type Control, cel } from '../control.ts';
-import { isSupervisor, others, socketVolumes } from './shared/pod.ts';
+import { isSupervisor, mountsOf, others, socketVolumes } from './shared/pod.ts';
 
 const RIGHT = [CLOSED, ...REFUSED];
 
@@ -18,15 +18,12 @@ export const socketMountedElsewhere: Control = {
     remedy: `Take out the volumeMount, or name the container in the annotation ${Annotation.supervisors}.`,
     *find(subject) {
       const socket = socketVolumes(subject);
-      for (const container of others(subject)) {
-        if (isSupervisor(subject, container)) continue;
-        for (const mount of container.mounts) {
-          if (!socket.has(mount.volume)) continue;
-          yield {
-            path: mount.path,
-            message: `container ${container.name} mounts the socket's folder and is no supervisor`,
-          };
-        }
+      for (const { container, volume, path } of mountsOf(others(subject))) {
+        if (isSupervisor(subject, container) || !socket.has(volume)) continue;
+        yield {
+          path,
+          message: `container ${container.name} mounts the socket's folder and is no supervisor`,
+        };
       }
     },
   },

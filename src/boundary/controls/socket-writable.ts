@@ -1,7 +1,7 @@
 import { socketFileAttack } from '../attacks/families.ts';
 import { CHANGE_REFUSED } from '../attacks/types.ts';
 import { type Control, cel, fail, listed, pass } from '../control.ts';
-import { others, socketVolumes } from './shared/pod.ts';
+import { mountsOf, others, socketVolumes } from './shared/pod.ts';
 import { foreign, mountText, nothingMounted } from './shared/processes.ts';
 
 /** A mount point, or a folder that holds one, cannot be renamed. */
@@ -32,14 +32,9 @@ export const socketWritable: Control = {
     remedy: "Write readOnly: true for the supervisor's mount: connecting works through it.",
     *find(subject) {
       const socket = socketVolumes(subject);
-      for (const container of others(subject)) {
-        for (const mount of container.mounts) {
-          if (!socket.has(mount.volume) || mount.readOnly) continue;
-          yield {
-            path: mount.path,
-            message: `container ${container.name} mounts the socket's folder writable`,
-          };
-        }
+      for (const { container, volume, readOnly, path } of mountsOf(others(subject))) {
+        if (!socket.has(volume) || readOnly) continue;
+        yield { path, message: `container ${container.name} mounts the socket's folder writable` };
       }
     },
   },

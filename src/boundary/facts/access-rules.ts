@@ -24,6 +24,20 @@ export function agentMayWrite(path: PathFacts, agent: AgentIdentity): boolean {
   return (path.mode & 0o002) !== 0;
 }
 
+/** The first folder of a path, from `/` down to `end`, of which the agent may replace the next one. */
+export function replaceableBelow(
+  parents: readonly PathFacts[],
+  end: PathFacts | undefined,
+  agent: AgentIdentity,
+): PathFacts | undefined {
+  const path = [...parents, end];
+  return parents.find((folder, at) => {
+    const next = path[at + 1];
+    const inside = next?.path.startsWith(folder.path === '/' ? '/' : `${folder.path}/`) === true;
+    return agentMayReplace(folder, inside ? next : undefined, agent);
+  });
+}
+
 /** Whether the agent may rename or remove `child` in `folder`: in a sticky folder it may only do so with its own. */
 export function agentMayReplace(
   folder: PathFacts,

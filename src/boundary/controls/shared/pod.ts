@@ -21,6 +21,11 @@ export function beside(subject: PodSubject): Container[] {
   return others(subject).filter((container) => runsBesideResolver(subject.pod, container));
 }
 
+/** Mounts of containers, each with its container. */
+export function mountsOf(containers: readonly Container[]) {
+  return containers.flatMap((container) => container.mounts.map((mount) => ({ ...mount, container })));
+}
+
 /** The agent is none, even if somebody named it one: `combined-topology` refuses that. */
 export function isSupervisor({ roles }: PodSubject, { name }: Container): boolean {
   return roles.supervisors.includes(name) && name !== roles.agent;
