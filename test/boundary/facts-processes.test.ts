@@ -36,7 +36,7 @@ async function start(script: string): Promise<ChildProcess> {
 }
 
 function gather() {
-  return gatherProcesses({ all: readMounts(), root: undefined, secrets: [], config: [] }, '/run');
+  return gatherProcesses({ all: readMounts(), secrets: [], config: [] }, '/run');
 }
 
 /** The longest time, in milliseconds, that the event loop did not get its turn while `work` went on. */

@@ -25,7 +25,7 @@ afterAll(() => {
 
 function ours() {
   const config = { socket: { path: join(folder, 'own.sock') } } as Config;
-  return gatherSockets(config, { all: [], root: undefined, secrets: [], config: [] }, undefined);
+  return gatherSockets(config, { all: [], secrets: [], config: [] }, undefined);
 }
 
 async function listening(where: { host: string; port: number } | { path: string }): Promise<Server> {

@@ -10,9 +10,10 @@ export const selfRootFilesystem: Control = {
   threat: 'A program that can be changed on disk is another program at the next start.',
   promise: 'The root file system of the resolver is read-only.',
   check: ({ mounts }) => {
-    if (mounts.root === undefined) return unknown('mountinfo shows no mount at /', REMEDY);
-    return isReadOnlyMount(mounts.root)
-      ? pass(`/ is mounted read-only (${mounts.root.type})`)
-      : fail(`/ is mounted writable (${mounts.root.type})`, REMEDY);
+    const root = mounts.all.findLast(({ mountPoint }) => mountPoint === '/');
+    if (root === undefined) return unknown('mountinfo shows no mount at /', REMEDY);
+    return isReadOnlyMount(root)
+      ? pass(`/ is mounted read-only (${root.type})`)
+      : fail(`/ is mounted writable (${root.type})`, REMEDY);
   },
 };

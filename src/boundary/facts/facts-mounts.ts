@@ -74,8 +74,6 @@ interface ConfigPathFacts {
 
 export interface MountFacts {
   readonly all: readonly Mount[];
-  /** The mount that `/` is. */
-  readonly root: Mount | undefined;
   readonly secrets: readonly SecretVolumeFacts[];
   readonly config: readonly ConfigPathFacts[];
 }
@@ -84,7 +82,6 @@ export function gatherMounts(config: Config): MountFacts {
   const all = readMounts();
   return {
     all,
-    root: all.findLast((mount) => mount.mountPoint === '/'),
     secrets: referencedSecrets(config).map((secret) =>
       secretVolume(secretId(secret), join(config.secretsRoot, secret.namespace, secret.name), all),
     ),

@@ -15,7 +15,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { parseStartTime, TICKS_PER_SECOND } from '../../domain/proc-stat.ts';
 import { RUNTIME_INIT_MS, RUNTIME_INIT_NAMES } from '../../domain/runtimes.ts';
 import { isEnding, taskFolders } from './ending.ts';
-import { type MountFacts, mountOf } from './facts-mounts.ts';
+import type { MountFacts } from './facts-mounts.ts';
 import { ForeignMounts, type MountView, NO_MOUNTS } from './foreign-mounts.ts';
 import { type CapabilitySets, parseIdMap, parseTaskFlags, type TaskStatus } from './proc.ts';
 import { ifReadable, readStatus, readText } from './readable.ts';
@@ -39,20 +39,16 @@ const UNMAPPED = 4294967295;
  */
 type UserNamespace = 'ours' | 'below' | 'unreadable';
 
-export interface ProcessFacts extends MountView {
+export interface ProcessFacts extends MountView, Pick<TaskStatus, 'name' | 'parent' | 'threads'> {
   readonly pid: number;
   /** Ticks since boot. With the pid it names one process; undefined where it ended meanwhile. */
   readonly startTime: number | undefined;
-  readonly parent: number;
-  /** Chosen by the process itself. */
-  readonly name: string;
   /**
    * Whether this is the container runtime on its way into a container. Nothing inside the pod can make a process whose
    * parent is outside its PID namespace, and the name counts for a moment only.
    */
   readonly runtimeInit: boolean;
   readonly kernelThread: boolean;
-  readonly threads: number;
   /** Every UID that any of its threads holds: real, effective, saved, file system; each once, sorted. */
   readonly uids: readonly number[];
   /** Effective and permitted capabilities of any of its threads; each once, sorted. */
@@ -92,7 +88,7 @@ export async function gatherProcesses(
     const again: number[] = [];
     for (const pid of pids) {
       await breathe();
-      const facts = await processFacts(pid, look, breathe);
+      const facts = await processFacts(pid, look);
       if (facts === 'gone') continue;
       if (facts === 'unreadable') {
         (looks === MAX_LOOKS ? unreadable : again).push(pid);
@@ -128,6 +124,7 @@ interface Lookup {
   readonly mounts: ForeignMounts;
   /** Milliseconds since boot, before any process was read. */
   readonly nowMs: number;
+  readonly breathe: () => Promise<void>;
 }
 
 function lookup(mounts: MountFacts, socketFolder: string, breathe: () => Promise<void>): Lookup {
@@ -135,17 +132,8 @@ function lookup(mounts: MountFacts, socketFolder: string, breathe: () => Promise
     ownUidMap: readFileSync('/proc/self/uid_map', 'utf8'),
     ownUid: process.getuid?.() ?? -1,
     nowMs: Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1_000,
-    mounts: new ForeignMounts(
-      {
-        mounts: new Set(mounts.all.map((mount) => mount.id)),
-        // Only a tmpfs of its own has a device of its own: another kind could be the node's disk, which all share.
-        secretDevices: new Set(
-          mounts.secrets.flatMap(({ mount }) => (mount?.type === 'tmpfs' ? [mount.device] : [])),
-        ),
-        socketMount: mountOf(socketFolder, mounts.all),
-      },
-      breathe,
-    ),
+    mounts: new ForeignMounts(mounts, socketFolder, breathe),
+    breathe,
   };
 }
 
@@ -158,17 +146,13 @@ function isWhole({ container, userNamespace }: ProcessFacts): boolean {
   return container !== 'unreadable' && userNamespace !== 'unreadable';
 }
 
-async function processFacts(
-  pid: number,
-  look: Lookup,
-  breathe: () => Promise<void>,
-): Promise<ProcessFacts | 'gone' | 'unreadable'> {
+async function processFacts(pid: number, look: Lookup): Promise<ProcessFacts | 'gone' | 'unreadable'> {
   const folder = `/proc/${pid}`;
   const status = readStatus(folder);
   if (status === undefined) return existsSync(folder) ? 'unreadable' : 'gone';
   // A leader that has ended while its other threads live on reads as a zombie, too.
   if (status.zombie && status.threads <= 1) return 'gone';
-  const tasks = status.threads > 1 ? [status, ...(await taskStatuses(folder, breathe))] : [status];
+  const tasks = status.threads > 1 ? [status, ...(await taskStatuses(folder, look.breathe))] : [status];
   const uids = distinct(tasks.flatMap((task) => task.uids));
   const capabilities = distinct(
     tasks.flatMap((task) => [...task.capabilities.effective, ...task.capabilities.permitted]),

@@ -14,7 +14,6 @@ export interface TcpListener {
 }
 
 export interface SocketFacts {
-  readonly path: string;
   /** The socket's folder, links above it resolved but not one at it; undefined where it is not there yet. */
   readonly folder: PathFacts | undefined;
   /** Folders above the socket's folder, from `/` down. */
@@ -36,7 +35,6 @@ export function gatherSockets(
   // /var/run is a link everywhere; what must not be one is the folder itself.
   const folder = join(resolved(dirname(named)), basename(named));
   return {
-    path: config.socket.path,
     folder: pathFacts(folder, mounts.all),
     parents: parentFacts(folder, mounts.all),
     file: pathFacts(config.socket.path, mounts.all),

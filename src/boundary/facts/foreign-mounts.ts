@@ -19,6 +19,7 @@ import { throwShortage } from '../../domain/errors.ts';
 import { isReadOnlyMount, type Mount, parseMountinfo } from '../../domain/mountinfo.ts';
 import { isWithin } from '../../manifest/pod.ts';
 import { taskFolders } from './ending.ts';
+import { type MountFacts, mountOf } from './facts-mounts.ts';
 
 /** Most bytes of one table: some 5,000 mounts. */
 const MAX_BYTES = 1024 * 1024;
@@ -56,26 +57,25 @@ export const NO_MOUNTS: MountView = {
   socketMounts: [],
 };
 
-/** What foreign mounts are compared with. */
-export interface OwnVolumes {
-  /** Ids of the mounts of our own container. */
-  readonly mounts: ReadonlySet<number>;
-  /** Devices of our Secret volumes. */
-  readonly secretDevices: ReadonlySet<string>;
-  readonly socketMount: Mount | undefined;
-}
-
 /** Looks at the tables of one round. `breathe` gives the event loop its turn when it is time. */
 export class ForeignMounts {
-  readonly #own: OwnVolumes;
+  /** Ids of the mounts of our own container. */
+  readonly #ownMounts: ReadonlySet<number>;
+  /** Only a tmpfs of its own has a device of its own: another kind could be the node's disk, which all share. */
+  readonly #secretDevices: ReadonlySet<string>;
+  readonly #socketMount: Mount | undefined;
   readonly #breathe: () => Promise<void>;
   readonly #slice = Buffer.allocUnsafe(SLICE_BYTES);
   /** By hash of the text: containers have few mount tables and many processes, and a text may be long. */
   readonly #judged = new Map<string, MountView>();
   #leftBelow = MAX_BYTES_BELOW_IN_ALL;
 
-  constructor(own: OwnVolumes, breathe: () => Promise<void>) {
-    this.#own = own;
+  constructor({ all, secrets }: MountFacts, socketFolder: string, breathe: () => Promise<void>) {
+    this.#ownMounts = new Set(all.map(({ id }) => id));
+    this.#secretDevices = new Set(
+      secrets.flatMap(({ mount }) => (mount?.type === 'tmpfs' ? [mount.device] : [])),
+    );
+    this.#socketMount = mountOf(socketFolder, all);
     this.#breathe = breathe;
   }
 
@@ -130,16 +130,15 @@ export class ForeignMounts {
   }
 
   async #judge(text: string): Promise<MountView> {
-    const { mounts: ownMounts, secretDevices, socketMount } = this.#own;
     const secretMounts: SharedMount[] = [];
     const socketMounts: SharedMount[] = [];
     const lines = text.split('\n');
     for (let at = 0; at < lines.length; at += SLICE_LINES) {
       const mounts = parseMountinfo(lines.slice(at, at + SLICE_LINES).join('\n'));
-      if (mounts.some((mount) => ownMounts.has(mount.id))) return { ...NO_MOUNTS, container: 'ours' };
+      if (mounts.some((mount) => this.#ownMounts.has(mount.id))) return { ...NO_MOUNTS, container: 'ours' };
       for (const mount of mounts) {
-        if (secretDevices.has(mount.device)) secretMounts.push(shared(mount));
-        if (socketMount !== undefined && leadsTo(mount, socketMount)) socketMounts.push(shared(mount));
+        if (this.#secretDevices.has(mount.device)) secretMounts.push(shared(mount));
+        if (leadsTo(mount, this.#socketMount)) socketMounts.push(shared(mount));
       }
       await this.#breathe();
     }
@@ -148,8 +147,8 @@ export class ForeignMounts {
 }
 
 /** Whether the other mount shows the same folder of the same file system, or one above it. */
-function leadsTo(mount: Mount, ours: Mount): boolean {
-  return mount.device === ours.device && isWithin(ours.root, mount.root);
+function leadsTo(mount: Mount, ours: Mount | undefined): boolean {
+  return mount.device === ours?.device && isWithin(ours.root, mount.root);
 }
 
 function shared(mount: Mount): SharedMount {
