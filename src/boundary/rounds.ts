@@ -46,13 +46,6 @@ export interface Round {
   readonly passed: readonly Finding[];
 }
 
-export interface Clock {
-  /** Milliseconds that never go back. */
-  readonly now: () => number;
-  /** Calls `then` after some milliseconds; what it returns cancels that. */
-  readonly after: (ms: number, then: () => void) => () => void;
-}
-
 export interface RoundsOptions {
   /** Takes all facts; `earlier` are those of the round before. */
   readonly look: (earlier: Facts | undefined) => Promise<Facts>;
@@ -63,7 +56,6 @@ export interface RoundsOptions {
   readonly signal: AbortSignal;
   /** Rounds go on, and nothing that they find ends them. */
   readonly relaxed: boolean;
-  readonly clock?: Clock;
 }
 
 export interface RoundsEvents {
@@ -74,17 +66,8 @@ export interface RoundsEvents {
   readonly onBroken: (broken: readonly Finding[]) => void;
 }
 
-const MONOTONIC: Clock = {
-  now: () => performance.now(),
-  after: (ms, then) => {
-    const timer = setTimeout(then, ms);
-    return () => clearTimeout(timer);
-  },
-};
-
 export class Rounds {
   readonly #options: RoundsOptions;
-  readonly #clock: Clock;
   #broken = false;
   #earlier: Facts | undefined;
   /** When the next round is due. */
@@ -95,7 +78,6 @@ export class Rounds {
 
   constructor(options: RoundsOptions) {
     this.#options = options;
-    this.#clock = options.clock ?? MONOTONIC;
     options.signal.addEventListener('abort', () => this.#wake(), { once: true });
   }
 
@@ -115,7 +97,7 @@ export class Rounds {
 
   /** Goes on until the boundary is broken or the signal comes. Never rejects. */
   async run(events: RoundsEvents): Promise<void> {
-    if (this.#due === Number.POSITIVE_INFINITY) this.#due = this.#clock.now() + ROUND_INTERVAL_MS;
+    if (this.#due === Number.POSITIVE_INFINITY) this.#due = performance.now() + ROUND_INTERVAL_MS;
     while (!this.#ended) {
       await this.#until(() => this.#due);
       if (!this.#ended) await this.#once(events);
@@ -127,7 +109,7 @@ export class Rounds {
    * in a queue, and it follows the one that has already begun, which may have passed a newcomer by.
    */
   checkSoon(): void {
-    this.#dueBy(this.#clock.now() + NEW_UID_DELAY_MS);
+    this.#dueBy(performance.now() + NEW_UID_DELAY_MS);
   }
 
   get #ended(): boolean {
@@ -157,11 +139,11 @@ export class Rounds {
 
   async #round(): Promise<Round> {
     const { judge, relaxed } = this.#options;
-    this.#due = this.#clock.now() + ROUND_INTERVAL_MS;
+    this.#due = performance.now() + ROUND_INTERVAL_MS;
     const facts = await this.#facts();
     // By then, what is still entering a container is no container runtime.
     if (facts.processes.others.some(({ runtimeInit }) => runtimeInit)) {
-      this.#dueBy(this.#clock.now() + RUNTIME_INIT_MS);
+      this.#dueBy(performance.now() + RUNTIME_INIT_MS);
     }
     const findings = judge(facts);
     const broken = breaches(findings);
@@ -172,10 +154,10 @@ export class Rounds {
   /** Reads the suspects again until none is left, or one has stayed. Where the signal comes first, what was seen stands. */
   async #confirm(seen: Round): Promise<Round> {
     const { judge, lookAgain, signal } = this.#options;
-    const until = this.#clock.now() + CONFIRM_MS;
+    const until = performance.now() + CONFIRM_MS;
     const suspects = this.#suspects(seen.facts);
     for (;;) {
-      const at = this.#clock.now() + CONFIRM_EVERY_MS;
+      const at = performance.now() + CONFIRM_EVERY_MS;
       await this.#until(() => at);
       if (signal.aborted) return seen;
       const facts = await lookAgain(seen.facts, suspects);
@@ -197,7 +179,7 @@ export class Rounds {
   async #facts(): Promise<Facts> {
     const { look } = this.#options;
     const facts = await look(this.#earlier).catch(async () => {
-      const at = this.#clock.now() + RETRY_AFTER_MS;
+      const at = performance.now() + RETRY_AFTER_MS;
       await this.#until(() => at);
       return look(this.#earlier);
     });
@@ -207,7 +189,7 @@ export class Rounds {
 
   #isExcusedShortage(error: unknown): boolean {
     if (!isShortage(errorCode(error))) return false;
-    const now = this.#clock.now();
+    const now = performance.now();
     this.#shortSince ??= now;
     return now - this.#shortSince < SHORTAGE_INTERVALS * ROUND_INTERVAL_MS;
   }
@@ -221,12 +203,12 @@ export class Rounds {
   /** Waits for a time that may come nearer meanwhile, or for the signal. */
   #until(time: () => number): Promise<void> {
     return new Promise((resolve) => {
-      let cancel = () => {};
+      let timer: NodeJS.Timeout | undefined;
       const arm = () => {
-        cancel();
-        const ms = time() - this.#clock.now();
+        clearTimeout(timer);
+        const ms = time() - performance.now();
         if (ms > 0 && !this.#options.signal.aborted) {
-          cancel = this.#clock.after(ms, arm);
+          timer = setTimeout(arm, ms);
           return;
         }
         this.#wake = () => {};

@@ -1,34 +1,18 @@
 /** When rounds come and what they decide, on a clock of the test's own. Processes are played; their checks are real names. */
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Facts } from '../../src/boundary/facts/facts.ts';
 import type { ProcessFacts } from '../../src/boundary/facts/facts-processes.ts';
 import type { Finding } from '../../src/boundary/finding.ts';
-import { type Clock, CONFIRM_MS, ROUND_INTERVAL_MS, Rounds } from '../../src/boundary/rounds.ts';
+import { CONFIRM_MS, ROUND_INTERVAL_MS, Rounds } from '../../src/boundary/rounds.ts';
 import { RUNTIME_INIT_MS } from '../../src/domain/runtimes.ts';
 
 /** Time goes on only when told to, and everything that is due happens in its order. */
-class FakeClock implements Clock {
-  time = 0;
-  readonly #timers = new Set<{ readonly at: number; readonly then: () => void }>();
-  readonly now = () => this.time;
-  readonly after = (ms: number, then: () => void) => {
-    const timer = { at: this.time + ms, then };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  };
-  async advance(ms: number): Promise<void> {
-    const end = this.time + ms;
-    for (;;) {
-      await new Promise((resolve) => setImmediate(resolve));
-      const [next] = [...this.#timers].sort((a, b) => a.at - b.at);
-      if (next === undefined || next.at > end) break;
-      this.#timers.delete(next);
-      this.time = next.at;
-      next.then();
-    }
-    this.time = end;
-  }
-}
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 /** A process, and when it exists. */
 interface Played {
@@ -41,7 +25,13 @@ interface Played {
 }
 
 function play(processes: readonly Played[], options: { relaxed?: boolean; lookFails?: () => boolean } = {}) {
-  const clock = new FakeClock();
+  const start = performance.now();
+  const clock = {
+    get time() {
+      return performance.now() - start;
+    },
+    advance: (ms: number) => vi.advanceTimersByTimeAsync(ms),
+  };
   const controller = new AbortController();
   const looks: number[] = [];
   const again: number[] = [];
@@ -83,7 +73,6 @@ function play(processes: readonly Played[], options: { relaxed?: boolean; lookFa
       ),
     relaxed: options.relaxed ?? false,
     signal: controller.signal,
-    clock,
   });
   const ids = (findings: readonly Finding[]) => findings.map(({ id, evidence }) => `${id}: ${evidence}`);
   const run = () =>
