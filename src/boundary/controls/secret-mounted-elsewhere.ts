@@ -3,7 +3,7 @@ import { fileAttack } from '../attacks/families.ts';
 import { ABSENT, REFUSED } from '../attacks/types.ts';
 import { type Control, fail, listed, pass, unknown } from '../control.ts';
 import { describeContainer, others } from './shared/pod.ts';
-import { foreign, mountText, nothingMounted } from './shared/processes.ts';
+import { foreign, mountedElsewhere, nothingMounted } from './shared/processes.ts';
 import { replacedBehindShare } from './shared/runtime.ts';
 import { MOUNT_IT } from './shared/volumes.ts';
 
@@ -17,12 +17,16 @@ export const secretMountedElsewhere: Control = {
   checkId: 'process-secret-mounts',
   failsDuringExec: true,
   check: (facts) => {
-    const faults = foreign(facts).filter(
-      (process) => !process.runtimeInit && process.secretMounts.length > 0,
-    );
+    const faults = mountedElsewhere(facts, 'secretMounts');
+    if (faults.length > 0) {
+      return fail(
+        `our Secret volume is mounted elsewhere: ${listed(faults)}`,
+        "volumeMounts: take the Secret (or the hostPath of kubelet's folder) out of that container",
+      );
+    }
     // Volumes are known by their device: another kind than tmpfs may have that of the node's disk.
     const unlike = facts.mounts.secrets.filter(({ mount }) => mount?.type !== 'tmpfs');
-    if (faults.length === 0 && unlike.length > 0 && foreign(facts).length > 0) {
+    if (unlike.length > 0 && foreign(facts).length > 0) {
       const verdict = unknown(
         `mounts of other containers cannot be compared: ${listed(unlike.map(({ path }) => path))} is not a tmpfs`,
         MOUNT_IT,
@@ -30,16 +34,8 @@ export const secretMountedElsewhere: Control = {
       const covered = 'lint and the admission policy refuse another container that mounts the Secret';
       return replacedBehindShare(facts, verdict, { gvisor: covered, kata: covered });
     }
-    if (faults.length === 0) {
-      return nothingMounted(
-        facts,
-        pass('no process of another container has one of our Secret volumes mounted'),
-      );
-    }
-    return fail(
-      `our Secret volume is mounted elsewhere: ${listed(faults.map((each) => mountText(each, each.secretMounts)))}`,
-      "volumeMounts: take the Secret (or the hostPath of kubelet's folder) out of that container",
-    );
+    const verdict = pass('no process of another container has one of our Secret volumes mounted');
+    return nothingMounted(facts, verdict);
   },
   rule: {
     remedy: "Take out the volumeMount: the resolver's container alone mounts the Secret.",

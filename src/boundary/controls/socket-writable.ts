@@ -2,7 +2,7 @@ import { socketFileAttack } from '../attacks/families.ts';
 import { CHANGE_REFUSED } from '../attacks/types.ts';
 import { type Control, cel, fail, listed, pass } from '../control.ts';
 import { mountsOf, others, socketVolumes } from './shared/pod.ts';
-import { foreign, mountText, nothingMounted } from './shared/processes.ts';
+import { mountedElsewhere, nothingMounted } from './shared/processes.ts';
 
 /** A mount point, or a folder that holds one, cannot be renamed. */
 const MOVE_REFUSED = [...CHANGE_REFUSED, 'EBUSY', 'EXDEV'];
@@ -16,11 +16,7 @@ export const socketWritable: Control = {
   checkId: 'process-socket-mounts',
   failsDuringExec: true,
   check: (facts) => {
-    const faults = foreign(facts).flatMap((process) => {
-      if (process.runtimeInit) return [];
-      const writable = process.socketMounts.filter((mount) => !mount.readOnly);
-      return writable.length === 0 ? [] : [mountText(process, writable)];
-    });
+    const faults = mountedElsewhere(facts, 'socketMounts');
     if (faults.length === 0)
       return nothingMounted(facts, pass('no process of another container has it mounted writable'));
     return fail(

@@ -32,22 +32,15 @@ const SLICE_BYTES = 64 * 1024;
 /** Lines parsed before the event loop may have its turn. */
 const SLICE_LINES = 200;
 
-/** A mount of another container that leads to one of our volumes. */
-export interface SharedMount {
-  readonly mountPoint: string;
-  readonly device: string;
-  readonly readOnly: boolean;
-}
-
 export interface MountView {
   /** `unreadable`: the kernel shows the mounts of none of its threads. */
   readonly container: 'ours' | 'other' | 'unreadable';
   /** Whether mounts may be missing below because the table is longer than we read. */
   readonly mountsCut: boolean;
   /** Where another container has one of our Secret volumes mounted. */
-  readonly secretMounts: readonly SharedMount[];
-  /** Where another container has the socket's volume mounted. */
-  readonly socketMounts: readonly SharedMount[];
+  readonly secretMounts: readonly string[];
+  /** Where another container has the socket's volume mounted writable. */
+  readonly socketMounts: readonly string[];
 }
 
 export const NO_MOUNTS: MountView = {
@@ -130,15 +123,15 @@ export class ForeignMounts {
   }
 
   async #judge(text: string): Promise<MountView> {
-    const secretMounts: SharedMount[] = [];
-    const socketMounts: SharedMount[] = [];
+    const secretMounts: string[] = [];
+    const socketMounts: string[] = [];
     const lines = text.split('\n');
     for (let at = 0; at < lines.length; at += SLICE_LINES) {
       const mounts = parseMountinfo(lines.slice(at, at + SLICE_LINES).join('\n'));
       if (mounts.some((mount) => this.#ownMounts.has(mount.id))) return { ...NO_MOUNTS, container: 'ours' };
       for (const mount of mounts) {
-        if (this.#secretDevices.has(mount.device)) secretMounts.push(shared(mount));
-        if (leadsTo(mount, this.#socketMount)) socketMounts.push(shared(mount));
+        if (this.#secretDevices.has(mount.device)) secretMounts.push(mount.mountPoint);
+        if (leadsTo(mount, this.#socketMount) && !isReadOnlyMount(mount)) socketMounts.push(mount.mountPoint);
       }
       await this.#breathe();
     }
@@ -149,8 +142,4 @@ export class ForeignMounts {
 /** Whether the other mount shows the same folder of the same file system, or one above it. */
 function leadsTo(mount: Mount, ours: Mount | undefined): boolean {
   return mount.device === ours?.device && isWithin(ours.root, mount.root);
-}
-
-function shared(mount: Mount): SharedMount {
-  return { mountPoint: mount.mountPoint, device: mount.device, readOnly: isReadOnlyMount(mount) };
 }

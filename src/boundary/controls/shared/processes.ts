@@ -4,7 +4,6 @@ import { matchGlob } from '../../../domain/glob.ts';
 import { listed, pass, unknown, type Verdict } from '../../control.ts';
 import type { Facts } from '../../facts/facts.ts';
 import type { ProcessFacts } from '../../facts/facts-processes.ts';
-import type { SharedMount } from '../../facts/foreign-mounts.ts';
 
 /** Processes of other containers. */
 export function foreign(facts: Facts): ProcessFacts[] {
@@ -42,8 +41,13 @@ export function trusted({ uids }: ProcessFacts): string {
   return `UID ${uids.join('/')} is trusted by boundary.trusted`;
 }
 
-export function mountText(process: ProcessFacts, mounts: readonly SharedMount[]): string {
-  return `${named(process)} at ${listed(mounts.map((mount) => mount.mountPoint))}`;
+/** Processes of other containers that have one of our volumes mounted, each with the places. */
+export function mountedElsewhere(facts: Facts, which: 'secretMounts' | 'socketMounts'): string[] {
+  return foreign(facts).flatMap((process) =>
+    process.runtimeInit || process[which].length === 0
+      ? []
+      : [`${named(process)} at ${listed(process[which])}`],
+  );
 }
 
 /** `verdict`, unless there are mounts that are not known: a living process shows none, or more than are read, which takes a capability to make. */
