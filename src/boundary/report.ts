@@ -70,7 +70,6 @@ function passedText(passed: readonly Finding[]): string {
   return `${passed.length} checks passed (${parts.join(', ')}); --all lists them`;
 }
 
-/** The report for programs. */
 export function reportData(report: Report) {
   return { ...report, exceptions: exceptionsOf(report.findings) };
 }

@@ -3,11 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
+import net from 'node:net';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { callOn, openConnection } from '../../src/boundary/attacks/grpc-wire.ts';
+import { callOn } from '../../src/boundary/attacks/grpc-wire.ts';
 import type { Rpc } from '../../src/boundary/attacks/types.ts';
 import { selfTestCalls } from '../../src/consumers/index.ts';
 import { describeWithEnvoy } from '../interop/envoy-program.ts';
@@ -231,7 +232,7 @@ describeWithEnvoy('an agent behind Envoy and the kit', () => {
 
   it("passes for no credential service in the self-test's eyes", async () => {
     const [rpc] = selfTestCalls('x').filter(({ path }) => path.endsWith('ProviderEnvironment'));
-    const connection = openConnection({ host: '127.0.0.1', port: world.proxyPort });
+    const connection = net.connect({ host: '127.0.0.1', port: world.proxyPort });
     expect(await callOn(connection, rpc as Rpc, 5_000)).not.toHaveProperty('kind', 'status');
   });
 

@@ -4,9 +4,9 @@
  * the listener accepts, and the supervisor waits in the same queue as we do.
  */
 import { readFileSync } from 'node:fs';
-import type net from 'node:net';
+import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CallAnswer, describeAnswer, firstAnswer, HTTP2_OPENING, openConnection } from './grpc-wire.ts';
+import { type CallAnswer, describeAnswer, firstAnswer } from './grpc-wire.ts';
 import { socketVisible } from './socket.ts';
 import type { Tries } from './tries.ts';
 import type { AttackContext } from './types.ts';
@@ -38,7 +38,7 @@ async function attackBacklog(context: AttackContext, tries: Tries): Promise<void
   try {
     const connections = affordable();
     for (let i = 0; i < connections; i++) {
-      const socket = openConnection(context.socketPath);
+      const socket = net.connect(context.socketPath);
       socket.on('error', () => undefined);
       flood.push(socket);
     }
@@ -68,7 +68,7 @@ async function askOnce(context: AttackContext): Promise<Timed> {
   const elapsed = () => Math.round(performance.now() - start);
   for (;;) {
     const left = Math.max(PROMPT_MS - elapsed(), 1);
-    const answer = await firstAnswer(openConnection(context.socketPath), HTTP2_OPENING, left);
+    const answer = await firstAnswer(net.connect(context.socketPath), left);
     const full = answer.kind === 'no-connection' && answer.errno === BACKLOG_FULL;
     if (!full || elapsed() + RETRY_MS >= PROMPT_MS) return { answer, ms: elapsed() };
     await sleep(RETRY_MS);

@@ -3,7 +3,7 @@
  * connection, and that is what the self-test is about. Counts what comes back and keeps none of it.
  */
 import http2 from 'node:http2';
-import net from 'node:net';
+import type net from 'node:net';
 import { errorCode } from '../../domain/errors.ts';
 import { CLOSED, type Rpc } from './types.ts';
 
@@ -37,7 +37,6 @@ const STATUS_NAMES = [
   'UNAUTHENTICATED',
 ];
 
-/** A {@link CallAnswer} in words. */
 export function describeAnswer(answer: CallAnswer): string {
   switch (answer.kind) {
     case 'no-connection':
@@ -132,19 +131,11 @@ export async function callOn(socket: net.Socket, rpc: Rpc, timeoutMs: number): P
 /** How a connection ends that was accepted and thrown out: bytes of ours were still unread, or on their way. */
 const CUT_OFF = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_WRITE_AFTER_END', 'ERR_STREAM_PREMATURE_CLOSE'];
 
-/** Opens a connection to a Unix socket, an abstract one (`\0name`), or a TCP address. */
-export function openConnection(
-  target: string | { readonly host: string; readonly port: number },
-): net.Socket {
-  return typeof target === 'string' ? net.connect({ path: target }) : net.connect({ ...target });
-}
+/** Client preface and an empty SETTINGS frame. */
+const HTTP2_OPENING = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0';
 
-/** What a peer says first when it is sent the beginning of an HTTP/2 connection, or anything else. */
-export async function firstAnswer(
-  socket: net.Socket,
-  opening: string,
-  timeoutMs: number,
-): Promise<CallAnswer> {
+/** What a peer says first when it is sent the beginning of an HTTP/2 connection. */
+export async function firstAnswer(socket: net.Socket, timeoutMs: number): Promise<CallAnswer> {
   const { promise, resolve } = Promise.withResolvers<CallAnswer>();
   const timer = setTimeout(() => resolve({ kind: 'silent' }), timeoutMs);
   socket.on('error', (error) => {
@@ -157,7 +148,7 @@ export async function firstAnswer(
   });
   socket.on('end', () => resolve({ kind: 'closed' }));
   socket.on('close', () => resolve({ kind: 'closed' }));
-  if (opening !== '') socket.write(opening, 'latin1');
+  socket.write(HTTP2_OPENING, 'latin1');
   try {
     return await promise;
   } finally {
@@ -165,6 +156,3 @@ export async function firstAnswer(
     socket.destroy();
   }
 }
-
-/** Client preface and an empty SETTINGS frame. */
-export const HTTP2_OPENING = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0';

@@ -1,6 +1,7 @@
 /** Attacks over the network namespace that a pod shares: inspectors, abstract sockets, TCP listeners. */
+import net from 'node:net';
 import { Status } from '../../socket/grpc-status.ts';
-import { type CallAnswer, callOn, describeAnswer, isGain, openConnection } from './grpc-wire.ts';
+import { type CallAnswer, callOn, describeAnswer, isGain } from './grpc-wire.ts';
 import { askInspector } from './inspector.ts';
 import { describeListener, tcpListeners, unixListeners } from './surroundings.ts';
 import type { Tries } from './tries.ts';
@@ -16,7 +17,7 @@ export const attacks = {
   inspector: attackInspectors,
   'abstract-sockets': async (context: AttackContext, tries: Tries) => {
     const listeners = unixListeners().filter(({ abstract }) => abstract);
-    const targets = listeners.map(({ name }) => ({ name: `@${name}`, target: `\0${name}` }));
+    const targets = listeners.map(({ name }) => ({ name: `@${name}`, target: { path: `\0${name}` } }));
     await askAll('abstract socket', targets, context, tries);
   },
   /** The kernel names sockets of all mount namespaces: a path that is not there, or leads elsewhere, is no way in. */
@@ -24,7 +25,7 @@ export const attacks = {
     const listeners = unixListeners().filter(
       ({ name, abstract }) => !abstract && name !== context.socketPath,
     );
-    const targets = listeners.map(({ name }) => ({ name, target: name }));
+    const targets = listeners.map(({ name }) => ({ name, target: { path: name } }));
     await askAll('other Unix socket', targets, context, tries);
   },
   'tcp-services': async (context: AttackContext, tries: Tries) => {
@@ -47,7 +48,7 @@ async function attackInspectors(_context: AttackContext, tries: Tries): Promise<
 
 interface Target {
   readonly name: string;
-  readonly target: Parameters<typeof openConnection>[0];
+  readonly target: net.NetConnectOpts;
 }
 
 /** Asks each for the whole environment, by our name for it and by OpenShell's. */
@@ -62,7 +63,7 @@ async function askAll(
   await Promise.all(
     boundedList(targets, tries).flatMap(({ name, target }) =>
       rpcs.map(async (rpc) => {
-        judge(`${name} ${rpc.path}`, await callOn(openConnection(target), rpc, CALL_TIMEOUT_MS), tries);
+        judge(`${name} ${rpc.path}`, await callOn(net.connect(target), rpc, CALL_TIMEOUT_MS), tries);
       }),
     ),
   );

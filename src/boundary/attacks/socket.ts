@@ -5,15 +5,7 @@ import net from 'node:net';
 import { errorCode } from '../../domain/errors.ts';
 import { unixPeerPath } from '../../native/attacks.ts';
 import { peerCredentials } from '../../native/native.ts';
-import {
-  type CallAnswer,
-  callOn,
-  describeAnswer,
-  firstAnswer,
-  HTTP2_OPENING,
-  isGain,
-  openConnection,
-} from './grpc-wire.ts';
+import { type CallAnswer, callOn, describeAnswer, firstAnswer, isGain } from './grpc-wire.ts';
 import type { Tries } from './tries.ts';
 import { type AttackContext, REFUSED } from './types.ts';
 
@@ -50,12 +42,12 @@ function judge(target: string, answer: CallAnswer, tries: Tries): void {
 
 async function attackConnect(context: AttackContext, tries: Tries): Promise<void> {
   if (!socketVisible(context, tries)) return;
-  const socket = openConnection(context.socketPath);
+  const socket = net.connect(context.socketPath);
   let listener: number | undefined;
   socket.on('connect', () => {
     listener = peerUid(socket);
   });
-  const answer = await firstAnswer(socket, HTTP2_OPENING, CALL_TIMEOUT_MS);
+  const answer = await firstAnswer(socket, CALL_TIMEOUT_MS);
   if (answer.kind === 'other') tries.broken(context.socketPath, `answered with ${answer.bytes} bytes`);
   else judge(context.socketPath, answer, tries);
   if (listener === undefined) return;
@@ -80,7 +72,7 @@ async function attackRpcs(context: AttackContext, tries: Tries): Promise<void> {
   if (!socketVisible(context, tries)) return;
   for (const rpc of context.rpcs) {
     if (context.signal.aborted) return;
-    judge(rpc.path, await callOn(openConnection(context.socketPath), rpc, CALL_TIMEOUT_MS), tries);
+    judge(rpc.path, await callOn(net.connect(context.socketPath), rpc, CALL_TIMEOUT_MS), tries);
   }
 }
 

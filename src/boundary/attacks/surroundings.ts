@@ -16,7 +16,6 @@ export interface ProcessEntry {
   readonly name: string;
 }
 
-/** A listening TCP socket of the network namespace. */
 export interface TcpListener {
   /** Address at which we reach it. */
   readonly host: string;

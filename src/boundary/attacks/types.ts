@@ -4,14 +4,12 @@ import type { Tries, Try, Verdict } from './tries.ts';
 /** As {@link Verdict}, for an attack as a whole: its worst try. `not-applicable`: there was nothing to attack. */
 export type Outcome = Verdict | 'not-applicable';
 
-/** A call that the self-test makes. */
 export interface Rpc {
   /** `/package.Service/Method`. */
   readonly path: string;
   readonly request: Uint8Array;
 }
 
-/** What an attack is given to work with. */
 export interface AttackContext {
   /** Where the resolver listens, as the agent would see it. */
   readonly socketPath: string;
@@ -73,7 +71,6 @@ export interface Attack {
   readonly run: AttackRun;
 }
 
-/** What became of an attack. */
 export interface AttackReport extends Omit<Attack, 'budgetMs' | 'run'> {
   readonly outcome: Outcome;
   /** One line: the worst answer, or why nothing was tried. */

@@ -34,7 +34,6 @@ export interface PathFacts {
   readonly identity: string;
   /** Whether the mount that it is reached through is read-only. */
   readonly readOnly: boolean;
-  /** Whether a mount begins here. */
   readonly mountPoint: boolean;
 }
 
@@ -62,7 +61,6 @@ export interface SecretVolumeFacts {
   readonly parents: readonly PathFacts[];
 }
 
-/** One file or folder of the configuration. */
 interface ConfigPathFacts {
   readonly path: string;
   /** What it leads to after all links; undefined where that does not exist. */

@@ -41,7 +41,6 @@ export interface SelfFacts {
   readonly coreLimit: { readonly soft: number; readonly hard: number } | undefined;
   readonly hardening: HardeningResult;
   readonly inspectorActive: boolean;
-  /** Flags that Node was started with. */
   readonly nodeFlags: readonly string[];
   /** What Node's permission model still lets us do; undefined where it is off, or only audits. */
   readonly permitted: readonly string[] | undefined;

@@ -20,9 +20,7 @@ export interface SocketFacts {
   readonly parents: readonly PathFacts[];
   readonly file: PathFacts | undefined;
   readonly bound: BoundSocket | undefined;
-  /** Listening TCP sockets that this process holds. */
   readonly tcpListeners: readonly TcpListener[];
-  /** Abstract Unix sockets that this process holds. */
   readonly abstractNames: readonly string[];
 }
 
