@@ -38,10 +38,7 @@ export function harden(): HardeningResult {
     try {
       return work();
     } catch (error) {
-      failed.push({
-        step,
-        code: error instanceof NativeError ? `errno ${error.errno}` : errorCode(error),
-      });
+      failed.push({ step, code: error instanceof NativeError ? `errno ${error.errno}` : errorCode(error) });
       return undefined;
     }
   };

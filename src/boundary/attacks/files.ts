@@ -89,7 +89,7 @@ function attackSecretVolumes(context: AttackContext, tries: Tries): void {
       else tries.held(mountPoint, 'no ..data');
       continue;
     }
-    tries.attempt(mountPoint, () => gainInTree(mountPoint), []);
+    tries.attempt(mountPoint, () => gainInTree(mountPoint));
   }
 }
 

@@ -35,12 +35,7 @@ export function formatReport(report: SelfTestReport, colour: boolean, wide = tru
   return `${lines.join('\n')}\n`;
 }
 
-const COLOURS = {
-  held: 'green',
-  broken: 'red',
-  unclear: 'yellow',
-  'not-applicable': 'gray',
-} as const;
+const COLOURS = { held: 'green', broken: 'red', unclear: 'yellow', 'not-applicable': 'gray' } as const;
 
 function isFinding({ outcome }: AttackReport): boolean {
   return outcome === 'broken' || outcome === 'unclear';
