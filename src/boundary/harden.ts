@@ -22,14 +22,11 @@ const UMASK = 0o077;
 type HardeningStep = 'dumpable' | 'core-limit' | 'no-new-privileges' | 'umask';
 
 export interface HardeningResult {
-  /** Whether the process had them before; undefined where `harden` has not run or could not tell. */
+  /** Whether the process had them before; undefined where the kernel does not tell. */
   readonly hadNoNewPrivileges: boolean | undefined;
   /** Steps that the kernel refused, with the errno or error code. */
   readonly failed: readonly { readonly step: HardeningStep; readonly code: string }[];
 }
-
-/** For facts that are taken without hardening. */
-export const UNHARDENED: HardeningResult = { hadNoNewPrivileges: undefined, failed: [] };
 
 /** Makes the process non-dumpable, forbids cores and new privileges, and closes the umask. Safe to call twice. */
 export function harden(): HardeningResult {

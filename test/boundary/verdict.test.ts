@@ -29,7 +29,7 @@ describe('a process whose mounts cannot be read', () => {
   it('fails what needs them: a check that could not look is no check that passed', async () => {
     using workspace = new Workspace();
     const config = loadConfig(workspace.configFile, {});
-    const facts = await gatherFacts(config);
+    const facts = await gatherFacts(config, { hardening: { hadNoNewPrivileges: undefined, failed: [] } });
     const one = facts.processes.others.find(({ kernelThread }) => !kernelThread);
     if (one === undefined) throw new Error('no process to play with');
     const others = [{ ...one, container: 'unreadable' as const, secretMounts: [], socketMounts: [] }];

@@ -2,7 +2,6 @@
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
-import { UNHARDENED } from '../../src/boundary/harden.ts';
 import { loadConfig } from '../../src/consumers/load-config.ts';
 import { Boundary } from '../../src/daemon/boundary.ts';
 import { Audit } from '../../src/observe/audit/audit.ts';
@@ -15,7 +14,7 @@ it.each(['before', 'after'])('comes at once for a UID that connects %s the round
   const ended = new AbortController();
   const boundary = new Boundary({
     config: () => config,
-    hardening: UNHARDENED,
+    hardening: { hadNoNewPrivileges: undefined, failed: [] },
     boundSocket: () => undefined,
     relaxed: true,
     audit: new Audit({ write: () => {}, [Symbol.asyncDispose]: async () => {} }, config.sandbox),

@@ -28,7 +28,7 @@ export function formatReport(report: SelfTestReport, colour: boolean, wide = tru
     `${'ATTACK'.padEnd(24)}${'OUTCOME'.padEnd(17)}ANSWER`,
     ...rows,
     ...report.attacks
-      .filter(isFinding)
+      .filter(({ outcome }) => outcome === 'broken' || outcome === 'unclear')
       .flatMap((attack) => [`\n${paint(attack.outcome, shown(heading(attack)))}`, ...details(attack)]),
     conclusion(report, paint, wide ? ' ' : '\n'),
   ];
@@ -36,10 +36,6 @@ export function formatReport(report: SelfTestReport, colour: boolean, wide = tru
 }
 
 const COLOURS = { held: 'green', broken: 'red', unclear: 'yellow', 'not-applicable': 'gray' } as const;
-
-function isFinding({ outcome }: AttackReport): boolean {
-  return outcome === 'broken' || outcome === 'unclear';
-}
 
 function outcomeText({ outcome, accepted }: AttackReport): string {
   return accepted && outcome !== 'held' ? `${outcome}*` : outcome;

@@ -11,7 +11,6 @@ const RUN_BUDGET_MS = 10_000;
 /** Tries listed of an attack. A pod of fifty processes stays readable; what is left out is counted. */
 const MAX_LISTED = 64;
 
-/** What to run, and how strictly to count. */
 export interface RunOptions {
   readonly context: Omit<AttackContext, 'signal'>;
   readonly attacks: readonly Attack[];

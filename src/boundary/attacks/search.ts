@@ -114,18 +114,15 @@ class FileSearch {
   }
 
   #searchFile(path: string): void {
-    let length: number;
-    try {
+    const length = ifReadable(() => {
       const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
       try {
-        if (!fstatSync(fd).isFile()) return;
-        length = readSync(fd, this.#buffer, 0, MAX_FILE_BYTES, 0);
+        return fstatSync(fd).isFile() ? readSync(fd, this.#buffer, 0, MAX_FILE_BYTES, 0) : undefined;
       } finally {
         closeSync(fd);
       }
-    } catch {
-      return;
-    }
+    });
+    if (length === undefined) return;
     this.#files++;
     this.#bytes += length;
     for (const find of findTokens(this.#buffer.toString('latin1', 0, length))) {

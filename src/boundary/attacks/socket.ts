@@ -5,6 +5,7 @@ import net from 'node:net';
 import { errorCode } from '../../domain/errors.ts';
 import { unixPeerPath } from '../../native/attacks.ts';
 import { peerCredentials } from '../../native/native.ts';
+import { ifReadable } from '../facts/readable.ts';
 import { type CallAnswer, callOn, describeAnswer, firstAnswer, isGain } from './grpc-wire.ts';
 import type { Tries } from './tries.ts';
 import { type AttackContext, REFUSED } from './types.ts';
@@ -61,11 +62,7 @@ async function attackConnect(context: AttackContext, tries: Tries): Promise<void
 /** UID of the process that listens, as the kernel noted it at listen(). */
 function peerUid(socket: net.Socket): number | undefined {
   const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
-  try {
-    return fd === undefined ? undefined : peerCredentials(fd).uid;
-  } catch {
-    return undefined;
-  }
+  return fd === undefined ? undefined : ifReadable(() => peerCredentials(fd).uid);
 }
 
 async function attackRpcs(context: AttackContext, tries: Tries): Promise<void> {
@@ -97,13 +94,13 @@ function inheritedConnections(context: AttackContext): number[] {
     .filter((fd) => fd >= FIRST && leadsToResolver(fd, context));
 }
 
-function leadsToResolver(fd: number, context: AttackContext): boolean {
-  try {
-    if (!fstatSync(fd).isSocket()) return false;
-    return unixPeerPath(fd) === context.socketPath || peerCredentials(fd).uid === context.resolverUid;
-  } catch {
-    return false;
-  }
+function leadsToResolver(fd: number, { socketPath, resolverUid }: AttackContext): boolean {
+  const leads = ifReadable(
+    () =>
+      fstatSync(fd).isSocket() &&
+      (unixPeerPath(fd) === socketPath || peerCredentials(fd).uid === resolverUid),
+  );
+  return leads === true;
 }
 
 /** A child of ours connects, hands the descriptor over and ends: a resolver that trusts the pid would be fooled. */

@@ -34,16 +34,10 @@ export function findTokens(text: string): TokenFind[] {
   for (const [shape, pattern] of Object.entries(SHAPES)) {
     for (const match of text.matchAll(pattern)) {
       if (match[0].includes(ALIAS_PLACEHOLDER)) continue;
-      found.push({ shape, line: countLines(text, match.index), length: match[0].length });
+      found.push({ shape, line: text.slice(0, match.index).split('\n').length, length: match[0].length });
     }
   }
   return found;
-}
-
-function countLines(text: string, end: number): number {
-  let lines = 1;
-  for (let at = text.indexOf('\n'); at >= 0 && at < end; at = text.indexOf('\n', at + 1)) lines++;
-  return lines;
 }
 
 /** `GitLab token, 26 characters`. */

@@ -30,7 +30,8 @@ export type Gain = string | undefined;
 export class Tries {
   readonly #rightReasons: readonly string[];
   readonly #made: Try[] = [];
-  #absent = 'nothing to attack';
+  /** Why there was nothing to attack. */
+  absent = 'nothing to attack';
 
   constructor(rightReasons: readonly string[]) {
     this.#rightReasons = rightReasons;
@@ -50,7 +51,7 @@ export class Tries {
 
   /** Says why there is nothing to attack. Counts only where nothing was tried. */
   notApplicable(reason: string): void {
-    this.#absent = reason;
+    this.absent = reason;
   }
 
   /** A refusal, which counts as held only for one of the right reasons. */
@@ -85,10 +86,5 @@ export class Tries {
   /** All of them, the worst first. */
   get worstFirst(): Try[] {
     return this.#made.toSorted((a, b) => WORST_FIRST.indexOf(a.verdict) - WORST_FIRST.indexOf(b.verdict));
-  }
-
-  /** Why there was nothing to attack. */
-  get absent(): string {
-    return this.#absent;
   }
 }

@@ -86,7 +86,6 @@ export interface AttackReport extends Omit<Attack, 'budgetMs' | 'run'> {
 
 export interface SelfTestReport {
   readonly version: string;
-  /** The identity that attacked. */
   readonly agent: {
     readonly uid: number;
     readonly gid: number;

@@ -22,11 +22,10 @@ export const configNotWritable: Control = {
         ? []
         : [`${entry.path} is below ${ownerText(folder)}, which the agent may write`];
     });
+    if (faults.length > 0) return fail(listed(faults), REMEDY);
     const gone = facts.mounts.config.filter(({ target }) => target === undefined);
-    if (faults.length === 0 && gone.length > 0)
-      return unknown(`${listed(gone.map(({ path }) => path))}: does not exist`, REMEDY);
-    return faults.length === 0
-      ? pass(`${facts.mounts.config.length} files and folders`)
-      : fail(listed(faults), REMEDY);
+    return gone.length > 0
+      ? unknown(`${listed(gone.map(({ path }) => path))}: does not exist`, REMEDY)
+      : pass(`${facts.mounts.config.length} files and folders`);
   },
 };

@@ -1,7 +1,7 @@
 import { isLoaderVariable, LOADER_VARIABLES } from '../../domain/kubernetes.ts';
 import { asList, asMap } from '../../manifest/data.ts';
 import { type Control, cel, fail, pass } from '../control.ts';
-import { ourContainers } from './shared/egress.ts';
+import { kitAndEnvoy } from './shared/egress.ts';
 
 export const selfLoaderEnvironment: Control = {
   id: 'self-loader-environment',
@@ -20,7 +20,9 @@ export const selfLoaderEnvironment: Control = {
   rule: {
     remedy: 'Take the variable out, and envFrom, which may bring any.',
     *find(subject) {
-      for (const { name, data, path } of ourContainers(subject)) {
+      const [kit] = kitAndEnvoy(subject);
+      const ours = [subject.resolver, subject.pod.selfTest, kit].filter((each) => each !== undefined);
+      for (const { name, data, path } of ours) {
         for (const [index, value] of asList(data.env).entries()) {
           const variable = String(asMap(value).name);
           if (isLoaderVariable(variable))

@@ -77,7 +77,13 @@ export async function gatherProcesses(
   only?: readonly number[],
 ): Promise<ProcessesFacts> {
   const breathe = breather();
-  const look = lookup(mounts, socketFolder, breathe);
+  const look: Lookup = {
+    ownUidMap: readFileSync('/proc/self/uid_map', 'utf8'),
+    ownUid: process.getuid?.() ?? -1,
+    nowMs: Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1_000,
+    mounts: new ForeignMounts(mounts, socketFolder, breathe),
+    breathe,
+  };
   const others: ProcessFacts[] = [];
   const unreadable: number[] = [];
   let pids = (only ?? readdirSync('/proc').map(Number)).filter(
@@ -127,16 +133,6 @@ interface Lookup {
   readonly breathe: () => Promise<void>;
 }
 
-function lookup(mounts: MountFacts, socketFolder: string, breathe: () => Promise<void>): Lookup {
-  return {
-    ownUidMap: readFileSync('/proc/self/uid_map', 'utf8'),
-    ownUid: process.getuid?.() ?? -1,
-    nowMs: Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1_000,
-    mounts: new ForeignMounts(mounts, socketFolder, breathe),
-    breathe,
-  };
-}
-
 /**
  * A process may end between two reads, and nothing that it was then counts: an agent could stop us with
  * processes that come and go. Where something could not be read, a process that ends is therefore left out. Any
@@ -158,7 +154,8 @@ async function processFacts(pid: number, look: Lookup): Promise<ProcessFacts | '
     tasks.flatMap((task) => [...task.capabilities.effective, ...task.capabilities.permitted]),
   );
   const stat = readText(`${folder}/stat`) ?? '';
-  const kernelThread = mayBeKernelThread(status) && (parseTaskFlags(stat) & KERNEL_THREAD) !== 0;
+  // Every kernel thread is a child of kthreadd, which is pid 2 and nobody's child.
+  const kernelThread = [0, 2].includes(status.parent) && (parseTaskFlags(stat) & KERNEL_THREAD) !== 0;
   const startTime = parseStartTime(stat);
   const namespace = kernelThread ? 'ours' : userNamespace(readText(`${folder}/uid_map`), look);
   // A process that has our UID is no agent's, wherever it is: its mounts are read as ours are.
@@ -206,11 +203,6 @@ function userNamespace(map: string | undefined, look: Lookup): UserNamespace {
     ({ outside, count }) => outside !== UNMAPPED && (look.ownUid < outside || look.ownUid >= outside + count),
   );
   return harmless ? 'below' : 'ours';
-}
-
-/** Every kernel thread is a child of kthreadd, which is pid 2 and nobody's child. */
-function mayBeKernelThread(status: TaskStatus): boolean {
-  return status.parent === 0 || status.parent === 2;
 }
 
 function isRuntimeInit({ parent, name }: TaskStatus, startTime: number | undefined, nowMs: number): boolean {

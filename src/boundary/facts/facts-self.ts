@@ -1,12 +1,12 @@
 /** Facts about this process: who it is, what it may do, and how it was started. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import inspector from 'node:inspector';
-import { throwShortage } from '../../domain/errors.ts';
 import { isLoaderVariable } from '../../domain/kubernetes.ts';
 import { getCoreLimit, getDumpable, getNoNewPrivileges, NativeError } from '../../native/native.ts';
 import type { HardeningResult } from '../harden.ts';
 import type { MountFacts } from './facts-mounts.ts';
 import { type IdMapping, parseIdMap, parseStatus, type TaskStatus } from './proc.ts';
+import { ifReadable } from './readable.ts';
 
 /** Values shorter than this are not searched for: `root` or `true` is in many environments by chance. */
 export const MIN_SEARCHED_BYTES = 8;
@@ -133,21 +133,19 @@ function searchExposure(mounts: MountFacts): ExposureFacts {
 
 /** The bytes without one newline at their end, in a buffer of their own; undefined where they cannot be read. */
 function readValue(path: string): Buffer | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const size = Math.min(fstatSync(fd).size, MAX_VALUE_BYTES);
-    const buffer = Buffer.alloc(size);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < size; length += read) {
-      read = readSync(fd, buffer, length, size - length, null);
+  return ifReadable(() => {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const size = Math.min(fstatSync(fd).size, MAX_VALUE_BYTES);
+      const buffer = Buffer.alloc(size);
+      let length = 0;
+      for (let read = -1; read !== 0 && length < size; length += read) {
+        read = readSync(fd, buffer, length, size - length, null);
+      }
+      const end = length > 0 && buffer[length - 1] === 0x0a ? length - 1 : length;
+      return buffer.subarray(0, end);
+    } finally {
+      closeSync(fd);
     }
-    const end = length > 0 && buffer[length - 1] === 0x0a ? length - 1 : length;
-    return buffer.subarray(0, end);
-  } catch (error) {
-    throwShortage(error);
-    return undefined;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
+  });
 }

@@ -8,7 +8,7 @@
 import { dirname } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import type { BoundSocket } from '../../socket/socket-file.ts';
-import { type HardeningResult, UNHARDENED } from '../harden.ts';
+import type { HardeningResult } from '../harden.ts';
 import { gatherMounts, type MountFacts, resolved } from './facts-mounts.ts';
 import { gatherProcesses, type ProcessesFacts, type ProcessFacts } from './facts-processes.ts';
 import { gatherSelf, type SelfFacts } from './facts-self.ts';
@@ -26,8 +26,7 @@ export interface Facts {
 }
 
 export interface GatherOptions {
-  /** What `harden` found and did; without it the findings cannot tell what was as it should be from the start. */
-  readonly hardening?: HardeningResult;
+  readonly hardening: HardeningResult;
   /** The socket that the caller has bound, once it has: its file must then exist and be this one. */
   readonly boundSocket?: BoundSocket | undefined;
   /**
@@ -62,12 +61,12 @@ export async function gatherAgain(
  * is ours alone (mounts, configuration, descriptors) is read in one piece. Throws where this process's own /proc cannot be read: there is
  * nothing to judge then.
  */
-export async function gatherFacts(config: Config, options: GatherOptions = {}): Promise<Facts> {
+export async function gatherFacts(config: Config, options: GatherOptions): Promise<Facts> {
   const mounts = gatherMounts(config);
   return {
     takenAtMs: Date.now(),
     runtime: options.earlier?.runtime ?? gatherRuntime(),
-    self: gatherSelf(mounts, options.hardening ?? UNHARDENED, options.earlier?.self.exposure),
+    self: gatherSelf(mounts, options.hardening, options.earlier?.self.exposure),
     mounts,
     processes: await gatherProcesses(mounts, resolved(dirname(config.socket.path))),
     sockets: gatherSockets(config, mounts, options.boundSocket),

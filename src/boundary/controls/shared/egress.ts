@@ -12,12 +12,6 @@ export function kitAndEnvoy(subject: PodSubject): Container[] {
   return envoy === undefined ? [kit] : [kit, envoy];
 }
 
-/** Containers that run our image. */
-export function ourContainers(subject: PodSubject): Container[] {
-  const { resolver, pod } = subject;
-  return [resolver, pod.selfTest, ...kitAndEnvoy(subject).slice(0, 1)].filter((each) => each !== undefined);
-}
-
 /** Volumes that the kit has and the resolver has not: Envoy's configuration, and the CA. */
 export function kitVolumes(subject: PodSubject): Volume[] {
   const [kit] = kitAndEnvoy(subject);
