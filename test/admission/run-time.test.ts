@@ -21,8 +21,8 @@ interface AtRunTime {
 }
 
 const OWN_CHECKS: Readonly<Record<string, AtRunTime>> = Object.fromEntries(
-  CONTROLS.flatMap(({ id, rule, check }) =>
-    rule?.about === 'pod' && check !== undefined ? [[id, { checks: [check.id ?? id] }]] : [],
+  CONTROLS.flatMap(({ id, checkId = id, rule, check }) =>
+    rule === undefined || rule.about === 'object' || check === undefined ? [] : [[id, { checks: [checkId] }]],
   ),
 );
 
