@@ -12,9 +12,14 @@ import type { SecretValue } from '../domain/secret-value.ts';
 export interface Source<Fault extends string = string> {
   /** The value of `source.type` in a provider file. */
   readonly type: string;
+  /** The directory to watch and to read. */
   readonly directory: (config: Pick<Config, 'secretsRoot'>, secret: SecretName) => string;
   /** The entry of the directory that is changed last of a new generation, if one is: a hint of it is acted on at once. */
   readonly changedLast?: string;
+  /** What makes a pod have it, as `inject` writes it. `fsGroup`: whether kubelet gives its files a group of ours. */
+  readonly podVolume: (secret: SecretName, fsGroup: boolean) => Readonly<Record<string, unknown>>;
+  /** How a directory looks that nobody but the source's own writer has written. Reads no value; throws in a shortage only. */
+  readonly layout: (directory: string) => Layout;
   /** Reads one consistent generation. Never throws, whatever the directory contains. */
   readonly read: (directory: string, wanted: Wanted) => SourceRead<Fault>;
   /** Its own reasons why there can be no generation, besides {@link SHARED_FAULTS}, with how to fix each. */
@@ -32,6 +37,14 @@ export const SHARED_FAULTS = {
 } as const;
 
 export type SharedFault = keyof typeof SHARED_FAULTS;
+
+/** What the boundary checks look at. */
+export interface Layout {
+  /** The folder with the files in force, if any. */
+  readonly generation: string | undefined;
+  /** What shows that another writer was there, as the end of a sentence about the directory. */
+  readonly fault?: string;
+}
 
 /** Which keys to read: paths below the generation, and whether to read every existing key as well. */
 export interface Wanted {

@@ -1,18 +1,12 @@
 /** Facts about files and mounts: the Secret volumes, the configuration, and the folders that lead to them. */
-import {
-  accessSync,
-  type BigIntStats,
-  constants,
-  lstatSync,
-  readdirSync,
-  readlinkSync,
-  realpathSync,
-} from 'node:fs';
+import { accessSync, type BigIntStats, constants, lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type Config, referencedSecrets, secretId } from '../../config/config.ts';
+import { type Config, referencedSecrets, type SecretName, secretId } from '../../config/config.ts';
 import { errorCode, throwShortage } from '../../domain/errors.ts';
 import { isReadOnlyMount, type Mount, readMounts } from '../../domain/mountinfo.ts';
 import { isWithin } from '../../manifest/pod.ts';
+import { sourceOf } from '../../sources/index.ts';
+import type { Layout } from '../../sources/source.ts';
 import { ifReadable } from './readable.ts';
 
 /** Files looked at in one Secret volume: a Secret of 1 MiB has no more keys than this in practice. */
@@ -49,8 +43,7 @@ export interface SecretVolumeFacts {
   readonly mount: Mount | undefined;
   /** Mount points inside it: none in a whole volume. */
   readonly mountsInside: readonly string[];
-  /** Target of `..data`; undefined where there is no such link. */
-  readonly dataLink: string | undefined;
+  readonly layoutFault: Layout['fault'];
   /** The folder of the generation in force. */
   readonly generation: PathFacts | undefined;
   /** Its files, at most {@link MAX_FILES}. */
@@ -80,9 +73,7 @@ export function gatherMounts(config: Config): MountFacts {
   const all = readMounts();
   return {
     all,
-    secrets: referencedSecrets(config).map((secret) =>
-      secretVolume(secretId(secret), join(config.secretsRoot, secret.namespace, secret.name), all),
-    ),
+    secrets: referencedSecrets(config).map((secret) => secretVolume(config, secret, all)),
     config: configPaths(config).map((path) => configPath(resolve(path), all)),
   };
 }
@@ -137,24 +128,24 @@ export function resolved(path: string): string {
   return ifReadable(() => realpathSync(path)) ?? path;
 }
 
-function secretVolume(id: string, path: string, mounts: readonly Mount[]): SecretVolumeFacts {
-  const real = resolved(path);
+function secretVolume(config: Config, secret: SecretName, mounts: readonly Mount[]): SecretVolumeFacts {
+  const source = sourceOf(secret);
+  const real = resolved(source.directory(config, secret));
   const folder = pathFacts(real, mounts);
   // stat's device must be the mount's: otherwise another mount covers this one and the entry says nothing.
   const mount = mounts.findLast((each) => each.mountPoint === real && each.device === folder?.device);
-  const dataLink = ifReadable(() => readlinkSync(join(real, '..data')));
-  const isGeneration = dataLink !== undefined && /^\.\.[^/]+$/.test(dataLink);
-  const generation = isGeneration ? pathFacts(join(real, dataLink), mounts) : undefined;
+  const layout = source.layout(real);
+  const generation = layout.generation === undefined ? undefined : pathFacts(layout.generation, mounts);
   const files: PathFacts[] = [];
   if (generation?.kind === 'directory') listFiles(generation.path, mounts, files, 0);
   const candidates = [folder, generation, ...files].filter((facts) => facts !== undefined);
   return {
-    id,
+    id: secretId(secret),
     path: real,
     folder,
     mount,
     mountsInside: mounts.map((each) => each.mountPoint).filter((point) => point.startsWith(`${real}/`)),
-    dataLink,
+    layoutFault: layout.fault,
     generation,
     files,
     writable: candidates.map((facts) => facts.path).filter(writableByUs),

@@ -5,11 +5,23 @@ import { isSubPathMount, readMounts } from '../../domain/mountinfo.ts';
 import type { Source } from '../source.ts';
 import { KUBELET_FAULTS, type KubeletFault } from './faults.ts';
 import { readGeneration } from './generation.ts';
+import { kubeletLayout } from './layout.ts';
 
 export const kubeletSecret = {
   type: 'kubernetesSecret',
   directory: ({ secretsRoot }, { namespace, name }) => join(secretsRoot, namespace, name),
   changedLast: '..data',
+  layout: kubeletLayout,
+  podVolume: ({ name }, fsGroup) => ({
+    secret: {
+      secretName: name,
+      // No `items`: a key that is taken away would then fail the update, and the old files would stay.
+      // With fsGroup kubelet gives the files that group and 0440; without it only "others" includes our UID.
+      defaultMode: fsGroup ? 0o440 : 0o444,
+      // A missing Secret holds the pod back. An optional one would be an empty folder, and a typo a mystery.
+      optional: false,
+    },
+  }),
   read: (directory, wanted) => {
     const read = readGeneration(directory, wanted);
     return read.kind === 'fault' && read.fault === 'not-kubelet-layout' && mountedBySubPath(directory)
