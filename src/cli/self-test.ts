@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { formatReport } from '../boundary/attacks/report.ts';
 import { type RunOptions, runSelfTest } from '../boundary/attacks/runner.ts';
 import { ATTACKS } from '../boundary/catalogue.ts';
-import { referencedSecrets, secretId } from '../config/config.ts';
+import { referencedSecrets, secretId, socketPaths } from '../config/config.ts';
 import { selfTestCalls } from '../consumers/index.ts';
 import { loadConfig } from '../consumers/load-config.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
@@ -17,7 +17,7 @@ const SECRET_ID = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/;
 
 interface SelfTestFlags {
   readonly config?: string;
-  readonly socket?: string;
+  readonly socket?: readonly string[];
   readonly secretsRoot?: string;
   readonly resolverUid?: number;
   readonly secret?: readonly string[];
@@ -35,7 +35,11 @@ export function createCommand(context: CommandContext): Command {
     .description(
       'attack the resolver as the agent would; exit 0 only if every attack failed for the right reason\n\nRun it with the UID, the mounts and the security context of the agent, beside a running resolver.\nIt needs no configuration, takes back each change that succeeds, and prints nothing that it obtains.',
     )
-    .option('--socket <path>', `the resolver's socket (default: ${DEFAULT_SOCKET})`, absolutePath)
+    .option(
+      '--socket <path>',
+      `the resolver's socket (default: ${DEFAULT_SOCKET}); may be repeated for those of its consumers`,
+      repeated(absolutePath),
+    )
     .option(
       '--secrets-root <path>',
       `the folder of the Secrets in the resolver's container (default: ${DEFAULT_SECRETS_ROOT})`,
@@ -95,9 +99,11 @@ function runOptions(flags: SelfTestFlags, context: CommandContext): RunOptions {
       ExitCode.usage,
     );
   }
+  const [socketPath = DEFAULT_SOCKET, ...otherSockets] = flags.socket ?? (config ? socketPaths(config) : []);
   return {
     context: {
-      socketPath: flags.socket ?? config?.socket.path ?? DEFAULT_SOCKET,
+      socketPath,
+      otherSockets,
       secretsRoot: flags.secretsRoot ?? config?.secretsRoot ?? DEFAULT_SECRETS_ROOT,
       secrets: [
         ...(flags.secret ?? []),

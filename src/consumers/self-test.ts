@@ -6,5 +6,6 @@ export function attempt<M extends DescMethod>(
   { parent, name, input }: M,
   request?: MessageInitShape<M['input']>,
 ): Rpc {
-  return { path: `/${parent.typeName}/${name}`, request: toBinary(input, create(input, request)) };
+  const path = `/${parent.typeName}/${name}`;
+  return { path, request: toBinary(input, create(input, request)), ours: true };
 }

@@ -1,7 +1,8 @@
 /** The containers and volumes that inject adds, as plain data. */
 import { posix } from 'node:path';
-import { type Config, referencedSecrets, secretId } from '../config/config.ts';
+import { type Config, referencedSecrets, secretId, socketPaths } from '../config/config.ts';
 import { changeResources, RESOLVER_RESOURCES, SELF_TEST_RESOURCES } from '../domain/container-resources.ts';
+import { sourceOf, volumeDirectory } from '../sources/index.ts';
 import type { Addition } from './additions.ts';
 import { asList, asMap, type Data } from './data.ts';
 import { addsEnvoy, agentVariables, caMount, egressContainers, egressVolumes } from './egress.ts';
@@ -128,7 +129,7 @@ function resolverContainer(config: Config, settings: InjectionSettings): Data {
       { name: SOCKET_VOLUME, mountPath: socketMount(config) },
       ...referencedSecrets(config).map((secret) => ({
         name: secretVolumeName(secret.name),
-        mountPath: posix.join(config.secretsRoot, secretId(secret)),
+        mountPath: volumeDirectory(config, secret),
         readOnly: true,
       })),
     ],
@@ -163,7 +164,7 @@ function selfTestArguments({ pod, config, settings }: Situation, agent: Containe
     .map(({ name }) => name);
   return [
     'self-test',
-    ...['--socket', config.socket.path],
+    ...socketPaths(config).flatMap((path) => ['--socket', path]),
     ...['--secrets-root', config.secretsRoot],
     ...['--resolver-uid', String(settings.uid)],
     ...served.flatMap((secret) => ['--secret', secretId(secret)]),
@@ -181,14 +182,7 @@ function podVolumes(config: Config, settings: InjectionSettings, pod: Pod): Data
     { name: SOCKET_VOLUME, emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
     ...referencedSecrets(config).map((secret) => ({
       name: secretVolumeName(secret.name),
-      secret: {
-        secretName: secret.name,
-        // No `items`: a key that is taken away would then fail the update, and the old files would stay.
-        // With fsGroup kubelet gives the files that group and 0440; without it only "others" includes our UID.
-        defaultMode: pod.fsGroup === undefined ? 0o444 : 0o440,
-        // A missing Secret holds the pod back. An optional one would be an empty folder, and a typo a mystery.
-        optional: false,
-      },
+      ...sourceOf(secret).podVolume(secret, pod.fsGroup !== undefined),
     })),
   ];
 }

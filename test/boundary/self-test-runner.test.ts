@@ -22,6 +22,7 @@ function options(attacks: readonly Attack[], changes: Partial<RunOptions> = {}):
   return {
     context: {
       socketPath: '/nonexistent/resolver.sock',
+      otherSockets: [],
       secretsRoot: '/nonexistent/secrets',
       secrets: [],
       resolverUid: undefined,

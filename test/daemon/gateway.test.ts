@@ -10,8 +10,10 @@ import {
   StoreCredentialRequestSchema,
   StoreCredentialResponseSchema,
 } from '../../src/gen/openshell/credentials/v1/credential_driver_pb.ts';
-import { cli, startServe, until } from '../support/cli.ts';
+import { MAIN, NODE } from '../support/checkout.ts';
+import { CliProcess, cli, startServe, until } from '../support/cli.ts';
 import { RawClient } from '../support/raw-calls.ts';
+import { describeAsRoot } from '../support/root.ts';
 import { newSecret } from '../support/secrets.ts';
 import { NAMESPACE, Workspace } from '../support/workspace.ts';
 
@@ -167,5 +169,39 @@ it('says what is missing where --bind-socket stands alone', async () => {
   expect({ code, stderr }).toEqual({
     code: 2,
     stderr: expect.stringContaining('--bind-socket needs --gateway-driver'),
+  });
+});
+
+describeAsRoot("a driver's socket that is open to the agent", () => {
+  it('fails the self-test, which is given that socket too', async () => {
+    // Whom the configuration takes for the agent is somebody else: it would not list the agent itself.
+    workspace.writeGatewayConfig(socket, {}, { uid: 1000, mode: '0666', agent: { uid: 1001 } });
+    await using _serve = await startServe(workspace.configFile, ['--gateway-driver']);
+    await using selfTest = new CliProcess(
+      [
+        'self-test',
+        '--socket',
+        workspace.socket,
+        '--socket',
+        socket,
+        '--only',
+        'other-sockets',
+        '-o',
+        'json',
+      ],
+      {
+        node: 'unshare',
+        nodeFlags: ['--net', 'setpriv', '--reuid=1000', '--regid=1000', '--clear-groups', NODE],
+        program: MAIN,
+      },
+    );
+    const { code, stdout } = await selfTest.finished;
+    expect(code).toBe(1);
+    const tries = JSON.parse(stdout).attacks[0].tries;
+    expect(tries).toContainEqual({
+      target: `${socket} ${SERVICE}/GetCapabilities`,
+      answer: expect.stringMatching(/^gRPC status OK, message of \d+ bytes$/),
+      verdict: 'broken',
+    });
   });
 });

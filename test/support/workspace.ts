@@ -55,18 +55,27 @@ export class Workspace implements Disposable {
   }
 
   /** Writes the configuration with a gateway driver for workspaces, each with its Secrets, and the key of its handles. */
-  writeGatewayConfig(socket: string, workspaces: Readonly<Record<string, readonly string[]>>): void {
+  writeGatewayConfig(
+    socket: string,
+    workspaces: Readonly<Record<string, readonly string[]>>,
+    {
+      uid = process.getuid?.() ?? 0,
+      mode = '0660',
+      ...more
+    }: { uid?: number; mode?: string; agent?: object } = {},
+  ): void {
     this.secret('seal').write({ key: registerSecret(randomBytes(32)) });
     this.writeConfig({
       gatewayDriver: {
-        socket: { path: socket },
-        callers: [{ name: 'gateway', uid: process.getuid?.() ?? 0 }],
+        socket: { path: socket, mode },
+        callers: [{ name: 'gateway', uid }],
         handleKey: { name: 'seal', key: 'key' },
         workspaces: Object.entries(workspaces).map(([name, secrets]) => ({
           name,
           secrets: secrets.map((secret) => ({ name: secret })),
         })),
       },
+      ...more,
     });
   }
 

@@ -22,10 +22,11 @@ export const attacks = {
   },
   /** The kernel names sockets of all mount namespaces: a path that is not there, or leads elsewhere, is no way in. */
   'other-sockets': async (context: AttackContext, tries: Tries) => {
-    const listeners = unixListeners().filter(
-      ({ name, abstract }) => !abstract && name !== context.socketPath,
-    );
-    const targets = listeners.map(({ name }) => ({ name, target: { path: name } }));
+    const listed = unixListeners().flatMap(({ name, abstract }) => (abstract ? [] : name));
+    // The kernel lists a socket of the resolver under the name that it was bound by, before it was renamed.
+    const names = new Set([...context.otherSockets, ...listed]);
+    names.delete(context.socketPath);
+    const targets = [...names].map((name) => ({ name, target: { path: name } }));
     await askAll('other Unix socket', targets, context, tries);
   },
   'tcp-services': async (context: AttackContext, tries: Tries) => {
@@ -51,7 +52,7 @@ interface Target {
   readonly target: net.NetConnectOpts;
 }
 
-/** Asks each for the whole environment, by our name for it and by OpenShell's. */
+/** Asks each for what a resolver alone answers. */
 async function askAll(
   what: string,
   targets: readonly Target[],
@@ -59,7 +60,7 @@ async function askAll(
   tries: Tries,
 ): Promise<void> {
   if (targets.length === 0) tries.notApplicable(`no ${what} listens in this network namespace`);
-  const rpcs = context.rpcs.filter(({ path }) => path.endsWith('ProviderEnvironment'));
+  const rpcs = context.rpcs.filter(({ ours }) => ours);
   await Promise.all(
     boundedList(targets, tries).flatMap(({ name, target }) =>
       rpcs.map(async (rpc) => {

@@ -8,11 +8,15 @@ export interface Rpc {
   /** `/package.Service/Method`. */
   readonly path: string;
   readonly request: Uint8Array;
+  /** Whether a resolver alone answers it: an answer of any listener in the pod is then a finding. */
+  readonly ours: boolean;
 }
 
 export interface AttackContext {
   /** Where the resolver listens, as the agent would see it. */
   readonly socketPath: string;
+  /** Further sockets of the resolver: a consumer may have its own. */
+  readonly otherSockets: readonly string[];
   /** Folder below which Secrets are mounted, in the resolver's container. */
   readonly secretsRoot: string;
   /** Secrets known by name, as `<namespace>/<name>`. */

@@ -10,9 +10,11 @@ const { streamSecrets, deltaSecrets } = SecretDiscoveryService.method;
 export const envoySds: Consumer = {
   name: 'envoy-sds',
   description: "Envoy's secret discovery service: secrets by name, for stock Envoy as the supervisor",
-  selfTest: () => [
-    attempt(streamSecrets, { resourceNames: NAMES }),
-    attempt(deltaSecrets, { resourceNamesSubscribe: NAMES }),
-  ],
+  // Istio's agent, for one, serves the same on a socket of its own.
+  selfTest: () =>
+    [
+      attempt(streamSecrets, { resourceNames: NAMES }),
+      attempt(deltaSecrets, { resourceNamesSubscribe: NAMES }),
+    ].map((call) => ({ ...call, ours: false })),
   open: (host) => new SdsService(host),
 };
