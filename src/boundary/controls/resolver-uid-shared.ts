@@ -1,6 +1,6 @@
-import { processAttack } from '../attacks/families.ts';
 import { REFUSED } from '../attacks/types.ts';
 import { type Control, cel, fail, listed, pass } from '../control.ts';
+import { processAttack } from './shared/attacks.ts';
 import { others, securityPath } from './shared/pod.ts';
 import { foreign, named } from './shared/processes.ts';
 

@@ -1,6 +1,6 @@
-import { searchAttack } from '../attacks/families.ts';
 import { type Control, cel, fail, listed, pass, unknown } from '../control.ts';
 import { MIN_SEARCHED_BYTES } from '../facts/facts-self.ts';
+import { searchAttack } from './shared/attacks.ts';
 import { describeContainer, environmentSecrets } from './shared/pod.ts';
 import { MOUNT_IT } from './shared/volumes.ts';
 

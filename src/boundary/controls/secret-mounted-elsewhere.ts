@@ -1,7 +1,7 @@
 import { mountedVolumes } from '../../manifest/pod.ts';
-import { fileAttack } from '../attacks/families.ts';
 import { ABSENT, REFUSED } from '../attacks/types.ts';
 import { type Control, fail, listed, pass, unknown } from '../control.ts';
+import { fileAttack } from './shared/attacks.ts';
 import { describeContainer, others } from './shared/pod.ts';
 import { foreign, mountedElsewhere, nothingMounted } from './shared/processes.ts';
 import { replacedBehindShare } from './shared/runtime.ts';

@@ -1,6 +1,6 @@
-import { processAttack } from '../attacks/families.ts';
 import { CALL_REFUSED, REFUSED } from '../attacks/types.ts';
 import { type Control, fail, pass } from '../control.ts';
+import { processAttack } from './shared/attacks.ts';
 import { refusedStep } from './shared/hardening.ts';
 
 export const selfDumpable: Control = {

@@ -1,5 +1,5 @@
-import { networkAttack } from '../attacks/families.ts';
 import { type Control, fail, pass } from '../control.ts';
+import { networkAttack } from './shared/attacks.ts';
 
 export const selfInspector: Control = {
   id: 'self-inspector',

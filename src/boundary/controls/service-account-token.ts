@@ -1,7 +1,7 @@
 import { mountedVolumes } from '../../manifest/pod.ts';
-import { fileAttack } from '../attacks/families.ts';
 import { ABSENT } from '../attacks/types.ts';
 import { type Control, cel } from '../control.ts';
+import { fileAttack } from './shared/attacks.ts';
 import { describeContainer, environmentSecrets, isToken } from './shared/pod.ts';
 
 export const serviceAccountToken: Control = {

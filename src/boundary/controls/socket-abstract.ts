@@ -1,6 +1,6 @@
-import { networkAttack } from '../attacks/families.ts';
 import { ABSENT, NO_SERVICE, REFUSED } from '../attacks/types.ts';
 import { type Control, fail, pass } from '../control.ts';
+import { networkAttack } from './shared/attacks.ts';
 
 export const socketAbstract: Control = {
   id: 'socket-abstract',

@@ -1,7 +1,7 @@
 import { Annotation } from '../../manifest/names.ts';
-import { floodAttack, socketAttack } from '../attacks/families.ts';
 import { CLOSED, REFUSED } from '../attacks/types.ts';
 import { type Control, cel } from '../control.ts';
+import { floodAttack, socketAttack } from './shared/attacks.ts';
 import { isSupervisor, mountsOf, others, socketVolumes } from './shared/pod.ts';
 
 const RIGHT = [CLOSED, ...REFUSED];

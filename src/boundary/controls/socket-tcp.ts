@@ -1,6 +1,6 @@
-import { networkAttack } from '../attacks/families.ts';
 import { NO_SERVICE } from '../attacks/types.ts';
 import { type Control, fail, listed, pass } from '../control.ts';
+import { networkAttack } from './shared/attacks.ts';
 
 export const socketTcp: Control = {
   id: 'socket-tcp',

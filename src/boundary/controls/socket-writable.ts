@@ -1,6 +1,6 @@
-import { socketFileAttack } from '../attacks/families.ts';
 import { CHANGE_REFUSED } from '../attacks/types.ts';
 import { type Control, cel, fail, listed, pass } from '../control.ts';
+import { socketFileAttack } from './shared/attacks.ts';
 import { mountsOf, others, socketVolumes } from './shared/pod.ts';
 import { mountedElsewhere, nothingMounted } from './shared/processes.ts';
 
