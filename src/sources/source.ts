@@ -42,7 +42,7 @@ export type SharedFault = keyof typeof SHARED_FAULTS;
 export interface Layout {
   /** The folder with the files in force, if any. */
   readonly generation: string | undefined;
-  /** What shows that another writer was there, as the end of a sentence about the directory. */
+  /** What another writer has done to it, as the end of a sentence about the directory. */
   readonly fault?: string;
 }
 
