@@ -1,12 +1,11 @@
 /** What the commands that ask a running resolver have in common. */
+
 import { Option } from 'commander';
 import { connect, type ResolverClient, ResolverError } from '../client/index.ts';
+import { DEFAULT_SOCKET } from '../domain/default-paths.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
 import { printable } from '../domain/printable.ts';
 import type { CommandContext } from './context.ts';
-
-/** Where the resolver listens unless its configuration says otherwise. */
-export const DEFAULT_SOCKET = '/run/secret-resolver/socket/resolver.sock';
 
 export function socketOption(): Option {
   return new Option('-s, --socket <path>', 'the socket of the resolver')

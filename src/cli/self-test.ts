@@ -5,14 +5,13 @@ import { ATTACKS } from '../boundary/catalogue.ts';
 import { referencedSecrets, secretId, socketPaths } from '../config/config.ts';
 import { selfTestCalls } from '../consumers/index.ts';
 import { loadConfig } from '../consumers/load-config.ts';
+import { DEFAULT_SECRETS_ROOT, DEFAULT_SOCKET } from '../domain/default-paths.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
-import { DEFAULT_SOCKET, repeated } from './caller.ts';
+import { repeated } from './caller.ts';
 import type { CommandContext } from './context.ts';
 import { type OutputFormat, outputOption, print, wantsColour } from './output.ts';
 import { examples } from './program.ts';
 
-/** The default of the configuration, for where it cannot be read: the agent has no business with it. */
-const DEFAULT_SECRETS_ROOT = '/var/lib/secret-resolver/secrets';
 const SECRET_ID = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/;
 
 interface SelfTestFlags {

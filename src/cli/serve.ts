@@ -4,6 +4,7 @@ import type { ServeOptions } from '../consumers/consumer.ts';
 import { CONSUMERS } from '../consumers/index.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { CommandError, ExitCode } from '../domain/errors.ts';
+import { SANDBOX_ID_SOURCES } from '../domain/sandbox-id.ts';
 import type { CommandContext } from './context.ts';
 import { examples } from './program.ts';
 
@@ -33,7 +34,9 @@ Streams:
 
 Environment:
   SECRET_RESOLVER_CONFIG, and from the downward API, each overridden by \`sandbox\` in the file:
-  SECRET_RESOLVER_SANDBOX_ID, SECRET_RESOLVER_SANDBOX_NAME, SECRET_RESOLVER_SANDBOX_NAMESPACE
+  SECRET_RESOLVER_SANDBOX_NAME, SECRET_RESOLVER_SANDBOX_NAMESPACE,
+  and for the id the first that is set of
+${SANDBOX_ID_SOURCES.map(({ variable }) => `  ${variable}`).join(',\n')}
 
 \`secret-resolver config validate FILE\` checks a file without serving; \`config schema\` prints its JSON Schema.
 ${examples('secret-resolver serve --config /etc/secret-resolver/config.yaml', 'secret-resolver serve --relaxed --config config.yaml')}`,

@@ -1,9 +1,7 @@
 /** Raw calls over the Unix socket: bytes out, bytes in. */
 import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { MAX_MESSAGE_BYTES } from '../domain/limits.ts';
 import { type ResolverError, toResolverError } from './errors.ts';
-
-/** Largest response accepted, in bytes: the resolver's limit. */
-const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
@@ -11,7 +9,7 @@ const identity = (bytes: Buffer): Buffer => bytes;
 export function openChannel(socketPath: string): Client {
   return new Client(`unix:${socketPath}`, credentials.createInsecure(), {
     'grpc.use_local_subchannel_pool': 1,
-    'grpc.max_receive_message_length': MAX_RESPONSE_BYTES,
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
     'grpc.enable_retries': 0,

@@ -1,8 +1,8 @@
 /** Files of the configuration → YAML, or what is wrong with them. */
 import { join } from 'node:path';
+import { DEFAULT_PROVIDERS_DIR } from '../domain/default-paths.ts';
 import { ConfigError, type ConfigIssue, errorCode } from '../domain/errors.ts';
 import { ConfigFiles } from './files.ts';
-import { DEFAULT_PROVIDERS_DIR } from './schema.ts';
 import { parseYaml, wholeFile, type YamlSource } from './yaml-source.ts';
 
 /** Every document of a file. Throws {@link ConfigError} where it cannot be read or is not YAML. */

@@ -5,6 +5,7 @@
  * says what a field is for where its description says only how to write it.
  */
 import { z } from 'zod';
+import { DEFAULT_PROVIDERS_DIR, DEFAULT_SECRETS_ROOT, DEFAULT_SOCKET } from '../domain/default-paths.ts';
 import { HOST_PATTERN } from '../domain/glob.ts';
 import { UNMAPPED_UID } from '../domain/kubernetes.ts';
 import { LOG_LEVELS } from '../domain/log-level.ts';
@@ -22,8 +23,6 @@ import {
 const GLOB = /^[-._a-zA-Z0-9*]+$/;
 const LISTEN = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):([0-9]{1,5})$/;
 const PORT_AT_END = /:0*(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]?\d{1,4})$/;
-/** Where the pod template mounts the provider files. */
-export const DEFAULT_PROVIDERS_DIR = '/etc/secret-resolver/providers';
 /** A Unix socket's address takes 107 bytes; the socket is bound under a slightly longer name first. */
 const MAX_SOCKET_PATH_BYTES = 100;
 
@@ -233,13 +232,13 @@ export const configSchema = z
       .default({})
       .describe('{id, name, namespace}; each from the downward API unless set'),
     secretsRoot: absolutePath('the folder below which each Secret is mounted at <namespace>/<name>').default(
-      '/var/lib/secret-resolver/secrets',
+      DEFAULT_SECRETS_ROOT,
     ),
     providersDir: absolutePath('the folder of the provider files').default(DEFAULT_PROVIDERS_DIR),
     profilesDir: absolutePath(
       'the folder of OpenShell provider profiles; needed only where a provider has a profile',
     ).optional(),
-    socket: socketSchema('/run/secret-resolver/socket/resolver.sock').describe(
+    socket: socketSchema(DEFAULT_SOCKET).describe(
       '{path, mode, gid} of the Unix socket; gid is a group of ours that the socket is given to',
     ),
     references: z

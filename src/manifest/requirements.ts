@@ -1,5 +1,7 @@
 /** What configuration and pod must agree on before anything is injected. Each disagreement would show only in the cluster. */
+
 import { type Config, NO_AGENT, referencedSecrets, secretId } from '../config/config.ts';
+import { DEFAULT_SOCKET } from '../domain/default-paths.ts';
 import type { ConfigIssue } from '../domain/errors.ts';
 import { RESERVED_UIDS, SHARED_FOLDERS } from '../domain/kubernetes.ts';
 import { asMap, asText } from './data.ts';
@@ -164,7 +166,7 @@ function* configIssues(situation: Situation): Iterable<ConfigIssue> {
   if (SHARED_FOLDERS.some((shared) => shared === folder))
     yield wrong(
       `socket.path would need a volume at ${folder}, which hides everything else in it`,
-      'put the socket in a folder of its own in a folder for the volume: /run/secret-resolver/socket/resolver.sock',
+      `put the socket in a folder of its own in a folder for the volume: ${DEFAULT_SOCKET}`,
     );
 }
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Audit } from '../../src/observe/audit/audit.ts';
 import type { AuditedCaller } from '../../src/observe/audit/record.ts';
-import { PERIOD_MS, RECORDS_PER_PERIOD } from '../../src/observe/audit/refused-peers.ts';
+import { PERIOD_MS, RECORDS_PER_PERIOD } from '../../src/observe/audit/refusal-records.ts';
 import { SANDBOX } from '../support/workspace.ts';
 import { ocsfFaults } from './ocsf.ts';
 

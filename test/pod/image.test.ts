@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ENTRY_FLAGS, startFlags } from '../../src/boundary/reexec.ts';
-import { DEFAULT_SOCKET } from '../../src/cli/caller.ts';
+import { DEFAULT_SOCKET } from '../../src/domain/default-paths.ts';
 import {
   buildFromDockerfile,
   NODE_BASE,

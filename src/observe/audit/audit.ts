@@ -13,7 +13,7 @@ import {
   type RecordOptions,
   Severity,
 } from './record.ts';
-import { DENIED_PER_PERIOD, RECORDS_PER_PERIOD, RefusedPeers } from './refused-peers.ts';
+import { DENIED_PER_PERIOD, RECORDS_PER_PERIOD, RefusalRecords } from './refusal-records.ts';
 import { ServedLists } from './served-lists.ts';
 import type { AuditSink } from './sink.ts';
 
@@ -51,8 +51,8 @@ export class Audit implements AsyncDisposable {
   readonly #sink: AuditSink;
   readonly #sandbox: Sandbox;
   readonly #clock: () => number;
-  readonly #refusedPeers: RefusedPeers;
-  readonly #deniedCalls: RefusedPeers;
+  readonly #refusedPeers: RefusalRecords;
+  readonly #deniedCalls: RefusalRecords;
   readonly #lists = new ServedLists();
 
   constructor(sink: AuditSink, sandbox: Sandbox, clock: () => number = Date.now) {
@@ -60,7 +60,7 @@ export class Audit implements AsyncDisposable {
     this.#sandbox = sandbox;
     this.#clock = clock;
     const limited = (outcome: string, perPeriod: number, several: AuditedCall) =>
-      new RefusedPeers({
+      new RefusalRecords({
         write: ({ call, caller, reason }, facts) =>
           this.#api(call, caller, { outcome, ...facts }, { success: false, reason }),
         perPeriod,

@@ -35,7 +35,7 @@ interface Options {
   readonly several: AuditedCall;
 }
 
-export class RefusedPeers implements Disposable {
+export class RefusalRecords implements Disposable {
   readonly #options: Options;
   readonly #kept = new Map<string, Kept>();
   #timer: NodeJS.Timeout | undefined;
