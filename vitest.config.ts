@@ -37,7 +37,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     // On two cores too: a test waits for the processes that it started more than it works.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],
