@@ -51,6 +51,9 @@ function loadKoffi(): KoffiModule {
   }
 }
 
+/** That of the last call. */
+let lastErrno = () => 0;
+
 /** Functions of C, declared at first use, so that `--help` and the client library do not pay for it. */
 export function functionsOfC<T>(functions: (declare: Declare, koffi: KoffiModule) => T): () => T {
   let declared: T | undefined;
@@ -60,14 +63,14 @@ export function functionsOfC<T>(functions: (declare: Declare, koffi: KoffiModule
       throw new Error('peer credentials are read on little-endian Linux only; run the resolver there');
     }
     const koffi = loadKoffi();
+    lastErrno = () => koffi.errno();
     const self = koffi.load(null);
     declared = functions((prototype) => self.func(prototype), koffi);
     return declared;
   };
 }
 
-const libc = functionsOfC((declare, koffi) => ({
-  errno: () => koffi.errno(),
+const libc = functionsOfC((declare) => ({
   getsockopt: declare(
     'int getsockopt(int fd, int level, int name, _Inout_ uint8_t *value, _Inout_ uint8_t *length)',
   ),
@@ -106,7 +109,7 @@ export class NativeError extends Error {
 }
 
 export function orThrow(call: string, result: number): number {
-  if (result < 0) throw new NativeError(call, libc().errno());
+  if (result < 0) throw new NativeError(call, lastErrno());
   return result;
 }
 
@@ -126,7 +129,7 @@ function socketOption(fd: number, name: number, size: number) {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(size);
   const result = c.getsockopt(fd, SOL_SOCKET, name, value, length);
-  return { errno: result === 0 ? 0 : c.errno(), value, length: length.readUInt32LE() };
+  return { errno: result === 0 ? 0 : lastErrno(), value, length: length.readUInt32LE() };
 }
 
 /** SO_PEERCRED of a connected Unix socket. Throws {@link NativeError} if `fd` is not one. */
@@ -172,7 +175,7 @@ function pollWatch(fd: number, events: number): () => boolean {
     let ready: number;
     // A signal, for example SIGHUP, interrupts even a poll() that does not wait.
     do ready = c.poll(fds, 1, 0);
-    while (ready < 0 && c.errno() === EINTR);
+    while (ready < 0 && lastErrno() === EINTR);
     return orThrow('poll', ready) > 0;
   };
 }
@@ -257,7 +260,7 @@ export function localSocket(fd: number): LocalSocket | undefined {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(name.length);
   if (c.getsockname(fd, name, length) !== 0) {
-    const errno = c.errno();
+    const errno = lastErrno();
     if (errno === EBADF || errno === ENOTSOCK) return undefined;
     throw new NativeError('getsockname', errno);
   }

@@ -57,4 +57,10 @@ describe('what a record of a serve says of its credentials', () => {
       expect(lists.facts(late, many, NOW)).toEqual({ credentials: names(20) });
     }
   });
+
+  it('shares one list of names among all that wait for an acknowledgement', () => {
+    const lists = new ServedLists();
+    const few = some(ALWAYS_LISTED);
+    expect(lists.short(few)).toBe(lists.short(few));
+  });
 });

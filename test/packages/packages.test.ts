@@ -49,7 +49,13 @@ describe('the client package', () => {
 
   it('holds the compiled client, what it imports, and no other file', () => {
     const { folder, specifier } = client.newest;
-    const imported = ['domain/endpoint', 'domain/glob', 'domain/names', 'domain/secret-value'];
+    const imported = [
+      'domain/endpoint',
+      'domain/glob',
+      'domain/limits',
+      'domain/names',
+      'domain/secret-value',
+    ];
     const sources = [
       ...globSync('client/*.ts', { cwd: join(CHECKOUT, 'src') }),
       ...[...imported, 'gen/secretresolver/v1/resolver_pb'].map((name) => `${name}.ts`),

@@ -15,6 +15,8 @@ const MAX_CALLERS = 1_024;
 type Facts = Readonly<Record<string, unknown>>;
 
 export class ServedLists {
+  /** Credentials in the words of a record, kept with the list itself: whatever waits for an acknowledgement shares them. */
+  readonly #plain = new WeakMap<readonly AuditedCredential[], Facts>();
   /** When a record of each caller named them all, for as long as somebody else keeps the list itself. */
   readonly #listedAt = new WeakMap<readonly AuditedCredential[], Map<string, number>>();
 
@@ -30,13 +32,19 @@ export class ServedLists {
         return { credentials_count: credentials.length, credentials_listed_at: last };
       if (last !== undefined || listedAt.size < MAX_CALLERS) listedAt.set(key, now);
     }
-    return { credentials: credentials.map(plainCredential) };
+    return this.#plainOf(credentials);
   }
 
   /** What a record says that follows one of a serve: the credentials, where they are few, or their number. */
   short(credentials: readonly AuditedCredential[]): Facts {
     return credentials.length > ALWAYS_LISTED
       ? { credentials_count: credentials.length }
-      : { credentials: credentials.map(plainCredential) };
+      : this.#plainOf(credentials);
+  }
+
+  #plainOf(credentials: readonly AuditedCredential[]): Facts {
+    const plain = this.#plain.get(credentials) ?? { credentials: credentials.map(plainCredential) };
+    this.#plain.set(credentials, plain);
+    return plain;
   }
 }
