@@ -115,7 +115,6 @@ describeWithPodman('the image', () => {
     );
     expect([...kinds].filter((kind) => kind.startsWith('app/'))).toEqual([
       'app/dist/load-config.cache',
-      'app/dist/rolldown-runtime.cache',
       'app/dist/serve.cache',
       'app/node',
     ]);
@@ -123,8 +122,6 @@ describeWithPodman('the image', () => {
     expect(added.filter((path) => path.startsWith('app/dist/') && !path.endsWith('.js'))).toEqual([
       'app/dist/load-config.cache',
       'app/dist/load-config.cjs',
-      'app/dist/rolldown-runtime.cache',
-      'app/dist/rolldown-runtime.cjs',
       'app/dist/serve.cache',
       'app/dist/serve.cjs',
       'app/dist/start.cjs',
