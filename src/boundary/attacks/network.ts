@@ -1,5 +1,6 @@
 /** Attacks over the network namespace that a pod shares: inspectors, abstract sockets, TCP listeners. */
 import net from 'node:net';
+import { isShortage } from '../../domain/errors.ts';
 import { Status } from '../../socket/grpc-status.ts';
 import { type CallAnswer, callOn, describeAnswer, isGain } from './grpc-wire.ts';
 import { askInspector } from './inspector.ts';
@@ -60,14 +61,20 @@ async function askAll(
   tries: Tries,
 ): Promise<void> {
   if (targets.length === 0) tries.notApplicable(`no ${what} listens in this network namespace`);
-  const rpcs = context.rpcs.filter(({ ours }) => ours);
-  await Promise.all(
-    boundedList(targets, tries).flatMap(({ name, target }) =>
-      rpcs.map(async (rpc) => {
-        judge(`${name} ${rpc.path}`, await callOn(net.connect(target), rpc, CALL_TIMEOUT_MS), tries);
+  let asked = boundedList(targets, tries);
+  // One call of each at a time: all at once take a slow machine the time in which the answers come.
+  for (const rpc of context.rpcs.filter(({ ours }) => ours)) {
+    const speaking = new Set<Target>();
+    await Promise.all(
+      asked.map(async (each) => {
+        const answer = await callOn(net.connect(each.target), rpc, CALL_TIMEOUT_MS);
+        judge(`${each.name} ${rpc.path}`, answer, tries);
+        if (answer.kind === 'status') speaking.add(each);
       }),
-    ),
-  );
+    );
+    // What speaks no gRPC, is silent or closed is so to every call.
+    asked = asked.filter((each) => speaking.has(each));
+  }
 }
 
 function boundedList<T>(list: readonly T[], tries: Tries): readonly T[] {
@@ -80,7 +87,9 @@ function boundedList<T>(list: readonly T[], tries: Tries): readonly T[] {
 /** Something else may listen here, with whatever right. Only the credential service is a finding. */
 function judge(target: string, answer: CallAnswer, tries: Tries): void {
   const words = describeAnswer(answer);
-  if (answer.kind !== 'status' || answer.code === Status.UNIMPLEMENTED) tries.held(target, words);
+  // A lack of descriptors here says nothing about the listener.
+  if (answer.kind === 'no-connection' && isShortage(answer.errno)) tries.unclear(target, words);
+  else if (answer.kind !== 'status' || answer.code === Status.UNIMPLEMENTED) tries.held(target, words);
   else if (isGain(answer)) tries.broken(target, words);
   // The service exists and refused us. No credential may be available over TCP or an abstract socket at all.
   else tries.unclear(target, words);
