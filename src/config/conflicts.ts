@@ -83,7 +83,8 @@ function writtenPathIssues(
     const place = normalize(`${file}/`);
     const first = taken.get(place);
     taken.set(place, path);
-    if (first !== undefined) report(path, `is ${first.join('.')} too`, 'choose a path of its own');
+    if (first !== undefined)
+      report(path, `is the same path as ${first.join('.')}`, 'choose a path of its own');
     if (place.startsWith(normalize(`${secretsRoot}/`)))
       report(
         path,

@@ -1,7 +1,7 @@
 /**
  * What the resolver's own checks say about a pod that lint and policy refuse. They see processes, mounts and sockets, and
  * no manifest: so each rule has either the checks that fail in such a pod, each played with real processes and mounts in
- * test/boundary/checks.test.ts, or the reason why none can. The check of the rule's own control goes without saying.
+ * test/boundary/checks.test.ts, or the reason why none can. The check of the rule's own control needs no row.
  */
 import { expect, it } from 'vitest';
 import { CHECKS, CONTROLS, RULES } from '../../src/boundary/catalogue.ts';

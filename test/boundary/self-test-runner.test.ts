@@ -4,6 +4,7 @@ import { formatReport } from '../../src/boundary/attacks/report.ts';
 import { type RunOptions, runSelfTest } from '../../src/boundary/attacks/runner.ts';
 import type { Attack } from '../../src/boundary/attacks/types.ts';
 import { newSecret } from '../support/secrets.ts';
+import { NOTHING_KNOWN } from './attack-context.ts';
 
 function attack(id: string, run: Attack['run'], budgetMs = 200): Attack {
   return { id, family: 'files', what: `does ${id}`, rightReasons: ['EACCES'], budgetMs, run };
@@ -20,18 +21,7 @@ const ABSENT = attack('absent', (_, tries) => tries.notApplicable('nothing exist
 
 function options(attacks: readonly Attack[], changes: Partial<RunOptions> = {}): RunOptions {
   return {
-    context: {
-      socketPath: '/nonexistent/resolver.sock',
-      otherSockets: [],
-      secretsRoot: '/nonexistent/secrets',
-      secrets: [],
-      resolverUid: undefined,
-      rpcs: [],
-      allowedMounts: [],
-      searchPaths: [],
-      realSignals: false,
-      env: {},
-    },
+    context: NOTHING_KNOWN,
     attacks,
     accepted: [],
     lenient: false,

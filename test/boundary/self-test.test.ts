@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { ATTACKS } from '../../src/boundary/catalogue.ts';
-import { selfTestCalls } from '../../src/consumers/index.ts';
 import { describeAsRoot } from '../support/root.ts';
 import { ARRANGEMENTS } from './self-test-arrangements.ts';
 import { GOOD_POD } from './self-test-pod-spec.ts';
@@ -28,8 +27,20 @@ describeAsRoot('self-test in a pod in which every fence stands', () => {
     expect(result.socketIntact).toBe(true);
     expect(result.leftBehind).toEqual([]);
     expect(report.durationMs).toBeLessThan(10_000);
-    const calls = selfTestCalls('').map(({ path }) => path);
-    expect(calls).toContain('/secretresolver.v1.CredentialResolver/GetProviderEnvironment');
+    const calls = [
+      '/secretresolver.v1.CredentialResolver/GetProviderEnvironment',
+      '/secretresolver.v1.CredentialResolver/WatchProviderEnvironment',
+      '/secretresolver.v1.CredentialResolver/ListCredentials',
+      '/secretresolver.v1.CredentialResolver/GetStatus',
+      '/openshell.v1.OpenShell/GetSandboxProviderEnvironment',
+      '/openshell.credentials.v1.CredentialDriver/GetCapabilities',
+      '/openshell.credentials.v1.CredentialDriver/StoreCredential',
+      '/openshell.credentials.v1.CredentialDriver/DeleteCredential',
+      '/openshell.credentials.v1.CredentialDriver/ResolveCredentials',
+      '/openshell.credentials.v1.CredentialDriver/ListCredentials',
+      '/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets',
+      '/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets',
+    ];
     expect(attackIn(report, 'socket-rpcs').tries).toEqual(
       calls.map((target) => ({ target, answer: 'connection closed before any byte', verdict: 'held' })),
     );

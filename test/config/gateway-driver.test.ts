@@ -82,7 +82,7 @@ describe('gatewayDriver', () => {
     [
       "the resolver's own socket",
       () => ({ handleKey: SEAL, socket: { path: workspace.socket } }),
-      /gatewayDriver\.socket\.path: is socket\.path too \(choose a path of its own\)/,
+      /gatewayDriver\.socket\.path: is the same path as socket\.path \(choose a path of its own\)/,
     ],
     [
       'a workspace twice',

@@ -339,7 +339,7 @@ const TRIED: readonly Case[] = [
     'provider: source.type k8s',
     gitlab('kubernetesSecret', 'k8s'),
     2,
-    'providers/gitlab.yaml:6:16: error: provider.credentials.GITLAB_TOKEN.source.type: must be ',
+    'providers/gitlab.yaml:6:16: error: provider.credentials.GITLAB_TOKEN.source.type: must be kubernetesSecret',
   ],
   [
     'provider: secretName',
@@ -769,13 +769,13 @@ const MORE: readonly Case[] = [
     'an audit file in place of the socket',
     config('/var/log/audit.json', '/run/secret-resolver/socket//resolver.sock'),
     2,
-    'config.yaml:14:9: error: audit.path: is socket.path too [secret-resolver]\n    fix: choose a path of its own',
+    'config.yaml:14:9: error: audit.path: is the same path as socket.path [secret-resolver]\n    fix: choose a path of its own',
   ],
   [
     'one folder for the proxy and for the CA that the agent reads',
     config('log:', 'egress: {directory: /run/proxy/, caDirectory: /run/proxy}\nlog:'),
     2,
-    'config.yaml:13:34: error: egress.caDirectory: is egress.directory too',
+    'config.yaml:13:34: error: egress.caDirectory: is the same path as egress.directory',
   ],
   [
     'a check that is waived twice',
